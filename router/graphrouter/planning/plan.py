@@ -1,0 +1,169 @@
+"""The query plan: which requests go to which subgraph, what each of them waits for, and where its answer goes.
+
+A plan is a graph of fetches, not a tree of waves: each fetch names the fetches whose data it reads, and starts as
+soon as those have arrived. `tree()` (see `render.py`) derives the field's usual Sequence/Parallel/Flatten picture of it
+for people; the executor works on the graph.
+
+All types are frozen: a plan is made once, cached, and executed by any number of requests at the same time. Everything
+that can be prepared is prepared here: documents are complete texts, so that executing a fetch writes no GraphQL.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+OperationKind: TypeAlias = Literal["query", "mutation", "subscription"]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Step into the object's field with this response key; every list met on the way is spread over its items."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TypeIs:
+    """Go on only with objects whose `__typename` is one of these (object type names of the supergraph)."""
+
+    types: frozenset[str]
+
+
+PathStep: TypeAlias = Key | TypeIs
+Path: TypeAlias = tuple[PathStep, ...]
+"""From the root of the response to the objects that a fetch reads and extends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`@include(if: $variable)` where `wanted` is true, `@skip(if: $variable)` where it is false."""
+
+    variable: str
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InputField:
+    """One field of a representation: read from the response key `source`, written as `name`.
+
+    The two differ where the value was fetched under an alias (the same field is required with different arguments).
+    `selections` is None for a leaf; objects and lists of objects are copied field by field.
+    """
+
+    name: str
+    source: str
+    selections: tuple[InputSelection, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InputFragment:
+    """Selections of a representation that count only where the object's `__typename` is one of `types`."""
+
+    types: frozenset[str]
+    selections: tuple[InputSelection, ...]
+
+
+InputSelection: TypeAlias = InputField | InputFragment
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """How an object met on a path becomes the representation of an entity.
+
+    `typename` is what the subgraph is told as `__typename`: a constant where it knows the entity by another name (an
+    interface object, or the interface behind it), else None, and the object's own `__typename` is sent.
+    """
+
+    typename: str | None
+    selections: tuple[InputSelection, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A place of the response whose objects one entity fetch extends.
+
+    The objects found on `path` are those to look up; where `conditions` do not hold, none of them is.
+    """
+
+    path: Path
+    representation: Representation
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """After a fetch: give the value under `alias` its response key back, on the objects at `path` below the fetch's.
+
+    Two selections of one response key that differ in type between object types cannot stand in one document; the
+    planner fetches one of them under an alias.
+    """
+
+    path: Path
+    alias: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntityGroup:
+    """One `_entities` field of an entity fetch: equal selections on any number of places share it.
+
+    `alias` is its response key, `variable` the name of its list of representations, without the dollar sign.
+    """
+
+    alias: str
+    variable: str
+    targets: tuple[Target, ...]
+    renames: tuple[Rename, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RootFetch:
+    """Fields of a root type, asked of one subgraph.
+
+    `path` is where the answer's data are merged: empty, except where a field inside the operation returns a root type.
+    """
+
+    id: int
+    subgraph: str
+    kind: OperationKind
+    document: str
+    operation_name: str | None
+    variables: tuple[str, ...]
+    depends_on: tuple[int, ...] = ()
+    path: Path = ()
+    conditions: tuple[Condition, ...] = ()
+    renames: tuple[Rename, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EntityFetch:
+    """Fields of entities, looked up by their representations, asked of one subgraph in one request.
+
+    `variables` are the client's variables that `document` uses, apart from the representations of the groups. A group
+    that finds no object sends an empty list; where no group finds any, there is no request.
+    """
+
+    id: int
+    subgraph: str
+    document: str
+    operation_name: str | None
+    variables: tuple[str, ...]
+    groups: tuple[EntityGroup, ...]
+    depends_on: tuple[int, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+
+
+Fetch: TypeAlias = RootFetch | EntityFetch
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPlan:
+    """The fetches of one operation, each after all that it depends on. No fetch: everything is introspection.
+
+    A mutation's root fetches are a chain by `depends_on`: in the order of the client's fields, each after the entity
+    fetches of the one before have been started by the data they need, and never two at once.
+    """
+
+    kind: OperationKind
+    fetches: tuple[Fetch, ...]
