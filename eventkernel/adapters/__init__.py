@@ -1,0 +1,1 @@
+"""The kernel's ports, each technology in a place of its own."""

@@ -1,0 +1,91 @@
+"""Everything that the kernel refuses or fails at, as one tree of exceptions with stable codes.
+
+KernelError
+├── Refusal                  the caller's request cannot be had; asking again in the same way changes nothing
+│   ├── InvalidInput         INVALID_INPUT
+│   ├── NotFound             NOT_FOUND
+│   ├── AlreadyExists        ALREADY_EXISTS
+│   ├── ClaimTaken           CLAIM_TAKEN (a domain gives it its own name, such as USERNAME_TAKEN)
+│   ├── VersionConflict      VERSION_CONFLICT
+│   └── IdempotencyMismatch  IDEMPOTENCY_MISMATCH
+├── ConcurrencyConflict      the stream has moved on between reading and appending: decide again
+├── OutOfDate                OUT_OF_DATE: a view did not reach the bookmark in time
+├── Unavailable              UNAVAILABLE: unknown outcome; a retry with the same command id is safe
+└── CorruptData              what is stored contradicts itself; for people who operate the system
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class KernelError(Exception):
+    """Has a stable `code`, a message for people, and never a secret or personal data in either."""
+
+    code: ClassVar[str] = "INTERNAL"
+
+
+class Refusal(KernelError):
+    """A rule says no. Nothing was appended."""
+
+
+class InvalidInput(Refusal):
+    """A value is malformed: the message names it, what was expected and what was found."""
+
+    code = "INVALID_INPUT"
+
+
+class NotFound(Refusal):
+    code = "NOT_FOUND"
+
+
+class AlreadyExists(Refusal):
+    code = "ALREADY_EXISTS"
+
+
+class ClaimTaken(Refusal):
+    """Another stream holds the claim. `claim` is the clear text that the caller asked for."""
+
+    code = "CLAIM_TAKEN"
+
+    def __init__(self, claim: str) -> None:
+        super().__init__("the claim is held by another stream")
+        self.claim = claim
+
+
+class VersionConflict(Refusal):
+    """The caller expected another version than the stream has."""
+
+    code = "VERSION_CONFLICT"
+
+    def __init__(self, stream: str, expected: int, actual: int) -> None:
+        super().__init__(f"{stream}: expected version {expected}, found version {actual}")
+        self.stream, self.expected, self.actual = stream, expected, actual
+
+
+class IdempotencyMismatch(Refusal):
+    """The command id was used before, for a command with other content."""
+
+    code = "IDEMPOTENCY_MISMATCH"
+
+
+class ConcurrencyConflict(KernelError):
+    """Raised by `EventStore.append` when the stream is not at the expected version any more."""
+
+    code = "VERSION_CONFLICT"
+
+    def __init__(self, stream: str, expected: int, actual: int) -> None:
+        super().__init__(f"{stream}: expected version {expected}, found version {actual}")
+        self.stream, self.expected, self.actual = stream, expected, actual
+
+
+class OutOfDate(KernelError):
+    code = "OUT_OF_DATE"
+
+
+class Unavailable(KernelError):
+    code = "UNAVAILABLE"
+
+
+class CorruptData(KernelError):
+    code = "CORRUPT_DATA"
