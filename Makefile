@@ -1,0 +1,75 @@
+# Kithgraph: every task of a developer and of CI. `make help` lists them.
+
+PYTHON  ?= python3
+UV_VERSION := 0.13.9
+UV      := .uv/$(UV_VERSION)/bin/uv
+BIN     := .venv/bin
+ARGS    ?=
+SOURCES := eventkernel subgraphs kithgraph router/graphrouter
+LOCKED  := uv.lock pyproject.toml router/pyproject.toml
+MARK    := .venv/.installed
+
+export UV_PROJECT_ENVIRONMENT := .venv
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run dev develop check format test test-all generate bench lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(MARK)-run ## Install what `make run` needs into .venv
+
+run: $(MARK)-run ## Start Kithgraph on port 9000, data in ./data; options: make run ARGS="--port 9100 --data /some/folder"
+	@exec $(BIN)/kith up $(ARGS)
+
+dev: $(MARK)-dev ## Like run, and start again whenever a source file changes
+	@exec $(BIN)/watchfiles --filter python --sigint-timeout 10 "$(BIN)/kith up $(ARGS)" $(SOURCES)
+
+develop: $(MARK)-dev ## Install everything that developers need into .venv
+
+check: $(MARK)-dev ## Lint, types, import rules, lock file, generated files
+	$(UV) lock --check --quiet
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/kith schema --check
+
+format: $(MARK)-dev ## Put sources into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: $(MARK)-dev ## The tests that need Python alone, campaigns in their short version
+	$(BIN)/pytest -m "not (browser or node or wheel)" $(ARGS)
+
+test-all: $(MARK)-dev ## Every test, campaigns in full
+	$(BIN)/pytest --campaign full $(ARGS)
+
+generate: $(MARK)-dev ## Write schema.graphql and supergraph.graphql anew
+	$(BIN)/kith schema
+
+lock: $(UV) ## Resolve dependencies anew
+	$(UV) lock
+
+clean: ## Remove what was installed and cached; data stay
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist router/dist
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Kithgraph needs Python 3.11 or later, found %d.%d: name another with make PYTHON=python3.11" % sys.version_info[:2])'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "This Python cannot make virtual environments: install its venv module (on Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@echo "Setting up: uv $(UV_VERSION)"
+	@$(PYTHON) -m venv .uv/$(UV_VERSION)
+	@.uv/$(UV_VERSION)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(MARK)-run: $(LOCKED) | $(UV)
+	@echo "Setting up: locked dependencies into .venv"
+	@$(UV) sync --quiet --frozen --inexact --no-default-groups --extra server --python $(PYTHON)
+	@router/playground/build-assets
+	@touch $@
+
+$(MARK)-dev: $(LOCKED) | $(UV)
+	@echo "Setting up: locked dependencies for developers into .venv"
+	@$(UV) sync --quiet --frozen --all-extras --all-groups --python $(PYTHON)
+	@router/playground/build-assets
+	@touch $(MARK)-run $@

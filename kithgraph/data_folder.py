@@ -1,0 +1,122 @@
+"""The data folder of the embedded mode: one format version, one process at a time, a place for everything.
+
+data/
+  kithgraph.json           the format's version
+  lock                     held by the process that writes here
+  logs/<name>.sqlite       the truth: one event log per owning subgraph, its claims key beside it
+  views/<name>/            what is derived from the logs and can be rebuilt
+  processes.sqlite         how far the process managers are
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Final, Self
+
+from kithgraph.errors import StartError
+
+FORMAT: Final = 1
+"""Raised by one whenever an older release could not read the folder any more."""
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """An open data folder; as a context manager it gives the lock back at the end."""
+
+    path: Path
+    _lock: IO[str]
+
+    @classmethod
+    def open(cls, path: Path) -> DataFolder:
+        """Make the folder where it is missing, take its lock, check its format.
+
+        Raises:
+            StartError: it cannot be written, another process has it, or a newer release wrote it.
+        """
+        path = path.absolute()
+        try:
+            (path / "logs").mkdir(parents=True, exist_ok=True)
+            (path / "views").mkdir(exist_ok=True)
+            lock = (path / "lock").open("a+")
+        except OSError as error:
+            raise StartError(f"the data folder {path} cannot be written: {error.strerror}") from error
+        try:
+            _take(lock, path)
+            _check_format(path)
+        except BaseException:
+            lock.close()
+            raise
+        return cls(path, lock)
+
+    def log(self, name: str) -> Path:
+        return self.path / "logs" / f"{name}.sqlite"
+
+    def view(self, name: str) -> Path:
+        return self.path / "views" / name
+
+    @property
+    def processes(self) -> Path:
+        return self.path / "processes.sqlite"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.close()
+
+
+def _take(lock: IO[str], path: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        raise StartError(
+            f"the data folder {path} is in use by process {lock.read().strip() or 'unknown'}: "
+            "stop that one, or name another folder with --data"
+        ) from None
+    except OSError as error:
+        raise StartError(f"the data folder {path} cannot be locked: {error.strerror}") from error
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+
+
+def _check_format(path: Path) -> None:
+    marker = path / "kithgraph.json"
+    try:
+        found = json.loads(marker.read_bytes())["format"]
+    except FileNotFoundError:
+        _write_marker(marker)
+        return
+    except (ValueError, KeyError, TypeError) as error:
+        raise StartError(f"{marker} is damaged: expected a JSON object with the number `format`") from error
+    except OSError as error:
+        raise StartError(f"{marker} cannot be read: {error.strerror}") from error
+    if not isinstance(found, int) or found < 1:
+        raise StartError(f"{marker} is damaged: expected a format from 1, found {found!r}")
+    if found > FORMAT:
+        raise StartError(
+            f"the data folder {path} has format {found}, this release reads up to {FORMAT}: use a newer Kithgraph"
+        )
+
+
+def _write_marker(marker: Path) -> None:
+    """All of it or nothing, on the disk before anything else is written beside it."""
+    draft = marker.with_suffix(".draft")
+    with draft.open("w") as file:
+        file.write(json.dumps({"format": FORMAT}) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(marker)
+    folder = os.open(marker.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,23 @@
+"""The one place that reads the environment: every setting, its default, its variable `KITH_…`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class Settings(BaseSettings):
+    """How `kith up` runs; an option on the command line wins over the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="KITH_", frozen=True)
+
+    host: str = Field(default="127.0.0.1", description="The address to listen on.")
+    port: int = Field(default=9000, ge=1, le=65_532, description="The router's port.")
+    data: Path = Field(default=Path("data"), description="The folder that keeps the logs and the views.")
+    http: bool = Field(default=False, description="Put each subgraph on a port of its own, after the router's.")
+    log_level: LogLevel = Field(default="warning", description="How much is logged to standard error.")
