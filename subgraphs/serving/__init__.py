@@ -1,0 +1,4 @@
+"""What every subgraph shares to be served over GraphQL: the ASGI app, bookmarks, errors, connections, inputs.
+
+Nothing here knows users or friendships.
+"""

@@ -1,0 +1,46 @@
+"""What a subgraph is to the composition root: a name, an ASGI app, a schema, and work that runs beside the requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from starlette.types import ASGIApp
+
+
+class Worker(Protocol):
+    """Runs beside the requests: a projector, a process manager."""
+
+    async def run(self) -> None:
+        """Works until it is cancelled. Deals with what can go wrong by itself; what it raises is a defect."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Subgraph:
+    """One subgraph, ready to be served.
+
+    The app has no lifespan of its own: who serves it decides whether its workers run in this process (`running`) or in
+    another one.
+    """
+
+    name: str
+    app: ASGIApp
+    sdl: str
+    """The schema with its Federation directives, as `_service { sdl }` gives it."""
+    workers: Sequence[Worker] = ()
+
+
+@asynccontextmanager
+async def running(workers: Sequence[Worker]) -> AsyncIterator[None]:
+    """Runs the workers for as long as the block lasts. One that fails ends the block with its exception."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(worker.run()) for worker in workers]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
