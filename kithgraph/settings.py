@@ -17,7 +17,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="KITH_", frozen=True)
 
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
-    port: int = Field(default=9000, ge=1, le=65_532, description="The router's port.")
+    port: int = Field(default=9000, ge=0, le=65_532, description="The router's port; 0 takes any free one.")
     data: Path = Field(default=Path("data"), description="The folder that keeps the logs and the views.")
     http: bool = Field(default=False, description="Put each subgraph on a port of its own, after the router's.")
     log_level: LogLevel = Field(default="warning", description="How much is logged to standard error.")

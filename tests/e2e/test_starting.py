@@ -1,0 +1,99 @@
+"""Starting, stopping and refusing to start, as the person at the command line sees it."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.support.kith import kith_up, run_kith
+
+CREATE = 'mutation { createUser(input: {firstName: "Ada", lastName: "Lovelace"}) { user { id } bookmark } }'
+
+
+async def test_a_second_run_finds_the_data_of_the_first(tmp_path: Path) -> None:
+    async with kith_up(tmp_path / "data") as first:
+        payload = (await first.ask(CREATE)).data["createUser"]
+        assert await first.stop() == 0
+    async with kith_up(tmp_path / "data") as second:
+        answer = await second.ask(
+            "query ($id: ID!) { user(id: $id) { firstName } }",
+            {"id": payload["user"]["id"]},
+            bookmark=payload["bookmark"],
+        )
+        assert answer.data == {"user": {"firstName": "Ada"}}
+
+
+async def test_the_banner_names_playground_endpoint_health_and_data(tmp_path: Path) -> None:
+    async with kith_up(tmp_path / "data") as running:
+        assert f"{running.origin}/\n" in running.banner
+        assert f"{running.origin}/graphql" in running.banner
+        assert f"{running.origin}/health/ready" in running.banner
+        assert str(tmp_path / "data") in running.banner
+
+
+async def test_with_http_each_subgraph_answers_on_a_port_of_its_own(tmp_path: Path) -> None:
+    async with kith_up(tmp_path / "data", "--http") as running:
+        for name in ("users", "friends", "recommendations"):
+            line = next(line for line in running.banner.splitlines() if line.split()[:1] == [name])
+            response = await running.client.post(line.split()[1], json={"query": "{ _service { sdl } }"})
+            assert "type Query" in response.json()["data"]["_service"]["sdl"]
+
+
+def one_line(errors: str) -> str:
+    lines = errors.splitlines()
+    assert len(lines) == 1, errors
+    return lines[0]
+
+
+async def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        finished = await run_kith("up", "--port", str(port), "--data", str(tmp_path / "data"))
+    assert finished.code != 0
+    assert f"port {port}" in one_line(finished.errors)
+    assert not (tmp_path / "data").exists()
+
+
+async def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    finished = await run_kith("up", "--port", "0", "--data", str(tmp_path / "file" / "data"))
+    assert finished.code != 0
+    assert str(tmp_path / "file" / "data") in one_line(finished.errors)
+
+
+async def test_a_folder_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "kithgraph.json").write_text(json.dumps({"format": 999}))
+    finished = await run_kith("up", "--port", "0", "--data", str(tmp_path))
+    assert finished.code != 0
+    assert "format 999" in one_line(finished.errors)
+    assert not list((tmp_path / "logs").glob("*"))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "one"}', '{"format": 0}'])
+async def test_a_damaged_marker_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "kithgraph.json").write_text(content)
+    finished = await run_kith("up", "--port", "0", "--data", str(tmp_path))
+    assert finished.code != 0
+    assert "kithgraph.json is damaged" in one_line(finished.errors)
+
+
+async def test_a_second_process_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    async with kith_up(tmp_path / "data") as running:
+        finished = await run_kith("up", "--port", "0", "--data", str(tmp_path / "data"))
+        assert finished.code != 0
+        assert f"in use by process {running.process.pid}" in one_line(finished.errors)
+        assert (await running.ask("{ users { edges { cursor } } }")).data == {"users": {"edges": []}}
+
+
+async def test_a_wrong_setting_is_named_in_one_line(tmp_path: Path) -> None:
+    finished = await run_kith("up", "--port", "99999", "--data", str(tmp_path / "data"))
+    assert finished.code != 0
+    assert "port" in finished.errors.lower()
+
+
+async def test_the_version_is_printed() -> None:
+    finished = await run_kith("--version")
+    assert (finished.code, finished.output.split()[0]) == (0, "kith")

@@ -1,0 +1,164 @@
+"""Kithgraph as its users have it: a process started by the command, spoken to over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import httpx
+
+COMMAND = Path(sys.executable).with_name("kith")
+READY_SECONDS = 30
+
+Json: TypeAlias = Any
+
+
+@dataclass
+class Answer:
+    """One GraphQL answer; `data` of an answer with errors is an error in the test."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: dict[str, Json]
+
+    @property
+    def data(self) -> dict[str, Json]:
+        assert "errors" not in self.body, self.body["errors"]
+        result: dict[str, Json] = self.body["data"]
+        return result
+
+    @property
+    def codes(self) -> list[str]:
+        """The codes of the errors, in their order."""
+        return [error.get("extensions", {}).get("code") for error in self.body.get("errors", [])]
+
+    @property
+    def bookmark(self) -> str:
+        result: str = self.body["extensions"]["bookmark"]
+        return result
+
+
+@dataclass
+class RunningKith:
+    """A running `kith up`."""
+
+    process: asyncio.subprocess.Process
+    banner: str
+    client: httpx.AsyncClient
+
+    @property
+    def origin(self) -> str:
+        found = re.search(r"(http://\S+)/graphql", self.banner)
+        assert found, self.banner
+        return found[1]
+
+    async def ask(
+        self,
+        query: str,
+        variables: dict[str, Json] | None = None,
+        *,
+        bookmark: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        response = await self.client.post(
+            f"{self.origin}/graphql",
+            json={"query": query, "variables": variables or {}},
+            headers={**({"bookmark": bookmark} if bookmark else {}), **(headers or {})},
+        )
+        return Answer(response.status_code, response.headers, response.json())
+
+    async def stop(self) -> int:
+        """Ctrl-C, and the exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return await asyncio.wait_for(self.process.wait(), READY_SECONDS)
+
+    async def kill(self) -> None:
+        """SIGKILL: nothing is flushed, nothing is closed."""
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.wait()
+
+
+@asynccontextmanager
+async def kith_up(data: Path, *options: str) -> AsyncIterator[RunningKith]:
+    """Start `kith up` on a free port and wait until it says that it is ready; killed at the end if it still runs."""
+    process = await asyncio.create_subprocess_exec(
+        COMMAND,
+        "up",
+        "--port",
+        "0",
+        "--data",
+        str(data),
+        *options,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        env=clean_environment(),
+    )
+    try:
+        banner = await asyncio.wait_for(_read_banner(process), READY_SECONDS)
+        async with httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_connections=None)) as client:
+            running = RunningKith(process, banner, client)
+            try:
+                yield running
+            finally:
+                await running.kill()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _read_banner(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    lines: list[str] = []
+    while line := (await process.stdout.readline()).decode():
+        lines.append(line)
+        if "Ctrl-C" in line:
+            return "".join(lines)
+    raise AssertionError(f"kith up ended before it was ready: {''.join(lines)!r}, exit code {await process.wait()}")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that has ended."""
+
+    code: int
+    output: str
+    errors: str
+
+
+async def run_kith(*arguments: str, seconds: float = 60) -> Finished:
+    """Run the command to its end, without standard input."""
+    return await run_command([str(COMMAND), *arguments], seconds=seconds)
+
+
+async def run_command(command: Sequence[str], *, seconds: float, cwd: Path | None = None) -> Finished:
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=clean_environment(),
+        cwd=cwd,
+    )
+    try:
+        output, errors = await asyncio.wait_for(process.communicate(), seconds)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise
+    assert process.returncode is not None
+    return Finished(process.returncode, output.decode(), errors.decode())
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without this project's settings, so that a developer's own do not change a test."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("KITH_")}

@@ -1,0 +1,61 @@
+"""Rules of the house that no linter knows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PRODUCT = ("eventkernel", "subgraphs", "kithgraph", "router/graphrouter")
+MODULES = [path for folder in PRODUCT for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def test_no_name_from_the_subgraphs_appears_in_the_router() -> None:
+    names = re.compile(r"kithgraph|eventkernel|subgraphs\.|friend|recommendation|createUser|addFriend", re.IGNORECASE)
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in sorted((ROOT / "router" / "graphrouter").rglob("*.py"))
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if names.search(line)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_module_opens_with_one_sentence(path: Path) -> None:
+    text = path.read_text()
+    assert text == "" or text.startswith('"""'), f"{path} has no docstring"
+
+
+def test_drivers_appear_only_in_adapters() -> None:
+    drivers = re.compile(r"^\s*(?:import|from) (sqlite3|aiokafka|motor|neo4j|pymongo)\b", re.MULTILINE)
+    found = [
+        str(path.relative_to(ROOT))
+        for path in MODULES
+        if "adapters" not in path.parts and drivers.search(path.read_text())
+    ]
+    assert found == []
+
+
+def test_the_environment_is_read_in_one_module() -> None:
+    reads = re.compile(r"os\.environ|getenv")
+    found = [
+        str(path.relative_to(ROOT)) for path in MODULES if path.name != "settings.py" and reads.search(path.read_text())
+    ]
+    assert found == []
+
+
+def test_domains_import_only_the_standard_library_and_the_kernels_words() -> None:
+    allowed = {"eventkernel.events", "eventkernel.decider", "eventkernel.errors", "msgspec"}
+    for path in sorted((ROOT / "subgraphs").glob("*/domain.py")):
+        for module in re.findall(r"^(?:from|import) ([\w.]+)", path.read_text(), re.MULTILINE):
+            top = module.split(".")[0]
+            assert module in allowed or top not in {
+                "eventkernel",
+                "subgraphs",
+                "kithgraph",
+                "strawberry",
+                "starlette",
+            }, f"{path.relative_to(ROOT)} imports {module}"
