@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from kithgraph.errors import StartError
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -21,3 +23,20 @@ class Settings(BaseSettings):
     data: Path = Field(default=Path("data"), description="The folder that keeps the logs and the views.")
     http: bool = Field(default=False, description="Put each subgraph on a port of its own, after the router's.")
     log_level: LogLevel = Field(default="warning", description="How much is logged to standard error.")
+
+
+def load(**options: object) -> Settings:
+    """The settings from the environment, with those options on top that are not None.
+
+    Raises:
+        StartError: a value is not allowed; the message names the setting, the rule and what was found.
+    """
+    try:
+        return Settings.model_validate(
+            Settings().model_dump() | {name: value for name, value in options.items() if value is not None}
+        )
+    except ValidationError as error:
+        found = "; ".join(
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}, found {fault['input']!r}" for fault in error.errors()
+        )
+        raise StartError(f"a setting is wrong: {found}") from error

@@ -91,7 +91,7 @@ async def test_a_second_process_on_the_same_folder_is_refused(tmp_path: Path) ->
 async def test_a_wrong_setting_is_named_in_one_line(tmp_path: Path) -> None:
     finished = await run_kith("up", "--port", "99999", "--data", str(tmp_path / "data"))
     assert finished.code != 0
-    assert "port" in finished.errors.lower()
+    assert "port" in one_line(finished.errors)
 
 
 async def test_the_version_is_printed() -> None:

@@ -1,0 +1,95 @@
+"""The command `kith`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kithgraph import __version__
+from kithgraph.errors import StartError
+
+app = typer.Typer(
+    name="kith",
+    help="A social network as one federated GraphQL API.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kith {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def kith(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """A social network as one federated GraphQL API."""
+
+
+@app.command()
+def up(
+    host: Annotated[str | None, typer.Option(help="The address to listen on. [127.0.0.1]", show_default=False)] = None,
+    port: Annotated[
+        int | None, typer.Option(help="The router's port; 0 takes any free one. [9000]", show_default=False)
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="The folder that keeps everything. [./data]", show_default=False)
+    ] = None,
+    http: Annotated[
+        bool | None,
+        typer.Option("--http", help="Put each subgraph on a port of its own, after the router's.", show_default=False),
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option(help="debug, info, warning or error. [warning]", show_default=False)
+    ] = None,
+) -> None:
+    """Start router and subgraphs in this process, on one data folder, until Ctrl-C.
+
+    Every option can also be set in the environment: KITH_HOST, KITH_PORT, KITH_DATA, KITH_HTTP, KITH_LOG_LEVEL.
+
+    Example: kith up --port 9100 --data /some/folder
+    """
+    # Imported here, because `kith --version` and completion should not wait for servers and schemas to load.
+    import uvloop  # noqa: PLC0415
+
+    from kithgraph.embedded import run  # noqa: PLC0415
+    from kithgraph.settings import load  # noqa: PLC0415
+
+    settings = load(host=host, port=port, data=data, http=http, log_level=log_level)
+    uvloop.run(run(settings, announce=typer.echo))
+
+
+@app.command()
+def schema(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a file is not up to date.")] = False,
+    folder: Annotated[Path, typer.Option(help="Where the files are.")] = Path(),
+) -> None:
+    """Write schema.graphql (what clients see) and supergraph.graphql (what routers read).
+
+    Example: kith schema --check
+    """
+    from kithgraph.schema_files import stale, write  # noqa: PLC0415
+
+    if not check:
+        for path in write(folder):
+            typer.echo(f"wrote {path}")
+    elif outdated := stale(folder):
+        raise StartError(f"not up to date: {', '.join(map(str, outdated))}; write them with `kith schema`")
+
+
+def main() -> None:
+    """The entry point: what a person can mend is one line on standard error and exit code 1."""
+    try:
+        app()
+    except StartError as error:
+        sys.stderr.write(f"kith: {error}\n")
+        sys.exit(1)
