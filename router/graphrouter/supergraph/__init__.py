@@ -1,0 +1,28 @@
+"""The supergraph as the planner and the executor see it: one model, read from the join specification's text."""
+
+from graphrouter.supergraph.field_set import FieldSet, RequiredField, RequiredFragment, parse_field_set
+from graphrouter.supergraph.model import (
+    FieldInSubgraph,
+    Key,
+    OverrideInfo,
+    SubgraphInfo,
+    Supergraph,
+    SupergraphError,
+    TypeInSubgraph,
+    TypeKind,
+)
+
+__all__ = [
+    "FieldInSubgraph",
+    "FieldSet",
+    "Key",
+    "OverrideInfo",
+    "RequiredField",
+    "RequiredFragment",
+    "SubgraphInfo",
+    "Supergraph",
+    "SupergraphError",
+    "TypeInSubgraph",
+    "TypeKind",
+    "parse_field_set",
+]
