@@ -1,0 +1,78 @@
+"""The one place that opens SQLite connections, and what holds on every one of them.
+
+- Write-ahead logging: readers never wait for the writer, nor it for them (https://www.sqlite.org/wal.html).
+- `synchronous=FULL`: COMMIT returns after the fsync of what it wrote, and whoever is told of it may rely on it.
+- Transactions begin and end where the code says so, never by themselves.
+
+A connection may wander between threads, and must be used by one at a time.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from eventkernel.errors import Unavailable
+
+BUSY_TIMEOUT_MS: Final = 5_000
+"""How long a statement waits for another process's lock before it fails."""
+
+_CACHED_STATEMENTS: Final = 256
+_CACHE_KIB: Final = 16_384
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """The connection that writes a file, which is made where it is missing (its folder is not).
+
+    Raises:
+        Unavailable: the file cannot be opened or is no database.
+    """
+    connection = _open(path, "rwc")
+    try:
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    except sqlite3.Error as error:
+        connection.close()
+        raise Unavailable(f"{path}: {error}") from error
+    if mode != "wal":
+        connection.close()
+        raise Unavailable(f"{path}: its file system cannot do write-ahead logging (journal mode {mode!r})")
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A connection that only reads an existing file, also beside a writer in another process.
+
+    Raises:
+        Unavailable: the file is missing, cannot be opened or is no database.
+    """
+    connection = _open(path, "ro")
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _open(path: Path, mode: str) -> sqlite3.Connection:
+    connection: sqlite3.Connection | None = None
+    try:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=_CACHED_STATEMENTS,
+        )
+        for setting in (
+            f"busy_timeout = {BUSY_TIMEOUT_MS}",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "trusted_schema = OFF",
+            f"cache_size = -{_CACHE_KIB}",
+            "temp_store = MEMORY",
+        ):
+            connection.execute(f"PRAGMA {setting}")
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.Error as error:
+        if connection is not None:
+            connection.close()
+        raise Unavailable(f"{path}: {error}") from error
+    return connection
