@@ -12,6 +12,7 @@ KernelError
 ├── OutOfDate                OUT_OF_DATE: a view did not reach the bookmark in time
 ├── Unavailable              UNAVAILABLE: unknown outcome; a retry with the same command id is safe
 └── CorruptData              what is stored contradicts itself; for people who operate the system
+    └── UnknownEventType     a record's type is none that the codec was given
 """
 
 from __future__ import annotations
@@ -89,3 +90,11 @@ class Unavailable(KernelError):
 
 class CorruptData(KernelError):
     code = "CORRUPT_DATA"
+
+
+class UnknownEventType(CorruptData):
+    """A record's type is none that the codec was given."""
+
+    def __init__(self, event_type: str) -> None:
+        super().__init__(f"no event type {event_type!r} is known here")
+        self.event_type = event_type

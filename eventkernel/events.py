@@ -29,10 +29,11 @@ class Personal:
     """Marks a field that holds personal data: `Annotated[str, Personal()]`.
 
     The codec gives such fields to its cipher, with one key per person; `person` names the field that says whose data
-    they are, and None stands for the stream.
+    they are, and None stands for the stream. After an erasure the field reads as its default, or as `erased` where it has none.
     """
 
     person: str | None = None
+    erased: str = ""
 
 
 @dataclass(frozen=True, slots=True)
