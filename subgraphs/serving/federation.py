@@ -1,0 +1,78 @@
+"""A Strawberry schema for Federation 2 whose `_entities` are read in one batch per type.
+
+Strawberry asks each type for one representation at a time; here a type that is an entity answers for all of its
+representations at once, with a class method `resolve_references`
+(https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/reference/subgraph-spec#resolve-requests-for-entities).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, cast, runtime_checkable
+
+from graphql import GraphQLSchema
+from strawberry.federation import Schema
+from strawberry.federation.schema import FederationAny
+from strawberry.types import Info
+
+from eventkernel.errors import InvalidInput
+
+Representation = Mapping[str, object]
+
+
+@runtime_checkable
+class Entity(Protocol):
+    @classmethod
+    async def resolve_references(
+        cls, representations: Sequence[Representation], info: Info[Any, None]
+    ) -> Sequence[object | None]:
+        """The objects of these representations, in their order; None or an exception for one that cannot be had."""
+        ...
+
+
+class FederatedSchema(Schema):
+    def entities_resolver(  # type: ignore[override]  # awaitable, which Strawberry's executor takes as well
+        self, info: Info[Any, None], representations: list[FederationAny]
+    ) -> Any:  # Strawberry writes the union of the schema's entities in its place
+        return self._resolve_entities(info, representations)
+
+    async def _resolve_entities(self, info: Info[Any, None], representations: Sequence[object]) -> list[object | None]:
+        places: dict[str, list[int]] = {}
+        for index, representation in enumerate(representations):
+            places.setdefault(_typename(index, representation), []).append(index)
+        found: list[object | None] = [None] * len(representations)
+        for typename, indexes in places.items():
+            entity = self._entity(typename)
+            asked = [cast("Representation", representations[index]) for index in indexes]
+            for index, answer in zip(indexes, await entity.resolve_references(asked, info), strict=True):
+                found[index] = answer
+        return found
+
+    def _entity(self, typename: str) -> type[Entity]:
+        known = self.schema_converter.type_map.get(typename)
+        origin = getattr(known.definition, "origin", None) if known is not None else None
+        if not (isinstance(origin, type) and hasattr(origin, "resolve_references")):
+            raise InvalidInput(f"representations: expected the name of an entity type, found {typename[:100]!a}")
+        return cast("type[Entity]", origin)
+
+    @property
+    def compiled(self) -> GraphQLSchema:
+        """The schema as graphql-core executes it."""
+        return self._schema
+
+
+def key_of(representation: Representation, field: str = "id") -> str:
+    """The value of a key field of type ID: a text, or a whole number as its text."""
+    value = representation.get(field)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise InvalidInput(f"representations: expected {field} to be an ID, found {type(value).__name__}")
+    return value
+
+
+def _typename(index: int, representation: object) -> str:
+    typename = cast("Representation", representation).get("__typename") if isinstance(representation, dict) else None
+    if not isinstance(typename, str):
+        raise InvalidInput(f"representations[{index}]: expected an object with __typename, found none")
+    return typename

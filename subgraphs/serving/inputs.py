@@ -1,0 +1,82 @@
+"""What clients send, checked and brought into one form: each function returns the clean value or refuses by name.
+
+Every text is normalised to NFC (https://www.unicode.org/reports/tr15/), trimmed of white space at both ends, and its
+length is counted in code points after that. Control characters, line separators, lone surrogates and noncharacters are
+refused, so that equal looking texts are equal and every store can keep them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+from eventkernel.errors import InvalidInput
+
+ID_LIMIT: Final = 128
+"""The longest id, in characters."""
+KEY_LIMIT: Final = 128
+"""The longest idempotency key, in characters."""
+PAGE_DEFAULT: Final = 20
+PAGE_LIMIT: Final = 1000
+"""The most edges in one page of a connection."""
+
+_REFUSED_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_ID: Final = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
+_KEY: Final = re.compile(r"[\x21-\x7e]+")
+
+
+def text(field: str, value: str, *, limit: int, least: int = 1) -> str:
+    """A text of `least` to `limit` code points, in NFC and trimmed."""
+    # No text of names composes to less than a quarter of its length: a longer one is not even looked at.
+    if len(value) > 4 * limit:
+        raise InvalidInput(f"{field}: expected at most {limit} characters, found {len(value)}")
+    if not value.isascii():
+        value = unicodedata.normalize("NFC", value)
+    value = value.strip()
+    if not least <= len(value) <= limit:
+        expected = f"{least} to {limit} characters" if least else f"at most {limit} characters"
+        raise InvalidInput(f"{field}: expected {expected}, found {len(value)}")
+    if not value.isprintable():
+        _refuse_unprintable(field, value)
+    return value
+
+
+def identifier(field: str, value: str) -> str:
+    """An id as this system makes them; whether it exists is another question."""
+    if not 1 <= len(value) <= ID_LIMIT:
+        raise InvalidInput(f"{field}: expected an id of 1 to {ID_LIMIT} characters, found {len(value)}")
+    if _ID.fullmatch(value) is None:
+        raise InvalidInput(f"{field}: expected an id of letters, digits and ._~- only, found {value!a}")
+    return value
+
+
+def idempotency_key(value: str) -> str:
+    if not 1 <= len(value) <= KEY_LIMIT:
+        raise InvalidInput(f"idempotencyKey: expected 1 to {KEY_LIMIT} characters, found {len(value)}")
+    if _KEY.fullmatch(value) is None:
+        raise InvalidInput("idempotencyKey: expected visible ASCII characters without spaces, found others")
+    return value
+
+
+def page_size(value: int | None, field: str = "first") -> int:
+    """How many edges a page has: `PAGE_DEFAULT` where none is asked for, at most `PAGE_LIMIT`."""
+    if value is None:
+        return PAGE_DEFAULT
+    if not 0 <= value <= PAGE_LIMIT:
+        raise InvalidInput(f"{field}: expected a number from 0 to {PAGE_LIMIT}, found {value}")
+    return value
+
+
+def expected_version(value: int | None) -> int | None:
+    if value is not None and value < 1:
+        raise InvalidInput(f"expectedVersion: expected a version from 1 on, found {value}")
+    return value
+
+
+def _refuse_unprintable(field: str, value: str) -> None:
+    for character in value:
+        code_point = ord(character)
+        nonsense = code_point & 0xFFFE == 0xFFFE or 0xFDD0 <= code_point <= 0xFDEF
+        if nonsense or unicodedata.category(character) in _REFUSED_CATEGORIES:
+            raise InvalidInput(f"{field}: expected text without control characters, found U+{code_point:04X}")

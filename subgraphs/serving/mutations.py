@@ -1,0 +1,94 @@
+"""The way of every mutation: an idempotency key, one command, a payload out of its stream."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from eventkernel.bookmark import Bookmark
+
+from eventkernel.commands import CommandHandler, command_id, fingerprint
+from eventkernel.decider import Command, Event, State
+from eventkernel.errors import NotFound, VersionConflict
+from eventkernel.events import RecordedEvent
+from eventkernel.store import EventStore
+from subgraphs.serving import inputs
+from subgraphs.serving.request import Request
+
+Doc = TypeVar("Doc")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command has done, the first time or now: the same for every repetition, but for the bookmark."""
+
+    stream: str
+    version: int
+    bookmark: str
+    idempotency_key: str
+    repeated: bool
+    recorded: Sequence[RecordedEvent]
+    """The stream's events up to `version`."""
+
+    def fold(self, evolve: Callable[[Doc | None, RecordedEvent], Doc]) -> Doc:
+        """The stream's document at `version`, as a projection makes it."""
+        doc: Doc | None = None
+        for recorded in self.recorded:
+            doc = evolve(doc, recorded)
+        if doc is None:
+            raise AssertionError(f"{self.stream} was committed to and has no event")
+        return doc
+
+
+class Mutations(Generic[State, Command, Event]):
+    """Runs the commands of one aggregate for requests."""
+
+    def __init__(self, handler: CommandHandler[State, Command, Event]) -> None:
+        self._handler = handler
+
+    @property
+    def store(self) -> EventStore:
+        return self._handler.store
+
+    async def run(
+        self,
+        request: Request[Any, Any],
+        command: Command,
+        *,
+        stream: str,
+        mutation: str,
+        content: Mapping[str, object],
+        key: str | None,
+        expected_version: int | None = None,
+    ) -> Done:
+        """Run a command on a stream, or find what it has done.
+
+        `content` is the mutation's checked input without its idempotency key and without anything that the server
+        draws: with the mutation's name it is what a repetition must be equal in.
+        """
+        key = secrets.token_urlsafe(16) if key is None else inputs.idempotency_key(key)
+        try:
+            outcome = await self._handler.execute(
+                stream,
+                command,
+                command_id=command_id(request.caller, key),
+                fingerprint=fingerprint(mutation, {**content, "expectedVersion": expected_version}),
+                expected_version=inputs.expected_version(expected_version),
+                metadata=request.metadata,
+            )
+        except VersionConflict as conflict:
+            if conflict.actual == 0:
+                raise NotFound(f"{stream}: there is nothing of this id") from conflict
+            raise
+        request.join(Bookmark.of_commit(outcome.commit))
+        recorded = self._handler.codec.recorded
+        return Done(
+            stream=outcome.commit.stream,
+            version=outcome.commit.version,
+            bookmark=request.bookmark.encode(),
+            idempotency_key=key,
+            repeated=outcome.repeated,
+            recorded=[recorded(record) for record in outcome.records],
+        )

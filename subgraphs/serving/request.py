@@ -1,0 +1,138 @@
+"""What one request knows while it is executed: the build that it reads, who asks, and the bookmark of its answer."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, Protocol, TypeVar, cast
+
+from eventkernel.bookmark import Bookmark
+from strawberry.dataloader import DataLoader
+
+from eventkernel.errors import InvalidInput
+from eventkernel.events import Metadata
+from eventkernel.views import ViewBuild
+
+BuildT = TypeVar("BuildT", bound="ViewBuild[object]")
+BuildT_co = TypeVar("BuildT_co", covariant=True)
+WritesT = TypeVar("WritesT")
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+NO_BOOKMARK: Final = Bookmark.decode("")
+ANONYMOUS: Final = "anonymous"
+TIMEOUT_DEFAULT: Final = 5.0
+TIMEOUT_LIMIT: Final = 60.0
+_HEADER_LIMIT: Final = 512
+
+
+class Gate(Protocol[BuildT_co]):
+    """Lets a request through as soon as its view has reached a bookmark."""
+
+    async def wait(self, bookmark: Bookmark, timeout: float) -> BuildT_co:
+        """The live build, no older than the bookmark.
+
+        Raises:
+            InvalidInput: the bookmark names an unknown log or a position that its log does not have.
+            OutOfDate: the view did not get there within `timeout` seconds, or cannot.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """What a request's headers say: the bookmark it requires, how long to wait for it, who asks, and within what."""
+
+    bookmark: Bookmark
+    timeout: float
+    caller: str
+    metadata: Metadata
+
+    @classmethod
+    def read(cls, raw: Iterable[tuple[bytes, bytes]]) -> Headers:
+        """From ASGI's list of headers, whose names are in lower case."""
+        found = {name: value for name, value in raw if name in _HEADERS}
+        bookmark = found.get(b"bookmark", b"")
+        actor = _opaque(found, b"actor")
+        traceparent = _opaque(found, b"traceparent")
+        return cls(
+            bookmark=Bookmark.decode(bookmark.decode("latin-1")) if bookmark else NO_BOOKMARK,
+            timeout=_timeout(found.get(b"bookmark-timeout")),
+            caller=actor or ANONYMOUS,
+            metadata=Metadata(
+                actor=actor,
+                correlation=_opaque(found, b"correlation-id") or secrets.token_hex(16),
+                traceparent=traceparent,
+                tracestate=_opaque(found, b"tracestate") if traceparent else None,
+            ),
+        )
+
+
+_HEADERS: Final = frozenset(
+    {b"bookmark", b"bookmark-timeout", b"actor", b"correlation-id", b"traceparent", b"tracestate"}
+)
+
+
+class Request(Generic[BuildT, WritesT]):
+    """The context of resolvers. `view` is one build for the whole request, `writes` the subgraph's write side."""
+
+    __slots__ = ("_gate", "_loaders", "bookmark", "caller", "metadata", "timeout", "view", "writes")
+
+    def __init__(
+        self, *, view: BuildT, writes: WritesT, headers: Headers, bookmark: Bookmark, gate: Gate[BuildT]
+    ) -> None:
+        self.view = view
+        self.writes = writes
+        self.caller = headers.caller
+        self.metadata = headers.metadata
+        self.timeout = headers.timeout
+        self.bookmark = bookmark
+        self._gate = gate
+        self._loaders: dict[object, object] = {}
+
+    def join(self, bookmark: Bookmark) -> None:
+        """The answer is at least this far, too."""
+        self.bookmark = self.bookmark.join(bookmark)
+
+    async def catch_up(self, bookmark: Bookmark) -> BuildT:
+        """A build that has reached this bookmark, too, within the request's time."""
+        self.join(bookmark)
+        return await self._gate.wait(bookmark, self.timeout)
+
+    def loader(self, load: Callable[[BuildT, Sequence[Key]], Awaitable[Sequence[Value]]]) -> DataLoader[Key, Value]:
+        """This request's batch loader of a function that reads many keys at once from the view.
+
+        The function must be the same object for all who want to share a batch (a function of a module, not a lambda).
+        """
+        found = self._loaders.get(load)
+        if found is None:
+            view = self.view
+
+            async def load_many(keys: list[Key]) -> Sequence[Value]:
+                return await load(view, keys)
+
+            found = self._loaders[load] = DataLoader(load_fn=load_many)
+        return cast("DataLoader[Key, Value]", found)
+
+
+def _timeout(value: bytes | None) -> float:
+    if value is None:
+        return TIMEOUT_DEFAULT
+    text = value.decode("latin-1").strip()
+    # float() alone would take "nan", "1e1" and "1_0".
+    if len(text) <= 20 and text.replace(".", "", 1).isdecimal() and text.isascii() and float(text) <= TIMEOUT_LIMIT:
+        return float(text)
+    raise InvalidInput(f"Bookmark-Timeout: expected seconds from 0 to {TIMEOUT_LIMIT:g}, found {text[:20]!a}")
+
+
+def _opaque(found: dict[bytes, bytes], name: bytes) -> str | None:
+    value = found.get(name)
+    if not value:
+        return None
+    text = value.decode("latin-1")
+    if len(text) > _HEADER_LIMIT or not (text.isascii() and text.isprintable()):
+        raise InvalidInput(
+            f"{name.decode().title()}: expected at most {_HEADER_LIMIT} printable ASCII characters, found others"
+        )
+    return text

@@ -1,0 +1,72 @@
+"""What the users' events mean to the view: one document per user, kept as a tombstone after the deletion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import assert_never
+
+from eventkernel.errors import CorruptData
+from eventkernel.events import RecordedEvent, moment
+from eventkernel.views import Projection
+from subgraphs.users.domain import UserCreated, UserDeleted, UserUpdated, id_of
+
+
+@dataclass(frozen=True, slots=True)
+class UserDoc:
+    """A user as clients see one. A tombstone has `deleted` and keeps no name."""
+
+    id: str
+    version: int
+    first_name: str
+    last_name: str
+    username: str | None
+    created_us: int
+    updated_us: int
+    """Microseconds since 1970 UTC of the first and of the latest event."""
+    deleted: bool = False
+
+    @property
+    def created_at(self) -> datetime:
+        return moment(self.created_us)
+
+    @property
+    def updated_at(self) -> datetime:
+        return moment(self.updated_us)
+
+
+def evolve(doc: UserDoc | None, recorded: RecordedEvent) -> UserDoc:
+    event, version, time_us = recorded.event, recorded.version, recorded.record.time_us
+    if not isinstance(event, UserCreated | UserUpdated | UserDeleted):
+        raise CorruptData(f"{recorded.stream} has an event of type {recorded.record.type}, which is no user's")
+    if isinstance(event, UserCreated):
+        return UserDoc(
+            id=id_of(recorded.stream),
+            version=version,
+            first_name=event.first_name,
+            last_name=event.last_name,
+            username=event.username,
+            created_us=time_us,
+            updated_us=time_us,
+        )
+    if doc is None:
+        raise CorruptData(f"{recorded.stream} does not begin with the user's creation")
+    match event:
+        case UserUpdated():
+            return replace(
+                doc,
+                version=version,
+                updated_us=time_us,
+                first_name=doc.first_name if event.first_name is None else event.first_name,
+                last_name=doc.last_name if event.last_name is None else event.last_name,
+                username=None if event.username_removed else event.username or doc.username,
+            )
+        case UserDeleted():
+            return replace(
+                doc, version=version, updated_us=time_us, first_name="", last_name="", username=None, deleted=True
+            )
+        case _:
+            assert_never(event)
+
+
+projection: Projection[UserDoc] = Projection(name="users", shape=1, evolve=evolve)

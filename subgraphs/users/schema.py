@@ -1,0 +1,369 @@
+"""The users' part of the graph: types, queries and mutations, each a thin layer over the view and the commands."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import strawberry
+import uuid6
+from eventkernel.bookmark import Bookmark
+from strawberry.types import Info
+
+from eventkernel.errors import ClaimTaken, InvalidInput
+from eventkernel.events import Position
+from subgraphs.serving import connections, inputs
+from subgraphs.serving.connections import PageInfo
+from subgraphs.serving.federation import FederatedSchema, Representation, key_of
+from subgraphs.serving.mutations import Done, Mutations
+from subgraphs.serving.request import Request
+from subgraphs.users.domain import (
+    UNCHANGED,
+    CreateUser,
+    DeleteUser,
+    UpdateUser,
+    UserCommand,
+    UserEvent,
+    UsernameTaken,
+    UserState,
+    id_of,
+    stream_of,
+    username_claim,
+)
+from subgraphs.users.projection import UserDoc, evolve
+from subgraphs.users.views import UserView
+from subgraphs.users.words import words
+
+NAME_LIMIT: Final = 100
+USERNAME_LIMIT: Final = 50
+SEARCH_LIMIT: Final = 100
+"""The longest names, usernames and search texts, in code points."""
+
+UserMutations = Mutations[UserState, UserCommand, UserEvent]
+UsersInfo = Info[Request[UserView, UserMutations], None]
+
+_LIST_ORDER: Final = "users"
+
+
+@strawberry.federation.type(keys=["id"], description="A person in the network.")
+class User:
+    id: strawberry.ID = strawberry.field(
+        description="The user's id, made by the server. Users that are created later have greater ids."
+    )
+    first_name: str = strawberry.field(description="The given name.")
+    last_name: str = strawberry.field(description="The family name.")
+    username: str | None = strawberry.field(
+        description="A name that no other user has, whatever its case; null for a user without one."
+    )
+    created_at: datetime = strawberry.field(description="When the user was created.")
+    updated_at: datetime = strawberry.field(description="When the user was changed for the last time.")
+    version: int = strawberry.field(
+        description="The number of the user's latest change; the creation is number 1. For `expectedVersion`."
+    )
+
+    @classmethod
+    async def resolve_references(
+        cls, representations: Sequence[Representation], info: Info[Any, None]
+    ) -> Sequence[User | None]:
+        ids = [inputs.identifier("id", key_of(representation)) for representation in representations]
+        request: Request[UserView, UserMutations] = info.context
+        found = await request.view.users(ids)
+        return [_user_or_none(found.get(user_id)) for user_id in ids]
+
+
+@strawberry.type(description="A user's place in a list of users.")
+class UserEdge:
+    node: User = strawberry.field(description="The user.")
+    cursor: str = strawberry.field(description="For `after`: the list goes on behind this user.")
+
+
+@strawberry.type(description="A page of a list of users.")
+class UserConnection:
+    edges: list[UserEdge] = strawberry.field(description="The users of this page, in the order of the list.")
+    page_info: PageInfo = strawberry.field(description="Where this page stands in the list.")
+
+
+_KEY_DESCRIPTION: Final = (
+    "Any text that is used for this one change only: a change that is sent again with it is made once, and answered "
+    "again. 1 to 128 visible ASCII characters; the server draws one where none is given."
+)
+_EXPECTED_DESCRIPTION: Final = (
+    "The version that the user must have, so that nobody's change is overwritten unseen; otherwise VERSION_CONFLICT."
+)
+_USERNAME_DESCRIPTION: Final = (
+    f"A name that no other user has, whatever its case: 1 to {USERNAME_LIMIT} letters, digits, and `_`, `-`, `.`."
+)
+
+
+@strawberry.input(description="A user to create.")
+class CreateUserInput:
+    first_name: str = strawberry.field(description=f"The given name, 1 to {NAME_LIMIT} characters.")
+    last_name: str = strawberry.field(description=f"The family name, 1 to {NAME_LIMIT} characters.")
+    username: str | None = strawberry.field(default=None, description=_USERNAME_DESCRIPTION)
+    idempotency_key: str | None = strawberry.field(default=None, description=_KEY_DESCRIPTION)
+
+
+@strawberry.input(description="What to change of a user. A field that is left out stays as it is.")
+class UpdateUserInput:
+    id: strawberry.ID = strawberry.field(description="The user's id.")
+    first_name: str | None = strawberry.field(
+        default=strawberry.UNSET, description=f"The given name, 1 to {NAME_LIMIT} characters."
+    )
+    last_name: str | None = strawberry.field(
+        default=strawberry.UNSET, description=f"The family name, 1 to {NAME_LIMIT} characters."
+    )
+    username: str | None = strawberry.field(
+        default=strawberry.UNSET, description=f"{_USERNAME_DESCRIPTION} Null takes the username away."
+    )
+    expected_version: int | None = strawberry.field(default=None, description=_EXPECTED_DESCRIPTION)
+    idempotency_key: str | None = strawberry.field(default=None, description=_KEY_DESCRIPTION)
+
+
+@strawberry.input(description="A user to delete.")
+class DeleteUserInput:
+    id: strawberry.ID = strawberry.field(description="The user's id.")
+    expected_version: int | None = strawberry.field(default=None, description=_EXPECTED_DESCRIPTION)
+    idempotency_key: str | None = strawberry.field(default=None, description=_KEY_DESCRIPTION)
+
+
+_VERSION_RESULT: Final = "The user's version after this change."
+_BOOKMARK_RESULT: Final = "Sent along with the next request, it makes sure that the answer shows this change."
+_KEY_RESULT: Final = "The key that was given, or the one that the server has drawn."
+
+
+@strawberry.type(description="A user was created.")
+class CreateUserPayload:
+    user: User = strawberry.field(description="The user as this change has made it.")
+    version: int = strawberry.field(description=_VERSION_RESULT)
+    bookmark: str = strawberry.field(description=_BOOKMARK_RESULT)
+    idempotency_key: str = strawberry.field(description=_KEY_RESULT)
+
+
+@strawberry.type(description="A user was changed.")
+class UpdateUserPayload:
+    user: User = strawberry.field(description="The user as this change has made it.")
+    version: int = strawberry.field(description=_VERSION_RESULT)
+    bookmark: str = strawberry.field(description=_BOOKMARK_RESULT)
+    idempotency_key: str = strawberry.field(description=_KEY_RESULT)
+
+
+@strawberry.type(description="A user was deleted; their friendships end.")
+class DeleteUserPayload:
+    deleted_user_id: strawberry.ID = strawberry.field(description="The id that the user had; it is not used again.")
+    version: int = strawberry.field(description=_VERSION_RESULT)
+    bookmark: str = strawberry.field(description=_BOOKMARK_RESULT)
+    idempotency_key: str = strawberry.field(description=_KEY_RESULT)
+
+
+First = Annotated[
+    int | None,
+    strawberry.argument(
+        description=f"How many users the page has at most: 0 to {inputs.PAGE_LIMIT}, {inputs.PAGE_DEFAULT} by default."
+    ),
+]
+After = Annotated[
+    str | None,
+    strawberry.argument(description="The cursor to go on behind, from a page before; none for the first page."),
+]
+
+
+@strawberry.type
+class Query:
+    @strawberry.field(description="The user with this id; null where there is none.")
+    async def user(
+        self,
+        info: UsersInfo,
+        user_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The user's id.")],
+    ) -> User | None:
+        inputs.identifier("id", user_id)
+        return _user_or_none((await info.context.view.users([user_id])).get(user_id))
+
+    @strawberry.field(description="The user with this username, whatever its case; null where there is none.")
+    async def user_by_username(
+        self,
+        info: UsersInfo,
+        username: Annotated[str, strawberry.argument(description="The username.")],
+    ) -> User | None:
+        return await _user_of_username(info.context, _username("username", username))
+
+    @strawberry.field(description="All users, in the order of their creation.")
+    async def users(self, info: UsersInfo, first: First = None, after: After = None) -> UserConnection:
+        size = inputs.page_size(first)
+        found = await info.context.view.page(connections.after_key(_LIST_ORDER, after), size + 1)
+        return _connection(found, size, after)
+
+    @strawberry.field(
+        description="The users for whom every word of a text is the beginning of a word of their names, whatever case "
+        "and accents; in the order of their creation."
+    )
+    async def search_users(
+        self,
+        info: UsersInfo,
+        text: Annotated[
+            str,
+            strawberry.argument(description=f"Beginnings of words, 1 to {SEARCH_LIMIT} characters: `ad lovel`."),
+        ],
+        first: First = None,
+        after: After = None,
+    ) -> UserConnection:
+        prefixes = words(inputs.text("text", text, limit=SEARCH_LIMIT))
+        if not prefixes:
+            raise InvalidInput("text: expected at least one letter or digit, found none")
+        size = inputs.page_size(first)
+        found = await info.context.view.search(prefixes, connections.after_key(_LIST_ORDER, after), size + 1)
+        return _connection(found, size, after)
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation(description="Create a user. USERNAME_TAKEN where another user has the username.")
+    async def create_user(
+        self,
+        info: UsersInfo,
+        given: Annotated[CreateUserInput, strawberry.argument(name="input", description="The user to create.")],
+    ) -> CreateUserPayload:
+        command = CreateUser(
+            first_name=inputs.text("firstName", given.first_name, limit=NAME_LIMIT),
+            last_name=inputs.text("lastName", given.last_name, limit=NAME_LIMIT),
+            username=None if given.username is None else _username("username", given.username),
+        )
+        content = {"firstName": command.first_name, "lastName": command.last_name, "username": command.username}
+        stream = stream_of(str(uuid6.uuid7()))
+        done = await _run(info, command, "createUser", content, stream, given.idempotency_key)
+        return CreateUserPayload(
+            user=_user(done.fold(evolve)),
+            version=done.version,
+            bookmark=done.bookmark,
+            idempotency_key=done.idempotency_key,
+        )
+
+    @strawberry.mutation(
+        description="Change a user. NOT_FOUND where there is none with this id, USERNAME_TAKEN where another user has "
+        "the username. A change to what is there already changes nothing."
+    )
+    async def update_user(
+        self,
+        info: UsersInfo,
+        given: Annotated[UpdateUserInput, strawberry.argument(name="input", description="What to change.")],
+    ) -> UpdateUserPayload:
+        content: dict[str, str | None] = {"id": inputs.identifier("id", given.id)}
+        for field, value in (("firstName", given.first_name), ("lastName", given.last_name)):
+            if value is None:
+                raise InvalidInput(f"{field}: expected a name, or nothing to leave it as it is, found null")
+            if value is not strawberry.UNSET:
+                content[field] = inputs.text(field, value, limit=NAME_LIMIT)
+        if given.username is not strawberry.UNSET:
+            content["username"] = None if given.username is None else _username("username", given.username)
+        command = UpdateUser(
+            first_name=content.get("firstName") or UNCHANGED,
+            last_name=content.get("lastName") or UNCHANGED,
+            username=content.get("username", UNCHANGED),
+        )
+        stream = stream_of(given.id)
+        done = await _run(info, command, "updateUser", content, stream, given.idempotency_key, given.expected_version)
+        return UpdateUserPayload(
+            user=_user(done.fold(evolve)),
+            version=done.version,
+            bookmark=done.bookmark,
+            idempotency_key=done.idempotency_key,
+        )
+
+    @strawberry.mutation(
+        description="Delete a user, for ever. Their friendships end. NOT_FOUND where there is none with this id."
+    )
+    async def delete_user(
+        self,
+        info: UsersInfo,
+        given: Annotated[DeleteUserInput, strawberry.argument(name="input", description="The user to delete.")],
+    ) -> DeleteUserPayload:
+        content = {"id": inputs.identifier("id", given.id)}
+        stream = stream_of(given.id)
+        done = await _run(
+            info, DeleteUser(), "deleteUser", content, stream, given.idempotency_key, given.expected_version
+        )
+        return DeleteUserPayload(
+            deleted_user_id=strawberry.ID(id_of(done.stream)),
+            version=done.version,
+            bookmark=done.bookmark,
+            idempotency_key=done.idempotency_key,
+        )
+
+
+schema = FederatedSchema(query=Query, mutation=Mutation)
+
+
+async def _run(
+    info: UsersInfo,
+    command: UserCommand,
+    mutation: str,
+    content: Mapping[str, object],
+    stream: str,
+    key: str | None,
+    expected_version: int | None = None,
+) -> Done:
+    request = info.context
+    try:
+        return await request.writes.run(
+            request,
+            command,
+            stream=stream,
+            mutation=mutation,
+            content=content,
+            key=key,
+            expected_version=expected_version,
+        )
+    except ClaimTaken as taken:
+        raise UsernameTaken("username: expected one that no other user has, found one that is taken") from taken
+
+
+async def _user_of_username(request: Request[UserView, UserMutations], username: str) -> User | None:
+    """Whoever holds the username by the event store's word, as the view shows them once it knows that they do."""
+    claim = username_claim(username)
+    holder = await request.writes.store.find_claim(claim)
+    if holder is None:
+        return None
+    user_id = id_of(holder.stream)
+    doc = (await request.view.users([user_id])).get(user_id)
+    if doc is None or doc.version < holder.version:
+        records = await request.writes.store.read_stream(holder.stream, holder.version)
+        taken = records[-1]
+        position = Position.of(taken.log, taken.partition, taken.offset + 1)
+        streams = {(taken.log, taken.partition, taken.stream): taken.version}
+        view = await request.catch_up(Bookmark(position=position, streams=streams))
+        doc = (await view.users([user_id])).get(user_id)
+    # The view may know of a later change that gave the username up.
+    if doc is None or doc.username is None or username_claim(doc.username) != claim:
+        return None
+    return _user(doc)
+
+
+def _connection(found: Sequence[UserDoc], size: int, after: str | None) -> UserConnection:
+    page = connections.page(found, first=size, after=after, order=_LIST_ORDER, key=lambda doc: doc.id)
+    edges = [UserEdge(node=_user(doc), cursor=cursor) for doc, cursor in zip(page.nodes, page.cursors, strict=True)]
+    return UserConnection(edges=edges, page_info=page.info)
+
+
+def _user_or_none(doc: UserDoc | None) -> User | None:
+    return None if doc is None else _user(doc)
+
+
+def _user(doc: UserDoc) -> User:
+    return User(
+        id=strawberry.ID(doc.id),
+        first_name=doc.first_name,
+        last_name=doc.last_name,
+        username=doc.username,
+        created_at=doc.created_at,
+        updated_at=doc.updated_at,
+        version=doc.version,
+    )
+
+
+def _username(field: str, value: str) -> str:
+    username = inputs.text(field, value, limit=USERNAME_LIMIT)
+    for character in username:
+        if character not in "_-." and unicodedata.category(character)[0] not in "LNM":
+            raise InvalidInput(f"{field}: expected letters, digits and _-. only, found U+{ord(character):04X}")
+    return username

@@ -1,0 +1,28 @@
+"""The port of the users' view: the questions that the subgraph asks of it, whatever database answers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from eventkernel.views import ViewBuild
+from subgraphs.users.projection import UserDoc
+
+
+class UserView(ViewBuild[UserDoc], Protocol):
+    """One build of the view. Deleted users are in no answer. Ids are ordered by their code points."""
+
+    async def users(self, ids: Sequence[str]) -> Mapping[str, UserDoc]:
+        """Those of these users that exist, by id, in one read."""
+        ...
+
+    async def page(self, after: str | None, limit: int) -> Sequence[UserDoc]:
+        """The first `limit` users after an id (from the first one on without it), ordered by id."""
+        ...
+
+    async def search(self, prefixes: Collection[str], after: str | None, limit: int) -> Sequence[UserDoc]:
+        """Like `page`, of the users for whom every prefix (at least one) is the beginning of a word of their names.
+
+        Words are as `words.words` makes them; prefixes are words, too.
+        """
+        ...
