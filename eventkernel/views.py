@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from eventkernel.events import Position, Record, RecordedEvent
+from eventkernel.events import Partition, Position, Record, RecordedEvent
 from eventkernel.store import Checkpoint
 
 Doc = TypeVar("Doc")
@@ -56,10 +56,15 @@ class Change(Generic[Doc]):
 @dataclass(frozen=True, slots=True)
 class ParkedRecord:
     """A record that waits outside of the view: the one that could not be applied (with the reason), or a later one of
-    its stream (reason None)."""
+    its stream (reason None).
+
+    One that an operator has skipped stays as a mark, with the operator's reason: it holds up nothing, and its version
+    counts as applied.
+    """
 
     record: Record
     reason: str | None
+    skipped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +75,28 @@ class Fold(Generic[Doc]):
     checkpoint: Checkpoint
     parked: Sequence[ParkedRecord] = ()
     released: Sequence[str] = field(default_factory=tuple[str, ...])
-    """Streams whose parked records are dealt with (applied or skipped) and are to be forgotten."""
+    """Streams whose parked records are dealt with and are to be forgotten, all but those that stand in `parked`."""
 
 
 class BuildRetired(Exception):
-    """The build is no longer folded into, because another one is live: ask the view for that one."""
+    """The build is no longer folded into, because another one is live or it was dropped: ask the view for that one."""
 
 
 class ViewBuild(Protocol[Doc]):
-    """One build of one view: documents, parked records and the checkpoint belong together and are dropped together."""
+    """One build of one view: documents, parked records and the checkpoint belong together and are dropped together.
+
+    `checkpoint`, `load`, `save`, `parked` and `parked_streams` raise `Unavailable` where the engine cannot answer now;
+    the same call may be repeated.
+    """
 
     @property
     def name(self) -> str:
         """The build's name, unique within its view."""
         ...
 
-    async def checkpoint(self) -> Checkpoint: ...
+    async def checkpoint(self) -> Checkpoint:
+        """How far the build is: whatever is read after this call shows at least that."""
+        ...
 
     async def load(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
         """The latest state of each of these streams that the build knows, tombstones too, in one read."""
@@ -96,11 +107,22 @@ class ViewBuild(Protocol[Doc]):
 
         Where the engine has transactions it is one. Repeating a save, or one with states that are already there, has no
         further effect: a state whose version is not above the stored one is dropped. The checkpoint never goes back.
+        A record that is parked again keeps its reason unless it comes with a new one.
+
+        Raises:
+            BuildRetired: the view has switched to another build, or has dropped this one. Nothing was written.
         """
         ...
 
     async def parked(self) -> Sequence[ParkedRecord]:
-        """Every parked record, grouped by stream, oldest first within one."""
+        """Every parked record and every mark of a skipped one, grouped by stream, by version within one."""
+        ...
+
+    async def parked_streams(self) -> Mapping[str, Partition]:
+        """The streams that wait and the partitions that they are in (skipped records hold up nothing).
+
+        Asked by every request that carries a bookmark: cheap where nothing is parked.
+        """
         ...
 
     async def reached(self, position: Position, timeout: float) -> bool:
@@ -122,7 +144,19 @@ class View(Protocol[BuildT_co]):
     def name(self) -> str: ...
 
     def live(self) -> BuildT_co:
-        """The build that requests read. A request asks once and stays on what it got."""
+        """The build that requests read. A request asks once and stays on what it got.
+
+        Raises:
+            Unavailable: there is none yet: the first build, or the first of this shape, is still being filled.
+        """
+        ...
+
+    async def ready(self, timeout: float) -> BuildT_co:
+        """The live build, as soon as there is one.
+
+        Raises:
+            Unavailable: there was none within `timeout` seconds.
+        """
         ...
 
     async def create(self) -> BuildT_co:
@@ -130,7 +164,7 @@ class View(Protocol[BuildT_co]):
         ...
 
     async def switch(self, build: str) -> None:
-        """Make this build the live one, in one step; whoever waits on the old one gets `BuildRetired`."""
+        """Make this build the live one, in one step and durably; whoever waits on the old one gets `BuildRetired`."""
         ...
 
     async def drop(self, build: str) -> None:

@@ -1,0 +1,301 @@
+"""One build of a view as one SQLite file: the machinery around the tables and queries that a subgraph brings.
+
+A subgraph's adapter derives from `SqliteViewBuild`, declares its tables, loads and writes documents, and asks its
+questions through `read`:
+
+    class Doors(SqliteViewBuild[Door]):
+        schema = "CREATE TABLE door (stream TEXT PRIMARY KEY, …) STRICT, WITHOUT ROWID;"
+
+        def load_documents(self, connection, streams): ...
+        def write_changes(self, connection, changes): ...
+
+        async def open_doors(self) -> list[str]:
+            return await self.read(lambda connection: [name for (name,) in connection.execute("SELECT name …")])
+
+Here are the threads (one that writes, a few that read, each read on a snapshot of its own), the transaction that holds
+documents, parked records and checkpoint, and the waiting for a position. Tables whose names begin with `kernel_` belong
+to the machinery.
+
+The file carries the identity of what filled it: the projection's shape, the tables' definition, the logs. A file with
+another identity is not this build, and the view fills a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import sqlite3
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Final, Generic, TypeVar
+
+from eventkernel.adapters.arrivals import Arrivals
+from eventkernel.adapters.sqlite.connection import open_reader, open_writer
+from eventkernel.adapters.sqlite.failures import failures_of
+from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, Progress, waiting_streams
+from eventkernel.errors import CorruptData, Unavailable
+from eventkernel.events import Partition, Position
+from eventkernel.store import Checkpoint
+from eventkernel.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State
+
+T = TypeVar("T")
+
+_FORMAT: Final = 1
+"""Raised whenever the machinery's own tables change: every build is then filled anew."""
+
+_IDENTITY_SCHEMA: Final = "CREATE TABLE IF NOT EXISTS kernel_build (identity TEXT NOT NULL) STRICT;"
+_SUFFIXES: Final = ("", "-wal", "-shm")
+
+
+@dataclass(frozen=True, slots=True)
+class _Progressed:
+    """What a committed save changed of that which is kept in memory."""
+
+    versions: Mapping[str, int]
+    parked: Mapping[str, Partition] | None
+
+
+class SqliteViewBuild(ABC, Generic[Doc]):
+    """Made and opened by `SqliteView`; derived classes keep this constructor."""
+
+    schema: ClassVar[str]
+    """The SQL that makes the build's tables and indexes, in an empty file."""
+
+    def __init__(self, file: Path, readers: int) -> None:
+        self._file = file
+        self._progress = Progress("view")
+        self._checkpoint = Checkpoint()
+        self._parked: Mapping[str, Partition] = {}
+        self._arrivals = Arrivals(Position(), self.name)
+        self._versions: dict[str, int] = {}
+        self._closed = False
+        self._connection: sqlite3.Connection | None = None
+        self._idle: deque[sqlite3.Connection] = deque()
+        self._writer = ThreadPoolExecutor(1, f"write {self.name}")
+        self._readers = ThreadPoolExecutor(readers, f"read {self.name}")
+
+    # What a derived class brings
+
+    @abstractmethod
+    def load_documents(self, connection: sqlite3.Connection, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
+        """The latest state of each of these streams that is stored, tombstones too. Runs on the writer's thread.
+
+        There may be thousands of streams: `… WHERE stream IN (SELECT value FROM json_each(?))` takes them as one
+        parameter (`json_list(streams)`).
+        """
+
+    @abstractmethod
+    def write_changes(self, connection: sqlite3.Connection, changes: Sequence[Change[Doc]]) -> None:
+        """Write every state of these changes, inside the caller's transaction, on the writer's thread.
+
+        Each stream comes once; its states are newer than what is stored. There may be thousands: `executemany`.
+        """
+
+    # What queries use
+
+    async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a query on a reader's thread; all its statements see the same snapshot. It must not keep a cursor.
+
+        Raises:
+            BuildRetired: the build was dropped.
+            Unavailable: SQLite cannot answer now.
+        """
+        if self._closed:
+            raise BuildRetired(self.name)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._snapshot, query)
+
+    def _snapshot(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        with failures_of(self._file):
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = open_reader(self._file)
+            try:
+                connection.execute("BEGIN")
+                try:
+                    return query(connection)
+                finally:
+                    connection.execute("ROLLBACK")  # nothing was written
+            finally:
+                self._idle.append(connection)
+
+    # The port `ViewBuild`
+
+    @property
+    def name(self) -> str:
+        return self._file.stem
+
+    async def checkpoint(self) -> Checkpoint:
+        return self._checkpoint
+
+    async def load(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
+        states = await self._on_writer(lambda connection: self.load_documents(connection, streams))
+        # Only this build's one writer changes a stored version, so what is known now needs no look before a save.
+        self._versions = {stream: states[stream].version if stream in states else 0 for stream in streams}
+        return states
+
+    async def save(self, fold: Fold[Doc]) -> None:
+        self._arrivals.check()
+        loop = asyncio.get_running_loop()
+
+        def write(connection: sqlite3.Connection) -> None:
+            progressed = self._save(connection, fold)
+            # From here and not after the `await` below: a caller who is cancelled changes nothing about the commit.
+            loop.call_soon_threadsafe(self._saved, progressed)
+
+        await self._on_writer(write)
+
+    async def parked(self) -> Sequence[ParkedRecord]:
+        return await self._on_writer(self._progress.parked)
+
+    async def parked_streams(self) -> Mapping[str, Partition]:
+        return self._parked
+
+    async def reached(self, position: Position, timeout: float) -> bool:
+        return await self._arrivals.reached(position, timeout)
+
+    # The writer's thread
+
+    async def _on_writer(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._closed:
+            raise BuildRetired(self.name)
+
+        def run() -> T:
+            with failures_of(self._file):
+                if self._connection is None:
+                    self._connection = open_writer(self._file)
+                return work(self._connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._writer, run)
+
+    def _save(self, connection: sqlite3.Connection, fold: Fold[Doc]) -> _Progressed:
+        before = self._checkpoint
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            changes = self._unseen(connection, fold.changes)
+            if changes:
+                self.write_changes(connection, changes)
+            if fold.released:
+                self._progress.release(connection, fold.released)
+            if fold.parked:
+                self._progress.park(connection, fold.parked)
+            self._progress.move(connection, fold.checkpoint)
+            parked = None
+            if fold.parked or fold.released:
+                parked = waiting_streams(self._progress.parked(connection))
+            # Before the commit: who reads the new documents and asks then how far they are must not be told less.
+            self._checkpoint = _further(before, fold.checkpoint)
+            connection.execute("COMMIT")
+        except BaseException:
+            self._checkpoint = before
+            if connection.in_transaction:  # a full disk has ended it already
+                connection.execute("ROLLBACK")
+            raise
+        return _Progressed({change.stream: change.states[-1].version for change in changes}, parked)
+
+    def _unseen(self, connection: sqlite3.Connection, changes: Sequence[Change[Doc]]) -> list[Change[Doc]]:
+        """The changes without the states that are stored already."""
+        versions = self._versions
+        unknown = [change.stream for change in changes if change.stream not in versions]
+        if unknown:
+            stored = self.load_documents(connection, unknown)
+            versions = versions | {stream: state.version for stream, state in stored.items()}
+        unseen: list[Change[Doc]] = []
+        for change in changes:
+            version = versions.get(change.stream, 0)
+            if change.states[0].version > version:
+                unseen.append(change)
+            elif change.states[-1].version > version:
+                newer = tuple(state for state in change.states if state.version > version)
+                unseen.append(replace(change, states=newer))
+        return unseen
+
+    def _saved(self, progressed: _Progressed) -> None:
+        self._versions.update(progressed.versions)
+        if progressed.parked is not None:
+            self._parked = progressed.parked
+        self._arrivals.moved(self._checkpoint.position)
+
+    # For `SqliteView`
+
+    @classmethod
+    def identity(cls, shape: int, logs: Iterable[str]) -> str:
+        """What a file must carry to be a build of this class, filled by a projection of this shape from these logs."""
+        schema = hashlib.sha256(cls.schema.encode()).hexdigest()
+        return json.dumps({"format": _FORMAT, "shape": shape, "schema": schema, "logs": sorted(logs)})
+
+    @classmethod
+    def is_usable(cls, file: Path, identity: str) -> bool:
+        """Whether the file is a build of that identity. One that is damaged or missing is not: it can be refilled."""
+        try:
+            with failures_of(file):
+                connection = open_reader(file)
+                try:
+                    return connection.execute("SELECT identity FROM kernel_build").fetchall() == [(identity,)]
+                finally:
+                    connection.close()
+        except (Unavailable, CorruptData, sqlite3.Error):
+            return False
+
+    async def open(self, identity: str) -> None:
+        """Make the tables where they are missing, and learn how far the build is."""
+
+        def prepare(connection: sqlite3.Connection) -> tuple[Checkpoint, list[ParkedRecord]]:
+            if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'kernel_build'").fetchone():
+                connection.executescript(f"BEGIN; {_IDENTITY_SCHEMA} {PROGRESS_SCHEMA} {self.schema}; COMMIT;")
+                connection.execute("INSERT INTO kernel_build VALUES (?)", (identity,))
+            return self._progress.checkpoint(connection), self._progress.parked(connection)
+
+        self._checkpoint, parked = await self._on_writer(prepare)
+        self._parked = waiting_streams(parked)
+        self._arrivals.moved(self._checkpoint.position)
+
+    def retire(self) -> None:
+        """Another build is live: saves and whoever waits are told so, reads go on."""
+        self._arrivals.retire()
+
+    async def aclose(self) -> None:
+        """Finish the reads and the save that are under way, then close the file."""
+        if self._closed:
+            return
+        self._closed = True
+        self._arrivals.retire()
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._readers.shutdown()
+        self._writer.shutdown()
+        while self._idle:
+            self._idle.pop().close()
+        if self._connection is not None:
+            self._connection.close()
+
+    def unlink(self) -> None:
+        """Take the room back; the build is closed."""
+        remove_build(self._file)
+
+
+def remove_build(file: Path) -> None:
+    """Delete a build's file and what SQLite keeps beside it."""
+    for suffix in _SUFFIXES:
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
+
+
+def json_list(streams: Sequence[str]) -> str:
+    """Many strings as one parameter: `… IN (SELECT value FROM json_each(?))`."""
+    return json.dumps(streams)
+
+
+def _further(checkpoint: Checkpoint, other: Checkpoint) -> Checkpoint:
+    generations: dict[tuple[str, int], int] = {}
+    for log, partition, generation in (*checkpoint.generations, *other.generations):
+        generations[log, partition] = max(generation, generations.get((log, partition), 0))
+    return Checkpoint(
+        checkpoint.position.join(other.position),
+        tuple((log, partition, number) for (log, partition), number in generations.items()),
+    )

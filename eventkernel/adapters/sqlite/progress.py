@@ -1,0 +1,96 @@
+"""The tables that say how far a reader of logs is and which records wait: beside a view's documents, or alone."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from eventkernel.events import Partition, Position, Record
+from eventkernel.store import Checkpoint
+from eventkernel.views import ParkedRecord
+
+PROGRESS_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS kernel_checkpoint (
+    reader      TEXT NOT NULL,
+    log         TEXT NOT NULL,
+    partition   INTEGER NOT NULL,
+    next_offset INTEGER NOT NULL,
+    generation  INTEGER NOT NULL,
+    PRIMARY KEY (reader, log, partition)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS kernel_parked (
+    reader  TEXT NOT NULL,
+    stream  TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    reason  TEXT,
+    skipped INTEGER NOT NULL,
+    record  BLOB NOT NULL,
+    PRIMARY KEY (reader, stream, version)
+) STRICT, WITHOUT ROWID;
+"""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Record).decode
+
+
+class Progress:
+    """One reader's rows. Its methods run inside the caller's transaction, on the caller's thread."""
+
+    def __init__(self, reader: str) -> None:
+        self._reader = reader
+
+    def checkpoint(self, connection: sqlite3.Connection) -> Checkpoint:
+        rows: list[tuple[str, int, int, int]] = connection.execute(
+            "SELECT log, partition, next_offset, generation FROM kernel_checkpoint WHERE reader = ?", (self._reader,)
+        ).fetchall()
+        return Checkpoint(
+            Position({Partition(log, partition): offset for log, partition, offset, _ in rows}),
+            tuple((log, partition, generation) for log, partition, _, generation in rows),
+        )
+
+    def move(self, connection: sqlite3.Connection, checkpoint: Checkpoint) -> None:
+        """Never back, in any partition."""
+        generations = {(log, partition): number for log, partition, number in checkpoint.generations}
+        connection.executemany(
+            "INSERT INTO kernel_checkpoint VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " next_offset = max(next_offset, excluded.next_offset), generation = max(generation, excluded.generation)",
+            [
+                (self._reader, log, partition, offset, generations.get((log, partition), 0))
+                for (log, partition), offset in checkpoint.position.offsets.items()
+            ],
+        )
+
+    def parked(self, connection: sqlite3.Connection) -> list[ParkedRecord]:
+        rows: list[tuple[bytes, str | None, int]] = connection.execute(
+            "SELECT record, reason, skipped FROM kernel_parked WHERE reader = ? ORDER BY stream, version",
+            (self._reader,),
+        ).fetchall()
+        return [ParkedRecord(_decode(record), reason, bool(skipped)) for record, reason, skipped in rows]
+
+    def release(self, connection: sqlite3.Connection, streams: Iterable[str]) -> None:
+        connection.executemany(
+            "DELETE FROM kernel_parked WHERE reader = ? AND stream = ?", [(self._reader, stream) for stream in streams]
+        )
+
+    def park(self, connection: sqlite3.Connection, parked: Sequence[ParkedRecord]) -> None:
+        """A record that is parked already keeps its reason unless there is a new one, and stays skipped."""
+        connection.executemany(
+            "INSERT INTO kernel_parked VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " reason = coalesce(excluded.reason, reason), skipped = max(skipped, excluded.skipped)",
+            [
+                (self._reader, p.record.stream, p.record.version, p.reason, int(p.skipped), _encode(p.record))
+                for p in parked
+            ],
+        )
+
+
+def waiting_streams(parked: Iterable[ParkedRecord]) -> dict[str, Partition]:
+    """The streams that wait, and where: as `ViewBuild.parked_streams`."""
+    return {
+        entry.record.stream: Partition(entry.record.log, entry.record.partition)
+        for entry in parked
+        if not entry.skipped
+    }

@@ -1,0 +1,152 @@
+"""A view in SQLite: a folder with one file per build, and a pointer to the live one.
+
+    views/users/
+        live                   the live build's name, replaced by one atomic rename
+        b-3f9a2c41.sqlite      a build (with SQLite's -wal and -shm beside it)
+
+A rebuild writes another file, so it locks nobody; switching is the rename, dropping is an unlink. Only one process may
+have the folder open. What an interrupted rebuild has left behind is removed when the folder is opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final, Generic, Self, TypeVar
+
+from eventkernel.adapters.sqlite.build import SqliteViewBuild, remove_build
+from eventkernel.errors import InvalidInput, Unavailable
+
+__all__ = ["SqliteView", "SqliteViewBuild"]
+
+BuildT = TypeVar("BuildT", bound=SqliteViewBuild[Any])  # any document: the view only opens and closes builds
+
+_POINTER: Final = "live"
+_READERS: Final = 4
+
+
+class SqliteView(Generic[BuildT]):
+    """Made by `open`."""
+
+    def __init__(self, folder: Path, build_type: type[BuildT], identity: str, readers: int) -> None:
+        self._folder = folder
+        self._build_type = build_type
+        self._identity = identity
+        self._readers = readers
+        self._builds: dict[str, BuildT] = {}
+        self._live: BuildT | None = None
+        self._went_live = asyncio.Event()
+
+    @classmethod
+    async def open(
+        cls, folder: Path, build_type: type[BuildT], *, shape: int, logs: Iterable[str], readers: int = _READERS
+    ) -> Self:
+        """Open a view's folder (made where it is missing; its name is the view's).
+
+        `shape` is the projection's, `logs` the ids of the logs that it reads. Where the live build was filled with
+        another shape, other logs or other tables, or is damaged, there is no live build until a new one is filled:
+        `Projector.run` does that first.
+
+        Raises:
+            Unavailable: the folder or the live build cannot be opened.
+        """
+        view = cls(folder, build_type, build_type.identity(shape, logs), readers)
+        live = await asyncio.to_thread(view._tidy)
+        if live is not None:
+            view._go_live(await view._open(live))
+        return view
+
+    def _tidy(self) -> str | None:
+        """The name of the live build if that can be used; removes all other files."""
+        pointer = self._folder / _POINTER
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            name = pointer.read_text().strip() if pointer.exists() else None
+            if name is not None and not self._build_type.is_usable(self._file(name), self._identity):
+                name = None
+            for file in self._folder.glob("*.sqlite"):
+                if file.stem != name:
+                    remove_build(file)
+        except OSError as error:
+            raise Unavailable(f"the view's folder {self._folder}: {error.strerror}") from error
+        return name
+
+    @property
+    def name(self) -> str:
+        return self._folder.name
+
+    def live(self) -> BuildT:
+        if self._live is None:
+            raise Unavailable(f"the view {self.name} is being built")
+        return self._live
+
+    async def ready(self, timeout: float) -> BuildT:
+        try:
+            async with asyncio.timeout(timeout):
+                await self._went_live.wait()
+        except TimeoutError:
+            raise Unavailable(f"the view {self.name} is still being built after {timeout:g} s") from None
+        return self.live()
+
+    async def create(self) -> BuildT:
+        return await self._open(f"b-{secrets.token_hex(4)}")
+
+    async def switch(self, build: str) -> None:
+        new = self._find(build)
+        if new is self._live:
+            return
+        await asyncio.to_thread(self._point_to, build)
+        self._go_live(new)
+
+    async def drop(self, build: str) -> None:
+        dropped = self._find(build)
+        if dropped is self._live:
+            raise InvalidInput(f"the build {build} of the view {self.name} is live: only others can be dropped")
+        await dropped.aclose()
+        await asyncio.to_thread(dropped.unlink)
+        self._builds.pop(build, None)
+
+    async def aclose(self) -> None:
+        """Close every build; saves and reads that are under way are finished."""
+        await asyncio.gather(*(build.aclose() for build in self._builds.values()))
+
+    async def _open(self, name: str) -> BuildT:
+        build = self._build_type(self._file(name), self._readers)
+        await build.open(self._identity)
+        self._builds[name] = build
+        return build
+
+    def _go_live(self, build: BuildT) -> None:
+        before, self._live = self._live, build
+        self._went_live.set()
+        if before is not None:
+            before.retire()
+
+    def _point_to(self, build: str) -> None:
+        """Durable, and all or nothing: the new pointer is on the disk before it takes the old one's name."""
+        draft = self._folder / f"{_POINTER}.draft"
+        try:
+            with draft.open("w") as file:
+                file.write(f"{build}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self._folder / _POINTER)
+            folder = os.open(self._folder, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise Unavailable(f"the view's folder {self._folder}: {error.strerror}") from error
+
+    def _file(self, build: str) -> Path:
+        return self._folder / f"{build}.sqlite"
+
+    def _find(self, build: str) -> BuildT:
+        try:
+            return self._builds[build]
+        except KeyError:
+            raise InvalidInput(f"the view {self.name} has no build {build!r}") from None
