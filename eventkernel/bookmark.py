@@ -60,7 +60,7 @@ class Bookmark:
         """
         keys: dict[str, int] = {}
         for bookmark in bookmarks:
-            for key, value in bookmark._keys().items():
+            for key, value in bookmark.as_map().items():
                 if value > keys.get(key, -1):
                     keys[key] = value
         return cls._of_keys(_within_limits(keys))
@@ -87,9 +87,10 @@ class Bookmark:
 
     def encode(self) -> str:
         """The opaque text; equal bookmarks give equal texts."""
-        return _text(_within_limits(self._keys()))
+        return _text(_within_limits(self.as_map()))
 
-    def _keys(self) -> dict[str, int]:
+    def as_map(self) -> dict[str, int]:
+        """The map that the text stands for, with the page's keys."""
         keys = {f"{log}/{partition}": offset for (log, partition), offset in self.position.items()}
         keys.update({f"{log}/{partition}/{name}": version for (log, partition, name), version in self.streams.items()})
         return keys
