@@ -1,0 +1,1 @@
+"""A GraphQL federation router: composes, plans and executes over anybody's subgraphs."""

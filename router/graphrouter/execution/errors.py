@@ -1,0 +1,135 @@
+"""The errors of one response: where they come from, which code they bear, and at which positions they stand.
+
+Codes of the router itself, for what goes wrong between it and a subgraph:
+
+SUBREQUEST_FAILED       no answer came
+SUBREQUEST_TIMEOUT      no answer in time
+SUBREQUEST_TOO_LARGE    the answer went over the size limit
+SUBREQUEST_HTTP_ERROR   an HTTP status of failure, without a GraphQL body
+SUBREQUEST_MALFORMED    not JSON, not a GraphQL response, or not of the shape that was asked for
+SUBGRAPH_ERROR          the subgraph reported an error without a code of its own
+INVALID_VALUE           a subgraph gave a value that the schema does not allow at that place
+NULL_VALUE              a subgraph gave null where the schema has none, and no error that explains it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, TypeAlias, TypedDict, cast
+
+SUBREQUEST_HTTP_ERROR: Final = "SUBREQUEST_HTTP_ERROR"
+SUBREQUEST_MALFORMED: Final = "SUBREQUEST_MALFORMED"
+SUBGRAPH_ERROR: Final = "SUBGRAPH_ERROR"
+INVALID_VALUE: Final = "INVALID_VALUE"
+NULL_VALUE: Final = "NULL_VALUE"
+TOO_MANY_ERRORS: Final = "TOO_MANY_ERRORS"
+
+ResponsePath: TypeAlias = Sequence[str | int]
+"""A position in the response: response keys and list indices. https://spec.graphql.org/October2021/#sec-Errors"""
+
+# What servers add for their developers is not for the clients of the router.
+_INTERNAL_EXTENSIONS = frozenset({"stacktrace", "exception", "debug"})
+
+
+class ErrorObject(TypedDict, total=False):
+    """An error as it is written into the response."""
+
+    message: str
+    locations: list[dict[str, int]]
+    path: list[str | int]
+    extensions: dict[str, object]
+
+
+def error_object(
+    message: str,
+    code: str,
+    *,
+    path: ResponsePath | None = None,
+    service: str | None = None,
+    extensions: Mapping[str, object] | None = None,
+) -> ErrorObject:
+    """An error with its code, and the subgraph's name as `service` where one is to blame."""
+    error: ErrorObject = {"message": message}
+    if path is not None:
+        error["path"] = list(path)
+    error["extensions"] = {**(extensions or {}), "code": code}
+    if service is not None:
+        error["extensions"]["service"] = service
+    return error
+
+
+class ResponseErrors:
+    """Collects the errors of one response, at most `limit`; how many more there were is the last one."""
+
+    __slots__ = ("_dropped", "_errors", "_limit")
+
+    def __init__(self, limit: int = 100) -> None:
+        self._errors: list[ErrorObject] = []
+        self._limit = limit
+        self._dropped = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._errors)
+
+    def add(self, error: ErrorObject) -> None:
+        if len(self._errors) < self._limit:
+            self._errors.append(error)
+        else:
+            self._dropped += 1
+
+    def add_at(
+        self, paths: Iterable[ResponsePath], message: str, code: str, service: str, extensions: Mapping[str, object]
+    ) -> None:
+        """The same error at each of these positions. Positions beyond the limit are not even looked for."""
+        for path in paths:
+            if len(self._errors) >= self._limit:
+                self._dropped += 1
+                return
+            self._errors.append(error_object(message, code, path=path, service=service, extensions=extensions))
+
+    def add_nulls(self, paths: Sequence[list[str | int]]) -> None:
+        """Nulls met where the schema has none, except those that an error at, above or below the position explains.
+
+        https://spec.graphql.org/October2021/#sec-Handling-Field-Errors
+        """
+        explained: set[tuple[str | int, ...]] = set()
+        above: set[tuple[str | int, ...]] = set()
+        for error in self._errors:
+            position = tuple(error.get("path", ()))
+            explained.add(position)
+            above.update(position[:length] for length in range(1, len(position)))
+        for path in paths:
+            position = tuple(path)
+            if position in above or any(position[:length] in explained for length in range(1, len(position) + 1)):
+                continue
+            self.add(error_object(f"cannot give null for the non-null field {_field_of(path)}", NULL_VALUE, path=path))
+
+    def as_list(self) -> list[ErrorObject]:
+        if not self._dropped:
+            return self._errors
+        return [*self._errors, error_object("there are more errors than are listed", TOO_MANY_ERRORS)]
+
+
+def _field_of(path: ResponsePath) -> str:
+    return next((str(step) for step in reversed(path) if isinstance(step, str)), "")
+
+
+class SubgraphError:
+    """One entry of a subgraph's `errors`, read tolerantly: whatever is not as the specification says is left out."""
+
+    __slots__ = ("code", "extensions", "message", "path")
+
+    def __init__(self, raw: object) -> None:
+        entry = cast("dict[str, object]", raw) if isinstance(raw, dict) else {}
+        message, path, extensions = entry.get("message"), entry.get("path"), entry.get("extensions")
+        self.message = message if isinstance(message, str) else "the subgraph reported an error without a message"
+        self.path: list[str | int] | None = None
+        if isinstance(path, list):
+            steps = cast("list[object]", path)
+            self.path = [step for step in steps if isinstance(step, str | int)]
+        self.extensions: dict[str, object] = {}
+        if isinstance(extensions, dict):
+            given = cast("dict[str, object]", extensions)
+            self.extensions = {name: value for name, value in given.items() if name not in _INTERNAL_EXTENSIONS}
+        code = self.extensions.get("code")
+        self.code = code if isinstance(code, str) else SUBGRAPH_ERROR

@@ -1,0 +1,264 @@
+"""Runs a plan: each fetch starts as soon as everything that it depends on has arrived.
+
+The plan's graph is walked by counting: a fetch whose last dependency arrives goes on in the same task, and where one
+arrival makes several fetches ready, the others get tasks of their own. A fetch that fails leaves an error and no data;
+the fetches after it still run, and send only what they can: no object found means no request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import cast
+
+import orjson
+
+from graphrouter import bookmarks
+from graphrouter.execution.errors import (
+    SUBREQUEST_HTTP_ERROR,
+    SUBREQUEST_MALFORMED,
+    ResponseErrors,
+    ResponsePath,
+    SubgraphError,
+    error_object,
+)
+from graphrouter.execution.merge import JsonObject, copy_tree, merge_object
+from graphrouter.execution.prepare import PreparedFetch, PreparedGroup, PreparedPlan, holds
+from graphrouter.execution.representations import Collected, Placement, objects_at, positions_at
+from graphrouter.execution.rewrites import rename, rename_path
+from graphrouter.planning.plan import EntityFetch, RootFetch
+from graphrouter.transport import SubgraphRequest, SubgraphResponse, SubgraphTransport, TransportError
+
+_log = logging.getLogger("graphrouter.execution")
+
+
+@dataclass(frozen=True, slots=True)
+class SubgraphSettings:
+    """What the executor knows of the subgraphs: how to reach them, and how long one request to one may take."""
+
+    transports: Mapping[str, SubgraphTransport]
+    object_types: Container[object]
+    timeout_seconds: float = 30.0
+    timeouts: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+class _Malformed(Exception):
+    """The subgraph's answer cannot be used; the message says why, the code is for clients."""
+
+    def __init__(self, message: str, code: str = SUBREQUEST_MALFORMED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(slots=True)
+class Execution:
+    """One request being executed: the merged data, the errors, and the bookmark, as far as they have got.
+
+    `variables` are those of the client, as JSON values, with the defaults of the operation. `headers` go to every
+    subgraph; `deadline` is a moment of the event loop's clock.
+    """
+
+    plan: PreparedPlan
+    subgraphs: SubgraphSettings
+    variables: Mapping[str, object]
+    headers: tuple[tuple[str, str], ...]
+    deadline: float
+    bookmark: dict[str, int]
+    errors: ResponseErrors
+    data: JsonObject = field(default_factory=dict[str, object])
+
+    async def run(self) -> None:
+        waits_for = list(self.plan.waits_for)
+        ready = [number for number, count in enumerate(waits_for) if not count]
+        if not ready:
+            return
+        async with asyncio.TaskGroup() as tasks:
+
+            async def follow(number: int) -> None:
+                following: int | None = number
+                while following is not None:
+                    fetch = self.plan.fetches[following]
+                    await self._perform(fetch)
+                    following = None
+                    for dependent in fetch.dependents:
+                        waits_for[dependent] -= 1
+                        if waits_for[dependent]:
+                            continue
+                        if following is None:
+                            following = dependent
+                        else:
+                            tasks.create_task(follow(dependent))
+
+            for number in ready[1:]:
+                tasks.create_task(follow(number))
+            await follow(ready[0])
+
+    async def _perform(self, prepared: PreparedFetch) -> None:
+        fetch = prepared.fetch
+        if not holds(fetch.conditions, self.variables):
+            return
+        if isinstance(fetch, EntityFetch):
+            await self._perform_entities(prepared)
+        else:
+            await self._perform_root(prepared, fetch)
+
+    async def _perform_root(self, prepared: PreparedFetch, fetch: RootFetch) -> None:
+        if fetch.path and not objects_at(self.data, fetch.path):
+            return
+        try:
+            data, raw_errors = await self._ask(prepared, prepared.body(self.variables))
+        except (TransportError, _Malformed) as failure:
+            self._fail(fetch.subgraph, failure, self._root_positions(prepared, fetch))
+            return
+        for raw in raw_errors:
+            error = SubgraphError(raw)
+            paths: Iterable[ResponsePath]
+            if error.path:
+                below = rename_path(error.path, prepared.names)
+                paths = ([*above, *below] for above, _ in positions_at(self.data, fetch.path))
+            else:
+                paths = self._root_positions(prepared, fetch)
+            self.errors.add_at(paths, error.message, error.code, fetch.subgraph, error.extensions)
+        if data is None:
+            return
+        rename((data,), fetch.renames)
+        for number, found in enumerate(objects_at(self.data, fetch.path)):
+            merge_object(
+                found, data if not number else cast("JsonObject", copy_tree(data)), self.subgraphs.object_types
+            )
+
+    def _root_positions(self, prepared: PreparedFetch, fetch: RootFetch) -> Iterator[ResponsePath]:
+        for above, _ in positions_at(self.data, fetch.path):
+            for key in prepared.root_keys:
+                yield [*above, key]
+
+    async def _perform_entities(self, prepared: PreparedFetch) -> None:
+        inputs = [(group, self._collect(group)) for group in prepared.groups]
+        if not any(collected.encoded for _, collected in inputs):
+            return
+        lists = [group.variable + b",".join(collected.encoded) + b"]" for group, collected in inputs]
+        service = prepared.fetch.subgraph
+        try:
+            data, raw_errors = await self._ask(prepared, prepared.body(self.variables, lists))
+        except (TransportError, _Malformed) as failure:
+            everywhere = chain.from_iterable(self._positions(*entry) for entry in inputs)
+            self._fail(service, failure, everywhere)
+            return
+        self._tell_entity_errors(service, inputs, raw_errors)
+        for group, collected in inputs:
+            entities = data.get(group.group.alias) if data is not None else None
+            if entities.__class__ is list and len(cast("list[object]", entities)) == len(collected.encoded):
+                self._merge_entities(group, collected, cast("list[object]", entities))
+            elif collected.encoded and not raw_errors:
+                misfit = _Malformed("the subgraph's list of entities does not fit the request")
+                self._fail(service, misfit, self._positions(group, collected))
+
+    def _collect(self, group: PreparedGroup) -> Collected:
+        encoded: list[bytes] = []
+        index: dict[object, int] = {}
+        placements: list[Placement] = [
+            reader.collect(self.data, index, encoded) if holds(conditions, self.variables) else []
+            for conditions, reader in group.targets
+        ]
+        return Collected(encoded, placements)
+
+    def _merge_entities(self, group: PreparedGroup, collected: Collected, entities: list[object]) -> None:
+        found = [cast("JsonObject", entity) if entity.__class__ is dict else None for entity in entities]
+        rename((entity for entity in found if entity is not None), group.group.renames)
+        object_types = self.subgraphs.object_types
+        for number, placement in enumerate(collected.placements):
+            if number and placement:
+                found = [cast("JsonObject | None", copy_tree(entity)) for entity in found]
+            for index, target in placement:
+                entity = found[index]
+                if entity is not None:
+                    merge_object(target, entity, object_types)
+
+    def _positions(
+        self, group: PreparedGroup, collected: Collected, index: int | None = None
+    ) -> Iterator[list[str | int]]:
+        """The positions in the response that one representation, or all of the group's, stand for."""
+        for (_, reader), placement in zip(group.targets, collected.placements, strict=True):
+            wanted = {id(found) for number, found in placement if index is None or number == index}
+            if wanted:
+                for path, found in positions_at(self.data, reader.path):
+                    if id(found) in wanted:
+                        yield path
+
+    def _tell_entity_errors(
+        self, service: str, inputs: Sequence[tuple[PreparedGroup, Collected]], raw_errors: Iterable[object]
+    ) -> None:
+        """Errors at `_entities[i]` go to every position of representation i, others to every position asked for."""
+        by_alias = {group.group.alias: (group, collected) for group, collected in inputs}
+        for raw in raw_errors:
+            error = SubgraphError(raw)
+            path = error.path or []
+            entry = by_alias.get(str(path[0])) if path else None
+            paths: Iterable[ResponsePath]
+            if entry is not None and len(path) > 1 and isinstance(path[1], int):
+                below = rename_path(path[2:], entry[0].names)
+                paths = ([*above, *below] for above in self._positions(*entry, path[1]))
+            else:
+                asked = inputs if entry is None else (entry,)
+                paths = chain.from_iterable(self._positions(*one) for one in asked)
+            self.errors.add_at(paths, error.message, error.code, service, error.extensions)
+
+    def _fail(self, service: str, failure: TransportError | _Malformed, paths: Iterable[ResponsePath]) -> None:
+        _log.warning("subgraph %s: %s (%s)", service, failure, failure.code)
+        self.errors.add_at(paths, str(failure), failure.code, service, {})
+
+    async def _ask(self, prepared: PreparedFetch, body: bytes) -> tuple[JsonObject | None, list[object]]:
+        """The `data` and the `errors` of one subgraph request."""
+        service = prepared.fetch.subgraph
+        timeout = self.subgraphs.timeouts.get(service, self.subgraphs.timeout_seconds)
+        deadline = min(self.deadline, asyncio.get_running_loop().time() + timeout)
+        headers = self.headers
+        if self.bookmark:
+            headers = (*headers, ("bookmark", bookmarks.encode(self.bookmark)))
+        request = SubgraphRequest(body, headers, deadline, repeatable=self.plan.plan.kind == "query")
+        response = await self.subgraphs.transports[service].send(request)
+        answer = _read(response)
+        self._join_bookmark(service, response, answer)
+        data, raw_errors = answer.get("data"), answer.get("errors")
+        return (
+            cast("JsonObject", data) if data.__class__ is dict else None,
+            cast("list[object]", raw_errors) if raw_errors.__class__ is list else [],
+        )
+
+    def _join_bookmark(self, service: str, response: SubgraphResponse, answer: JsonObject) -> None:
+        texts = [response.headers.get("bookmark")]
+        extensions = answer.get("extensions")
+        if extensions.__class__ is dict:
+            texts.append(cast("dict[str, str | None]", extensions).get("bookmark"))
+        for text in texts:
+            if text is None:
+                continue
+            try:
+                self.bookmark = bookmarks.join((self.bookmark, bookmarks.decode(text)))
+            except (bookmarks.InvalidBookmark, TypeError) as error:
+                _log.warning("subgraph %s returned a malformed bookmark: %s", service, error)
+                message = "the subgraph returned a malformed bookmark"
+                self.errors.add(error_object(message, SUBREQUEST_MALFORMED, service=service))
+
+
+def _read(response: SubgraphResponse) -> JsonObject:
+    """The answer as a GraphQL response, whatever its status: servers differ there; or the reason why it is none."""
+    try:
+        answer = orjson.loads(response.body)
+    except orjson.JSONDecodeError as error:
+        raise _unreadable(response, "JSON") from error
+    if answer.__class__ is not dict:
+        raise _unreadable(response, "a GraphQL response")
+    data, errors = answer.get("data"), answer.get("errors")
+    if data.__class__ is not dict and not (data is None and errors.__class__ is list and errors):
+        raise _unreadable(response, "a GraphQL response")
+    return cast("JsonObject", answer)
+
+
+def _unreadable(response: SubgraphResponse, expected: str) -> _Malformed:
+    if response.status >= 300:
+        return _Malformed(f"the subgraph answered with HTTP status {response.status}", SUBREQUEST_HTTP_ERROR)
+    return _Malformed(f"the subgraph's answer is not {expected}")

@@ -1,0 +1,55 @@
+"""Merging what subgraphs answer into one tree, in place.
+
+The tree is what the JSON decoder made: dicts, lists and leaves. An entity that stands at many positions is merged into
+the object at each of them, and the positions of one target then share its nested values: they have the same selections,
+so whatever is merged there later is the same for all. Positions of different targets get copies of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import TypeAlias, cast
+
+JsonObject: TypeAlias = dict[str, object]
+
+
+def merge_object(into: JsonObject, source: JsonObject, object_types: Container[object]) -> None:
+    """Adds the fields of `source`.
+
+    Objects merge field by field, lists of equal length item by item. Null never takes the place of a value. A
+    `__typename` is replaced by the name of an object type only: a subgraph that knows an interface object answers with
+    the interface's name, which says less than what may be known already.
+    """
+    for key, value in source.items():
+        known = into.get(key)
+        if known is None:
+            into[key] = value
+        elif value.__class__ is dict:
+            if known is not value and known.__class__ is dict:
+                merge_object(cast("JsonObject", known), cast("JsonObject", value), object_types)
+        elif value.__class__ is list:
+            if known is not value and known.__class__ is list:
+                _merge_list(cast("list[object]", known), cast("list[object]", value), object_types)
+        elif value is not None and (key != "__typename" or value in object_types):
+            into[key] = value
+
+
+def _merge_list(into: list[object], source: list[object], object_types: Container[object]) -> None:
+    for index, (known, value) in enumerate(zip(into, source, strict=False)):
+        if known is None:
+            into[index] = value
+        elif known is value:
+            continue
+        elif known.__class__ is dict and value.__class__ is dict:
+            merge_object(cast("JsonObject", known), cast("JsonObject", value), object_types)
+        elif known.__class__ is list and value.__class__ is list:
+            _merge_list(cast("list[object]", known), cast("list[object]", value), object_types)
+
+
+def copy_tree(value: object) -> object:
+    """A copy that shares no dict and no list with the original."""
+    if value.__class__ is dict:
+        return {key: copy_tree(child) for key, child in cast("JsonObject", value).items()}
+    if value.__class__ is list:
+        return [copy_tree(child) for child in cast("list[object]", value)]
+    return value

@@ -1,0 +1,207 @@
+"""From merged data to the list of representations of an entity fetch, and back to the positions they stand for.
+
+The objects on a target's path are found by walking the tree once, list items included. What is shared by several
+positions (see `merge.py`) is walked once. Each object gives a representation; equal ones are sent once. For entities
+with flat keys, which is nearly all of them, the tuple of the key's values decides equality, and only the
+representations that are sent are ever built and encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, TypeAlias, cast
+
+import orjson
+
+from graphrouter.execution.merge import JsonObject
+from graphrouter.planning.plan import InputField, InputSelection, Key, Path, Representation, Target, TypeIs
+
+Placement: TypeAlias = list[tuple[int, JsonObject]]
+"""For one target: number of a representation, and an object that it stands for."""
+
+
+@dataclass(slots=True)
+class Collected:
+    """The input of one entity group: encoded representations, and per target where their entities belong."""
+
+    encoded: list[bytes]
+    placements: list[Placement]
+
+
+def objects_at(root: JsonObject, path: Path) -> list[JsonObject]:
+    """The objects at a path, in order, each once, however many positions share it."""
+    objects = [root]
+    for step in path:
+        if isinstance(step, Key):
+            objects = _children(objects, step.name)
+        else:
+            objects = [found for found in objects if found.get("__typename") in step.types]
+    return objects
+
+
+def _children(objects: list[JsonObject], name: str) -> list[JsonObject]:
+    found: list[JsonObject] = []
+    seen: set[int] = set()
+    for parent in objects:
+        child = parent.get(name)
+        if child is None or id(child) in seen:
+            continue
+        if child.__class__ is dict:
+            seen.add(id(child))
+            found.append(cast("JsonObject", child))
+        elif child.__class__ is list:
+            seen.add(id(child))
+            _spread(cast("list[object]", child), found)
+    return found
+
+
+def _spread(items: list[object], into: list[JsonObject]) -> None:
+    for item in items:
+        if item.__class__ is dict:
+            into.append(cast("JsonObject", item))
+        elif item.__class__ is list:
+            _spread(cast("list[object]", item), into)
+
+
+def positions_at(root: JsonObject, path: Path) -> Iterator[tuple[list[str | int], JsonObject]]:
+    """Every position of the response that a path means, lazily, with the object there: for the paths of errors."""
+    yield from _positions(root, path, [])
+
+
+def _positions(value: object, path: Path, taken: list[str | int]) -> Iterator[tuple[list[str | int], JsonObject]]:
+    if value.__class__ is list:
+        for index, item in enumerate(cast("list[object]", value)):
+            yield from _positions(item, path, [*taken, index])
+    elif value.__class__ is dict:
+        found = cast("JsonObject", value)
+        if not path:
+            yield taken, found
+        elif isinstance(step := path[0], TypeIs):
+            if found.get("__typename") in step.types:
+                yield from _positions(found, path[1:], taken)
+        else:
+            yield from _positions(found.get(step.name), path[1:], [*taken, step.name])
+
+
+Add: TypeAlias = Callable[[JsonObject, dict[object, int], list[bytes]], int]
+"""Number of an object's representation in the list, which it enters where it is new; -1: the object cannot have one."""
+
+
+class TargetReader:
+    """Turns the objects of one target into representations; made once per plan."""
+
+    __slots__ = ("_add", "path")
+
+    def __init__(self, target: Target) -> None:
+        self.path = target.path
+        self._add = _adder(target.representation)
+
+    def collect(self, root: JsonObject, index: dict[object, int], encoded: list[bytes]) -> Placement:
+        add = self._add
+        placement: Placement = []
+        for found in objects_at(root, self.path):
+            number = add(found, index, encoded)
+            if number >= 0:
+                placement.append((number, found))
+        return placement
+
+
+def _adder(representation: Representation) -> Add:
+    fields = representation.selections
+    flat = all(isinstance(field, InputField) and field.selections is None for field in fields)
+    if flat and any(isinstance(field, InputField) and field.name != "__typename" for field in fields):
+        return _flat_adder(representation.typename, cast("Sequence[InputField]", fields))
+    return _nested_adder(representation)
+
+
+def _flat_adder(typename: str | None, fields: Sequence[InputField]) -> Add:
+    names = [field.name for field in fields if field.name != "__typename"]
+    sources = [field.source for field in fields if field.name != "__typename"]
+    # With two or more names itemgetter gives a tuple; a constant type name takes no place in it.
+    read: Callable[[JsonObject], tuple[object, ...]] = itemgetter("__typename", *sources)
+    if typename is not None:
+        read = itemgetter(*sources) if len(sources) > 1 else itemgetter(sources[0], sources[0])
+
+    def encode(values: tuple[object, ...]) -> bytes:
+        if typename is None:
+            return orjson.dumps({"__typename": values[0], **dict(zip(names, values[1:], strict=True))})
+        return orjson.dumps({"__typename": typename, **dict(zip(names, values, strict=False))})
+
+    def add(found: JsonObject, index: dict[object, int], encoded: list[bytes]) -> int:
+        try:
+            values = read(found)
+            number = index.get((typename, values))
+        except KeyError:
+            return -1  # the fetch that was to bring the key has failed
+        except TypeError:
+            return _number(encode(values), index, encoded)  # a list in the key
+        if number is None:
+            if not all(value.__class__ is str for value in values):
+                # 1, 1.0 and True are equal in Python but not in JSON.
+                return _number(encode(values), index, encoded)
+            number = index[(typename, values)] = len(encoded)
+            encoded.append(encode(values))
+        return number
+
+    return add
+
+
+def _nested_adder(representation: Representation) -> Add:
+    selections = representation.selections
+
+    def add(found: JsonObject, index: dict[object, int], encoded: list[bytes]) -> int:
+        typename = representation.typename or found.get("__typename")
+        built: JsonObject = {"__typename": typename}
+        if typename is None or not _copy_fields(found, selections, built):
+            return -1
+        return _number(orjson.dumps(built), index, encoded)
+
+    return add
+
+
+def _number(text: bytes, index: dict[object, int], encoded: list[bytes]) -> int:
+    number = index.get(text)
+    if number is None:
+        number = index[text] = len(encoded)
+        encoded.append(text)
+    return number
+
+
+def _copy_fields(source: JsonObject, selections: Sequence[InputSelection], into: JsonObject) -> bool:
+    """False where a field is missing. A constant `__typename` that is set already stays."""
+    for selection in selections:
+        if not isinstance(selection, InputField):
+            if source.get("__typename") in selection.types and not _copy_fields(source, selection.selections, into):
+                return False
+        elif selection.source not in source:
+            return False
+        elif selection.selections is None:
+            into.setdefault(selection.name, source[selection.source])
+        else:
+            copied = _copy_value(source[selection.source], selection.selections, into.get(selection.name))
+            if copied is _MISSING:
+                return False
+            into[selection.name] = copied
+    return True
+
+
+_MISSING: Any = object()
+
+
+def _copy_value(value: object, selections: Sequence[InputSelection], known: object) -> object:
+    if value.__class__ is list:
+        items = cast("list[object]", value)
+        before: Sequence[object] = cast("list[object]", known) if known.__class__ is list else [None] * len(items)
+        copies = [_copy_value(item, selections, old) for item, old in zip(items, before, strict=True)]
+        return _MISSING if any(copy is _MISSING for copy in copies) else copies
+    if value.__class__ is dict:
+        into: JsonObject = cast("JsonObject", known) if known.__class__ is dict else {}
+        return into if _copy_fields(cast("JsonObject", value), selections, into) else _MISSING
+    return value
+
+
+def variables_json(variables: Mapping[str, object], names: Sequence[str]) -> list[bytes]:
+    """`"name":value` for each of the names that has a value."""
+    return [b"%b:%b" % (orjson.dumps(name), orjson.dumps(variables[name])) for name in names if name in variables]

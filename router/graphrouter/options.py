@@ -1,0 +1,61 @@
+"""Everything that can be set on a router, with its default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from graphrouter.limits import Limits
+from graphrouter.transport.port import MAX_RESPONSE_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A prepared operation that the playground opens as a tab."""
+
+    title: str
+    query: str
+    variables: Mapping[str, object] = field(default_factory=dict[str, object])
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+DEFAULT_FORWARDED_HEADERS = frozenset({"authorization", "traceparent", "tracestate", "bookmark-timeout", "as-of"})
+
+
+@dataclass(frozen=True, slots=True)
+class RouterOptions:
+    """The options of one router; all of them have defaults that suit a server on the open internet."""
+
+    limits: Limits = field(default_factory=Limits)
+    introspection: bool = True
+    """Whether `__schema` and `__type` are answered."""
+    playground: bool = True
+    """Whether `/` serves GraphiQL."""
+    examples: tuple[Example, ...] = ()
+    """The playground's tabs."""
+    expose_query_plan: bool = True
+    """Whether a request that asks for it gets its plan in `extensions.queryPlan`."""
+    join_equal_queries: bool = True
+    """Whether equal subgraph queries in flight at the same time become one request."""
+    forwarded_headers: frozenset[str] = DEFAULT_FORWARDED_HEADERS
+    """Request headers, in lower case, that every subgraph gets. Others stay here."""
+    forwarded_extensions: Mapping[str, str] = field(
+        default_factory=lambda: {"asOf": "as-of", "bookmarkTimeout": "bookmark-timeout"}
+    )
+    """Entries of the request's `extensions` that go to subgraphs as the header named here."""
+    subgraph_seconds: float = 30.0
+    """How long one request to a subgraph may take."""
+    subgraph_timeouts: Mapping[str, float] = field(default_factory=dict[str, float])
+    """The same for single subgraphs, by name."""
+    subgraph_response_bytes: int = MAX_RESPONSE_BYTES
+    """The largest answer that is read from a subgraph."""
+    cached_documents: int = 2_000
+    """Documents that are kept parsed and validated."""
+    cached_document_characters: int = 8_000_000
+    """Their total length."""
+    cached_plans: int = 2_000
+    """Plans that are kept."""
+    health_paths: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Per subgraph, a path that readiness asks by GET, instead of the query `{__typename}`."""
+    health_seconds: float = 2.0
+    """How long readiness waits for each subgraph."""

@@ -1,0 +1,389 @@
+"""One request, from its text to its answer: limits, parse, validate, plan, execute, shape.
+
+What depends on the text alone is done once and cached: the parsed and validated document by its text, the plan by the
+normalised text of the operation (so that white space, comments, and other operations in the document make no
+difference), and the compiled shape by the values of the variables in `@skip` and `@include`. This work runs in a
+thread of its own, one at a time, so that a costly operation holds up nobody whose operation is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol, TypedDict, cast
+
+from graphql import (
+    DocumentNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLSchema,
+    NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
+    get_variable_values,
+    parse,
+    print_ast,
+    separate_operations,
+    specified_rules,
+    strip_ignored_characters,
+    validate,
+    value_from_ast_untyped,
+)
+
+from graphrouter import bookmarks
+from graphrouter.cache import CacheStatistics, LruCache
+from graphrouter.execution.collect import condition_variables
+from graphrouter.execution.errors import ErrorObject, ResponseErrors, error_object
+from graphrouter.execution.execute import Execution, SubgraphSettings
+from graphrouter.execution.introspection import Introspection
+from graphrouter.execution.prepare import PreparedPlan
+from graphrouter.execution.shape import Shape, ShapeErrors, compile_shape
+from graphrouter.limits import LimitExceeded, check_document
+from graphrouter.options import RouterOptions
+from graphrouter.planning.errors import PlanningError
+from graphrouter.planning.plan import QueryPlan
+
+_log = logging.getLogger("graphrouter.pipeline")
+
+
+class Planner(Protocol):
+    """Plans one operation of a document that was validated against the API schema."""
+
+    def plan(self, document: DocumentNode, operation_name: str | None) -> QueryPlan: ...
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLRequest:
+    """A request as a client makes it; header names in lower case.
+
+    `only_queries` is for transports such as GET that must change nothing.
+    """
+
+    query: str
+    variables: Mapping[str, object] = field(default_factory=dict[str, object])
+    operation_name: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    extensions: Mapping[str, object] = field(default_factory=dict[str, object])
+    only_queries: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLAnswer:
+    """The answer to a request. `refused`: the request itself was wrong, and nothing was executed (there is no data).
+
+    https://spec.graphql.org/October2021/#sec-Response-Format
+    """
+
+    data: dict[str, object] | None
+    errors: list[ErrorObject]
+    extensions: dict[str, object]
+    refused: bool = False
+
+    @property
+    def bookmark(self) -> str | None:
+        return cast("str | None", self.extensions.get("bookmark"))
+
+    def body(self) -> dict[str, object]:
+        """The response's JSON map, without empty entries."""
+        body: dict[str, object] = {}
+        if self.errors:
+            body["errors"] = self.errors
+        if not self.refused:
+            body["data"] = self.data
+        if self.extensions:
+            body["extensions"] = self.extensions
+        return body
+
+
+class RequestRefused(Exception):
+    """The request cannot be executed; its errors say why."""
+
+    def __init__(self, *errors: ErrorObject) -> None:
+        super().__init__(errors[0]["message"])
+        self.errors = list(errors)
+
+
+class PipelineStatistics(TypedDict):
+    documents: CacheStatistics
+    plans: CacheStatistics
+
+
+@dataclass(frozen=True, slots=True)
+class _Variant:
+    """What depends on the conditions' values."""
+
+    shape: Shape
+    introspection: Introspection
+
+
+@dataclass(slots=True)
+class PreparedOperation:
+    """One operation, ready to be executed any number of times."""
+
+    schema: GraphQLSchema
+    operation: OperationDefinitionNode
+    fragments: Mapping[str, FragmentDefinitionNode]
+    condition_variables: tuple[str, ...]
+    plan: PreparedPlan
+    defaults: dict[str, object]
+    variants: LruCache[_Variant] = field(default_factory=lambda: LruCache[_Variant](16))
+
+    def variant(self, variables: Mapping[str, object]) -> _Variant:
+        key = tuple(variables.get(name) is True for name in self.condition_variables)
+        found = self.variants.get(key)
+        if found is None:
+            conditions = dict(zip(self.condition_variables, key, strict=True))
+            found = _Variant(
+                compile_shape(self.schema, self.operation, self.fragments, conditions),
+                Introspection(self.schema, self.operation, self.fragments, conditions),
+            )
+            self.variants.put(key, found)
+        return found
+
+    def variables(self, given: Mapping[str, object]) -> dict[str, object]:
+        """The values to send: the client's, checked against their types, and the operation's defaults."""
+        definitions = self.operation.variable_definitions
+        if not definitions:
+            return {}
+        checked = get_variable_values(self.schema, definitions, dict(given), max_errors=20, hide_suggestions=True)
+        if isinstance(checked, list):
+            raise RequestRefused(*(_located(error, "INVALID_VARIABLES") for error in checked))
+        names = [definition.variable.name.value for definition in definitions]
+        return {
+            name: given[name] if name in given else self.defaults[name]
+            for name in names
+            if name in given or name in self.defaults
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A document that is within the limits and valid, with those of its operations that were asked for."""
+
+    document: DocumentNode
+    operations: dict[str | None, PreparedOperation] = field(default_factory=dict[str | None, PreparedOperation])
+
+
+class Pipeline:
+    """Executes requests against one supergraph."""
+
+    def __init__(
+        self, schema: GraphQLSchema, planner: Planner, subgraphs: SubgraphSettings, options: RouterOptions
+    ) -> None:
+        self._schema = schema
+        self._planner = planner
+        self._subgraphs = subgraphs
+        self._options = options
+        self._documents: LruCache[_Checked | list[ErrorObject]] = LruCache(
+            options.cached_documents, options.cached_document_characters
+        )
+        self._plans: LruCache[PreparedPlan] = LruCache(options.cached_plans)
+        self._preparing: dict[tuple[str, str | None], asyncio.Task[PreparedOperation]] = {}
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="graphrouter-planner")
+        self._rules = [*specified_rules, *([] if options.introspection else [NoSchemaIntrospectionCustomRule])]
+
+    def statistics(self) -> PipelineStatistics:
+        return {"documents": self._documents.statistics(), "plans": self._plans.statistics()}
+
+    def close(self) -> None:
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    async def execute(self, request: GraphQLRequest) -> GraphQLAnswer:
+        """The answer to a request, whatever happens; unexpected exceptions are logged and told without detail."""
+        deadline = asyncio.get_running_loop().time() + self._options.limits.seconds
+        try:
+            async with asyncio.timeout_at(deadline):
+                prepared = await self._prepared(request.query, request.operation_name)
+            return await self._run(prepared, request, deadline)
+        except RequestRefused as refusal:
+            return GraphQLAnswer(None, refusal.errors, {}, refused=True)
+        except TimeoutError:
+            error = error_object("preparing the operation took too long", "REQUEST_TIMEOUT")
+            return GraphQLAnswer(None, [error], {}, refused=True)
+        except Exception:  # noqa: BLE001 - logged in full; the client learns nothing of the inside
+            _log.exception("an operation failed")
+            error = error_object("the router failed to execute the operation", "INTERNAL_ERROR")
+            return GraphQLAnswer(None, [error], {})
+
+    async def _run(self, prepared: PreparedOperation, request: GraphQLRequest, deadline: float) -> GraphQLAnswer:
+        if request.only_queries and prepared.operation.operation.value != "query":
+            raise RequestRefused(error_object("only queries are executed by GET", "METHOD_NOT_ALLOWED"))
+        variables = prepared.variables(request.variables)
+        extensions: dict[str, object] = {}
+        wanted = self._wants_plan(request)
+        if wanted is not None:
+            extensions["queryPlan"] = self._describe(prepared.plan.plan)
+            if wanted == "only":
+                return GraphQLAnswer(None, [], extensions)
+        execution = Execution(
+            prepared.plan,
+            self._subgraphs,
+            variables,
+            self._forwarded(request),
+            deadline,
+            self._bookmark(request),
+            ResponseErrors(self._options.limits.errors),
+        )
+        await execution.run()
+        variant = prepared.variant(variables)
+        execution.data.update(variant.introspection.answer(variables))
+        shape_errors = ShapeErrors()
+        data = variant.shape(execution.data, None, shape_errors)
+        if shape_errors.failed:
+            shape_errors.tell(execution.errors)
+        if execution.bookmark:
+            extensions["bookmark"] = bookmarks.encode(execution.bookmark)
+        return GraphQLAnswer(data, execution.errors.as_list(), extensions)
+
+    def _wants_plan(self, request: GraphQLRequest) -> str | None:
+        """`only` where the plan is asked for without being executed, `1` where beside the data, else None."""
+        if not self._options.expose_query_plan:
+            return None
+        asked = request.extensions.get("queryPlan", request.headers.get("query-plan"))
+        return {True: "1", "1": "1", "true": "1", "only": "only"}.get(cast("str", asked))
+
+    @staticmethod
+    def _describe(plan: QueryPlan) -> dict[str, object]:
+        from graphrouter.planning.render import render, to_json  # noqa: PLC0415 - nobody needs it who does not ask
+
+        return {"lines": render(plan).splitlines(), "tree": to_json(plan)}
+
+    def _forwarded(self, request: GraphQLRequest) -> tuple[tuple[str, str], ...]:
+        forwarded = {name: value for name, value in request.headers.items() if name in self._options.forwarded_headers}
+        for name, header in self._options.forwarded_extensions.items():
+            value = request.extensions.get(name)
+            if value is None:
+                continue
+            text = value if isinstance(value, str) else str(value)
+            if not (isinstance(value, str | int | float) and text.isascii() and text.isprintable()):
+                raise RequestRefused(
+                    error_object(f"extensions.{name} must be a number or printable text", "INVALID_INPUT")
+                )
+            forwarded[header] = text
+        return tuple(sorted(forwarded.items()))
+
+    @staticmethod
+    def _bookmark(request: GraphQLRequest) -> dict[str, int]:
+        in_header, in_extensions = request.headers.get("bookmark", ""), request.extensions.get("bookmark", "")
+        if not isinstance(in_extensions, str):
+            raise RequestRefused(error_object("extensions.bookmark is a string", "INVALID_INPUT"))
+        if not in_header and not in_extensions:
+            return {}
+        try:
+            return bookmarks.join((bookmarks.decode(in_header), bookmarks.decode(in_extensions)))
+        except bookmarks.InvalidBookmark as error:
+            raise RequestRefused(error_object(str(error), "INVALID_INPUT")) from error
+
+    async def _prepared(self, query: str, operation_name: str | None) -> PreparedOperation:
+        known = self._documents.get(query)
+        if isinstance(known, list):
+            raise RequestRefused(*known)
+        if known is not None and operation_name in known.operations:
+            return known.operations[operation_name]
+        key = (query, operation_name)
+        task = self._preparing.get(key)
+        if task is None:
+            task = asyncio.create_task(self._prepare_in_thread(key))
+            self._preparing[key] = task
+            task.add_done_callback(lambda done: (self._preparing.pop(key), done.cancelled() or done.exception()))
+        return await asyncio.shield(task)
+
+    async def _prepare_in_thread(self, key: tuple[str, str | None]) -> PreparedOperation:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, self._prepare, *key)
+
+    def prepare(self, query: str, operation_name: str | None = None) -> PreparedOperation:
+        """Checks and plans an operation, in the caller's thread; RequestRefused where it cannot be executed."""
+        return self._prepare(query, operation_name)
+
+    def _prepare(self, query: str, operation_name: str | None) -> PreparedOperation:
+        checked = self._checked(query)
+        prepared = checked.operations.get(operation_name)
+        if prepared is None:
+            prepared = self._plan(checked.document, operation_name)
+            checked.operations[operation_name] = prepared
+        return prepared
+
+    def _checked(self, query: str) -> _Checked:
+        known = self._documents.peek(query)
+        if known is None:
+            started = time.perf_counter()
+            try:
+                known = _Checked(self._parse_and_validate(query))
+            except RequestRefused as refusal:
+                known = refusal.errors
+            self._documents.put(query, known, weight=len(query) + 1, seconds=time.perf_counter() - started)
+        if isinstance(known, list):
+            raise RequestRefused(*known)
+        return known
+
+    def _parse_and_validate(self, query: str) -> DocumentNode:
+        limits = self._options.limits
+        try:
+            document = parse(query, max_tokens=limits.tokens)
+            check_document(document, limits)
+        except GraphQLError as error:
+            too_many = "token" in error.message and "limit" in error.message.lower()
+            code = "TOO_MANY_TOKENS" if too_many else "GRAPHQL_PARSE_FAILED"
+            raise RequestRefused(_located(error, code)) from error
+        except RecursionError as error:
+            raise RequestRefused(error_object("the document is nested too deeply", "TOO_DEEP")) from error
+        except LimitExceeded as error:
+            raise RequestRefused(error_object(str(error), error.code)) from error
+        errors = validate(
+            self._schema, document, self._rules, max_errors=20, hide_suggestions=not self._options.introspection
+        )
+        if errors:
+            raise RequestRefused(*(_located(error, "GRAPHQL_VALIDATION_FAILED") for error in errors))
+        return document
+
+    def _plan(self, document: DocumentNode, operation_name: str | None) -> PreparedOperation:
+        operation = _operation(document, operation_name)
+        if operation.operation.value == "subscription":
+            raise RequestRefused(error_object("subscriptions are not supported", "SUBSCRIPTIONS_NOT_SUPPORTED"))
+        own = separate_operations(document)[operation.name.value if operation.name else ""]
+        key = strip_ignored_characters(print_ast(own))
+        plan = self._plans.get(key)
+        if plan is None:
+            started = time.perf_counter()
+            try:
+                plan = PreparedPlan.of(self._planner.plan(own, operation_name))
+            except PlanningError as error:
+                raise RequestRefused(error_object(str(error), error.code)) from error
+            self._plans.put(key, plan, seconds=time.perf_counter() - started)
+        return PreparedOperation(
+            schema=self._schema,
+            operation=operation,
+            fragments={node.name.value: node for node in own.definitions if isinstance(node, FragmentDefinitionNode)},
+            condition_variables=condition_variables(own),
+            plan=plan,
+            defaults={
+                definition.variable.name.value: cast("object", value_from_ast_untyped(definition.default_value))
+                for definition in operation.variable_definitions or ()
+                if definition.default_value is not None
+            },
+        )
+
+
+def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
+    """https://spec.graphql.org/October2021/#GetOperation()"""
+    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    if name is not None:
+        operations = [node for node in operations if node.name is not None and node.name.value == name]
+    if len(operations) == 1:
+        return operations[0]
+    message = (
+        f"the document has no operation named {name!r}"
+        if name is not None
+        else f"the document has {len(operations)} operations: say which one with operationName"
+    )
+    raise RequestRefused(error_object(message, "OPERATION_RESOLUTION_FAILURE"))
+
+
+def _located(error: GraphQLError, code: str) -> ErrorObject:
+    result = error_object(error.message, code)
+    if error.locations:
+        result["locations"] = [{"line": at.line, "column": at.column} for at in error.locations]
+    return result

@@ -1,0 +1,240 @@
+"""The library's front: a router from a supergraph, from subgraphs, or as an ASGI app in one call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self, TypeAlias, cast
+
+import orjson
+from starlette.routing import BaseRoute
+
+from graphrouter.composition import SubgraphSdl
+from graphrouter.composition import compose as compose_sdls
+from graphrouter.execution.execute import SubgraphSettings
+from graphrouter.execution.inflight import JoiningTransport
+from graphrouter.options import RouterOptions
+from graphrouter.pipeline import GraphQLAnswer, GraphQLRequest, Pipeline
+from graphrouter.planning.planner import QueryPlanner
+from graphrouter.supergraph import Supergraph
+from graphrouter.transport.http import HttpTransport
+from graphrouter.transport.inprocess import AsgiApp, InProcessTransport
+from graphrouter.transport.port import SubgraphRequest, SubgraphTransport, TransportError
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+SubgraphSource: TypeAlias = str | AsgiApp | SubgraphTransport
+"""Where a subgraph is: its URL, its ASGI app (asked at `/graphql`), or a transport."""
+
+
+class SubgraphUnavailable(Exception):
+    """A subgraph did not give its schema: the message names it and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubgraphHealth:
+    """Whether a subgraph answers, and if not, the reason."""
+
+    ready: bool
+    reason: str = ""
+
+
+class GraphRouter:
+    """Executes GraphQL operations over the subgraphs of one supergraph.
+
+    It may be used as an async context manager; else `start` and `aclose` are the caller's to call.
+    """
+
+    def __init__(
+        self, supergraph: Supergraph, transports: Mapping[str, SubgraphTransport], options: RouterOptions | None = None
+    ) -> None:
+        self.supergraph = supergraph
+        self.options = options or RouterOptions()
+        self.planner = QueryPlanner(supergraph)
+        self._transports = dict(transports)
+        joining = self.options.join_equal_queries
+        self._pipeline = Pipeline(
+            supergraph.api_schema,
+            self.planner,
+            SubgraphSettings(
+                transports={name: JoiningTransport(t) if joining else t for name, t in transports.items()},
+                object_types=frozenset(name for name, kind in supergraph.kinds.items() if kind == "object"),
+                timeout_seconds=self.options.subgraph_seconds,
+                timeouts=self.options.subgraph_timeouts,
+            ),
+            self.options,
+        )
+
+    @classmethod
+    def from_supergraph(
+        cls, sdl: str, subgraphs: Mapping[str, SubgraphSource] | None = None, options: RouterOptions | None = None
+    ) -> GraphRouter:
+        """A router for a supergraph's text. Subgraphs that are not given are reached at the URLs in the text.
+
+        Raises:
+            SupergraphError: the text is no supergraph, or uses what this router does not support.
+            ValueError: a name in `subgraphs` is not in the supergraph, or a subgraph has no URL.
+        """
+        options = options or RouterOptions()
+        supergraph = Supergraph.parse(sdl)
+        given = dict(subgraphs or {})
+        unknown = sorted(given.keys() - supergraph.subgraphs.keys())
+        if unknown:
+            raise ValueError(f"the supergraph has no subgraph {unknown[0]!r}, only {sorted(supergraph.subgraphs)}")
+        transports = {
+            name: _transport(name, given.get(name, info.url), options) for name, info in supergraph.subgraphs.items()
+        }
+        return cls(supergraph, transports, options)
+
+    @classmethod
+    async def compose(
+        cls, subgraphs: Mapping[str, SubgraphSource], options: RouterOptions | None = None
+    ) -> GraphRouter:
+        """A router for these subgraphs, whose schemas it asks of them; already started.
+
+        Raises:
+            SubgraphUnavailable: a subgraph does not give its schema.
+            CompositionError: the schemas do not fit together.
+        """
+        options = options or RouterOptions()
+        transports = {name: _transport(name, source, options) for name, source in subgraphs.items()}
+        try:
+            sdls = await asyncio.gather(
+                *(fetch_sdl(name, transport, options.subgraph_seconds) for name, transport in transports.items())
+            )
+            parts = [
+                SubgraphSdl(name=name, url=source if isinstance(source, str) else f"in-process:{name}", sdl=sdl)
+                for (name, source), sdl in zip(subgraphs.items(), sdls, strict=True)
+            ]
+            result = await asyncio.to_thread(compose_sdls, parts)
+            supergraph = await asyncio.to_thread(Supergraph.parse, result.supergraph_sdl)
+            router = cls(supergraph, transports, options)
+        except BaseException:
+            await _close(transports)
+            raise
+        await router.start()
+        return router
+
+    async def start(self) -> None:
+        """Opens what the transports need: an in-process app starts its lifespan here. It may be called again."""
+        await asyncio.gather(*(transport.start() for transport in self._transports.values()))
+
+    async def aclose(self) -> None:
+        self._pipeline.close()
+        await _close(self._transports)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def execute(
+        self,
+        query: str,
+        variables: Mapping[str, object] | None = None,
+        operation_name: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        extensions: Mapping[str, object] | None = None,
+    ) -> GraphQLAnswer:
+        """Executes one operation. Of `headers` (any case) only what the options allow reaches the subgraphs."""
+        return await self.answer(
+            GraphQLRequest(
+                query,
+                variables or {},
+                operation_name,
+                {name.lower(): value for name, value in (headers or {}).items()},
+                extensions or {},
+            )
+        )
+
+    async def answer(self, request: GraphQLRequest) -> GraphQLAnswer:
+        return await self._pipeline.execute(request)
+
+    def statistics(self) -> Mapping[str, object]:
+        """Hits, misses and times of the caches of documents and plans."""
+        return dict(self._pipeline.statistics())
+
+    async def health(self) -> Mapping[str, SubgraphHealth]:
+        """Asks every subgraph, at the same time, whether it answers."""
+        names = sorted(self._transports)
+        found = await asyncio.gather(*(self._health_of(name) for name in names))
+        return dict(zip(names, found, strict=True))
+
+    async def _health_of(self, name: str) -> SubgraphHealth:
+        path = self.options.health_paths.get(name)
+        request = SubgraphRequest(
+            body=b'{"query":"{__typename}"}' if path is None else b"",
+            deadline=asyncio.get_running_loop().time() + self.options.health_seconds,
+            repeatable=True,
+            get=path,
+        )
+        try:
+            response = await self._transports[name].send(request)
+        except TransportError as error:
+            return SubgraphHealth(False, str(error))
+        if response.status != 200:
+            return SubgraphHealth(False, f"the subgraph answered with HTTP status {response.status}")
+        if path is None and b'"__typename"' not in response.body:
+            return SubgraphHealth(False, "the subgraph does not answer {__typename}")
+        return SubgraphHealth(True)
+
+    def app(self, routes: Sequence[BaseRoute] = ()) -> Starlette:
+        """The ASGI app that serves this router; its lifespan starts and closes the router."""
+        from graphrouter.server.app import create_app  # noqa: PLC0415 - the library serves only where asked to
+
+        return create_app(self, self.options, routes)
+
+
+def federate(
+    subgraphs: Mapping[str, SubgraphSource], options: RouterOptions | None = None, routes: Sequence[BaseRoute] = ()
+) -> Starlette:
+    """An ASGI app that federates subgraphs, given by name as ASGI apps or URLs.
+
+    It composes when it starts. A subgraph that is not up yet is asked again until it is; meanwhile the app answers
+    with NOT_READY and `/health/ready` gives the reason. Schemas that do not fit together stop the start.
+    """
+    from graphrouter.server.app import create_app  # noqa: PLC0415 - see above
+
+    options = options or RouterOptions()
+    return create_app(lambda: GraphRouter.compose(subgraphs, options), options, routes)
+
+
+async def fetch_sdl(name: str, transport: SubgraphTransport, seconds: float) -> str:
+    """The schema that a subgraph tells of itself.
+
+    https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/reference/subgraph-spec
+    """
+    deadline = asyncio.get_running_loop().time() + seconds
+    request = SubgraphRequest(b'{"query":"{_service{sdl}}"}', deadline=deadline, repeatable=True)
+    try:
+        response = await transport.send(request)
+        answer = cast("dict[str, dict[str, dict[str, object]]]", orjson.loads(response.body))
+        sdl = answer["data"]["_service"]["sdl"]
+    except TransportError as error:
+        raise SubgraphUnavailable(f"subgraph {name}: {error}") from error
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise SubgraphUnavailable(
+            f"subgraph {name}: expected an answer to {{_service{{sdl}}}}, found something else"
+            f" (HTTP status {response.status})"
+        ) from error
+    if not isinstance(sdl, str):
+        raise SubgraphUnavailable(f"subgraph {name}: expected _service.sdl to be text")
+    return sdl
+
+
+def _transport(name: str, source: SubgraphSource, options: RouterOptions) -> SubgraphTransport:
+    if isinstance(source, str):
+        if not source:
+            raise ValueError(f"the subgraph {name!r} has no URL: give one")
+        return HttpTransport(source, max_response_bytes=options.subgraph_response_bytes)
+    if hasattr(source, "send") and hasattr(source, "aclose"):
+        return cast("SubgraphTransport", source)
+    return InProcessTransport(source, max_response_bytes=options.subgraph_response_bytes)
+
+
+async def _close(transports: Mapping[str, SubgraphTransport]) -> None:
+    await asyncio.gather(*(transport.aclose() for transport in transports.values()))

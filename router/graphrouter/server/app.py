@@ -1,0 +1,92 @@
+"""The server: GraphQL over HTTP, the playground, health, and whatever pages the composition root adds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Route
+
+from graphrouter.options import RouterOptions
+from graphrouter.router import GraphRouter, SubgraphUnavailable
+from graphrouter.server.graphql_http import GraphQLEndpoint
+from graphrouter.server.health import health_routes
+from graphrouter.server.playground import playground_routes
+
+_log = logging.getLogger("graphrouter.server")
+
+_FIRST_WAIT_SECONDS = 0.1
+_LONGEST_WAIT_SECONDS = 5.0
+
+
+class Serving:
+    """The router that the app serves, from the app's start to its end: there at once, or composed at the start."""
+
+    def __init__(self, source: GraphRouter | Callable[[], Awaitable[GraphRouter]]) -> None:
+        self._source = source
+        self._router: GraphRouter | None = None
+        self._reason = "the router has not started"
+
+    def router(self) -> GraphRouter | str:
+        """The router, or the reason why there is none."""
+        return self._reason if self._router is None else self._router
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _app: Starlette) -> AsyncGenerator[None]:
+        waiting: asyncio.Task[None] | None = None
+        try:
+            if not await self._try_to_start():
+                waiting = asyncio.create_task(self._keep_trying())
+            yield
+        finally:
+            if waiting is not None:
+                waiting.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await waiting
+            if self._router is not None:
+                await self._router.aclose()
+
+    async def _try_to_start(self) -> bool:
+        try:
+            if isinstance(self._source, GraphRouter):
+                await self._source.start()
+                self._router = self._source
+            else:
+                self._router = await self._source()
+        except SubgraphUnavailable as error:
+            self._reason = str(error)
+            return False
+        return True
+
+    async def _keep_trying(self) -> None:
+        seconds = _FIRST_WAIT_SECONDS
+        while True:
+            _log.warning("not ready: %s; trying again in %.1f s", self._reason, seconds)
+            await asyncio.sleep(seconds)
+            seconds = min(2 * seconds, _LONGEST_WAIT_SECONDS)
+            try:
+                if await self._try_to_start():
+                    _log.info("ready")
+                    return
+            except Exception as error:  # noqa: BLE001 - the schemas may fit once the next version of a subgraph is up
+                self._reason = str(error)
+                _log.exception("the schemas do not compose")
+
+
+def create_app(
+    source: GraphRouter | Callable[[], Awaitable[GraphRouter]], options: RouterOptions, routes: Sequence[BaseRoute] = ()
+) -> Starlette:
+    """The ASGI app. `source` is the router, or how to make it; `routes` come first, so they may take `/`."""
+    serving = Serving(source)
+    return Starlette(
+        routes=[
+            Route("/graphql", GraphQLEndpoint(serving.router, options.limits.body_bytes)),
+            *routes,
+            *health_routes(serving.router),
+            *(playground_routes(options) if options.playground else ()),
+        ],
+        lifespan=serving.lifespan,
+    )

@@ -1,0 +1,215 @@
+"""Subgraphs in this process: an ASGI app is called directly, without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+from graphrouter.transport.port import (
+    GRAPHQL_ACCEPT,
+    MAX_RESPONSE_BYTES,
+    SubgraphRequest,
+    SubgraphResponse,
+    SubgraphResponseTooLarge,
+    SubgraphTimedOut,
+    SubgraphUnreachable,
+)
+
+_log = logging.getLogger("graphrouter.transport")
+
+# ASGI's own types: https://asgi.readthedocs.io/en/latest/specs/main.html. A message's values have any type.
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+AsgiApp: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
+
+_HEADERS = [
+    (b"host", b"in-process"),
+    (b"content-type", b"application/json"),
+    (b"accept", GRAPHQL_ACCEPT.encode()),
+]
+
+
+class Lifespan:
+    """The start-up and shutdown of one ASGI app, in a task of its own.
+
+    An app that refuses the scope (it raises, or returns without an answer) has none, and is served all the same, as
+    the specification asks: https://asgi.readthedocs.io/en/latest/specs/lifespan.html
+    """
+
+    def __init__(self, app: AsgiApp) -> None:
+        self._app = app
+        self._to_app: asyncio.Queue[Message] = asyncio.Queue()
+        self._from_app: asyncio.Queue[Message] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+        self.state: dict[str, object] = {}
+
+    async def start(self) -> None:
+        """Returns when the app has started; SubgraphUnreachable where it says that it failed (the log has why)."""
+        self._task = asyncio.create_task(self._run(), name="lifespan of a subgraph")
+        answer = await self._ask("lifespan.startup")
+        if answer["type"] == "lifespan.startup.failed":
+            _log.error("a subgraph's app failed to start: %s", answer.get("message", ""))
+            raise SubgraphUnreachable("the subgraph failed to start")
+
+    async def stop(self) -> None:
+        """Returns when the app has shut down, or at once where it had no lifespan."""
+        if self._task is not None and not self._task.done():
+            await self._ask("lifespan.shutdown")
+            await self._task
+
+    async def _ask(self, message: str) -> Message:
+        await self._to_app.put({"type": message})
+        return await self._from_app.get()
+
+    async def _run(self) -> None:
+        scope: Message = {
+            "type": "lifespan",
+            "asgi": {"version": "3.0", "spec_version": "2.0"},
+            "state": self.state,
+        }
+        try:
+            await self._app(scope, self._to_app.get, self._from_app.put)
+        except Exception as error:  # noqa: BLE001 - refusing the scope by any exception is the protocol
+            _log.debug("a subgraph's app has no lifespan: %s", type(error).__name__)
+        finally:
+            # Wakes whoever waits for an answer that the app never gives.
+            self._from_app.put_nowait({"type": "lifespan.ended"})
+
+
+class InProcessTransport:
+    """An ASGI app as a subgraph, asked at `path`. Its lifespan runs once, from the first use to `aclose`.
+
+    The answer is there when its last byte is: what the app does afterwards (background work) goes on by itself, until
+    `aclose` ends it.
+    """
+
+    def __init__(self, app: AsgiApp, *, path: str = "/graphql", max_response_bytes: int = MAX_RESPONSE_BYTES) -> None:
+        self._app = app
+        self._path = path
+        self._max_response_bytes = max_response_bytes
+        self._lifespan = Lifespan(app)
+        self._started: asyncio.Task[None] | None = None
+        self._closed = False
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        if self._closed:
+            raise SubgraphUnreachable("the subgraph is closed")
+        if self._started is None:
+            self._started = asyncio.create_task(self._lifespan.start())
+        # Whoever gives up waiting must not take the start away from the others.
+        await asyncio.shield(self._started)
+
+    async def send(self, request: SubgraphRequest) -> SubgraphResponse:
+        try:
+            async with asyncio.timeout_at(request.deadline):
+                if self._closed or self._started is None or not self._started.done():
+                    await self.start()
+                return await self._call(request)
+        except TimeoutError as error:
+            raise SubgraphTimedOut("the subgraph did not answer in time") from error
+
+    async def _call(self, request: SubgraphRequest) -> SubgraphResponse:
+        exchange = _Exchange(request.body, self._max_response_bytes)
+        task = asyncio.create_task(self._run(self._scope(request), exchange))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        try:
+            return await exchange.answer
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        except SubgraphResponseTooLarge:
+            task.cancel()
+            raise
+        finally:
+            exchange.client_is_gone.set()
+
+    async def _run(self, scope: Message, exchange: _Exchange) -> None:
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
+        except Exception as error:  # noqa: BLE001 - whatever the app raises, the subgraph has not answered
+            _log.warning("a subgraph's app raised: %s", type(error).__name__, exc_info=error)
+        finally:
+            exchange.fail(SubgraphUnreachable("the subgraph broke off without a complete answer"))
+
+    def _scope(self, request: SubgraphRequest) -> Message:
+        path = self._path if request.get is None else request.get
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "http_version": "1.1",
+            "method": "POST" if request.get is None else "GET",
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [
+                *_HEADERS,
+                (b"content-length", str(len(request.body)).encode()),
+                *((name.lower().encode(), value.encode("latin-1")) for name, value in request.headers),
+            ],
+            "client": None,
+            "server": None,
+            "state": dict(self._lifespan.state),
+        }
+
+    async def aclose(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        if self._started is not None:
+            await self._started
+            await self._lifespan.stop()
+
+
+class _Exchange:
+    """One request and its answer as the app's `receive` and `send` see them."""
+
+    def __init__(self, body: bytes, limit: int) -> None:
+        self.answer: asyncio.Future[SubgraphResponse] = asyncio.get_running_loop().create_future()
+        self.client_is_gone = asyncio.Event()
+        self._body: bytes | None = body
+        self._limit = limit
+        self._status = 0
+        self._headers: dict[str, str] = {}
+        self._chunks: list[bytes] = []
+        self._size = 0
+
+    async def receive(self) -> Message:
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        await self.client_is_gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        if self.answer.done():
+            return
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            self._headers = {
+                name.decode("latin-1").lower(): value.decode("latin-1") for name, value in message.get("headers", ())
+            }
+            return
+        chunk: bytes = message.get("body", b"")
+        self._size += len(chunk)
+        if self._size > self._limit:
+            self.fail(SubgraphResponseTooLarge(f"the subgraph's answer is larger than {self._limit} bytes"))
+            return
+        self._chunks.append(chunk)
+        if not message.get("more_body", False):
+            self.answer.set_result(SubgraphResponse(self._status, self._headers, b"".join(self._chunks)))
+
+    def fail(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+            # Nobody may be waiting any more: then there is nobody to tell.
+            self.answer.exception()

@@ -1,0 +1,87 @@
+"""The port between the executor and a subgraph: bytes out, bytes in, before a deadline.
+
+TransportError
+├── SubgraphUnreachable         SUBREQUEST_FAILED: no answer came (refused, reset, crashed)
+├── SubgraphTimedOut            SUBREQUEST_TIMEOUT: the deadline passed first
+└── SubgraphResponseTooLarge    SUBREQUEST_TOO_LARGE: the answer went over the limit and was dropped
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+
+class TransportError(Exception):
+    """No usable answer. The message is fit for clients: no address, no exception text of a library."""
+
+    code: ClassVar[str] = "SUBREQUEST_FAILED"
+
+
+class SubgraphUnreachable(TransportError):
+    """The connection could not be made or broke, or an in-process app raised."""
+
+
+class SubgraphTimedOut(TransportError):
+    """The deadline passed before the whole answer was there."""
+
+    code = "SUBREQUEST_TIMEOUT"
+
+
+class SubgraphResponseTooLarge(TransportError):
+    """The answer has more bytes than allowed; reading stopped there."""
+
+    code = "SUBREQUEST_TOO_LARGE"
+
+
+@dataclass(frozen=True, slots=True)
+class SubgraphRequest:
+    """One GraphQL request as the subgraph's server gets it.
+
+    `body` is the JSON text of `{"query": …, "variables": …}`. `headers` go out beside `content-type` and `accept`,
+    which every transport sets. `deadline` is a moment of the running event loop's clock (`loop.time()`), None for no
+    limit. `repeatable` says that the request may be sent a second time where a connection broke before any answer:
+    true for queries, never for mutations. With `get` set, the request is a GET of that path (a health check) at the
+    same server instead, and has no body.
+    """
+
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+    deadline: float | None = None
+    repeatable: bool = False
+    get: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubgraphResponse:
+    """What the server said, unread: any status, any bytes. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    body: bytes = b""
+
+
+class SubgraphTransport(Protocol):
+    """The way to one subgraph.
+
+    - `start` prepares it and may be called again; `send` may be called before it.
+    - `send` gives the answer whatever its status, or raises a `TransportError`. It follows no redirect, keeps no
+      cookie, and stops reading at the transport's limit. Any number of sends run at the same time. When the caller is
+      cancelled, so is the request.
+    - A request is sent at most once, unless it is `repeatable`.
+    - `aclose` ends everything that the transport opened; a `send` after it raises `SubgraphUnreachable`.
+    """
+
+    async def start(self) -> None: ...
+
+    async def send(self, request: SubgraphRequest) -> SubgraphResponse: ...
+
+    async def aclose(self) -> None: ...
+
+
+MAX_RESPONSE_BYTES = 32 * 1024 * 1024
+"""The default limit for one subgraph answer, in bytes after decompression."""
+
+GRAPHQL_ACCEPT = "application/graphql-response+json, application/json;q=0.9"
+"""https://graphql.github.io/graphql-over-http/draft/#sec-Accept"""
