@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final, Generic, cast
 
 import orjson
-from eventkernel.bookmark import Bookmark
 from graphql import ExecutionResult, OperationType
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
@@ -21,11 +20,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from eventkernel.bookmark import Bookmark
 from eventkernel.errors import InvalidInput, OutOfDate, Unavailable
 from subgraphs.serving.errors import ErrorObject, error_object, error_object_of
 from subgraphs.serving.execution import Documents, InvalidDocument
 from subgraphs.serving.federation import FederatedSchema
-from subgraphs.serving.request import NO_BOOKMARK, BuildT, Gate, Headers, Request, WritesT
+from subgraphs.serving.request import NO_BOOKMARK, BuildT, Gate, Headers, Request
 
 BODY_LIMIT: Final = 10 * 1024 * 1024
 """The largest request body, in bytes."""
@@ -46,7 +46,7 @@ def subgraph_app(
     schema: FederatedSchema,
     *,
     gate: Gate[BuildT],
-    writes: WritesT,
+    writes: object,
     readiness: Callable[[], Awaitable[Readiness]],
 ) -> Starlette:
     endpoint = _GraphQLEndpoint(schema, gate, writes)
@@ -70,8 +70,8 @@ class _Answer:
     https://graphql.github.io/graphql-over-http/draft/#sec-application-json demands for well-formed requests."""
 
 
-class _GraphQLEndpoint(Generic[BuildT, WritesT]):
-    def __init__(self, schema: FederatedSchema, gate: Gate[BuildT], writes: WritesT) -> None:
+class _GraphQLEndpoint(Generic[BuildT]):
+    def __init__(self, schema: FederatedSchema, gate: Gate[BuildT], writes: object) -> None:
         self._documents = Documents(schema)
         self._gate = gate
         self._writes = writes

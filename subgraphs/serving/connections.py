@@ -16,6 +16,7 @@ from typing import Final, Generic, TypeVar
 import strawberry
 
 from eventkernel.errors import InvalidInput
+from subgraphs.serving import inputs
 
 Node = TypeVar("Node")
 
@@ -23,7 +24,7 @@ _VERSION: Final = "1"
 _CURSOR_LIMIT: Final = 1024
 
 
-@strawberry.type(description="Where a page of a connection stands among the others.")
+@strawberry.federation.type(shareable=True, description="Where a page of a connection stands among the others.")
 class PageInfo:
     has_next_page: bool = strawberry.field(description="Whether more edges follow this page.")
     has_previous_page: bool = strawberry.field(description="Whether this page was asked for with `after`.")
@@ -48,7 +49,7 @@ def page(found: Sequence[Node], *, first: int, after: str | None, order: str, ke
     cursors = [cursor(order, key(node)) for node in nodes]
     info = PageInfo(
         has_next_page=len(found) > first,
-        has_previous_page=after is not None,
+        has_previous_page=inputs.given(after) is not None,
         start_cursor=cursors[0] if cursors else None,
         end_cursor=cursors[-1] if cursors else None,
     )
@@ -61,6 +62,7 @@ def cursor(order: str, key: str) -> str:
 
 def after_key(order: str, text: str | None) -> str | None:
     """The sort key that a cursor of this order stands for; None for no cursor."""
+    text = inputs.given(text)
     if text is None:
         return None
     if not 0 < len(text) <= _CURSOR_LIMIT:

@@ -17,7 +17,7 @@ from graphql import (
     GraphQLError,
     OperationDefinitionNode,
     OperationType,
-    execute,
+    execute,  # pyright: ignore[reportUnknownVariableType]  # some of its optional parameters are untyped
     parse,
     validate,
 )
@@ -61,7 +61,7 @@ class Documents:
 
     def __init__(self, schema: FederatedSchema) -> None:
         self._schema = schema.compiled
-        self._executor_class = schema.execution_context_class
+        self._executor_class = schema.executor
         self._kept = lru_cache(_DOCUMENTS_KEPT)(self._prepare)
 
     def prepare(self, text: str) -> Document:
@@ -84,8 +84,8 @@ class Documents:
     def _prepare(self, text: str) -> Document:
         try:
             node = parse(text, max_tokens=_MAX_TOKENS)
-        except GraphQLError as error:
-            raise InvalidDocument([error]) from error
+        except GraphQLError as malformed:
+            raise InvalidDocument([malformed]) from malformed
         errors = validate(self._schema, node)
         if errors:
             for error in errors:

@@ -7,17 +7,42 @@ representations at once, with a class method `resolve_references`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, cast, runtime_checkable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol, cast, runtime_checkable
 
+import strawberry
 from graphql import GraphQLSchema
+from graphql.execution import Executor
 from strawberry.federation import Schema
 from strawberry.federation.schema import FederationAny
+from strawberry.schema.config import StrawberryConfig
 from strawberry.types import Info
+from strawberry.types.field import StrawberryField
+from strawberry.types.scalar import ScalarDefinition, scalar
 
 from eventkernel.errors import InvalidInput
 
+QUERY: Final = "What can be asked."
+MUTATION: Final = "What can be changed. Of several mutations in one request each begins when the one before is done."
+"""Descriptions of the root types, the same in every subgraph."""
+
 Representation = Mapping[str, object]
+
+
+def _rfc3339(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+_SCALARS: Final[Mapping[object, ScalarDefinition]] = {
+    datetime: scalar(
+        name="DateTime",
+        description="A moment in UTC to the microsecond, as RFC 3339 has it: `2026-11-21T09:30:00.000000Z`.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
+        serialize=_rfc3339,
+        parse_value=datetime.fromisoformat,
+    )
+}
 
 
 @runtime_checkable
@@ -31,7 +56,12 @@ class Entity(Protocol):
 
 
 class FederatedSchema(Schema):
-    def entities_resolver(  # type: ignore[override]  # awaitable, which Strawberry's executor takes as well
+    def __init__(self, *, query: type, mutation: type | None = None, types: Iterable[type] = ()) -> None:
+        super().__init__(  # pyright: ignore[reportUnknownMemberType]  # some of its optional parameters are untyped
+            query=query, mutation=mutation, types=types, config=StrawberryConfig(scalar_map=_SCALARS)
+        )
+
+    def entities_resolver(
         self, info: Info[Any, None], representations: list[FederationAny]
     ) -> Any:  # Strawberry writes the union of the schema's entities in its place
         return self._resolve_entities(info, representations)
@@ -56,9 +86,23 @@ class FederatedSchema(Schema):
         return cast("type[Entity]", origin)
 
     @property
+    def executor(self) -> type[Executor[Any]]:
+        """What graphql-core's `execute` is to run Strawberry's resolvers with."""
+        return cast("type[Executor[Any]]", self.execution_context_class)  # pyright: ignore[reportUnknownMemberType]  # its parameter is missing
+
+    @property
     def compiled(self) -> GraphQLSchema:
         """The schema as graphql-core executes it."""
         return self._schema
+
+
+def field(description: str) -> Callable[[Callable[..., object]], StrawberryField]:
+    """Makes a method a field with arguments; Strawberry's own decorator has no type."""
+
+    def decorate(resolver: Callable[..., object]) -> StrawberryField:
+        return cast("StrawberryField", strawberry.field(resolver=resolver, description=description))
+
+    return decorate
 
 
 def key_of(representation: Representation, field: str = "id") -> str:

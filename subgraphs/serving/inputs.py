@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final
+from typing import Final, TypeVar
+
+from strawberry import UNSET
 
 from eventkernel.errors import InvalidInput
 
@@ -24,6 +26,13 @@ PAGE_LIMIT: Final = 1000
 _REFUSED_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _ID: Final = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 _KEY: Final = re.compile(r"[\x21-\x7e]+")
+
+Value = TypeVar("Value")
+
+
+def given(value: Value | None) -> Value | None:
+    """None for an argument or field that was left out (Strawberry's UNSET keeps defaults of null out of the schema)."""
+    return None if value is UNSET else value
 
 
 def text(field: str, value: str, *, limit: int, least: int = 1) -> str:
@@ -60,7 +69,7 @@ def idempotency_key(value: str) -> str:
 
 
 def page_size(value: int | None, field: str = "first") -> int:
-    """How many edges a page has: `PAGE_DEFAULT` where none is asked for, at most `PAGE_LIMIT`."""
+    """How many edges a page has: `PAGE_DEFAULT` where null is asked for, at most `PAGE_LIMIT`."""
     if value is None:
         return PAGE_DEFAULT
     if not 0 <= value <= PAGE_LIMIT:
@@ -69,6 +78,7 @@ def page_size(value: int | None, field: str = "first") -> int:
 
 
 def expected_version(value: int | None) -> int | None:
+    value = given(value)
     if value is not None and value < 1:
         raise InvalidInput(f"expectedVersion: expected a version from 1 on, found {value}")
     return value

@@ -5,10 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from eventkernel.bookmark import Bookmark
-
 from eventkernel.commands import CommandHandler, command_id, fingerprint
 from eventkernel.decider import Command, Event, State
 from eventkernel.errors import NotFound, VersionConflict
@@ -18,6 +17,18 @@ from subgraphs.serving import inputs
 from subgraphs.serving.request import Request
 
 Doc = TypeVar("Doc")
+
+KEY_ARGUMENT: Final = (
+    "A text of your own for this one change: sent again with the same text, the change is made once and answered "
+    f"again. 1 to {inputs.KEY_LIMIT} visible ASCII characters; the server draws one where none is given."
+)
+EXPECTED_VERSION_ARGUMENT: Final = (
+    "The version that is to be changed, so that no change of somebody else is overwritten unseen; VERSION_CONFLICT "
+    "where it is another one by now."
+)
+BOOKMARK_RESULT: Final = "Sent along with a later request, it makes sure that the answer shows this change."
+KEY_RESULT: Final = "The idempotency key that was given, or the one that the server has drawn."
+"""Descriptions that every mutation shares, so that the schema speaks with one voice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +79,16 @@ class Mutations(Generic[State, Command, Event]):
         `content` is the mutation's checked input without its idempotency key and without anything that the server
         draws: with the mutation's name it is what a repetition must be equal in.
         """
+        key = inputs.given(key)
         key = secrets.token_urlsafe(16) if key is None else inputs.idempotency_key(key)
+        expected_version = inputs.expected_version(expected_version)
         try:
             outcome = await self._handler.execute(
                 stream,
                 command,
                 command_id=command_id(request.caller, key),
                 fingerprint=fingerprint(mutation, {**content, "expectedVersion": expected_version}),
-                expected_version=inputs.expected_version(expected_version),
+                expected_version=expected_version,
                 metadata=request.metadata,
             )
         except VersionConflict as conflict:

@@ -5,22 +5,22 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, Protocol, TypeVar, cast
+from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
-from eventkernel.bookmark import Bookmark
 from strawberry.dataloader import DataLoader
 
+from eventkernel.bookmark import Bookmark
 from eventkernel.errors import InvalidInput
 from eventkernel.events import Metadata
 from eventkernel.views import ViewBuild
 
-BuildT = TypeVar("BuildT", bound="ViewBuild[object]")
+BuildT = TypeVar("BuildT", bound=ViewBuild[Any])  # whatever its documents are
 BuildT_co = TypeVar("BuildT_co", covariant=True)
 WritesT = TypeVar("WritesT")
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
-NO_BOOKMARK: Final = Bookmark.decode("")
+NO_BOOKMARK: Final = Bookmark()
 ANONYMOUS: Final = "anonymous"
 TIMEOUT_DEFAULT: Final = 5.0
 TIMEOUT_LIMIT: Final = 60.0

@@ -19,13 +19,13 @@ from eventkernel.events import DomainEvent, Personal
 STREAM_PREFIX: Final = "user-"
 
 
-class UserCreated(DomainEvent, tag="users.UserCreated"):
+class UserCreated(DomainEvent, frozen=True, tag="users.UserCreated"):
     first_name: Annotated[str, Personal()]
     last_name: Annotated[str, Personal()]
     username: Annotated[str | None, Personal()] = None
 
 
-class UserUpdated(DomainEvent, tag="users.UserUpdated"):
+class UserUpdated(DomainEvent, frozen=True, tag="users.UserUpdated"):
     """What has changed; None stands for what has not."""
 
     first_name: Annotated[str | None, Personal()] = None
@@ -34,7 +34,7 @@ class UserUpdated(DomainEvent, tag="users.UserUpdated"):
     username_removed: bool = False
 
 
-class UserDeleted(DomainEvent, tag="users.UserDeleted"):
+class UserDeleted(DomainEvent, frozen=True, tag="users.UserDeleted"):
     pass
 
 

@@ -9,15 +9,22 @@ from typing import Annotated, Any, Final
 
 import strawberry
 import uuid6
-from eventkernel.bookmark import Bookmark
 from strawberry.types import Info
 
+from eventkernel.bookmark import Bookmark, WrittenStream
 from eventkernel.errors import ClaimTaken, InvalidInput
 from eventkernel.events import Position
 from subgraphs.serving import connections, inputs
 from subgraphs.serving.connections import PageInfo
-from subgraphs.serving.federation import FederatedSchema, Representation, key_of
-from subgraphs.serving.mutations import Done, Mutations
+from subgraphs.serving.federation import MUTATION, QUERY, FederatedSchema, Representation, field, key_of
+from subgraphs.serving.mutations import (
+    BOOKMARK_RESULT,
+    EXPECTED_VERSION_ARGUMENT,
+    KEY_ARGUMENT,
+    KEY_RESULT,
+    Done,
+    Mutations,
+)
 from subgraphs.serving.request import Request
 from subgraphs.users.domain import (
     UNCHANGED,
@@ -67,7 +74,7 @@ class User:
     async def resolve_references(
         cls, representations: Sequence[Representation], info: Info[Any, None]
     ) -> Sequence[User | None]:
-        ids = [inputs.identifier("id", key_of(representation)) for representation in representations]
+        ids = [key_of(representation) for representation in representations]
         request: Request[UserView, UserMutations] = info.context
         found = await request.view.users(ids)
         return [_user_or_none(found.get(user_id)) for user_id in ids]
@@ -85,13 +92,6 @@ class UserConnection:
     page_info: PageInfo = strawberry.field(description="Where this page stands in the list.")
 
 
-_KEY_DESCRIPTION: Final = (
-    "Any text that is used for this one change only: a change that is sent again with it is made once, and answered "
-    "again. 1 to 128 visible ASCII characters; the server draws one where none is given."
-)
-_EXPECTED_DESCRIPTION: Final = (
-    "The version that the user must have, so that nobody's change is overwritten unseen; otherwise VERSION_CONFLICT."
-)
 _USERNAME_DESCRIPTION: Final = (
     f"A name that no other user has, whatever its case: 1 to {USERNAME_LIMIT} letters, digits, and `_`, `-`, `.`."
 )
@@ -101,8 +101,8 @@ _USERNAME_DESCRIPTION: Final = (
 class CreateUserInput:
     first_name: str = strawberry.field(description=f"The given name, 1 to {NAME_LIMIT} characters.")
     last_name: str = strawberry.field(description=f"The family name, 1 to {NAME_LIMIT} characters.")
-    username: str | None = strawberry.field(default=None, description=_USERNAME_DESCRIPTION)
-    idempotency_key: str | None = strawberry.field(default=None, description=_KEY_DESCRIPTION)
+    username: str | None = strawberry.field(default=strawberry.UNSET, description=_USERNAME_DESCRIPTION)
+    idempotency_key: str | None = strawberry.field(default=strawberry.UNSET, description=KEY_ARGUMENT)
 
 
 @strawberry.input(description="What to change of a user. A field that is left out stays as it is.")
@@ -117,51 +117,47 @@ class UpdateUserInput:
     username: str | None = strawberry.field(
         default=strawberry.UNSET, description=f"{_USERNAME_DESCRIPTION} Null takes the username away."
     )
-    expected_version: int | None = strawberry.field(default=None, description=_EXPECTED_DESCRIPTION)
-    idempotency_key: str | None = strawberry.field(default=None, description=_KEY_DESCRIPTION)
+    expected_version: int | None = strawberry.field(default=strawberry.UNSET, description=EXPECTED_VERSION_ARGUMENT)
+    idempotency_key: str | None = strawberry.field(default=strawberry.UNSET, description=KEY_ARGUMENT)
 
 
 @strawberry.input(description="A user to delete.")
 class DeleteUserInput:
     id: strawberry.ID = strawberry.field(description="The user's id.")
-    expected_version: int | None = strawberry.field(default=None, description=_EXPECTED_DESCRIPTION)
-    idempotency_key: str | None = strawberry.field(default=None, description=_KEY_DESCRIPTION)
+    expected_version: int | None = strawberry.field(default=strawberry.UNSET, description=EXPECTED_VERSION_ARGUMENT)
+    idempotency_key: str | None = strawberry.field(default=strawberry.UNSET, description=KEY_ARGUMENT)
 
 
 _VERSION_RESULT: Final = "The user's version after this change."
-_BOOKMARK_RESULT: Final = "Sent along with the next request, it makes sure that the answer shows this change."
-_KEY_RESULT: Final = "The key that was given, or the one that the server has drawn."
 
 
 @strawberry.type(description="A user was created.")
 class CreateUserPayload:
     user: User = strawberry.field(description="The user as this change has made it.")
     version: int = strawberry.field(description=_VERSION_RESULT)
-    bookmark: str = strawberry.field(description=_BOOKMARK_RESULT)
-    idempotency_key: str = strawberry.field(description=_KEY_RESULT)
+    bookmark: str = strawberry.field(description=BOOKMARK_RESULT)
+    idempotency_key: str = strawberry.field(description=KEY_RESULT)
 
 
 @strawberry.type(description="A user was changed.")
 class UpdateUserPayload:
     user: User = strawberry.field(description="The user as this change has made it.")
     version: int = strawberry.field(description=_VERSION_RESULT)
-    bookmark: str = strawberry.field(description=_BOOKMARK_RESULT)
-    idempotency_key: str = strawberry.field(description=_KEY_RESULT)
+    bookmark: str = strawberry.field(description=BOOKMARK_RESULT)
+    idempotency_key: str = strawberry.field(description=KEY_RESULT)
 
 
 @strawberry.type(description="A user was deleted; their friendships end.")
 class DeleteUserPayload:
     deleted_user_id: strawberry.ID = strawberry.field(description="The id that the user had; it is not used again.")
     version: int = strawberry.field(description=_VERSION_RESULT)
-    bookmark: str = strawberry.field(description=_BOOKMARK_RESULT)
-    idempotency_key: str = strawberry.field(description=_KEY_RESULT)
+    bookmark: str = strawberry.field(description=BOOKMARK_RESULT)
+    idempotency_key: str = strawberry.field(description=KEY_RESULT)
 
 
 First = Annotated[
     int | None,
-    strawberry.argument(
-        description=f"How many users the page has at most: 0 to {inputs.PAGE_LIMIT}, {inputs.PAGE_DEFAULT} by default."
-    ),
+    strawberry.argument(description=f"How many users the page has at most: 0 to {inputs.PAGE_LIMIT}."),
 ]
 After = Annotated[
     str | None,
@@ -169,9 +165,9 @@ After = Annotated[
 ]
 
 
-@strawberry.type
+@strawberry.type(description=QUERY)
 class Query:
-    @strawberry.field(description="The user with this id; null where there is none.")
+    @field("The user with this id; null where there is none.")
     async def user(
         self,
         info: UsersInfo,
@@ -180,7 +176,7 @@ class Query:
         inputs.identifier("id", user_id)
         return _user_or_none((await info.context.view.users([user_id])).get(user_id))
 
-    @strawberry.field(description="The user with this username, whatever its case; null where there is none.")
+    @field("The user with this username, whatever its case; null where there is none.")
     async def user_by_username(
         self,
         info: UsersInfo,
@@ -188,14 +184,16 @@ class Query:
     ) -> User | None:
         return await _user_of_username(info.context, _username("username", username))
 
-    @strawberry.field(description="All users, in the order of their creation.")
-    async def users(self, info: UsersInfo, first: First = None, after: After = None) -> UserConnection:
+    @field("All users, in the order of their creation.")
+    async def users(
+        self, info: UsersInfo, first: First = inputs.PAGE_DEFAULT, after: After = strawberry.UNSET
+    ) -> UserConnection:
         size = inputs.page_size(first)
         found = await info.context.view.page(connections.after_key(_LIST_ORDER, after), size + 1)
         return _connection(found, size, after)
 
-    @strawberry.field(
-        description="The users for whom every word of a text is the beginning of a word of their names, whatever case "
+    @field(
+        "The users for whom every word of a text is the beginning of a word of their names, whatever case "
         "and accents; in the order of their creation."
     )
     async def search_users(
@@ -205,8 +203,8 @@ class Query:
             str,
             strawberry.argument(description=f"Beginnings of words, 1 to {SEARCH_LIMIT} characters: `ad lovel`."),
         ],
-        first: First = None,
-        after: After = None,
+        first: First = inputs.PAGE_DEFAULT,
+        after: After = strawberry.UNSET,
     ) -> UserConnection:
         prefixes = words(inputs.text("text", text, limit=SEARCH_LIMIT))
         if not prefixes:
@@ -216,18 +214,18 @@ class Query:
         return _connection(found, size, after)
 
 
-@strawberry.type
+@strawberry.type(description=MUTATION)
 class Mutation:
-    @strawberry.mutation(description="Create a user. USERNAME_TAKEN where another user has the username.")
+    @field("Create a user. USERNAME_TAKEN where another user has the username.")
     async def create_user(
         self,
         info: UsersInfo,
         given: Annotated[CreateUserInput, strawberry.argument(name="input", description="The user to create.")],
-    ) -> CreateUserPayload:
+    ) -> CreateUserPayload | None:
         command = CreateUser(
             first_name=inputs.text("firstName", given.first_name, limit=NAME_LIMIT),
             last_name=inputs.text("lastName", given.last_name, limit=NAME_LIMIT),
-            username=None if given.username is None else _username("username", given.username),
+            username=None if (username := inputs.given(given.username)) is None else _username("username", username),
         )
         content = {"firstName": command.first_name, "lastName": command.last_name, "username": command.username}
         stream = stream_of(str(uuid6.uuid7()))
@@ -239,21 +237,21 @@ class Mutation:
             idempotency_key=done.idempotency_key,
         )
 
-    @strawberry.mutation(
-        description="Change a user. NOT_FOUND where there is none with this id, USERNAME_TAKEN where another user has "
+    @field(
+        "Change a user. NOT_FOUND where there is none with this id, USERNAME_TAKEN where another user has "
         "the username. A change to what is there already changes nothing."
     )
     async def update_user(
         self,
         info: UsersInfo,
         given: Annotated[UpdateUserInput, strawberry.argument(name="input", description="What to change.")],
-    ) -> UpdateUserPayload:
+    ) -> UpdateUserPayload | None:
         content: dict[str, str | None] = {"id": inputs.identifier("id", given.id)}
-        for field, value in (("firstName", given.first_name), ("lastName", given.last_name)):
+        for name, value in (("firstName", given.first_name), ("lastName", given.last_name)):
             if value is None:
-                raise InvalidInput(f"{field}: expected a name, or nothing to leave it as it is, found null")
+                raise InvalidInput(f"{name}: expected a name, or nothing to leave it as it is, found null")
             if value is not strawberry.UNSET:
-                content[field] = inputs.text(field, value, limit=NAME_LIMIT)
+                content[name] = inputs.text(name, value, limit=NAME_LIMIT)
         if given.username is not strawberry.UNSET:
             content["username"] = None if given.username is None else _username("username", given.username)
         command = UpdateUser(
@@ -270,14 +268,12 @@ class Mutation:
             idempotency_key=done.idempotency_key,
         )
 
-    @strawberry.mutation(
-        description="Delete a user, for ever. Their friendships end. NOT_FOUND where there is none with this id."
-    )
+    @field("Delete a user, for ever. Their friendships end. NOT_FOUND where there is none with this id.")
     async def delete_user(
         self,
         info: UsersInfo,
         given: Annotated[DeleteUserInput, strawberry.argument(name="input", description="The user to delete.")],
-    ) -> DeleteUserPayload:
+    ) -> DeleteUserPayload | None:
         content = {"id": inputs.identifier("id", given.id)}
         stream = stream_of(given.id)
         done = await _run(
@@ -303,6 +299,7 @@ async def _run(
     key: str | None,
     expected_version: int | None = None,
 ) -> Done:
+    """Run a command on one user's stream; `content` is the mutation's checked input."""
     request = info.context
     try:
         return await request.writes.run(
@@ -330,7 +327,7 @@ async def _user_of_username(request: Request[UserView, UserMutations], username:
         records = await request.writes.store.read_stream(holder.stream, holder.version)
         taken = records[-1]
         position = Position.of(taken.log, taken.partition, taken.offset + 1)
-        streams = {(taken.log, taken.partition, taken.stream): taken.version}
+        streams = {WrittenStream(taken.log, taken.partition, taken.stream): taken.version}
         view = await request.catch_up(Bookmark(position=position, streams=streams))
         doc = (await view.users([user_id])).get(user_id)
     # The view may know of a later change that gave the username up.
@@ -361,9 +358,9 @@ def _user(doc: UserDoc) -> User:
     )
 
 
-def _username(field: str, value: str) -> str:
-    username = inputs.text(field, value, limit=USERNAME_LIMIT)
+def _username(name: str, value: str) -> str:
+    username = inputs.text(name, value, limit=USERNAME_LIMIT)
     for character in username:
         if character not in "_-." and unicodedata.category(character)[0] not in "LNM":
-            raise InvalidInput(f"{field}: expected letters, digits and _-. only, found U+{ord(character):04X}")
+            raise InvalidInput(f"{name}: expected letters, digits and _-. only, found U+{ord(character):04X}")
     return username

@@ -8,14 +8,18 @@ beginning of some word of the user's names.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
+_ASCII_WORD: Final = re.compile("[a-z0-9]+")
 _LAST_CODE_POINT: Final = 0x10FFFF
 _SURROGATES: Final = range(0xD800, 0xE000)
 
 
 def words(text: str) -> frozenset[str]:
+    if text.isascii():
+        return frozenset(_ASCII_WORD.findall(text.lower()))
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     spaced = (_folded(character) for character in decomposed)
     return frozenset("".join(spaced).split())

@@ -1,0 +1,182 @@
+"""The users' view in SQLite: who there is now, who there was when, and the words that they are found by.
+
+`user` has one row per user, also deleted ones; `user_past` has the states before, each valid from `since` until `until`
+(time and offset at both ends, the end excluded), so that any moment can be read from the two by their keys. `word` says
+from which version until which the names had a word; `until_version` is null while they have it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
+from typing import Final
+
+from eventkernel.adapters.sqlite.build import SqliteViewBuild, json_list
+from eventkernel.views import Change, State
+from subgraphs.users.domain import id_of, stream_of
+from subgraphs.users.projection import UserDoc
+from subgraphs.users.words import prefix_end, words
+
+_STATE_COLUMNS: Final = """
+    version      INTEGER NOT NULL,
+    since_us     INTEGER NOT NULL,
+    since_offset INTEGER NOT NULL,
+    log          TEXT NOT NULL,
+    partition    INTEGER NOT NULL,
+    first_name   TEXT NOT NULL,
+    last_name    TEXT NOT NULL,
+    username     TEXT,
+    created_us   INTEGER NOT NULL,
+    deleted      INTEGER NOT NULL"""
+
+_STATE: Final = "version, since_us, since_offset, log, partition, first_name, last_name, username, created_us, deleted"
+_DOC: Final = "user.id, version, first_name, last_name, username, created_us, since_us, deleted"
+
+_ONE: Final = f"SELECT {_DOC} FROM user WHERE id = ? AND deleted = 0"  # noqa: S608  # constants of this module only
+_MANY: Final = f"SELECT {_DOC} FROM user WHERE id IN (SELECT value FROM json_each(?)) AND deleted = 0"  # noqa: S608
+_PAGE: Final = f"SELECT {_DOC} FROM user WHERE id > ? AND deleted = 0 ORDER BY id LIMIT ?"  # noqa: S608
+
+_Row = tuple[str, int, str, str, str | None, int, int, int]
+
+
+class SqliteUserView(SqliteViewBuild[UserDoc]):
+    schema = f"""
+CREATE TABLE user (
+    id           TEXT NOT NULL PRIMARY KEY,{_STATE_COLUMNS}
+) STRICT, WITHOUT ROWID;
+CREATE TABLE user_past (
+    id           TEXT NOT NULL,{_STATE_COLUMNS},
+    until_us     INTEGER NOT NULL,
+    until_offset INTEGER NOT NULL,
+    PRIMARY KEY (id, version)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE word (
+    id            TEXT NOT NULL,
+    word          TEXT NOT NULL,
+    since_version INTEGER NOT NULL,
+    until_version INTEGER,
+    PRIMARY KEY (id, word, since_version)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX word_now ON word (word, id) WHERE until_version IS NULL;
+"""
+
+    async def users(self, ids: Sequence[str]) -> Mapping[str, UserDoc]:
+        if len(ids) == 1:
+            docs = await self.read(lambda connection: _docs(connection, _ONE, (ids[0],)))
+        else:
+            docs = await self.read(lambda connection: _docs(connection, _MANY, (json_list(ids),)))
+        return {doc.id: doc for doc in docs}
+
+    async def page(self, after: str | None, limit: int) -> Sequence[UserDoc]:
+        return await self.read(lambda connection: _docs(connection, _PAGE, (after or "", limit)))
+
+    async def search(self, prefixes: Collection[str], after: str | None, limit: int) -> Sequence[UserDoc]:
+        query, parameters = search_query(prefixes, after, limit)
+        return await self.read(lambda connection: _docs(connection, query, parameters))
+
+    def load_documents(self, connection: sqlite3.Connection, streams: Sequence[str]) -> Mapping[str, State[UserDoc]]:
+        query = f"SELECT id, {_STATE} FROM user WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608
+        rows = connection.execute(query, (json_list([id_of(stream) for stream in streams]),))
+        return {
+            stream_of(user_id): State(
+                version=version,
+                time_us=since_us,
+                log=log,
+                partition=partition,
+                offset=offset,
+                doc=UserDoc(user_id, version, first_name, last_name, username, created_us, since_us, bool(deleted)),
+            )
+            for (
+                user_id, version, since_us, offset, log, partition,
+                first_name, last_name, username, created_us, deleted,
+            ) in rows
+        }  # fmt: skip
+
+    def write_changes(self, connection: sqlite3.Connection, changes: Sequence[Change[UserDoc]]) -> None:
+        stored = self.load_documents(connection, [change.stream for change in changes])
+        now: list[tuple[object, ...]] = []
+        past: list[tuple[object, ...]] = []
+        closed: list[tuple[int, str, str]] = []
+        opened: list[tuple[str, str, int, int | None]] = []
+        for change in changes:
+            before = stored.get(change.stream)
+            states = change.states if before is None else (before, *change.states)
+            now.append(_state_row(states[-1]))
+            past.extend(
+                (*_state_row(state), following.time_us, following.offset) for state, following in pairwise(states)
+            )
+            _word_changes(before, change.states, closed, opened)
+        marks = ", ".join("?" * len(now[0]))
+        connection.executemany(f"INSERT OR REPLACE INTO user (id, {_STATE}) VALUES ({marks})", now)  # noqa: S608
+        connection.executemany(
+            f"INSERT INTO user_past (id, {_STATE}, until_us, until_offset) VALUES ({marks}, ?, ?)",  # noqa: S608
+            past,
+        )
+        connection.executemany(
+            "UPDATE word SET until_version = ? WHERE id = ? AND word = ? AND until_version IS NULL", closed
+        )
+        connection.executemany("INSERT INTO word VALUES (?, ?, ?, ?)", opened)
+
+
+def search_query(prefixes: Collection[str], after: str | None, limit: int) -> tuple[str, Sequence[object]]:
+    """The longest prefix finds users by the index of words; each further one is looked up among a user's own words."""
+    first, *further = sorted(prefixes, key=lambda prefix: (-len(prefix), prefix))
+    condition, parameters = _in_range("word.word", first)
+    for prefix in further:
+        inner, ends = _in_range("other.word", prefix)
+        condition += (
+            f" AND EXISTS (SELECT 1 FROM word AS other WHERE other.id = word.id AND {inner}"  # noqa: S608
+            " AND other.until_version IS NULL)"
+        )
+        parameters += ends
+    query = (
+        f"SELECT {_DOC} FROM (SELECT DISTINCT word.id FROM word WHERE {condition}"  # noqa: S608
+        " AND word.until_version IS NULL AND word.id > ? ORDER BY word.id LIMIT ?) AS found"
+        " CROSS JOIN user ON user.id = found.id ORDER BY found.id"
+    )
+    return query, [*parameters, after or "", limit]
+
+
+def _in_range(column: str, prefix: str) -> tuple[str, list[object]]:
+    end = prefix_end(prefix)
+    if end is None:
+        return f"{column} >= ?", [prefix]
+    return f"{column} >= ? AND {column} < ?", [prefix, end]
+
+
+def _docs(connection: sqlite3.Connection, query: str, parameters: Sequence[object]) -> list[UserDoc]:
+    rows: list[_Row] = connection.execute(query, parameters).fetchall()
+    return [UserDoc(*row[:-1], deleted=bool(row[-1])) for row in rows]
+
+
+def _state_row(state: State[UserDoc]) -> tuple[object, ...]:
+    doc = state.doc
+    return (
+        doc.id, state.version, state.time_us, state.offset, state.log, state.partition,
+        doc.first_name, doc.last_name, doc.username, doc.created_us, int(doc.deleted),
+    )  # fmt: skip
+
+
+def _word_changes(
+    before: State[UserDoc] | None,
+    states: Sequence[State[UserDoc]],
+    closed: list[tuple[int, str, str]],
+    opened: list[tuple[str, str, int, int | None]],
+) -> None:
+    """Words that are stored and end, and words that begin (and perhaps end within the same batch)."""
+    stored = frozenset[str]() if before is None else _words_of(before.doc)
+    begun: dict[str, int] = {}
+    for state in states:
+        user_id, version = state.doc.id, state.version
+        wanted = _words_of(state.doc)
+        closed.extend((version, user_id, word) for word in stored - wanted)
+        opened.extend((user_id, word, begun.pop(word), version) for word in begun.keys() - wanted)
+        stored &= wanted
+        begun.update(dict.fromkeys(wanted - stored - begun.keys(), version))
+    user_id = states[-1].doc.id
+    opened.extend((user_id, word, since, None) for word, since in begun.items())
+
+
+def _words_of(doc: UserDoc) -> frozenset[str]:
+    return frozenset() if doc.deleted else words(f"{doc.first_name} {doc.last_name}")
