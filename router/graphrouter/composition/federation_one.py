@@ -1,0 +1,103 @@
+"""Federation 1 documents brought up to Federation 2's rules.
+
+Federation 1 was loose: object fields might be resolved by any number of subgraphs, `@external` might stand where it
+does nothing, `@provides` and `@requires` might name fields that are not external. The upgrade takes out what has no
+effect and marks as shareable what was. https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/
+reference/moving-to-federation-2
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from graphrouter.composition.field_set import FieldSet, SelectedField, Selections, print_selections
+from graphrouter.composition.model import (
+    CompositeType,
+    Coordinate,
+    Field,
+    InterfaceType,
+    ObjectType,
+    TypeDefinition,
+    map_fields,
+    named_type,
+)
+from graphrouter.composition.selected import selected_fields, used_fields
+
+
+def upgrade(types: dict[str, TypeDefinition]) -> dict[str, TypeDefinition]:
+    """The same types with Federation 2's meaning; external fields of keys are resolved already."""
+    types = {name: _plain_interface(definition) for name, definition in types.items()}
+    types = map_fields(types, lambda at, field: _with_active_field_sets(types, at, field))
+    used = used_fields(types)
+    types = {name: _without_unused(definition, used) for name, definition in types.items()}
+    return map_fields(types, _shareable)
+
+
+def _plain_interface(definition: TypeDefinition) -> TypeDefinition:
+    """Federation 1 ignored its directives on interfaces."""
+    if not isinstance(definition, InterfaceType):
+        return definition
+    fields = {
+        field.name: replace(field, external=False, requires=None, provides=None) for field in definition.fields.values()
+    }
+    return replace(definition, fields=fields, keys=())
+
+
+def _with_active_field_sets(types: Mapping[str, TypeDefinition], at: Coordinate, field: Field) -> Field:
+    """Keep of @provides and @requires what is external; that was all that had an effect."""
+    provides, requires = field.provides, field.requires
+    if provides is not None:
+        provides = _external_part(types, named_type(field.type), provides)
+    if requires is not None:
+        requires = _external_part(types, at[0], requires)
+    marks = replace(field.marks, tags=()) if field.external else field.marks
+    return replace(field, provides=provides, requires=requires, marks=marks)
+
+
+def _external_part(types: Mapping[str, TypeDefinition], parent: str, fields: FieldSet) -> FieldSet | None:
+    kept = _external_selections(types, parent, fields.selections)
+    if kept == fields.selections:
+        return fields
+    return FieldSet(print_selections(kept), kept) if kept else None
+
+
+def _external_selections(types: Mapping[str, TypeDefinition], parent: str, selections: Selections) -> Selections:
+    kept: list[Selections] = []
+    for selection in selections:
+        if not isinstance(selection, SelectedField):
+            nested = _external_selections(types, selection.type_condition or parent, selection.selections)
+            kept.append((replace(selection, selections=nested),) if nested else ())
+            continue
+        definition = types.get(parent)
+        field = definition.fields.get(selection.name) if isinstance(definition, CompositeType) else None
+        if field is None or _is_external(types, parent, selection.name):
+            kept.append((selection,))
+        elif selection.selections:
+            nested = _external_selections(types, named_type(field.type), selection.selections)
+            kept.append((replace(selection, selections=nested),) if nested else ())
+    return tuple(selection for part in kept for selection in part)
+
+
+def _is_external(types: Mapping[str, TypeDefinition], parent: str, field: str) -> bool:
+    at: Iterable[tuple[str, str]] = selected_fields(types, parent, (SelectedField(field),))
+    for type_name, field_name in at:
+        definition = types[type_name]
+        if isinstance(definition, CompositeType) and definition.fields[field_name].external:
+            return True
+    return False
+
+
+def _without_unused(definition: TypeDefinition, used: frozenset[tuple[str, str]]) -> TypeDefinition:
+    if not isinstance(definition, ObjectType):
+        return definition
+    fields = {
+        field.name: field
+        for field in definition.fields.values()
+        if not field.external or (definition.name, field.name) in used
+    }
+    return replace(definition, fields=fields)
+
+
+def _shareable(at: Coordinate, field: Field) -> Field:
+    return field if at[0] == "Subscription" else replace(field, shareable=True)

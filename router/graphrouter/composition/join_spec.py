@@ -1,0 +1,299 @@
+"""The supergraph as text: SDL with the directives of the join specification, https://specs.apollo.dev/join/v0.4/.
+
+The text is a function of the supergraph alone: types by name, fields and members in the order of appearance, subgraphs
+by name, so that two generated files differ only where the schemas do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import assert_never
+
+from graphql import StringValueNode, print_ast
+
+from graphrouter.composition.merged import (
+    JoinField,
+    JoinType,
+    Merged,
+    MergedEnum,
+    MergedField,
+    MergedInput,
+    MergedInterface,
+    MergedObject,
+    MergedScalar,
+    MergedType,
+    MergedUnion,
+)
+from graphrouter.composition.model import (
+    ROOT_TYPES,
+    DirectiveDefinition,
+    InputValue,
+    Marks,
+    Subgraph,
+)
+
+_MARK_LOCATIONS = (
+    "FIELD_DEFINITION | OBJECT | INTERFACE | UNION | ARGUMENT_DEFINITION | SCALAR | ENUM | ENUM_VALUE"
+    " | INPUT_OBJECT | INPUT_FIELD_DEFINITION"
+)
+_MACHINERY = """\
+directive @join__directive(graphs: [join__Graph!], name: String!, args: join__DirectiveArguments) repeatable on SCHEMA | OBJECT | INTERFACE | FIELD_DEFINITION
+
+directive @join__enumValue(graph: join__Graph!) repeatable on ENUM_VALUE
+
+directive @join__field(graph: join__Graph, requires: join__FieldSet, provides: join__FieldSet, type: String, external: Boolean, override: String, usedOverridden: Boolean, overrideLabel: String) repeatable on FIELD_DEFINITION | INPUT_FIELD_DEFINITION
+
+directive @join__graph(name: String!, url: String!) on ENUM_VALUE
+
+directive @join__implements(graph: join__Graph!, interface: String!) repeatable on OBJECT | INTERFACE
+
+directive @join__type(graph: join__Graph!, key: join__FieldSet, extension: Boolean! = false, resolvable: Boolean! = true, isInterfaceObject: Boolean! = false) repeatable on OBJECT | INTERFACE | UNION | ENUM | INPUT_OBJECT | SCALAR
+
+directive @join__unionMember(graph: join__Graph!, member: String!) repeatable on UNION
+
+directive @link(url: String, as: String, for: link__Purpose, import: [link__Import]) repeatable on SCHEMA
+
+scalar join__DirectiveArguments
+
+scalar join__FieldSet
+
+scalar link__Import
+
+enum link__Purpose {
+  \"\"\"
+  `SECURITY` features provide metadata necessary to securely resolve fields.
+  \"\"\"
+  SECURITY
+
+  \"\"\"
+  `EXECUTION` features provide metadata necessary for operation execution.
+  \"\"\"
+  EXECUTION
+}"""  # noqa: E501  # the specification's definitions, one a line
+
+
+def print_supergraph(merged: Merged) -> str:
+    """Print the supergraph's SDL."""
+    return _Printer(merged).document()
+
+
+def graph_names(subgraphs: Sequence[Subgraph]) -> dict[str, str]:
+    """For each subgraph its value of the enum `join__Graph`: its name in capitals, made unique with a number."""
+    taken: set[str] = set()
+    names: dict[str, str] = {}
+    for subgraph in subgraphs:
+        base = re.sub(r"\W", "_", subgraph.name.upper(), flags=re.ASCII)
+        base = f"_{base}" if base[:1].isdigit() else base
+        value, number = base, 0
+        while value in taken:
+            number += 1
+            value = f"{base}_{number}"
+        taken.add(value)
+        names[subgraph.name] = value
+    return names
+
+
+class _Printer:
+    def __init__(self, merged: Merged) -> None:
+        self._merged = merged
+        self._types = merged.supergraph.types
+        self._graphs = graph_names(merged.subgraphs)
+
+    def document(self) -> str:
+        parts = [self._schema()]
+        marks = list(_all_marks(self._types.values()))
+        if any(mark.inaccessible for mark in marks):
+            parts.append(f"directive @inaccessible on {_MARK_LOCATIONS}")
+        if any(mark.tags for mark in marks):
+            parts.append(f"directive @tag(name: String!) repeatable on {_MARK_LOCATIONS} | SCHEMA")
+        parts.append(_MACHINERY)
+        parts.append(self._graph_enum())
+        parts += [_directive(directive) for directive in self._merged.supergraph.directives.values()]
+        parts += [self._type(definition) for definition in self._types.values()]
+        return "\n\n".join(parts) + "\n"
+
+    def _schema(self) -> str:
+        links = [
+            '@link(url: "https://specs.apollo.dev/link/v1.0")',
+            '@link(url: "https://specs.apollo.dev/join/v0.4", for: EXECUTION)',
+        ]
+        marks = list(_all_marks(self._types.values()))
+        if any(mark.inaccessible for mark in marks):
+            links.append('@link(url: "https://specs.apollo.dev/inaccessible/v0.2", for: SECURITY)')
+        if any(mark.tags for mark in marks):
+            links.append('@link(url: "https://specs.apollo.dev/tag/v0.3")')
+        roots = [f"  {root.lower()}: {root}" for root in ROOT_TYPES if root in self._types]
+        return "\n".join(["schema", *(f"  {link}" for link in links), "{", *roots, "}"])
+
+    def _graph_enum(self) -> str:
+        lines = [
+            f"  {self._graphs[s.name]} @join__graph(name: {_quoted(s.name)}, url: {_quoted(s.url)})"
+            for s in self._merged.subgraphs
+        ]
+        return "\n".join(["enum join__Graph {", *lines, "}"])
+
+    def _type(self, definition: MergedType) -> str:
+        match definition:
+            case MergedObject() | MergedInterface():
+                return self._composite(definition)
+            case MergedUnion():
+                return self._union(definition)
+            case MergedEnum():
+                return self._enum(definition)
+            case MergedInput():
+                return self._input(definition)
+            case MergedScalar():
+                url = definition.specified_by
+                specified = [f"@specifiedBy(url: {_quoted(url)})"] if url is not None else []
+                return self._head(definition, f"scalar {definition.name}", specified)
+            case _:
+                assert_never(definition)
+
+    def _head(self, definition: MergedType, start: str, directives: Iterable[str] = ()) -> str:
+        """Description, name, and one line for each directive."""
+        joins = (self._join_type(join) for join in definition.joins)
+        lines = [*_marks(definition.marks), *directives, *joins]
+        return _description(definition.marks.description) + "\n".join([start, *(f"  {line}" for line in lines)])
+
+    def _composite(self, definition: MergedObject | MergedInterface) -> str:
+        keyword = "type" if isinstance(definition, MergedObject) else "interface"
+        interfaces = f" implements {' & '.join(definition.interfaces)}" if definition.interfaces else ""
+        implements = (
+            f"@join__implements(graph: {self._graphs[subgraph]}, interface: {_quoted(interface)})"
+            for subgraph, interface in definition.implements
+        )
+        head = self._head(definition, f"{keyword} {definition.name}{interfaces}", implements)
+        if not definition.fields:
+            return head
+        return _block(head, (self._field(field) for field in definition.fields.values()))
+
+    def _field(self, field: MergedField) -> str:
+        joins = [self._join_field(join) for join in field.joins]
+        head = f"  {field.name}{_arguments(field.arguments.values(), '  ')}: {field.type}"
+        return _description(field.marks.description, "  ") + " ".join([head, *_marks(field.marks), *joins])
+
+    def _union(self, definition: MergedUnion) -> str:
+        members = (
+            f"@join__unionMember(graph: {self._graphs[subgraph]}, member: {_quoted(member)})"
+            for member, subgraphs in definition.members.items()
+            for subgraph in subgraphs
+        )
+        head = self._head(definition, f"union {definition.name}", members)
+        return f"{head}\n  = {' | '.join(definition.members)}"
+
+    def _enum(self, definition: MergedEnum) -> str:
+        values: list[str] = []
+        for value in definition.values.values():
+            joins = (f"@join__enumValue(graph: {self._graphs[subgraph]})" for subgraph in value.subgraphs)
+            line = " ".join([f"  {value.name}", *_marks(value.marks), *joins])
+            values.append(_description(value.marks.description, "  ") + line)
+        return _block(self._head(definition, f"enum {definition.name}"), values)
+
+    def _input(self, definition: MergedInput) -> str:
+        one_of = ["@oneOf"] if definition.one_of else []
+        fields: list[str] = []
+        for field in definition.fields.values():
+            joins = (self._join_field(join) for join in field.joins)
+            line = " ".join([f"  {_input_value(field.value)}", *_marks(field.value.marks), *joins])
+            fields.append(_description(field.value.marks.description, "  ") + line)
+        return _block(self._head(definition, f"input {definition.name}", one_of), fields)
+
+    def _join_type(self, join: JoinType) -> str:
+        arguments = [f"graph: {self._graphs[join.subgraph]}"]
+        if join.key is not None:
+            arguments.append(f"key: {_quoted(join.key)}")
+        if join.extension:
+            arguments.append("extension: true")
+        if not join.resolvable:
+            arguments.append("resolvable: false")
+        if join.interface_object:
+            arguments.append("isInterfaceObject: true")
+        return f"@join__type({', '.join(arguments)})"
+
+    def _join_field(self, join: JoinField) -> str:
+        if join.subgraph is None:
+            return "@join__field"
+        arguments = [f"graph: {self._graphs[join.subgraph]}"]
+        texts = {
+            "requires": join.requires,
+            "provides": join.provides,
+            "type": str(join.type) if join.type is not None else None,
+        }
+        arguments += [f"{name}: {_quoted(text)}" for name, text in texts.items() if text is not None]
+        if join.external:
+            arguments.append("external: true")
+        if join.override is not None:
+            arguments.append(f"override: {_quoted(join.override)}")
+        if join.used_overridden:
+            arguments.append("usedOverridden: true")
+        if join.override_label is not None:
+            arguments.append(f"overrideLabel: {_quoted(join.override_label)}")
+        return f"@join__field({', '.join(arguments)})"
+
+
+def _all_marks(types: Iterable[MergedType]) -> Iterable[Marks]:
+    for definition in types:
+        yield definition.marks
+        match definition:
+            case MergedObject() | MergedInterface():
+                for field in definition.fields.values():
+                    yield field.marks
+                    yield from (argument.marks for argument in field.arguments.values())
+            case MergedInput():
+                yield from (field.value.marks for field in definition.fields.values())
+            case MergedEnum():
+                yield from (value.marks for value in definition.values.values())
+            case _:
+                pass
+
+
+def _directive(directive: DirectiveDefinition) -> str:
+    repeatable = " repeatable" if directive.repeatable else ""
+    arguments = _arguments(directive.arguments.values(), "")
+    head = f"directive @{directive.name}{arguments}{repeatable} on {' | '.join(directive.locations)}"
+    return _description(directive.description) + head
+
+
+def _arguments(arguments: Iterable[InputValue], indent: str) -> str:
+    """On one line, unless one of them has a description."""
+    values = list(arguments)
+    if not values:
+        return ""
+    texts = [" ".join([_input_value(value), *_marks(value.marks)]) for value in values]
+    if all(value.marks.description is None for value in values):
+        return f"({', '.join(texts)})"
+    inner = f"{indent}  "
+    lines = (
+        f"{_description(value.marks.description, inner)}{inner}{text}"
+        for value, text in zip(values, texts, strict=True)
+    )
+    return "(\n" + "\n".join(lines) + f"\n{indent})"
+
+
+def _input_value(value: InputValue) -> str:
+    default = f" = {value.default}" if value.default is not None else ""
+    return f"{value.name}: {value.type}{default}"
+
+
+def _marks(marks: Marks) -> list[str]:
+    found = ["@inaccessible"] if marks.inaccessible else []
+    found += [f"@tag(name: {_quoted(tag)})" for tag in marks.tags]
+    if marks.deprecated is not None:
+        found.append(f"@deprecated(reason: {_quoted(marks.deprecated)})")
+    return found
+
+
+def _block(head: str, lines: Iterable[str]) -> str:
+    return "\n".join([head, "{", *lines, "}"])
+
+
+def _description(text: str | None, indent: str = "") -> str:
+    if text is None:
+        return ""
+    printed = print_ast(StringValueNode(value=text, block=True))
+    return "".join(f"{indent}{line}\n" if line else "\n" for line in printed.split("\n"))
+
+
+def _quoted(text: str) -> str:
+    return print_ast(StringValueNode(value=text, block=False))

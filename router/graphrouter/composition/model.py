@@ -1,0 +1,243 @@
+"""One subgraph's schema as composition sees it: types without machinery, federation directives as plain attributes.
+
+Root types carry their default names (Query, Mutation, Subscription), whatever the document calls them. Everything is
+frozen; mappings keep the order of the document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from graphrouter.composition.field_set import FieldSet
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A type by its name."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list of `of`."""
+
+    of: TypeRef
+
+    def __str__(self) -> str:
+        return f"[{self.of}]"
+
+
+@dataclass(frozen=True, slots=True)
+class NonNull:
+    """`of`, never null."""
+
+    of: Named | ListOf
+
+    def __str__(self) -> str:
+        return f"{self.of}!"
+
+
+TypeRef: TypeAlias = Named | ListOf | NonNull
+
+
+def named_type(type_ref: TypeRef) -> str:
+    """The name inside all lists and non-nulls."""
+    while not isinstance(type_ref, Named):
+        type_ref = type_ref.of
+    return type_ref.name
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What may stand on any element and travels to the supergraph with it."""
+
+    description: str | None = None
+    inaccessible: bool = False
+    tags: tuple[str, ...] = ()
+    deprecated: str | None = None
+    """The reason; None where the element is not deprecated."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputValue:
+    """An argument or a field of an input type. `default` is its text in GraphQL."""
+
+    name: str
+    type: TypeRef
+    default: str | None = None
+    marks: Marks = Marks()
+
+    @property
+    def required(self) -> bool:
+        """Whether a caller has to give a value."""
+        return isinstance(self.type, NonNull) and self.default is None
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """`@override(from: …, label: …)`."""
+
+    source: str
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of an object or interface type.
+
+    `external` is what the document says, except where the field is in truth resolvable (key fields of extensions).
+    """
+
+    name: str
+    type: TypeRef
+    arguments: Mapping[str, InputValue] = field(default_factory=dict[str, InputValue])
+    marks: Marks = Marks()
+    external: bool = False
+    shareable: bool = False
+    requires: FieldSet | None = None
+    provides: FieldSet | None = None
+    override: Override | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """`@key(fields: …, resolvable: …)`; `explicit` tells that `resolvable` was written."""
+
+    fields: FieldSet
+    resolvable: bool = True
+    explicit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CompositeType:
+    """An object or interface type: what both have."""
+
+    name: str
+    fields: Mapping[str, Field]
+    interfaces: tuple[str, ...] = ()
+    keys: tuple[Key, ...] = ()
+    extension: bool = False
+    marks: Marks = Marks()
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectType(CompositeType):
+    """An object type; with `interface_object` it stands for an interface of other subgraphs."""
+
+    interface_object: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceType(CompositeType):
+    """An interface type."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnionType:
+    """A union type and the names of its members."""
+
+    name: str
+    members: tuple[str, ...]
+    marks: Marks = Marks()
+
+
+@dataclass(frozen=True, slots=True)
+class EnumType:
+    """An enum type: each value with its marks."""
+
+    name: str
+    values: Mapping[str, Marks]
+    marks: Marks = Marks()
+
+
+@dataclass(frozen=True, slots=True)
+class InputType:
+    """An input object type."""
+
+    name: str
+    fields: Mapping[str, InputValue]
+    one_of: bool = False
+    marks: Marks = Marks()
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarType:
+    """A scalar that the document defines."""
+
+    name: str
+    specified_by: str | None = None
+    marks: Marks = Marks()
+
+
+TypeDefinition: TypeAlias = ObjectType | InterfaceType | UnionType | EnumType | InputType | ScalarType
+
+ROOT_TYPES = ("Query", "Mutation", "Subscription")
+
+
+@dataclass(frozen=True, slots=True)
+class DirectiveDefinition:
+    """A directive that clients may use in operations; `locations` are executable ones only."""
+
+    name: str
+    arguments: Mapping[str, InputValue]
+    locations: tuple[str, ...]
+    repeatable: bool = False
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subgraph:
+    """One subgraph: where it is and what it says."""
+
+    name: str
+    url: str
+    types: Mapping[str, TypeDefinition]
+    directives: Mapping[str, DirectiveDefinition]
+    possible_types: Mapping[str, frozenset[str]]
+    """For each interface and union, the names of the object types behind it, in this subgraph."""
+
+    def composite(self, name: str) -> CompositeType | None:
+        """The object or interface type of this name, if there is one."""
+        found = self.types.get(name)
+        return found if isinstance(found, CompositeType) else None
+
+    def is_abstract(self, name: str) -> bool:
+        """Whether this subgraph knows the name as an interface or a union."""
+        return name in self.possible_types
+
+
+def possible_types(types: Mapping[str, TypeDefinition]) -> dict[str, frozenset[str]]:
+    """For each interface and union, the object types that a value of it can have."""
+    behind: dict[str, set[str]] = {}
+    for definition in types.values():
+        if isinstance(definition, InterfaceType):
+            behind.setdefault(definition.name, set())
+        elif isinstance(definition, UnionType):
+            behind[definition.name] = set(definition.members)
+        elif isinstance(definition, ObjectType):
+            for interface in definition.interfaces:
+                behind.setdefault(interface, set()).add(definition.name)
+    return {name: frozenset(members) for name, members in behind.items()}
+
+
+Coordinate: TypeAlias = tuple[str, str]
+"""A field: the names of its type and of itself."""
+
+
+def map_fields(
+    types: Mapping[str, TypeDefinition], change: Callable[[Coordinate, Field], Field]
+) -> dict[str, TypeDefinition]:
+    """The types with each field of objects and interfaces replaced by what `change` makes of it."""
+    changed: dict[str, TypeDefinition] = {}
+    for name, definition in types.items():
+        if isinstance(definition, CompositeType):
+            fields = {field.name: change((name, field.name), field) for field in definition.fields.values()}
+            definition = replace(definition, fields=fields)  # noqa: PLW2901  # the same type, with other fields
+        changed[name] = definition
+    return changed
