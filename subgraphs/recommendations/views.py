@@ -1,0 +1,69 @@
+"""The port of the graph of friends: the questions that recommendations asks of it, whatever database answers.
+
+Answers are exact. What an exact answer costs is known before the work is done, from the numbers of friends of the
+users that it begins with; where that is more than a bound, there is no answer but `TooCostly`. The cost is counted in
+steps from a user to a friend, the same on every adapter. Friendships with users who are not shown count as steps while
+they last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from eventkernel.errors import Refusal
+from eventkernel.views import ViewBuild
+from subgraphs.recommendations.projection import GraphDoc, UserDoc
+
+Two = tuple[str, str]
+"""The ids of two users."""
+
+
+class TooCostly(Refusal):
+    """An exact answer would take more work than one request may."""
+
+    code = "TOO_COSTLY"
+
+    def __init__(self, steps: int, bound: int) -> None:
+        super().__init__(f"expected at most {bound} steps from friend to friend in one request, found at least {steps}")
+
+
+@dataclass(frozen=True, slots=True)
+class Recommended:
+    """A user who is not a friend yet, and how many friends the two share (at least one)."""
+
+    id: str
+    mutual_friends: int
+
+
+class RecommendationView(ViewBuild[GraphDoc], Protocol):
+    """One build of the graph.
+
+    Users are shown who are known and not deleted; nobody else is in an answer or counted in one. Ids are ordered by
+    their code points. Every method is one read, however many it is asked for.
+    """
+
+    async def users(self, ids: Sequence[str]) -> Mapping[str, UserDoc]:
+        """Those of these users that the view has heard of, deleted ones too, by id."""
+        ...
+
+    async def recommended(self, ids: Sequence[str], limit: int, bound: int) -> Mapping[str, Sequence[Recommended]]:
+        """For each user the first `limit` others who share friends and are not friends with them.
+
+        Most mutual friends first, and of equally many the least id first.
+
+        Raises:
+            TooCostly: the friends of these users have more than `bound` friends, counted as often as met.
+        """
+        ...
+
+    async def mutual_friends(self, twos: Sequence[Two], limit: int | None, bound: int) -> Mapping[Two, Sequence[str]]:
+        """For each two users the first `limit` friends that they share (all of them without it), ordered by id.
+
+        One user twice has no mutual friends.
+
+        Raises:
+            TooCostly: whoever has fewer friends of each two, together they have more than `bound`.
+        """
+        ...
