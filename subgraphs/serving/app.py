@@ -8,7 +8,7 @@ the reading: an answer to this bookmark is never older than anything that this a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, cast
 
@@ -25,6 +25,7 @@ from eventkernel.errors import InvalidInput, OutOfDate, Unavailable
 from subgraphs.serving.errors import ErrorObject, error_object, error_object_of
 from subgraphs.serving.execution import Documents, InvalidDocument
 from subgraphs.serving.federation import FederatedSchema
+from subgraphs.serving.readiness import Readiness
 from subgraphs.serving.request import NO_BOOKMARK, BuildT, Gate, Headers, Request
 
 BODY_LIMIT: Final = 10 * 1024 * 1024
@@ -32,14 +33,6 @@ BODY_LIMIT: Final = 10 * 1024 * 1024
 
 _JSON: Final = "application/json"
 _GRAPHQL_JSON: Final = "application/graphql-response+json"
-
-
-@dataclass(frozen=True, slots=True)
-class Readiness:
-    """Whether a subgraph can do its work: it can where there are no `reasons` against it; `warnings` are for people."""
-
-    reasons: Sequence[str] = ()
-    warnings: Sequence[str] = ()
 
 
 def subgraph_app(

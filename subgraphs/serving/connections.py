@@ -74,6 +74,6 @@ def after_key(order: str, text: str | None) -> str | None:
     version, _, rest = plain.partition(":")
     found_order, _, key = rest.partition(":")
     # Encoding again refuses texts that base64 reads tolerantly: a cursor has one form.
-    if version != _VERSION or found_order != order or not key or cursor(order, key) != text:
+    if version != _VERSION or found_order != order or not key.isprintable() or not key or cursor(order, key) != text:
         raise InvalidInput("after: expected a cursor that this connection gave, found another text")
     return key

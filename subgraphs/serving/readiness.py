@@ -1,0 +1,47 @@
+"""Whether a view can be read and its logs be written, asked of the ports: true wherever its projector runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from eventkernel.errors import Unavailable
+from eventkernel.events import Position
+from eventkernel.store import LogReader
+from eventkernel.views import View, ViewBuild
+
+LAG_LIMIT: Final = 10_000
+"""How many records a view may be behind its logs before it counts as not ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether a subgraph can do its work: it can where there are no `reasons` against it; `warnings` are for people."""
+
+    reasons: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+
+
+async def readiness_of(view: View[ViewBuild[Any]], logs: Sequence[LogReader]) -> Readiness:
+    reasons: list[str] = []
+    warnings: list[str] = []
+    heads = Position()
+    for log in logs:
+        try:
+            heads = heads.join(await log.head())
+        except Unavailable as unavailable:
+            reasons.append(f"the log {log.log} does not answer: {unavailable}")
+    try:
+        build = view.live()
+        checkpoint = (await build.checkpoint()).position
+        parked = await build.parked_streams()
+    except Unavailable as unavailable:
+        reasons.append(f"the view {view.name} cannot be read: {unavailable}")
+    else:
+        behind = sum(max(0, head - checkpoint.get(partition, 0)) for partition, head in heads.items())
+        if behind > LAG_LIMIT:
+            reasons.append(f"the view {view.name} is {behind} records behind, more than {LAG_LIMIT}")
+        if parked:
+            warnings.append(f"{len(parked)} streams are parked in the view {view.name}")
+    return Readiness(reasons, warnings)

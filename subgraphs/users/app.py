@@ -1,0 +1,44 @@
+"""The users subgraph out of its ports: commands against the event store, queries against the view."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from eventkernel.codec import Codec
+from eventkernel.commands import CommandHandler
+from eventkernel.gate import BookmarkGate
+from eventkernel.projector import Projector, Source
+from eventkernel.store import EventStore
+from eventkernel.views import View
+from subgraphs.serving.app import subgraph_app
+from subgraphs.serving.mutations import Mutations
+from subgraphs.serving.readiness import Readiness, readiness_of
+from subgraphs.serving.subgraph import Subgraph
+from subgraphs.users.domain import UserCreated, UserDeleted, UserUpdated, claims, decider
+from subgraphs.users.projection import projection
+from subgraphs.users.schema import schema
+from subgraphs.users.views import UserView
+
+NAME: Final = "users"
+LOG: Final = "users"
+"""The name of the log that this subgraph owns."""
+EVENT_TYPES: Final = (UserCreated, UserUpdated, UserDeleted)
+
+
+def users_subgraph(store: EventStore, view: View[UserView], *, log_names: Collection[str]) -> Subgraph:
+    """`store` is the users' log, `view` a view of `projection`, `log_names` the names of all logs of the system, which
+    a bookmark may speak of."""
+    codec = Codec(EVENT_TYPES)
+
+    async def readiness() -> Readiness:
+        return await readiness_of(view, [store])
+
+    app = subgraph_app(
+        schema,
+        gate=BookmarkGate(view, [store], log_names),
+        writes=Mutations(CommandHandler(store, codec, decider, claims)),
+        readiness=readiness,
+    )
+    projector = Projector(projection, [Source(store, codec)], view)
+    return Subgraph(name=NAME, app=app, sdl=schema.as_str(), workers=[projector])

@@ -1,0 +1,390 @@
+"""The way of a request through a subgraph's app, with a schema and a view as small as can be."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import httpx
+import pytest
+import strawberry
+from strawberry.types import Info
+from structlog.testing import capture_logs
+
+from eventkernel.bookmark import Bookmark
+from eventkernel.errors import AlreadyExists, NotFound, OutOfDate, VersionConflict
+from eventkernel.events import Position
+from eventkernel.store import Checkpoint
+from subgraphs.serving import app as serving
+from subgraphs.serving.app import subgraph_app
+from subgraphs.serving.federation import FederatedSchema, Representation, field, key_of
+from subgraphs.serving.readiness import Readiness
+from subgraphs.serving.request import Request
+
+SENT = Bookmark(Position.of("doors.a", 0, 3))
+LATER = Bookmark(Position.of("doors.a", 0, 5))
+OTHER = Bookmark(Position.of("windows.b", 2, 7))
+
+
+class View:
+    """A view of doors that counts how often it is read."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.position = self.position_after = LATER.position
+
+    async def checkpoint(self) -> Checkpoint:
+        return Checkpoint(self.position)
+
+
+class Gate:
+    """Says what it was asked for, and lets nobody past position 100."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.asked: list[tuple[Bookmark, float]] = []
+
+    async def wait(self, bookmark: Bookmark, timeout: float) -> View:
+        self.asked.append((bookmark, timeout))
+        if any(offset > 100 for offset in bookmark.position.values()):
+            raise OutOfDate("the view did not get there")
+        return self.view
+
+
+async def read_doors(view: View, ids: Sequence[str]) -> Sequence[str]:
+    view.batches.append(list(ids))
+    view.position = view.position_after
+    return [f"door {door_id}" for door_id in ids]
+
+
+DoorsInfo = Info[Request[Any, None], None]
+
+
+@strawberry.federation.type(keys=["id"], description="A door.")
+class Door:
+    id: strawberry.ID
+
+    @field("What it is called.")
+    async def name(self, info: DoorsInfo) -> str:
+        return await info.context.loader(read_doors).load(self.id)
+
+    @classmethod
+    async def resolve_references(
+        cls, representations: Sequence[Representation], info: Info[Any, None]
+    ) -> Sequence[object | None]:
+        ids = [key_of(representation) for representation in representations]
+        info.context.view.batches.append(["entities", *ids])
+        return [
+            NotFound("locked") if i == "locked" else None if i == "none" else Door(id=strawberry.ID(i)) for i in ids
+        ]
+
+
+FAILURES: dict[str, Exception] = {
+    "not found": NotFound("door: there is none"),
+    "conflict": VersionConflict("door-1", 3, 4),
+    "defect": RuntimeError("the password is 1234"),
+}
+
+
+@strawberry.type
+class Query:
+    @field("A door.")
+    async def door(self, number: int) -> Door | None:
+        return Door(id=strawberry.ID(str(number)))
+
+    @field("Some doors.")
+    async def doors(self, numbers: list[int]) -> list[Door]:
+        return [Door(id=strawberry.ID(str(number))) for number in numbers]
+
+    @field("What fails.")
+    async def fail(self, how: str) -> int | None:
+        raise FAILURES[how]
+
+    @field("Who asks.")
+    async def asks(self, info: DoorsInfo) -> list[str]:
+        metadata = info.context.metadata
+        return [info.context.caller, str(metadata.actor), str(metadata.correlation), str(metadata.traceparent)]
+
+
+@strawberry.type
+class Mutation:
+    @field("Opens.")
+    async def open(self, info: DoorsInfo, twice: bool = False) -> str | None:
+        if twice:
+            raise AlreadyExists("door: it is open")
+        info.context.join(OTHER)
+        return info.context.bookmark.encode()
+
+
+SCHEMA = FederatedSchema(query=Query, mutation=Mutation)
+
+
+@pytest.fixture
+def view() -> View:
+    return View()
+
+
+@pytest.fixture
+def gate(view: View) -> Gate:
+    return Gate(view)
+
+
+@pytest.fixture
+def readiness() -> list[Readiness]:
+    return [Readiness()]
+
+
+@pytest.fixture
+async def client(gate: Gate, readiness: list[Readiness]) -> AsyncIterator[httpx.AsyncClient]:
+    async def ready() -> Readiness:
+        return readiness[-1]
+
+    app = subgraph_app(SCHEMA, gate=gate, writes=None, readiness=ready)  # type: ignore[type-var]  # what is used of it
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://doors") as made:
+        yield made
+
+
+async def ask(
+    client: httpx.AsyncClient, query: str, headers: dict[str, str] | None = None, **parameters: object
+) -> tuple[dict[str, Any], httpx.Response]:
+    response = await client.post("/graphql", json={"query": query, **parameters}, headers=headers)
+    return response.json(), response
+
+
+def code(answer: dict[str, Any]) -> str:
+    (error,) = answer["errors"]
+    return str(error["extensions"]["code"])
+
+
+async def test_a_query_is_answered_with_the_position_of_what_it_read(client: httpx.AsyncClient) -> None:
+    answer, response = await ask(client, "{ door(number: 1) { id name } }")
+    assert answer == {
+        "data": {"door": {"id": "1", "name": "door 1"}},
+        "extensions": {"bookmark": LATER.encode()},
+    }
+    assert response.headers["bookmark"] == LATER.encode()
+    assert response.headers["content-type"] == "application/json"
+
+
+async def test_the_root_path_answers_too(client: httpx.AsyncClient) -> None:
+    response = await client.post("/", json={"query": "{ door(number: 1) { id } }"})
+    assert response.json()["data"] == {"door": {"id": "1"}}
+
+
+async def test_the_bookmarks_of_header_and_extensions_are_joined(client: httpx.AsyncClient, gate: Gate) -> None:
+    answer, _ = await ask(
+        client,
+        "{ door(number: 1) { id } }",
+        {"Bookmark": SENT.encode(), "Bookmark-Timeout": "1.5"},
+        extensions={"bookmark": OTHER.encode()},
+    )
+    assert gate.asked == [(SENT.join(OTHER), 1.5)]
+    assert answer["extensions"]["bookmark"] == LATER.join(OTHER).encode()
+
+
+async def test_the_bookmark_covers_what_the_view_learned_during_the_request(
+    client: httpx.AsyncClient, view: View
+) -> None:
+    view.position_after = Position.of("doors.a", 0, 9)
+    answer, _ = await ask(client, "{ door(number: 1) { name } }")
+    assert answer["extensions"]["bookmark"] == Bookmark(view.position_after).encode()
+
+
+async def test_a_mutation_answers_with_the_bookmark_that_it_was_sent_and_its_own_but_no_checkpoint(
+    client: httpx.AsyncClient,
+) -> None:
+    answer, response = await ask(client, "mutation { open }", {"Bookmark": SENT.encode()})
+    expected = SENT.join(OTHER).encode()
+    assert answer == {"data": {"open": expected}, "extensions": {"bookmark": expected}}
+    assert response.headers["bookmark"] == expected
+
+
+@pytest.mark.parametrize("query", ["{ door(number: 1) { id } }", "mutation { open }"])
+async def test_a_bookmark_that_is_not_reached_is_an_error_before_anything_is_executed(
+    client: httpx.AsyncClient, query: str
+) -> None:
+    far = Bookmark(Position.of("doors.a", 0, 101))
+    answer, response = await ask(client, query, {"Bookmark": far.encode()})
+    assert (code(answer), "data" in answer, response.status_code) == ("OUT_OF_DATE", False, 200)
+
+
+@pytest.mark.parametrize(
+    ("headers", "parameters"),
+    [
+        ({"Bookmark": "%"}, {}),
+        ({"Bookmark-Timeout": "-1"}, {}),
+        ({"Bookmark-Timeout": "60.1"}, {}),
+        ({"Bookmark-Timeout": "nan"}, {}),
+        ({"Bookmark-Timeout": "1e1"}, {}),
+        ({"Actor": "x" * 513}, {}),
+        ({}, {"extensions": {"bookmark": "%"}}),
+        ({}, {"extensions": {"bookmark": 1}}),
+        ({}, {"extensions": []}),
+        ({}, {"variables": []}),
+        ({}, {"operationName": 1}),
+    ],
+)
+async def test_a_request_that_is_malformed_is_refused(
+    client: httpx.AsyncClient, headers: dict[str, str], parameters: dict[str, object]
+) -> None:
+    answer, response = await ask(client, "{ door(number: 1) { id } }", headers, **parameters)
+    assert (code(answer), response.status_code) == ("INVALID_INPUT", 400)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"query": 1}', b'{"query": "\\ud800"}', b"\xff"])
+async def test_a_body_that_is_no_request_is_refused(client: httpx.AsyncClient, body: bytes) -> None:
+    response = await client.post("/graphql", content=body)
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["extensions"]["code"] in {"INVALID_INPUT", "GRAPHQL_PARSE_FAILED"}
+
+
+async def test_a_body_beyond_the_limit_is_refused(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "BODY_LIMIT", 100)
+    _, response = await ask(client, "{ door(number: 1) { id } }" + " " * 100)
+    assert response.status_code == 413
+
+
+async def test_a_document_is_refused_with_its_place(client: httpx.AsyncClient) -> None:
+    answer, _ = await ask(client, "{ door(number: 1) {")
+    assert code(answer) == "GRAPHQL_PARSE_FAILED"
+    answer, _ = await ask(client, "{ window }")
+    assert code(answer) == "GRAPHQL_VALIDATION_FAILED"
+    assert answer["errors"][0]["locations"] == [{"line": 1, "column": 3}]
+    assert "data" not in answer
+
+
+async def test_a_variable_of_another_type_is_invalid_input(client: httpx.AsyncClient) -> None:
+    answer, _ = await ask(client, "query ($n: Int!) { door(number: $n) { id } }", variables={"n": "one"})
+    assert (code(answer), "data" in answer) == ("INVALID_INPUT", False)
+
+
+async def test_one_of_several_operations_is_named(client: httpx.AsyncClient) -> None:
+    document = "query A { door(number: 1) { id } } query B { door(number: 2) { id } }"
+    answer, _ = await ask(client, document, operationName="B")
+    assert answer["data"]["door"]["id"] == "2"
+    for name in (None, "C"):
+        answer, _ = await ask(client, document, operationName=name)
+        assert code(answer) == "INVALID_INPUT"
+
+
+async def test_refusals_have_the_status_of_graphql_over_http_where_the_client_knows_it(
+    client: httpx.AsyncClient,
+) -> None:
+    modern = {"Accept": "application/graphql-response+json, application/json;q=0.9"}
+    far = Bookmark(Position.of("doors.a", 0, 101)).encode()
+    for query, headers, status in (
+        ("{ door(number: 1) { id } }", modern, 200),
+        ('{ fail(how: "not found") }', modern, 200),
+        ("{ window }", modern, 400),
+        ("{ door(number: 1) { id } }", {**modern, "Bookmark": far}, 503),
+    ):
+        _, response = await ask(client, query, headers)
+        assert response.status_code == status
+        assert response.headers["content-type"] == "application/graphql-response+json"
+
+
+async def test_a_refusal_is_told_with_its_code_and_place_and_is_not_logged(client: httpx.AsyncClient) -> None:
+    with capture_logs() as logs:
+        answer, _ = await ask(client, '{ fail(how: "not found") }')
+    assert answer["data"] == {"fail": None}
+    assert answer["errors"] == [
+        {
+            "message": "door: there is none",
+            "path": ["fail"],
+            "locations": [{"line": 1, "column": 3}],
+            "extensions": {"code": "NOT_FOUND"},
+        }
+    ]
+    assert logs == []
+
+
+async def test_a_version_conflict_tells_both_versions(client: httpx.AsyncClient) -> None:
+    answer, _ = await ask(client, '{ fail(how: "conflict") }')
+    assert answer["errors"][0]["extensions"] == {"code": "VERSION_CONFLICT", "expected": 3, "found": 4}
+
+
+async def test_a_defect_is_logged_under_an_id_and_the_client_sees_the_id_only(client: httpx.AsyncClient) -> None:
+    with capture_logs() as logs:
+        answer, response = await ask(client, '{ fail(how: "defect") }')
+    extensions = answer["errors"][0]["extensions"]
+    assert extensions["code"] == "INTERNAL"
+    assert [log["error_id"] for log in logs] == [extensions["id"]]
+    assert repr(logs[0]["exc_info"]) == repr(FAILURES["defect"])
+    assert "1234" not in response.text
+    assert "RuntimeError" not in response.text
+
+
+async def test_a_defect_outside_of_resolvers_is_told_in_the_same_way(
+    client: httpx.AsyncClient, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_bookmark: Bookmark, _timeout: float) -> View:
+        raise RuntimeError("the password is 1234")
+
+    monkeypatch.setattr(gate, "wait", broken)
+    with capture_logs() as logs:
+        answer, response = await ask(client, "{ door(number: 1) { id } }")
+    assert code(answer) == "INTERNAL"
+    assert len(logs) == 1
+    assert "1234" not in response.text
+
+
+async def test_one_request_reads_many_keys_in_one_batch(client: httpx.AsyncClient, view: View) -> None:
+    answer, _ = await ask(client, "{ doors(numbers: [1, 2, 2]) { name } door(number: 3) { name } }")
+    assert [door["name"] for door in answer["data"]["doors"]] == ["door 1", "door 2", "door 2"]
+    assert [sorted(batch) for batch in view.batches] == [["1", "2", "3"]]
+
+
+ENTITIES = "query ($r: [_Any!]!) { _entities(representations: $r) { ... on Door { id } } }"
+
+
+async def test_entities_are_read_in_one_batch_and_fail_one_by_one(client: httpx.AsyncClient, view: View) -> None:
+    ids: list[object] = ["1", "none", "locked", 4]
+    representations = [{"__typename": "Door", "id": door_id} for door_id in ids]
+    answer, _ = await ask(client, ENTITIES, variables={"r": representations})
+    assert answer["data"]["_entities"] == [{"id": "1"}, None, None, {"id": "4"}]
+    assert (code(answer), answer["errors"][0]["path"]) == ("NOT_FOUND", ["_entities", 2])
+    assert view.batches == [["entities", "1", "none", "locked", "4"]]
+
+
+@pytest.mark.parametrize(
+    "representation", ["Door", {"id": "1"}, {"__typename": "Query"}, {"__typename": "Wall"}, {"__typename": "Door"}]
+)
+async def test_a_representation_of_nothing_is_invalid_input(client: httpx.AsyncClient, representation: object) -> None:
+    answer, _ = await ask(client, ENTITIES, variables={"r": [representation]})
+    assert (code(answer), answer["data"]) == ("INVALID_INPUT", None)
+
+
+async def test_the_schema_is_served_with_its_directives(client: httpx.AsyncClient) -> None:
+    answer, _ = await ask(client, "{ _service { sdl } }")
+    assert answer["data"]["_service"]["sdl"] == SCHEMA.as_str()
+    assert 'type Door @key(fields: "id")' in SCHEMA.as_str()
+
+
+async def test_who_asks_stands_in_the_headers(client: httpx.AsyncClient) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    answer, _ = await ask(client, "{ asks }", {"Actor": "u1", "Correlation-Id": "c1", "traceparent": trace})
+    assert answer["data"]["asks"] == ["u1", "u1", "c1", trace]
+    answer, _ = await ask(client, "{ asks }")
+    caller, actor, correlation, _ = answer["data"]["asks"]
+    assert (caller, actor) == ("anonymous", "None")
+    assert len(correlation) == 32
+
+
+async def test_only_what_is_served_is_found(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/graphql")).status_code == 405
+    assert (await client.get("/elsewhere")).status_code == 404
+
+
+async def test_health_tells_whether_it_lives_and_whether_it_is_ready_and_why_not(
+    client: httpx.AsyncClient, readiness: list[Readiness]
+) -> None:
+    assert (await client.get("/health/live")).json() == {"status": "live"}
+    assert (await client.get("/health/ready")).json() == {"status": "ready", "reasons": [], "warnings": []}
+    readiness.append(Readiness(["the log is not there"], ["a stream is parked"]))
+    response = await client.get("/health/ready")
+    assert response.status_code == 503
+    assert response.json() == {
+        "status": "not ready",
+        "reasons": ["the log is not there"],
+        "warnings": ["a stream is parked"],
+    }
