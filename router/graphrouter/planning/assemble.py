@@ -1,0 +1,178 @@
+"""From the fetch graph to the plan: entity fetches that are ready together become one request, documents are written.
+
+Two entity fetches to one subgraph, with equally many fetches before them, travel as one request. In it, what is looked
+up for several places with equal selections shares one `_entities` field, and so do different object types; only
+different selections on the same type need another alias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from graphrouter.planning.documents import Writer
+from graphrouter.planning.fetch_graph import Fetch, FetchGraph, Selected
+from graphrouter.planning.plan import (
+    Condition,
+    EntityFetch,
+    EntityGroup,
+    QueryPlan,
+    Rename,
+    RootFetch,
+    Target,
+)
+from graphrouter.planning.plan import Fetch as PlannedFetch
+from graphrouter.planning.query_graph import QueryGraph
+from graphrouter.planning.selection import Operation
+
+_REPRESENTATIONS = "representations"
+
+
+def assemble(graph: QueryGraph, operation: Operation, fetches: FetchGraph) -> QueryPlan:
+    """The plan of an operation."""
+    requests = _requests(fetches)
+    ids = {fetch: number for number, request in enumerate(requests) for fetch in request}
+    planned = [
+        _planned(graph, operation, number, request, _waits(request, ids)) for number, request in enumerate(requests)
+    ]
+    return QueryPlan(operation.kind, tuple(planned))
+
+
+def _requests(fetches: FetchGraph) -> list[list[Fetch]]:
+    """The fetches by request. They come ordered by depth, so that a request comes after those it waits for."""
+    requests: dict[object, list[Fetch]] = {}
+    for fetch in fetches.fetches:
+        key: object = fetch
+        if fetch.representation:
+            key = (fetch.order, fetch.depth, fetch.subgraph)
+        requests.setdefault(key, []).append(fetch)
+    return list(requests.values())
+
+
+def _waits(request: list[Fetch], ids: dict[Fetch, int]) -> tuple[int, ...]:
+    return tuple(sorted({ids[before] for fetch in request for before in fetch.depends_on}))
+
+
+def _planned(
+    graph: QueryGraph, operation: Operation, number: int, request: list[Fetch], waits: tuple[int, ...]
+) -> PlannedFetch:
+    if request[0].representation is None:
+        return _root_fetch(graph, operation, number, request[0], waits)
+    return _entity_fetch(graph, operation, number, request, waits)
+
+
+def _root_fetch(
+    graph: QueryGraph, operation: Operation, number: int, fetch: Fetch, waits: tuple[int, ...]
+) -> RootFetch:
+    selected, conditions = _without_outer_conditions(fetch.selected)
+    writer = Writer(graph, fetch.subgraph)
+    text = writer.write(selected)
+    kind = "query" if fetch.path else operation.kind
+    variables = _in_order(writer.variables, operation)
+    return RootFetch(
+        id=number,
+        subgraph=fetch.subgraph,
+        kind=kind,
+        document=f"{kind}{_definitions(variables, operation, ())}{text}",
+        operation_name=None,
+        variables=variables,
+        depends_on=waits,
+        path=fetch.path,
+        conditions=(*fetch.conditions, *conditions),
+        renames=tuple(writer.renames),
+    )
+
+
+def _without_outer_conditions(selected: Selected) -> tuple[Selected, tuple[Condition, ...]]:
+    """Conditions that hold for all of a fetch decide over the fetch itself."""
+    if not selected.fields and len(selected.fragments) == 1:
+        ((on, conditions), below) = next(iter(selected.fragments.items()))
+        if on is None:
+            inner, more = _without_outer_conditions(below)
+            return inner, (*conditions, *more)
+    return selected, ()
+
+
+@dataclass(slots=True)
+class _Group:
+    """One `_entities` field in the making: the text per entity type, and the places.
+
+    `alone`: an abstract type would also count for the objects of others, and a rename for their fields.
+    """
+
+    alone: bool
+    by_type: dict[str, str] = field(default_factory=dict[str, str])
+    targets: list[Target] = field(default_factory=list[Target])
+    renames: list[Rename] = field(default_factory=list[Rename])
+
+
+def _entity_fetch(
+    graph: QueryGraph, operation: Operation, number: int, request: list[Fetch], waits: tuple[int, ...]
+) -> EntityFetch:
+    used: set[str] = set()
+    groups: list[_Group] = []
+    subgraph = request[0].subgraph
+    for fetch in request:
+        writer = Writer(graph, subgraph)
+        text = writer.write(fetch.selected)
+        used |= writer.variables
+        _put(groups, graph, fetch, text, writer.renames)
+    names = [("_entities", _REPRESENTATIONS)]
+    if len(groups) > 1:
+        names = [(f"_e{n}", f"{_REPRESENTATIONS}_{n}") for n in range(len(groups))]
+    variables = _in_order(used, operation)
+    head = _definitions(variables, operation, [name for _, name in names])
+    body = "".join(
+        f"{'' if alias == '_entities' else f'{alias}:'}_entities(representations:${variable})"
+        f"{{{''.join(f'...on {on}{text}' for on, text in group.by_type.items())}}}"
+        for (alias, variable), group in zip(names, groups, strict=True)
+    )
+    return EntityFetch(
+        id=number,
+        subgraph=subgraph,
+        document=f"query{head}{{{body}}}",
+        operation_name=None,
+        variables=variables,
+        groups=tuple(
+            EntityGroup(alias, variable, tuple(group.targets), tuple(group.renames))
+            for (alias, variable), group in zip(names, groups, strict=True)
+        ),
+        depends_on=waits,
+        conditions=_common([fetch.conditions for fetch in request]),
+    )
+
+
+def _put(groups: list[_Group], graph: QueryGraph, fetch: Fetch, text: str, renames: list[Rename]) -> None:
+    """Add a fetch to the first group that can take it, or to a new one."""
+    assert fetch.representation is not None
+    type_name = fetch.selected.type_name
+    alone = graph.known(type_name, fetch.subgraph).is_abstract or bool(renames)
+    group = next((one for one in groups if _fits(one, type_name, text, alone)), None)
+    if group is None:
+        group = _Group(alone)
+        groups.append(group)
+    group.by_type[type_name] = text
+    group.targets.append(Target(fetch.path, fetch.representation, fetch.conditions))
+    group.renames += [rename for rename in renames if rename not in group.renames]
+
+
+def _fits(group: _Group, type_name: str, text: str, alone: bool) -> bool:
+    if type_name in group.by_type:
+        return group.by_type[type_name] == text
+    return not alone and not group.alone
+
+
+def _common(conditions: Iterable[tuple[Condition, ...]]) -> tuple[Condition, ...]:
+    """Conditions that are everywhere: without them there is nothing to do."""
+    all_of = list(conditions)
+    return tuple(one for one in all_of[0] if all(one in other for other in all_of[1:]))
+
+
+def _in_order(used: set[str], operation: Operation) -> tuple[str, ...]:
+    return tuple(name for name in operation.variables if name in used)
+
+
+def _definitions(variables: tuple[str, ...], operation: Operation, representations: Iterable[str]) -> str:
+    parts = [f"${name}:[_Any!]!" for name in representations]
+    parts += [operation.variables[name].definition for name in variables]
+    return f"({','.join(parts)})" if parts else ""

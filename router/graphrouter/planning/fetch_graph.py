@@ -1,0 +1,235 @@
+"""The fetch graph: which fetches the chosen paths come to, what each selects, and which others it waits for.
+
+Every entry, entity move and re-entry on a chosen path begins a fetch; the field moves after it become its selections.
+A fetch waits for the one whose objects it starts from, and for those that fetch what its representations need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from graphrouter.planning.plan import Condition, Key, OperationKind, Path, Representation, TypeIs
+from graphrouter.planning.query_graph import TYPENAME, QueryGraph
+from graphrouter.planning.steps import Enter, EntityMove, FieldMove, Narrow, ReEnter, Step, Under
+
+TYPENAME_MOVE = FieldMove(TYPENAME, TYPENAME, "", "", frozenset(), True, "String!")
+
+
+@dataclass(slots=True)
+class SelectedField:
+    """A field that a fetch selects, with its selections; `below` is None for a leaf."""
+
+    move: FieldMove
+    below: Selected | None
+
+
+@dataclass(slots=True)
+class Selected:
+    """What a fetch selects on one kind of object; fragments go by type condition and conditions.
+
+    `type_name` is the type in the fetch's subgraph.
+    """
+
+    type_name: str
+    fields: dict[str, SelectedField] = field(default_factory=dict[str, SelectedField])
+    fragments: dict[tuple[str | None, tuple[Condition, ...]], Selected] = field(
+        default_factory=dict[tuple[str | None, tuple[Condition, ...]], "Selected"]
+    )
+
+    def fragment(self, type_name: str | None, conditions: tuple[Condition, ...] = ()) -> Selected:
+        """The selections of a fragment; the ones here, where it narrows nothing."""
+        on = None if type_name == self.type_name else type_name
+        if on is None and not conditions:
+            return self
+        return self.fragments.setdefault((on, conditions), Selected(on or self.type_name))
+
+    def merge(self, other: Selected) -> None:
+        """Take over all that the other selects."""
+        for key, theirs in other.fields.items():
+            mine = self.fields.setdefault(key, theirs)
+            if mine is not theirs and mine.below and theirs.below:
+                mine.below.merge(theirs.below)
+        for (on, conditions), theirs_below in other.fragments.items():
+            self.fragment(on, conditions).merge(theirs_below)
+
+
+@dataclass(slots=True, eq=False)
+class Fetch:
+    """One fetch of the graph. `order` is that of the mutation's root field that it belongs to.
+
+    `representation` is None for the fields of a root type. `has_requirements` tells an entity move that brings along
+    required fields from one by the key alone. `depth` is the number of fetches that have to come before.
+    """
+
+    id: int
+    subgraph: str
+    order: int
+    path: Path
+    conditions: tuple[Condition, ...]
+    selected: Selected
+    representation: Representation | None = None
+    has_requirements: bool = False
+    depends_on: set[Fetch] = field(default_factory=set["Fetch"])
+    depth: int = 0
+
+    def ancestors(self) -> set[Fetch]:
+        """All fetches that have to come before this one."""
+        found: set[Fetch] = set()
+        waiting = list(self.depends_on)
+        while waiting:
+            fetch = waiting.pop()
+            if fetch not in found:
+                found.add(fetch)
+                waiting.extend(fetch.depends_on)
+        return found
+
+
+@dataclass(slots=True)
+class FetchGraph:
+    """The fetches of an operation."""
+
+    kind: OperationKind
+    fetches: list[Fetch]
+
+    def dependents(self, fetch: Fetch) -> list[Fetch]:
+        """The fetches that wait for this one directly."""
+        return [other for other in self.fetches if fetch in other.depends_on]
+
+    def replace(self, fetch: Fetch, by: Fetch) -> None:
+        """Remove a fetch whose work another one does."""
+        self.fetches.remove(fetch)
+        for other in self.fetches:
+            if fetch in other.depends_on:
+                other.depends_on.discard(fetch)
+                if other is not by:
+                    other.depends_on.add(by)
+
+    def __str__(self) -> str:
+        return "".join(_lines(self.fetches))
+
+
+def build_fetch_graph(graph: QueryGraph, kind: OperationKind, leaves: Iterable[Step]) -> FetchGraph:
+    """The fetches that the chosen paths come to."""
+    builder = _Builder(graph)
+    for leaf in leaves:
+        builder.place(leaf)
+    return FetchGraph(kind, builder.fetches)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a step has come to: its fetch, the selections there, the path and conditions from the operation's root."""
+
+    fetch: Fetch
+    selected: Selected
+    path: Path
+    conditions: tuple[Condition, ...]
+
+
+class _Builder:
+    def __init__(self, graph: QueryGraph) -> None:
+        self._graph = graph
+        self._places: dict[Step, _Place] = {}
+        self._roots: dict[tuple[int, str], _Place] = {}
+        self.fetches: list[Fetch] = []
+
+    def place(self, step: Step) -> _Place:
+        """The step's place; everything that the step needs is placed before."""
+        found = self._places.get(step)
+        if found is None:
+            found = self._places[step] = self._make(step)
+        return found
+
+    def _make(self, step: Step) -> _Place:
+        move = step.move
+        if isinstance(move, Enter):
+            return self._root(step, move)
+        assert step.parent is not None
+        before = self.place(step.parent)
+        match move:
+            case FieldMove():
+                return self._field(step, move, before)
+            case Narrow():
+                types = self._graph.supergraph.possible_types[move.type_condition]
+                path = before.path
+                if self._graph.supergraph.is_abstract(step.parent.static):
+                    path = (*path, TypeIs(types))
+                return _Place(
+                    before.fetch, before.selected.fragment(move.type_condition), path, before.conditions
+                )
+            case Under():
+                conditions = tuple(dict.fromkeys((*before.conditions, *move.conditions)))
+                inner = before.selected.fragment(None, move.conditions)
+                return _Place(before.fetch, inner, before.path, conditions)
+            case EntityMove() | ReEnter():
+                return self._next_fetch(step, before)
+
+    def _root(self, step: Step, move: Enter) -> _Place:
+        key = (move.order, step.subgraph)
+        if key not in self._roots:
+            fetch = self._add(step, move.order, (), ())
+            self._roots[key] = _Place(fetch, fetch.selected, (), ())
+        return self._roots[key]
+
+    def _add(self, step: Step, order: int, path: Path, conditions: tuple[Condition, ...]) -> Fetch:
+        fetch = Fetch(len(self.fetches), step.subgraph, order, path, conditions, Selected(step.type_name))
+        self.fetches.append(fetch)
+        return fetch
+
+    def _field(self, step: Step, move: FieldMove, before: _Place) -> _Place:
+        if move.is_leaf:
+            before.selected.fields.setdefault(move.response_key, SelectedField(move, None))
+            return before
+        selected = before.selected.fields.setdefault(
+            move.response_key, SelectedField(move, Selected(step.type_name))
+        )
+        assert selected.below is not None
+        self._tell_type(step, selected.below)
+        return _Place(before.fetch, selected.below, (*before.path, Key(move.response_key)), before.conditions)
+
+    def _tell_type(self, step: Step, selected: Selected) -> None:
+        """Where objects of several types can be, their type is always asked for, if the subgraph knows it."""
+        known = self._graph.known(step.type_name, step.subgraph)
+        if self._graph.supergraph.is_abstract(step.static) and not known.is_interface_object:
+            selected.fields.setdefault(TYPENAME, SelectedField(TYPENAME_MOVE, None))
+
+    def _next_fetch(self, step: Step, before: _Place) -> _Place:
+        fetch = self._add(step, before.fetch.order, before.path, before.conditions)
+        fetch.depends_on.add(before.fetch)
+        fetch.depends_on.update(self.place(leaf).fetch for leaf in step.requires)
+        if isinstance(step.move, EntityMove):
+            fetch.representation = step.move.representation
+            fetch.has_requirements = step.move.has_requirements
+            self._tell_type(step, fetch.selected)
+        return _Place(fetch, fetch.selected, before.path, before.conditions)
+
+
+def _lines(fetches: list[Fetch]) -> Iterator[str]:
+    for fetch in fetches:
+        waits = ", ".join(str(other.id) for other in sorted(fetch.depends_on, key=lambda one: one.id))
+        path = path_text(fetch.path)
+        yield f"{fetch.id} {fetch.subgraph}{f' at {path}' if path else ''}{f' after {waits}' if waits else ''}\n"
+        yield from _selected_lines(fetch.selected, 1)
+
+
+def _selected_lines(selected: Selected, depth: int) -> Iterator[str]:
+    indent = "  " * depth
+    for one in selected.fields.values():
+        yield f"{indent}{one.move}\n"
+        if one.below:
+            yield from _selected_lines(one.below, depth + 1)
+    for (on, conditions), below in selected.fragments.items():
+        yield f"{indent}...{f' on {on}' if on else ''} {Under(conditions) if conditions else ''}".rstrip() + "\n"
+        yield from _selected_lines(below, depth + 1)
+
+
+def path_text(path: Path) -> str:
+    """`products.reviews|[Book]`: response keys, and the types that objects are narrowed to."""
+    parts: list[str] = []
+    for part in path:
+        if isinstance(part, Key):
+            parts.append(part.name)
+        elif parts:
+            parts[-1] += f"|[{','.join(sorted(part.types))}]"
+    return ".".join(parts)

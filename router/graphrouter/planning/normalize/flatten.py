@@ -1,0 +1,84 @@
+"""Fragments that hold for every object of their parent's type become plain fields; those that hold for none go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from graphql import GraphQLInterfaceType, GraphQLObjectType, get_named_type
+
+from graphrouter.planning.plan import Condition
+from graphrouter.planning.selection import Field, Fragment, Operation, Selection, Selections
+from graphrouter.supergraph import Supergraph
+
+
+def flatten_fragments(operation: Operation, supergraph: Supergraph) -> Operation:
+    """Every fragment that is left narrows its parent's type, or has conditions."""
+    flattened = _Flattening(supergraph).selections(operation.selections, operation.root_type, ())
+    return replace(operation, selections=flattened)
+
+
+class _Flattening:
+    def __init__(self, supergraph: Supergraph) -> None:
+        self._types = supergraph.schema.type_map
+        self._possible = supergraph.possible_types
+
+    def selections(self, selections: Selections, parent: str, known: tuple[Condition, ...]) -> Selections:
+        """`known` are the conditions that hold here anyway."""
+        return tuple(part for selection in selections for part in self._selection(selection, parent, known))
+
+    def _selection(
+        self, selection: Selection, parent: str, known: tuple[Condition, ...]
+    ) -> Iterator[Selection]:
+        if isinstance(selection, Fragment):
+            yield from self._fragment(selection, parent, known)
+        elif selection.selections:
+            inner = self._field_type(parent, selection.name)
+            yield replace(selection, selections=self.selections(selection.selections, inner, known))
+        else:
+            yield selection
+
+    def _fragment(
+        self, fragment: Fragment, parent: str, known: tuple[Condition, ...]
+    ) -> Iterator[Selection]:
+        if any(Condition(c.variable, not c.wanted) in (*known, *fragment.conditions) for c in fragment.conditions):
+            return
+        conditions = tuple(dict.fromkeys(c for c in fragment.conditions if c not in known))
+        on = fragment.type_condition or parent
+        if not self._possible[on] & self._possible[parent]:
+            return
+        if self._adds_nothing(on, parent, fragment.selections):
+            on = parent
+        inner = self.selections(fragment.selections, on, (*known, *conditions))
+        if on == parent and not conditions:
+            yield from inner
+        elif inner:
+            yield from _nested(on if on != parent else None, conditions, inner)
+
+    def _adds_nothing(self, on: str, parent: str, selections: Selections) -> bool:
+        """Whether the condition holds for all objects of the parent's type, which has the fields itself."""
+        return on == parent or (self._possible[parent] <= self._possible[on] and self._has_all(parent, selections))
+
+    def _has_all(self, parent: str, selections: Selections) -> bool:
+        fields = getattr(self._types[parent], "fields", {})
+        return all(
+            selection.name in fields or selection.name == "__typename"
+            if isinstance(selection, Field)
+            else selection.type_condition is not None or self._has_all(parent, selection.selections)
+            for selection in selections
+        )
+
+    def _field_type(self, parent: str, name: str) -> str:
+        composite = self._types[parent]
+        assert isinstance(composite, GraphQLObjectType | GraphQLInterfaceType)
+        return get_named_type(composite.fields[name].type).name
+
+
+def _nested(on: str | None, conditions: tuple[Condition, ...], inner: Selections) -> Iterator[Selection]:
+    """A fragment; one that only holds other conditional fragments is joined with each of them."""
+    if on is None and all(isinstance(part, Fragment) for part in inner):
+        for part in inner:
+            assert isinstance(part, Fragment)
+            yield replace(part, conditions=tuple(dict.fromkeys((*conditions, *part.conditions))))
+    else:
+        yield Fragment(on, conditions, inner)

@@ -1,0 +1,156 @@
+"""Reads the operation asked for: named fragments are put in place, what literals skip is left out.
+
+`@skip` and `@include` with a variable stay, as conditions: the plan holds for all values of the variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from graphql import (
+    BooleanValueNode,
+    DirectiveNode,
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SelectionNode,
+    ValueNode,
+    VariableNode,
+    print_ast,
+)
+
+from graphrouter.planning.errors import PlanningError
+from graphrouter.planning.plan import Condition
+from graphrouter.planning.selection import Field, Fragment, Operation, Selection, Selections, Variable
+from graphrouter.supergraph import Supergraph
+from graphrouter.supergraph.field_set import arguments_text
+
+Conditions = tuple[Condition, ...]
+
+
+def read_operation(
+    document: DocumentNode, name: str | None, supergraph: Supergraph, max_selections: int
+) -> Operation:
+    """The operation of that name (the only one, if there is no name)."""
+    node = _asked_for(document, name)
+    kind = node.operation.value
+    root_type = supergraph.roots.get(kind)
+    if root_type is None:
+        raise PlanningError("UNKNOWN_OPERATION", f"The schema has no {kind} type.")
+    reader = _Reader(document, max_selections)
+    return Operation(
+        kind=kind,
+        name=node.name.value if node.name else None,
+        root_type=root_type,
+        variables={
+            definition.variable.name.value: Variable(
+                definition.variable.name.value,
+                f"${definition.variable.name.value}:{print_ast(definition.type)}"
+                + (f"={print_ast(definition.default_value)}" if definition.default_value else ""),
+            )
+            for definition in node.variable_definitions or ()
+        },
+        selections=reader.selections(node.selection_set.selections),
+    )
+
+
+def _asked_for(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
+    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    found = [node for node in operations if name is None or (node.name and node.name.value == name)]
+    if len(found) == 1:
+        return found[0]
+    if name is None:
+        raise PlanningError(
+            "UNKNOWN_OPERATION", f"Expected the name of one operation of {len(operations)}, found none."
+        )
+    raise PlanningError("UNKNOWN_OPERATION", f"The document has no operation named {name!r}.")
+
+
+class _Reader:
+    """Reads selections; each named fragment once. `size` counts what the selections come to, written out."""
+
+    def __init__(self, document: DocumentNode, max_selections: int) -> None:
+        self._fragments = {
+            node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
+        }
+        self._read: dict[str, tuple[Selections, int]] = {}
+        self._max = max_selections
+        self._size = 0
+
+    def selections(self, nodes: Iterable[SelectionNode]) -> Selections:
+        return tuple(selection for node in nodes for selection in self._selection(node))
+
+    def _selection(self, node: SelectionNode) -> Iterator[Selection]:
+        conditions = _conditions(node.directives or ())
+        if conditions is None:
+            return
+        self._count(1)
+        match node:
+            case FieldNode():
+                inner = self.selections(node.selection_set.selections) if node.selection_set else ()
+                field = _field(node, inner)
+                yield Fragment(None, conditions, (field,)) if conditions else field
+            case InlineFragmentNode():
+                on = node.type_condition.name.value if node.type_condition else None
+                yield Fragment(on, conditions, self.selections(node.selection_set.selections))
+            case FragmentSpreadNode():
+                on = self._fragments[node.name.value].type_condition.name.value
+                yield Fragment(on, conditions, self._named(node.name.value))
+            case _:
+                raise TypeError(f"Expected a selection, found {node.kind}.")
+
+    def _named(self, name: str) -> Selections:
+        if name in self._read:
+            selections, size = self._read[name]
+            self._count(size)
+            return selections
+        before = self._size
+        selections = self.selections(self._fragments[name].selection_set.selections)
+        self._read[name] = selections, self._size - before
+        return selections
+
+    def _count(self, size: int) -> None:
+        self._size += size
+        if self._size > self._max:
+            raise PlanningError(
+                "OPERATION_TOO_LARGE", f"The operation has more than {self._max} selections, fragments written out."
+            )
+
+
+def _conditions(directives: Iterable[DirectiveNode]) -> Conditions | None:
+    """The conditions with a variable; None if a literal leaves the selection out."""
+    found: list[Condition] = []
+    for directive in directives:
+        if directive.name.value in {"skip", "include"}:
+            wanted = directive.name.value == "include"
+            value = directive.arguments[0].value
+            if isinstance(value, BooleanValueNode) and value.value != wanted:
+                return None
+            if isinstance(value, VariableNode):
+                found.append(Condition(value.name.value, wanted))
+    return tuple(found)
+
+
+def _field(node: FieldNode, selections: Selections) -> Field:
+    others = [d for d in node.directives or () if d.name.value not in {"skip", "include"}]
+    values = [a.value for a in node.arguments or ()] + [a.value for d in others for a in d.arguments or ()]
+    return Field(
+        response_key=node.alias.value if node.alias else node.name.value,
+        name=node.name.value,
+        arguments=arguments_text(node),
+        directives="".join(f" {print_ast(directive)}" for directive in others),
+        variables=frozenset(name for value in values for name in _variables(value)),
+        selections=selections,
+    )
+
+
+def _variables(value: ValueNode) -> Iterator[str]:
+    if isinstance(value, VariableNode):
+        yield value.name.value
+    for inner in getattr(value, "values", None) or ():
+        yield from _variables(inner)
+    for field in getattr(value, "fields", None) or ():
+        yield from _variables(field.value)

@@ -1,0 +1,84 @@
+"""Fetches that look up the same objects in the same subgraph become one.
+
+Without required fields an entity can be looked up at any time, so such a fetch is folded into any other one of its
+place: into an earlier one, or into a later one if nothing waits for it. One with required fields is folded into another
+that is not ready any sooner than itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from graphrouter.planning.fetch_graph import Fetch, FetchGraph
+from graphrouter.planning.plan import InputField, InputFragment, InputSelection
+
+
+def merge_same_place(graph: FetchGraph) -> None:
+    """Merge until nothing changes."""
+    groups: dict[object, list[Fetch]] = {}
+    for fetch in graph.fetches:
+        if fetch.representation:
+            key = (fetch.order, fetch.subgraph, fetch.path, fetch.selected.type_name, fetch.representation.typename)
+            groups.setdefault(key, []).append(fetch)
+    for group in groups.values():
+        while len(group) > 1 and (pair := _find(graph, group)):
+            fetch, into = pair
+            _fold(graph, fetch, into)
+            group.remove(fetch)
+
+
+def _find(graph: FetchGraph, group: list[Fetch]) -> tuple[Fetch, Fetch] | None:
+    """A fetch of the group and another one that can do its work."""
+    for fetch in group:
+        for into in group:
+            if fetch is not into and _can_fold(graph, fetch, into):
+                return fetch, into
+    return None
+
+
+def _can_fold(graph: FetchGraph, fetch: Fetch, into: Fetch) -> bool:
+    if not set(into.conditions) <= set(fetch.conditions):
+        return False
+    before = into.ancestors()
+    dependents = graph.dependents(fetch)
+    if into in dependents or any(other in before for other in dependents):
+        return False  # it would wait for itself
+    if fetch.has_requirements and not fetch.depends_on <= before:
+        return False  # what is required is not there yet
+    return not dependents or _depth(into) <= _depth(fetch)
+
+
+def _depth(fetch: Fetch) -> int:
+    return 1 + max((_depth(before) for before in fetch.depends_on), default=-1)
+
+
+def _fold(graph: FetchGraph, fetch: Fetch, into: Fetch) -> None:
+    extra = tuple(condition for condition in fetch.conditions if condition not in into.conditions)
+    into.selected.fragment(None, extra).merge(fetch.selected)
+    assert fetch.representation is not None
+    assert into.representation is not None
+    if fetch.has_requirements:
+        into.representation = replace(
+            into.representation,
+            selections=_union(into.representation.selections, fetch.representation.selections),
+        )
+        into.has_requirements = True
+    graph.replace(fetch, into)
+
+
+def _union(
+    first: tuple[InputSelection, ...], second: tuple[InputSelection, ...]
+) -> tuple[InputSelection, ...]:
+    """All of both; fields of one name and source become one."""
+    found: dict[object, InputSelection] = {}
+    for part in (*first, *second):
+        key = part.types if isinstance(part, InputFragment) else (part.name, part.source)
+        before = found.get(key)
+        if isinstance(before, InputField) and isinstance(part, InputField):
+            below = _union(before.selections or (), part.selections or ()) or None
+            found[key] = InputField(part.name, part.source, below)
+        elif isinstance(before, InputFragment) and isinstance(part, InputFragment):
+            found[key] = InputFragment(part.types, _union(before.selections, part.selections))
+        else:
+            found[key] = part
+    return tuple(found.values())

@@ -1,0 +1,44 @@
+"""A mutation's root fields happen one after the other, each with everything below it.
+
+https://spec.graphql.org/October2021/#sec-Mutation. Neighbours of one subgraph that need nothing else stay one request:
+the subgraph keeps their order itself.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from graphrouter.planning.fetch_graph import Fetch, FetchGraph
+
+
+def mutate_in_order(graph: FetchGraph) -> None:
+    """Let the first fetch of each root field wait for all fetches of the one before."""
+    if graph.kind != "mutation":
+        return
+    _join_neighbours(graph)
+    before: list[Fetch] = []
+    for fetches in _by_order(graph):
+        for fetch in fetches:
+            if not fetch.depends_on:
+                fetch.depends_on.update(before)
+        before = fetches
+
+
+def _by_order(graph: FetchGraph) -> list[list[Fetch]]:
+    ordered = sorted(graph.fetches, key=lambda fetch: fetch.order)
+    return [list(fetches) for _, fetches in groupby(ordered, key=lambda fetch: fetch.order)]
+
+
+def _join_neighbours(graph: FetchGraph) -> None:
+    last: list[Fetch] = []
+    for fetches in _by_order(graph):
+        root = next(fetch for fetch in fetches if not fetch.depends_on)
+        if len(last) == 1 and last[0].subgraph == root.subgraph:
+            last[0].selected.merge(root.selected)
+            graph.replace(root, last[0])
+            fetches.remove(root)
+            for fetch in fetches:
+                fetch.order = last[0].order
+            last = [*last, *fetches]
+        else:
+            last = fetches

@@ -1,0 +1,83 @@
+"""The planner: from a client's operation to the requests that answer it, in five stages.
+
+Normalise: one form for all ways to write an operation. Walk: for each leaf, the paths through the subgraphs on which it
+can be had. Choose: one path per leaf, so that all together cost least. Fetch graph: the requests that these paths come
+to, merged by passes. Plan: their documents, written out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphql import DocumentNode
+
+from graphrouter.planning.assemble import assemble
+from graphrouter.planning.choose import choose
+from graphrouter.planning.demands import Budget, Demands, demands_text
+from graphrouter.planning.errors import PlanningError
+from graphrouter.planning.fetch_graph import FetchGraph, build_fetch_graph
+from graphrouter.planning.normalize import normalize
+from graphrouter.planning.passes import optimize
+from graphrouter.planning.paths import find_paths
+from graphrouter.planning.plan import QueryPlan
+from graphrouter.planning.query_graph import QueryGraph
+from graphrouter.planning.render import render
+from graphrouter.planning.selection import Operation
+from graphrouter.planning.steps import Step
+from graphrouter.supergraph import Supergraph
+
+__all__ = ["Limits", "PlanningError", "QueryPlanner"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Upper bounds of one planning: selections (fragments written out), units of work in the walk, seconds."""
+
+    max_selections: int = 20_000
+    max_work: int = 500_000
+    max_seconds: float = 5.0
+
+
+class QueryPlanner:
+    """Plans operations against one supergraph. It keeps nothing between operations: any thread may use it."""
+
+    def __init__(self, supergraph: Supergraph, limits: Limits | None = None) -> None:
+        self.supergraph = supergraph
+        self.limits = limits or Limits()
+        self.query_graph = QueryGraph(supergraph)
+
+    def plan(self, document: DocumentNode, operation_name: str | None = None) -> QueryPlan:
+        """The plan of an operation that is valid against the API schema; PlanningError if there is none."""
+        operation = self.normalize(document, operation_name)
+        demands = self.find_paths(operation)
+        chosen = choose(demands)
+        fetches = self.build_fetch_graph(operation, chosen)
+        return assemble(self.query_graph, operation, fetches)
+
+    def normalize(self, document: DocumentNode, operation_name: str | None = None) -> Operation:
+        """The first stage; printed, it is GraphQL."""
+        return normalize(document, operation_name, self.supergraph, self.limits.max_selections)
+
+    def find_paths(self, operation: Operation) -> Demands:
+        """The second stage."""
+        return find_paths(self.query_graph, operation, Budget(self.limits.max_work, self.limits.max_seconds))
+
+    def build_fetch_graph(self, operation: Operation, chosen: tuple[Step, ...]) -> FetchGraph:
+        """The fourth stage, with its passes run."""
+        fetches = build_fetch_graph(self.query_graph, operation.kind, chosen)
+        optimize(fetches)
+        return fetches
+
+    def explain(self, document: DocumentNode, operation_name: str | None = None) -> dict[str, str]:
+        """Each stage's result as text, by the stage's name: `normalize`, `paths`, `choice`, `fetch graph`, `plan`."""
+        operation = self.normalize(document, operation_name)
+        demands = self.find_paths(operation)
+        chosen = choose(demands)
+        fetches = self.build_fetch_graph(operation, chosen)
+        return {
+            "normalize": str(operation),
+            "paths": demands_text(demands),
+            "choice": "".join(f"{step}\n" for step in chosen),
+            "fetch graph": str(fetches),
+            "plan": render(assemble(self.query_graph, operation, fetches)),
+        }

@@ -1,0 +1,80 @@
+"""A normalised operation: fields and inline fragments only, each response key once per selection set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from graphrouter.planning.plan import Condition, OperationKind
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field: `arguments` and `directives` are canonical text, `variables` the names that these mention."""
+
+    response_key: str
+    name: str
+    arguments: str = ""
+    directives: str = ""
+    variables: frozenset[str] = frozenset()
+    selections: Selections = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """Selections that count for some types, or under conditions, or both."""
+
+    type_condition: str | None
+    conditions: tuple[Condition, ...]
+    selections: Selections
+
+
+Selection: TypeAlias = Field | Fragment
+Selections: TypeAlias = tuple[Selection, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable of the operation: `definition` is the text that declares it, `$limit:Int=1`."""
+
+    name: str
+    definition: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What is to be planned: one operation without named fragments. `root_type` is the type of its selections."""
+
+    kind: OperationKind
+    name: str | None
+    root_type: str
+    variables: Mapping[str, Variable]
+    selections: Selections
+
+    def __str__(self) -> str:
+        definitions = ",".join(variable.definition for variable in self.variables.values())
+        head = f"{self.kind}{f' {self.name}' if self.name else ''}{f'({definitions})' if definitions else ''}"
+        return f"{head} {{\n{_lines(self.selections, 1)}}}\n"
+
+
+def conditions_text(conditions: tuple[Condition, ...]) -> str:
+    """` @include(if:$a) @skip(if:$b)`: each with a leading space; empty if there are none."""
+    return "".join(f" @{'include' if c.wanted else 'skip'}(if:${c.variable})" for c in conditions)
+
+
+def _lines(selections: Selections, depth: int) -> str:
+    return "".join(_line(selection, depth) for selection in selections)
+
+
+def _line(selection: Selection, depth: int) -> str:
+    if isinstance(selection, Field):
+        alias = "" if selection.response_key == selection.name else f"{selection.response_key}: "
+        head = f"{alias}{selection.name}{selection.arguments}{selection.directives}"
+    else:
+        on = f" on {selection.type_condition}" if selection.type_condition else ""
+        head = f"...{on}{conditions_text(selection.conditions)}"
+    indent = "  " * depth
+    if not selection.selections:
+        return f"{indent}{head}\n"
+    return f"{indent}{head} {{\n{_lines(selection.selections, depth + 1)}{indent}}}\n"
