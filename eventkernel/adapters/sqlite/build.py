@@ -40,6 +40,7 @@ from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, Progress, waiting_streams
 from eventkernel.errors import CorruptData, Unavailable
 from eventkernel.events import Partition, Position
+from eventkernel.folding import further
 from eventkernel.store import Checkpoint
 from eventkernel.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State
 
@@ -102,11 +103,10 @@ class SqliteViewBuild(ABC, Generic[Doc]):
         """Run a query on a reader's thread; all its statements see the same snapshot. It must not keep a cursor.
 
         Raises:
-            BuildRetired: the build was dropped.
-            Unavailable: SQLite cannot answer now.
+            Unavailable: SQLite cannot answer now, or the build was dropped.
         """
         if self._closed:
-            raise BuildRetired(self.name)
+            raise Unavailable(f"the build {self.name} is closed")
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._snapshot, query)
 
     def _snapshot(self, query: Callable[[sqlite3.Connection], T]) -> T:
@@ -189,7 +189,7 @@ class SqliteViewBuild(ABC, Generic[Doc]):
             if fold.parked or fold.released:
                 parked = waiting_streams(self._progress.parked(connection))
             # Before the commit: who reads the new documents and asks then how far they are must not be told less.
-            self._checkpoint = _further(before, fold.checkpoint)
+            self._checkpoint = further(before, fold.checkpoint)
             connection.execute("COMMIT")
         except BaseException:
             self._checkpoint = before
@@ -289,13 +289,3 @@ def remove_build(file: Path) -> None:
 def json_list(streams: Sequence[str]) -> str:
     """Many strings as one parameter: `… IN (SELECT value FROM json_each(?))`."""
     return json.dumps(streams)
-
-
-def _further(checkpoint: Checkpoint, other: Checkpoint) -> Checkpoint:
-    generations: dict[tuple[str, int], int] = {}
-    for log, partition, generation in (*checkpoint.generations, *other.generations):
-        generations[log, partition] = max(generation, generations.get((log, partition), 0))
-    return Checkpoint(
-        checkpoint.position.join(other.position),
-        tuple((log, partition, number) for (log, partition), number in generations.items()),
-    )

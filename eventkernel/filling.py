@@ -1,0 +1,264 @@
+"""Keeps one build of a view filled from its logs: load, fold, save, batch after batch.
+
+What may pass (a full disk, a lost connection, a log that does not answer) is tried again until it works, and the status
+says so meanwhile. What a record is to blame for parks the record's stream, and everything else goes on. Nothing else
+comes out of `run` than `BuildRetired`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import Final, Generic, NoReturn, TypeVar
+
+from eventkernel.clock import Clock
+from eventkernel.errors import KernelError, NotFound, Unavailable
+from eventkernel.events import Partition
+from eventkernel.folding import (
+    ParkedStreams,
+    fold,
+    fold_parked,
+    park_instead,
+    reason_of,
+    streams_of,
+)
+from eventkernel.following import Following, Source, following
+from eventkernel.retrying import Backoff, Trouble, Troubles
+from eventkernel.store import Batch, Checkpoint
+from eventkernel.views import BuildRetired, Doc, Fold, ParkedRecord, Projection, State, ViewBuild
+
+T = TypeVar("T")
+
+_IN_A_THREAD: Final = 200
+"""From this many records on a fold would hold up the event loop for milliseconds."""
+
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionStatus:
+    """How far a build is in one partition. `head` is None where the log does not answer."""
+
+    log: str
+    partition: int
+    checkpoint: int
+    head: int | None
+    lag_seconds: float
+    """The age of the oldest record that has been read and not folded; 0 where there is none."""
+
+    @property
+    def lag_events(self) -> int | None:
+        return None if self.head is None else max(0, self.head - self.checkpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedStream:
+    """A stream that cannot go on: at which version, why, and how many records wait (that one included)."""
+
+    stream: str
+    log: str
+    partition: int
+    version: int
+    reason: str
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class FillingStatus:
+    """One build: where it is, what waits, and what is failing at this moment."""
+
+    build: str
+    partitions: tuple[PartitionStatus, ...]
+    parked: tuple[ParkedStream, ...]
+    troubles: tuple[Trouble, ...]
+    events_folded: int
+    """Records with a version since this process follows the build."""
+
+
+class Filling(Generic[Doc]):
+    """One build, one projection, the logs that it reads."""
+
+    def __init__(
+        self,
+        projection: Projection[Doc],
+        sources: Sequence[Source],
+        build: ViewBuild[Doc],
+        *,
+        clock: Clock,
+        backoff: Backoff,
+    ) -> None:
+        self.build = build
+        self._projection = projection
+        self._logs = [source.log for source in sources]
+        self._readers = {source.log.log: source.codec for source in sources}
+        self._clock = clock
+        self._troubles = Troubles(backoff)
+        self._turn = asyncio.Lock()
+        self._parked = ParkedStreams()
+        self._following: Following | None = None
+        self._events_folded = 0
+
+    async def run(self) -> NoReturn:
+        """Fill the build until this is cancelled; a save that is under way is finished first.
+
+        Raises:
+            BuildRetired: another build is live, or this one was dropped.
+        """
+        checkpoint = await self._asking("reading the checkpoint", self.build.checkpoint)
+        self._parked = ParkedStreams.of(await self._asking("reading parked records", self.build.parked))
+        async with following(self._logs, checkpoint, self._troubles) as logs:
+            self._following = logs
+            while True:
+                batches = await logs.next()
+                async with self._turn:
+                    await self._take(batches)
+                logs.finished(batches)
+
+    async def retry(self, stream: str) -> None:
+        """Try a parked stream's records again, in order, in one save. It stays parked from the first that fails.
+
+        Raises:
+            NotFound: no record of this stream waits.
+        """
+        async with self._turn:
+            await self._unpark(stream, None)
+
+    async def skip(self, stream: str, reason: str) -> None:
+        """Let the first parked record of a stream have no effect, and try the ones behind it.
+
+        Its version counts, and it stays beside the view with the operator's reason. A rebuild starts from the log and
+        knows nothing of it.
+
+        Raises:
+            NotFound: no record of this stream waits.
+        """
+        async with self._turn:
+            await self._unpark(stream, reason)
+
+    async def status(self) -> FillingStatus:
+        checkpoint = await self.build.checkpoint()
+        waiting_since = {} if self._following is None else self._following.waiting_since()
+        now = self._clock.now_us()
+        heads: dict[Partition, int | None] = {}
+        for log in self._logs:
+            try:
+                heads.update((await log.head()).offsets)
+            except Unavailable:
+                heads.update({partition: None for partition in checkpoint.position if partition.log == log.log})
+        return FillingStatus(
+            build=self.build.name,
+            partitions=tuple(
+                PartitionStatus(
+                    *partition,
+                    checkpoint=checkpoint.position.get(partition, 0),
+                    head=head,
+                    lag_seconds=max(0, now - waiting_since.get(partition, now)) / 1_000_000,
+                )
+                for partition, head in sorted(heads.items())
+            ),
+            parked=tuple(_parked_streams(await self.build.parked())),
+            troubles=self._troubles.current(),
+            events_folded=self._events_folded,
+        )
+
+    async def _take(self, batches: Sequence[Batch]) -> None:
+        streams = streams_of(batches)
+        stored: Mapping[str, State[Doc]] = {}
+        if streams:
+            stored = await self._asking("loading documents", partial(self.build.load, streams))
+        work = partial(fold, self._projection, self._readers, batches, stored, self._parked)
+        records = sum(len(batch.records) for batch in batches)
+        folding = partial(asyncio.to_thread, work) if records >= _IN_A_THREAD else partial(_at_once, work)
+        outcome = await self._save(await self._troubles.until_done("decoding", folding, on=Unavailable), batches)
+        self._events_folded += sum(record.version > 0 for batch in batches for record in batch.records)
+        self._saved(outcome)
+
+    async def _save(self, outcome: Fold[Doc], batches: Sequence[Batch]) -> Fold[Doc]:
+        """Save, whatever it takes; gives what was saved in the end.
+
+        A document that the view cannot hold looks like any defect of the adapter, and would hold up every stream. So
+        each stream is then saved by itself, without the checkpoint, and those that fail are parked.
+        """
+        try:
+            await self._storing(outcome)
+        except BuildRetired:
+            raise
+        except Exception as error:  # noqa: BLE001  # the streams tell which of them it was
+            reason = reason_of(error, "storing", "a batch")
+            _log.error("%s: %s; now its streams one by one", self._projection.name, reason)  # the traceback may quote data
+        else:
+            return outcome
+        reasons: dict[str, str] = {}
+        for change in outcome.changes:
+            try:
+                await self._storing(Fold([change], Checkpoint()))
+            except BuildRetired:
+                raise
+            except Exception as error:  # noqa: BLE001  # whatever it is, it is this stream's
+                reasons[change.stream] = reason_of(error, "storing a document after", "a record")
+        outcome = park_instead(outcome, batches, reasons)
+        await self._asking("storing a batch", partial(_finished, partial(self.build.save, outcome)))
+        return outcome
+
+    async def _unpark(self, stream: str, skip: str | None) -> None:
+        entries = [entry for entry in await self.build.parked() if entry.record.stream == stream]
+        if all(entry.skipped for entry in entries):
+            raise NotFound(f"no record of the stream {stream!r} waits in the view {self._projection.name}")
+        stored = await self.build.load([stream])
+        outcome = fold_parked(self._projection, self._readers, entries, stored.get(stream), skip)
+        await _finished(partial(self.build.save, outcome))
+        self._saved(outcome)
+
+    def _saved(self, outcome: Fold[Doc]) -> None:
+        self._parked.saved(outcome)
+        for entry in outcome.parked:
+            if entry.reason is not None:
+                _log.log(
+                    logging.WARNING if entry.skipped else logging.ERROR,
+                    "%s: %s version %d %s: %s",
+                    self._projection.name,
+                    entry.record.stream,
+                    entry.record.version,
+                    "skipped" if entry.skipped else "parked",
+                    entry.reason,
+                )
+
+    async def _storing(self, outcome: Fold[Doc]) -> None:
+        save = partial(_finished, partial(self.build.save, outcome))
+        await self._troubles.until_done("storing a batch", save, on=KernelError)
+
+    async def _asking(self, doing: str, question: Callable[[], Awaitable[T]]) -> T:
+        return await self._troubles.until_done(doing, question, on=Exception, but=BuildRetired)
+
+
+async def _at_once(work: Callable[[], T]) -> T:
+    return work()
+
+
+async def _finished(save: Callable[[], Awaitable[None]]) -> None:
+    """Saves; a cancellation takes effect after that, so that whoever cancels knows where the build stands."""
+    saving = asyncio.ensure_future(save())
+    try:
+        await asyncio.shield(saving)
+    except asyncio.CancelledError:
+        await asyncio.wait((saving,))
+        raise
+
+
+def _parked_streams(entries: Iterable[ParkedRecord]) -> Iterator[ParkedStream]:
+    waiting = (entry for entry in entries if not entry.skipped)
+    for stream, group in groupby(waiting, key=lambda entry: entry.record.stream):
+        records = list(group)
+        first = records[0]
+        yield ParkedStream(
+            stream=stream,
+            log=first.record.log,
+            partition=first.record.partition,
+            version=first.record.version,
+            reason=first.reason or "",
+            waiting=len(records),
+        )
