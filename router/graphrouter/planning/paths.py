@@ -35,7 +35,7 @@ from graphrouter.planning.plan import (
 )
 from graphrouter.planning.query_graph import TYPENAME, EntityEdge, QueryGraph
 from graphrouter.planning.selection import Field, Fragment, Operation, Selection, Selections
-from graphrouter.planning.steps import Enter, EntityMove, FieldMove, Narrow, Position, ReEnter, Step, Under
+from graphrouter.planning.steps import Enter, EntityMove, FieldMove, Narrow, Position, ReEnter, Step, Under, closure
 from graphrouter.planning.unreachable import explain
 from graphrouter.supergraph import FieldInSubgraph, FieldSet, RequiredField, RequiredFragment
 from graphrouter.supergraph.field_set import field_set_text
@@ -415,12 +415,13 @@ class _Walk:
         self._moving.add(guard)
         failed = self._failed
         needs = (*edge.key.fields, *requires)
-        demands = self._walk(self._selections(needs, tail.position), tails)
+        sources = tuple(dict.fromkeys(step for one in tails for step in one.same_objects()))
+        demands = self._walk(self._selections(needs, tail.position), sources)
         self._moving.discard(guard)
         self._failed = failed
         if demands is None:
             return None
-        steps = cheapest(demands, set(tail.path()))
+        steps = cheapest(demands, closure(tail))
         typename = edge.typename or (edge.type_name if from_interface_object else None)
         inputs = self._inputs(needs, tail.static, tail.position)
         return tail.next(

@@ -16,6 +16,9 @@ from graphrouter.supergraph import FieldSet
 REQUEST_COST = 1000
 """What another fetch costs, in fields."""
 
+WAITING_COST = 20
+"""What a fetch costs more for each one that has to come before it: of equally many requests, few in a row."""
+
 
 @dataclass(frozen=True, slots=True)
 class Enter:
@@ -124,7 +127,8 @@ class Step:
 
     `type_name` is the type in the step's subgraph, `static` the type that the supergraph gives the place. `provided`
     are the fields that a `@provides` on the way brings along. `requires` are the steps that fetch what a move's
-    representation needs. `cost` is the step's own, `total` that of the path with all that it requires.
+    representation needs. `cost` is the step's own, `total` that of the path with all that it requires; `requests` is the
+    number of requests one after the other up to here.
     """
 
     __slots__ = (
@@ -135,6 +139,7 @@ class Step:
         "parent",
         "position",
         "provided",
+        "requests",
         "requires",
         "static",
         "subgraph",
@@ -166,7 +171,10 @@ class Step:
         self.provided = provided
         self.requires = requires
         self.depth = parent.depth + 1 if parent else 0
-        self.cost = _own_cost(move)
+        before = max((step.requests for step in (*requires, parent) if step), default=0)
+        own_cost = _own_cost(move)
+        self.requests = before + (own_cost == REQUEST_COST)
+        self.cost = own_cost + (WAITING_COST * before if own_cost == REQUEST_COST else 0)
         self.total = (parent.total if parent else 0) + self.cost + self._detours()
         self._next: dict[object, Step] = {}
 
@@ -184,11 +192,19 @@ class Step:
             yield step
             step = step.parent
 
+    def same_objects(self) -> Iterator[Step]:
+        """This step and those before it that stand on the same objects in other subgraphs."""
+        step = self
+        yield step
+        while isinstance(step.move, EntityMove) and step.parent:
+            step = step.parent
+            yield step
+
     def _detours(self) -> int:
         """What the requirements cost beyond the path itself."""
         if not self.requires:
             return 0
-        seen = set(self.parent.path()) if self.parent else set[Step]()
+        seen = closure(self.parent) if self.parent else set[Step]()
         return cost_of(self.requires, seen)
 
     def __str__(self) -> str:
@@ -196,6 +212,13 @@ class Step:
         return " > ".join(reversed(steps))
 
     __repr__ = __str__
+
+
+def closure(step: Step) -> set[Step]:
+    """All steps of a path with all that it requires."""
+    found: set[Step] = set()
+    cost_of([step], found)
+    return found
 
 
 def cost_of(steps: tuple[Step, ...] | list[Step], taken: set[Step]) -> int:

@@ -56,8 +56,15 @@ class _Flattening:
             yield from _nested(on if on != parent else None, conditions, inner)
 
     def _adds_nothing(self, on: str, parent: str, selections: Selections) -> bool:
-        """Whether the condition holds for all objects of the parent's type, which has the fields itself."""
-        return on == parent or (self._possible[parent] <= self._possible[on] and self._has_all(parent, selections))
+        """Whether the condition holds for all objects of the parent's type, which has the fields itself.
+
+        An abstract type with one object type behind it keeps the question: whoever shapes the response asks it.
+        """
+        if on == parent:
+            return True
+        if isinstance(self._types[on], GraphQLObjectType):
+            return False
+        return self._possible[parent] <= self._possible[on] and self._has_all(parent, selections)
 
     def _has_all(self, parent: str, selections: Selections) -> bool:
         fields = getattr(self._types[parent], "fields", {})
