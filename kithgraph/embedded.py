@@ -1,0 +1,142 @@
+"""The embedded mode: router and three subgraphs in one process, on SQLite files in one data folder."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
+from socket import socket
+from typing import Any, TypeVar
+
+from eventkernel.adapters.sqlite.event_store import SqliteEventStore
+from eventkernel.adapters.sqlite.views import SqliteView, SqliteViewBuild
+from eventkernel.clock import Clock, SystemClock
+from eventkernel.errors import CorruptData, Unavailable
+from eventkernel.store import LogReader
+from eventkernel.views import Projection
+from graphrouter import GraphRouter, RouterOptions
+from graphrouter.router import SubgraphSource
+from kithgraph import __version__
+from kithgraph.data_folder import DataFolder
+from kithgraph.errors import StartError
+from kithgraph.logs import log_to_stderr
+from kithgraph.playground import EXAMPLES
+from kithgraph.servers import Endpoint, Servers, listen
+from kithgraph.settings import Settings
+from subgraphs.friends.adapters.sqlite import SqliteFriendView
+from subgraphs.friends.app import friends_subgraph
+from subgraphs.friends.projection import projection as friends_projection
+from subgraphs.recommendations.adapters.sqlite import SqliteRecommendationView
+from subgraphs.recommendations.app import recommendations_subgraph
+from subgraphs.recommendations.projection import projection as recommendations_projection
+from subgraphs.serving.subgraph import Subgraph, running
+from subgraphs.users.adapters.sqlite import SqliteUserView
+from subgraphs.users.app import users_subgraph
+from subgraphs.users.projection import projection as users_projection
+
+BuildT = TypeVar("BuildT", bound=SqliteViewBuild[Any])  # any document: a view opens and closes builds
+
+LOG_NAMES = ("users", "friends")
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """The sockets: the router's, and with `--http` one for each subgraph, in the order of their names."""
+
+    router: socket
+    subgraphs: Sequence[socket] = ()
+
+
+async def run(settings: Settings, announce: Callable[[str], None]) -> None:
+    """Serve until a signal says stop; `announce` gets what the person who started it should read.
+
+    Raises:
+        StartError: a port is taken, the data folder cannot be used, or something in it is damaged.
+    """
+    log_to_stderr(settings.log_level)
+    listeners = _listen(settings)
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(DataFolder.open(settings.data))
+        servers = Servers()
+        servers.stop_on_signals()
+        try:
+            subgraphs = await stack.enter_async_context(opened(folder, SystemClock()))
+        except (Unavailable, CorruptData) as error:
+            raise StartError(f"the data folder {folder.path} cannot be opened: {error}") from error
+        for subgraph in subgraphs:
+            await stack.enter_async_context(running(subgraph.workers))
+        stack.push_async_callback(servers.shut_down)
+        sources = await _serve_subgraphs(servers, subgraphs, listeners.subgraphs)
+        options = RouterOptions(examples=EXAMPLES, health_paths=dict.fromkeys(sources, "/health/ready"))
+        router = await GraphRouter.compose(sources, options)
+        await servers.start([Endpoint(router.app(), listeners.router)])
+        announce(_banner(folder, listeners, sources))
+        await servers.until_stopped()
+
+
+@asynccontextmanager
+async def opened(folder: DataFolder, clock: Clock) -> AsyncIterator[Sequence[Subgraph]]:
+    """The three subgraphs on the files of a data folder."""
+    async with AsyncExitStack() as stack:
+        users_log, friends_log = [
+            await stack.enter_async_context(
+                aclosing(await SqliteEventStore.open(folder.log(name), name=name, clock=clock))
+            )
+            for name in LOG_NAMES
+        ]
+
+        async def view(
+            build: type[BuildT], projection: Projection[Any], logs: Sequence[LogReader]
+        ) -> SqliteView[BuildT]:
+            opening = SqliteView.open(
+                folder.view(projection.name), build, shape=projection.shape, logs=[log.log for log in logs]
+            )
+            return await stack.enter_async_context(aclosing(await opening))
+
+        both = [users_log, friends_log]
+        users_view = await view(SqliteUserView, users_projection, [users_log])
+        friends_view = await view(SqliteFriendView, friends_projection, both)
+        recommendations_view = await view(SqliteRecommendationView, recommendations_projection, both)
+        yield [
+            users_subgraph(users_log, users_view, log_names=LOG_NAMES),
+            friends_subgraph(friends_log, users_log, friends_view, log_names=LOG_NAMES),
+            recommendations_subgraph(users_log, friends_log, recommendations_view, log_names=LOG_NAMES),
+        ]
+
+
+def _listen(settings: Settings) -> Listeners:
+    router = listen(settings.host, settings.port)
+    if not settings.http:
+        return Listeners(router)
+    first = settings.port + 1 if settings.port else 0
+    return Listeners(router, [listen(settings.host, first + number if first else 0) for number in range(3)])
+
+
+async def _serve_subgraphs(
+    servers: Servers, subgraphs: Sequence[Subgraph], listeners: Sequence[socket]
+) -> dict[str, SubgraphSource]:
+    """Where the router reaches each subgraph: its app, or the URL that it is served on from now."""
+    if not listeners:
+        return {subgraph.name: subgraph.app for subgraph in subgraphs}
+    pairs = list(zip(subgraphs, listeners, strict=True))
+    await servers.start([Endpoint(subgraph.app, listener) for subgraph, listener in pairs])
+    return {subgraph.name: f"{_origin(listener)}/graphql" for subgraph, listener in pairs}
+
+
+def _origin(listener: socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _banner(folder: DataFolder, listeners: Listeners, sources: dict[str, SubgraphSource]) -> str:
+    origin = _origin(listeners.router)
+    rows = {
+        "playground": f"{origin}/",
+        "endpoint": f"{origin}/graphql",
+        "health": f"{origin}/health/ready",
+        "data": str(folder.path),
+    }
+    rows |= {name: source for name, source in sources.items() if isinstance(source, str)}
+    width = max(map(len, rows))
+    lines = [f"  {name:<{width}}  {value}" for name, value in rows.items()]
+    return "\n".join([f"Kithgraph {__version__} is ready.", *lines, "Ctrl-C stops it."])
