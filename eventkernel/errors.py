@@ -11,6 +11,7 @@ KernelError
 ├── ConcurrencyConflict      the stream has moved on between reading and appending: decide again
 ├── OutOfDate                OUT_OF_DATE: a view did not reach the bookmark in time
 ├── Unavailable              UNAVAILABLE: unknown outcome; a retry with the same command id is safe
+├── CannotOpen               a log or a file does not fit what opens it: another format, another key
 └── CorruptData              what is stored contradicts itself; for people who operate the system
     └── UnknownEventType     a record's type is none that the codec was given
 """
@@ -86,6 +87,12 @@ class OutOfDate(KernelError):
 
 class Unavailable(KernelError):
     code = "UNAVAILABLE"
+
+
+class CannotOpen(KernelError):
+    """What is to be opened was made by something else: another format, another key. The message says what to do."""
+
+    code = "CANNOT_OPEN"
 
 
 class CorruptData(KernelError):

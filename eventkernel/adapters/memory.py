@@ -1,0 +1,92 @@
+"""An event store in memory: forgotten at the end of the process; for tests and experiments."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, Sequence
+from typing import Final
+
+from eventkernel.appending import Append, Ledger, checked, seal_claims, settle
+from eventkernel.claims import ClaimsKey
+from eventkernel.clock import Clock
+from eventkernel.errors import CorruptData, Unavailable
+from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
+from eventkernel.store import Batch, Checkpoint, ClaimHolder, Commit
+
+_LARGEST_BATCH: Final = 1_000
+
+
+class MemoryEventStore:
+    """Everything in dictionaries; one step of the event loop is its transaction.
+
+    `available` set to False makes every call fail with `Unavailable`, as a lost disk or server would.
+    """
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        self._clock = clock
+        self._key = ClaimsKey.draw()
+        self._ledger = Ledger(log=f"{name}.{secrets.token_hex(4)}", next_offset=0)
+        self._records: list[Record] = []
+        self._streams: dict[str, list[Record]] = {}
+        self._grown = asyncio.Event()
+        self.available = True
+
+    @property
+    def log(self) -> str:
+        return self._ledger.log
+
+    async def append(
+        self,
+        stream: str,
+        events: Sequence[EncodedEvent],
+        *,
+        expected_version: int,
+        command_id: str,
+        fingerprint: str,
+        claims: frozenset[str] | None = None,
+        metadata: Metadata = NO_METADATA,
+    ) -> Commit:
+        sealed = seal_claims(self._key, claims)
+        append = checked(Append(stream, events, expected_version, command_id, fingerprint, sealed, metadata))
+        self._check_available()
+        commit, records = settle(append, self._ledger, self._clock.now_us())
+        if records:
+            self._records += records
+            if commit.events:
+                self._streams.setdefault(stream, []).extend(records)
+            self._grown.set()
+            self._grown = asyncio.Event()
+        return commit
+
+    async def find_command(self, command_id: str) -> Commit | None:
+        self._check_available()
+        return self._ledger.commits.get(command_id)
+
+    async def find_claim(self, claim: str) -> ClaimHolder | None:
+        self._check_available()
+        return self._ledger.holders.get(self._key.seal(claim))
+
+    async def read_stream(self, stream: str, up_to: int | None = None) -> Sequence[Record]:
+        self._check_available()
+        return self._streams.get(stream, [])[:up_to]
+
+    async def head(self) -> Position:
+        self._check_available()
+        return Position.of(self.log, 0, len(self._records))
+
+    async def subscribe(self, after: Checkpoint) -> AsyncGenerator[Batch, None]:
+        offset = after.position.offsets.get(Partition(self.log, 0), 0)
+        if offset > len(self._records):
+            raise CorruptData(f"{self.log}: the log ends at {len(self._records)}, and its reader is at {offset}")
+        while True:
+            self._check_available()
+            while offset == len(self._records):
+                await self._grown.wait()
+            records = self._records[offset : offset + _LARGEST_BATCH]
+            offset += len(records)
+            yield Batch(self.log, 0, records, offset, generation=0)
+
+    def _check_available(self) -> None:
+        if not self.available:
+            raise Unavailable(f"{self.log} is not available")

@@ -1,0 +1,190 @@
+"""An event store in one SQLite file: one writer with group commit, readers on threads of their own.
+
+`SqliteLog` reads a log, also while another process writes it. `SqliteEventStore` is the one writer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator, Callable, Sequence
+from pathlib import Path
+from typing import Final, Self, TypeAlias, TypeVar, cast
+
+from eventkernel.adapters.sqlite import log_statements as statements
+from eventkernel.adapters.sqlite.batcher import Batcher
+from eventkernel.adapters.sqlite.connection import open_reader
+from eventkernel.adapters.sqlite.group_commit import GroupCommit
+from eventkernel.adapters.sqlite.log_file import open_log, read_log_id
+from eventkernel.appending import Append, checked, seal_claims
+from eventkernel.claims import ClaimsKey
+from eventkernel.clock import Clock
+from eventkernel.errors import CorruptData, KernelError, Unavailable
+from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
+from eventkernel.store import Batch, Checkpoint, ClaimHolder, Commit
+
+T = TypeVar("T")
+_Question: TypeAlias = Callable[[sqlite3.Connection], object]
+
+_LARGEST_BATCH: Final = 1_000
+"""Records that a subscriber gets at once."""
+_POLL_SECONDS: Final = 0.2
+"""How often a log that another process writes is looked at: SQLite has no notice between processes."""
+_PATIENCE_SECONDS: Final = 15.0
+"""After so long an answer is `Unavailable`; more than SQLite itself waits for a lock."""
+
+
+class SqliteLog:
+    """A log to read: the port `LogReader`, and looking up streams and commands."""
+
+    def __init__(self, path: Path, log: str) -> None:
+        self._path = path
+        self._log = log
+        self._connections = [open_reader(path), open_reader(path)]
+        # Two threads, so that a long scan holds up no command.
+        self._lookups, self._scans = (
+            Batcher[_Question, object](f"{kind} {log}", _answering(connection))
+            for kind, connection in zip(("look-ups", "scans"), self._connections, strict=True)
+        )
+
+    @staticmethod
+    async def open_read_only(path: Path) -> SqliteLog:
+        """Read the log in an existing file, also while another process writes it; its claims stay sealed.
+
+        Raises:
+            CannotOpen: the file is no log, or of a newer release.
+            Unavailable: it is missing or cannot be opened.
+        """
+        return SqliteLog(path, await asyncio.to_thread(read_log_id, path))
+
+    async def aclose(self) -> None:
+        for batcher in (self._lookups, self._scans):
+            await batcher.aclose()
+        for connection in self._connections:
+            connection.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    @property
+    def log(self) -> str:
+        return self._log
+
+    async def head(self) -> Position:
+        return Position.of(self._log, statements.PARTITION, await self._end())
+
+    async def find_command(self, command_id: str) -> Commit | None:
+        return await self._ask(self._lookups, lambda db: statements.find_command(db, self._log, command_id))
+
+    async def read_stream(self, stream: str, up_to: int | None = None) -> Sequence[Record]:
+        last = statements.LAST_VERSION if up_to is None else up_to
+        return await self._ask(self._lookups, lambda db: statements.read_stream(db, self._log, stream, last))
+
+    async def subscribe(self, after: Checkpoint) -> AsyncGenerator[Batch, None]:
+        offset = after.position.offsets.get(Partition(self._log, statements.PARTITION), 0)
+        end = await self._end()
+        if offset > end:
+            raise CorruptData(f"{self._log}: the log ends at {end}, and its reader is at {offset}")
+        while True:
+            await self._grown_past(offset)
+            records, offset = await self._scan(offset)
+            yield Batch(self._log, statements.PARTITION, records, offset, statements.GENERATION)
+
+    async def _scan(self, offset: int) -> tuple[Sequence[Record], int]:
+        return await self._ask(self._scans, lambda db: statements.scan(db, self._log, offset, _LARGEST_BATCH))
+
+    async def _end(self) -> int:
+        return await self._ask(self._lookups, statements.head)
+
+    async def _grown_past(self, offset: int) -> None:
+        """Returns when the log has a record at this offset."""
+        while await self._end() <= offset:  # noqa: ASYNC110 -- another process writes, nobody here can set an event
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _ask(self, batcher: Batcher[_Question, object], question: Callable[[sqlite3.Connection], T]) -> T:
+        # A batcher answers a question with what the question returns.
+        return cast("T", await batcher.ask(question, patience=_PATIENCE_SECONDS))
+
+
+class SqliteEventStore(SqliteLog):
+    """The log with its one writer: the port `EventStore`."""
+
+    def __init__(self, path: Path, log: str, key: ClaimsKey, writer: sqlite3.Connection, clock: Clock) -> None:
+        super().__init__(path, log)
+        self._key = key
+        self._writer = writer
+        self._commits = GroupCommit(writer, log, clock)
+        self._known_end = self._commits.end
+        self._growth = asyncio.Event()
+        self._appends = Batcher[Append, Commit](f"the writer of {log}", self._commits, afterwards=self._wake)
+
+    @classmethod
+    async def open(cls, path: Path, *, name: str, clock: Clock) -> SqliteEventStore:
+        """Take over the log `name` in this file, made where it is missing.
+
+        One process at a time may do so; which one is its caller's business.
+
+        Raises:
+            CannotOpen: the file is something else, of another format or another log, or its claims key is missing or
+                another one.
+            Unavailable: it cannot be opened.
+        """
+        writer, log, key = await asyncio.to_thread(open_log, path, name, clock.now_us())
+        return cls(path, log, key, writer, clock)
+
+    async def aclose(self) -> None:
+        """Returns when every append that was asked for is answered."""
+        await self._appends.aclose()
+        await super().aclose()
+        await asyncio.to_thread(self._writer.close)  # the last connection moves the write-ahead log into the file
+
+    async def append(
+        self,
+        stream: str,
+        events: Sequence[EncodedEvent],
+        *,
+        expected_version: int,
+        command_id: str,
+        fingerprint: str,
+        claims: frozenset[str] | None = None,
+        metadata: Metadata = NO_METADATA,
+    ) -> Commit:
+        sealed = seal_claims(self._key, claims)
+        append = checked(Append(stream, events, expected_version, command_id, fingerprint, sealed, metadata))
+        return await self._appends.ask(append, patience=_PATIENCE_SECONDS)
+
+    async def find_claim(self, claim: str) -> ClaimHolder | None:
+        seal = self._key.seal(claim)
+        return await self._ask(self._lookups, lambda db: statements.find_claim(db, seal))
+
+    async def _end(self) -> int:
+        return self._known_end
+
+    async def _grown_past(self, offset: int) -> None:
+        while self._known_end <= offset:
+            await self._growth.wait()
+
+    def _wake(self) -> None:
+        if self._commits.end > self._known_end:
+            self._known_end = self._commits.end
+            self._growth.set()
+            self._growth = asyncio.Event()
+
+
+def _answering(connection: sqlite3.Connection) -> Callable[[Sequence[_Question]], Sequence[object]]:
+    def answer(questions: Sequence[_Question]) -> Sequence[object]:
+        return [_answer(connection, question) for question in questions]
+
+    return answer
+
+
+def _answer(connection: sqlite3.Connection, question: _Question) -> object:
+    try:
+        return question(connection)
+    except sqlite3.Error as error:
+        return Unavailable(f"the log cannot be read: {error}")
+    except KernelError as error:
+        return error

@@ -1,0 +1,177 @@
+"""The file that holds one log, and the key of its claims beside it: how they are made, and what opening them checks."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from eventkernel.adapters.sqlite.connection import open_reader, open_writer
+from eventkernel.claims import ClaimsKey
+from eventkernel.errors import CannotOpen
+from eventkernel.events import ENVELOPE_VERSION, FENCE
+
+FORMAT: Final = 1
+"""Raised whenever an older release could not read the file any more; kept in the file as `user_version`."""
+
+_APPLICATION_ID: Final = int.from_bytes(b"evkl", "big")
+
+_TABLES: Final = (
+    "CREATE TABLE log (id TEXT NOT NULL, envelope INTEGER NOT NULL)",
+    """
+    CREATE TABLE records (
+        offset          INTEGER PRIMARY KEY,        -- 0: the fence that every log begins with
+        type            TEXT NOT NULL,
+        time_us         INTEGER NOT NULL,           -- microseconds since 1970 UTC
+        stream          TEXT NOT NULL,
+        version         INTEGER NOT NULL,           -- from 1; 0: not an event of the stream
+        first_version   INTEGER NOT NULL,
+        commit_size     INTEGER NOT NULL,
+        command_id      TEXT,                       -- NULL: a fence
+        fingerprint     TEXT NOT NULL,
+        claims_taken    TEXT,                       -- sealed, separated by spaces
+        claims_given_up TEXT,
+        generation      INTEGER NOT NULL,
+        schema_version  INTEGER NOT NULL,
+        actor           TEXT,
+        correlation     TEXT,
+        causation       TEXT,
+        traceparent     TEXT,
+        tracestate      TEXT,
+        data            TEXT NOT NULL               -- JSON
+    )
+    """,
+    "CREATE UNIQUE INDEX records_by_version ON records (stream, version) WHERE version > 0",
+    "CREATE UNIQUE INDEX records_by_command ON records (command_id) WHERE version = first_version OR version = 0",
+    # What claims are held could be folded from the records; here it is an answer.
+    "CREATE TABLE claims (claim TEXT PRIMARY KEY, stream TEXT NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX claims_by_stream ON claims (stream)",
+)
+
+
+class FenceData(msgspec.Struct, frozen=True, rename="camel"):
+    """What a fence carries as its data."""
+
+    claims_key: str
+    """The fingerprint of the log's claims key."""
+
+
+def claims_key_path(path: Path) -> Path:
+    """Where the claims key of the log at `path` lies."""
+    return path.with_name(path.name + ".claims-key")
+
+
+def open_log(path: Path, name: str, now_us: int) -> tuple[sqlite3.Connection, str, ClaimsKey]:
+    """Open the log of this name for writing, made where the file is missing: the connection, the log's id, its key.
+
+    Raises:
+        CannotOpen: the file is something else, has another format or belongs to another log, or the key is missing or
+            another one.
+        Unavailable: it cannot be opened.
+    """
+    connection = open_writer(path)
+    try:
+        if _is_empty(connection):
+            _make(connection, path, name, now_us)
+        log = _checked(connection, path, name)
+        return connection, log, _matching_key(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def read_log_id(path: Path) -> str:
+    """The id of the log in an existing file, which may have a writer at this moment.
+
+    Raises:
+        CannotOpen: the file is something else, or has another format.
+        Unavailable: it is missing or cannot be opened.
+    """
+    connection = open_reader(path)
+    try:
+        return _checked(connection, path, None)
+    finally:
+        connection.close()
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_schema").fetchone() is None
+
+
+def _make(connection: sqlite3.Connection, path: Path, name: str, now_us: int) -> None:
+    """The key comes first: a key without a log does no harm, and is used by the log that is made next."""
+    key_path = claims_key_path(path)
+    if key_path.exists():
+        key = _read_key(key_path)
+    else:
+        key = ClaimsKey.draw()
+        _write_key(key_path, key)
+    connection.execute("BEGIN IMMEDIATE")
+    for table in _TABLES:
+        connection.execute(table)
+    connection.execute("INSERT INTO log VALUES (?, ?)", (f"{name}.{secrets.token_hex(4)}", ENVELOPE_VERSION))
+    connection.execute(
+        """
+        INSERT INTO records (offset, type, time_us, stream, version, first_version, commit_size, fingerprint,
+                             generation, schema_version, data)
+        VALUES (0, ?, ?, '', 0, 0, 1, '', 0, 1, ?)
+        """,
+        (FENCE, now_us, msgspec.json.encode(FenceData(key.fingerprint)).decode()),
+    )
+    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
+    connection.execute("COMMIT")
+
+
+def _checked(connection: sqlite3.Connection, path: Path, name: str | None) -> str:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if application != _APPLICATION_ID:
+        raise CannotOpen(f"{path}: expected an event log, found another database")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > FORMAT:
+        raise CannotOpen(f"{path}: format {version} is of a newer release, this one reads formats up to {FORMAT}")
+    log, envelope = connection.execute("SELECT id, envelope FROM log").fetchone()
+    if envelope > ENVELOPE_VERSION:
+        raise CannotOpen(f"{path}: envelope {envelope} is of a newer release, this one reads up to {ENVELOPE_VERSION}")
+    if name is not None and log.rpartition(".")[0] != name:
+        raise CannotOpen(f"{path}: expected the log {name!r}, found {log!r}")
+    return str(log)
+
+
+def _matching_key(connection: sqlite3.Connection, path: Path) -> ClaimsKey:
+    key_path = claims_key_path(path)
+    if not key_path.exists():
+        raise CannotOpen(f"{key_path}: the claims key of this log is missing; it is in the same back-up as the log")
+    key = _read_key(key_path)
+    (data,) = connection.execute("SELECT data FROM records WHERE offset = 0").fetchone()
+    if msgspec.json.decode(data, type=FenceData).claims_key != key.fingerprint:
+        raise CannotOpen(f"{key_path}: this is the claims key of another log")
+    return key
+
+
+def _read_key(path: Path) -> ClaimsKey:
+    try:
+        return ClaimsKey.from_text(path.read_text("ascii"))
+    except (OSError, UnicodeDecodeError, CannotOpen) as error:
+        raise CannotOpen(f"{path}: {error}") from None
+
+
+def _write_key(path: Path, key: ClaimsKey) -> None:
+    """For the owner's eyes; under its name only when all of it is on disk."""
+    draft = path.with_name(path.name + ".draft")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 -- a descriptor, for the mode
+        file.write(key.to_text() + "\n")
+        file.flush()
+        os.fsync(descriptor)
+    draft.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
