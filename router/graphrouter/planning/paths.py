@@ -35,7 +35,7 @@ from graphrouter.planning.plan import (
 )
 from graphrouter.planning.query_graph import TYPENAME, EntityEdge, QueryGraph
 from graphrouter.planning.selection import Field, Fragment, Operation, Selection, Selections
-from graphrouter.planning.steps import Enter, EntityMove, FieldMove, Narrow, Position, ReEnter, Step, Under, closure
+from graphrouter.planning.steps import REQUEST_COST, Enter, EntityMove, FieldMove, Narrow, Position, ReEnter, Step, Under, closure
 from graphrouter.planning.unreachable import explain
 from graphrouter.supergraph import FieldInSubgraph, FieldSet, RequiredField, RequiredFragment
 from graphrouter.supergraph.field_set import field_set_text
@@ -128,18 +128,20 @@ class _Walk:
         return found
 
     def _moves(self, field: Field, tails: Tails) -> list[tuple[Step, FieldInSubgraph]]:
-        moves = [(tail, found) for tail in tails if (found := self._direct(tail, field.name))]
+        """Every tail on which the field is given, with the field as that subgraph has it."""
+        moves = self._giving(field, tails)
         here = {tail.subgraph for tail, _ in moves}
-        resolvers = self._graph.resolvers(tails[0].static, field.name)
-        if not moves or (field.selections and resolvers - here):
-            if resolvers - here:
-                moves += [
-                    (tail, found)
-                    for tail in self._reach(tails)
-                    if tail.subgraph not in here and (found := self._direct(tail, field.name))
-                ]
+        elsewhere = self._graph.resolvers(tails[0].static, field.name) - here
+        if not moves or (field.selections and elsewhere):
+            if elsewhere:
+                moves += [move for move in self._giving(field, self._reach(tails)) if move[0].subgraph in elsewhere]
             moves += self._requiring(field, tails)
+        elif near := _nearer(tails, moves):
+            moves += self._giving(field, self._reach(near))
         return moves
+
+    def _giving(self, field: Field, tails: Tails) -> list[tuple[Step, FieldInSubgraph]]:
+        return [(tail, found) for tail in tails if (found := self._direct(tail, field.name))]
 
     def _typename(self, field: Field, tails: Tails) -> Demands | None:
         """`__typename`, from any subgraph that knows the object types (an interface object's does not)."""
@@ -545,6 +547,12 @@ def _provided_below(provided: FieldSet, name: str) -> Iterator[RequiredField | R
     for part in provided:
         if isinstance(part, RequiredField) and part.name == name:
             yield from part.selections
+
+
+def _nearer(tails: Tails, moves: list[tuple[Step, FieldInSubgraph]]) -> Tails:
+    """The tails from which a request more costs no more than the cheapest of the moves."""
+    cheapest_move = min(tail.total for tail, _ in moves)
+    return tuple(tail for tail in tails if tail.total + REQUEST_COST <= cheapest_move)
 
 
 def _kept(steps: Iterable[Step]) -> Tails:
