@@ -1,0 +1,297 @@
+"""The friends' part of the graph: types, queries and mutations, each a thin layer over the view and the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import strawberry
+from strawberry.types import Info
+
+from eventkernel.errors import NotFound
+from eventkernel.store import LogReader
+from subgraphs.friends.domain import (
+    AddFriend,
+    FriendshipCommand,
+    FriendshipEvent,
+    FriendshipState,
+    Pair,
+    Reason,
+    RemoveFriend,
+)
+from subgraphs.friends.projection import FriendshipDoc, UserDoc, evolve_friendship
+from subgraphs.friends.replica import missing_users
+from subgraphs.friends.views import Friend, FriendView
+from subgraphs.serving import connections, inputs
+from subgraphs.serving.connections import PageInfo
+from subgraphs.serving.federation import MUTATION, QUERY, FederatedSchema, Representation, field, key_of
+from subgraphs.serving.mutations import (
+    BOOKMARK_RESULT,
+    EXPECTED_VERSION_ARGUMENT,
+    KEY_ARGUMENT,
+    KEY_RESULT,
+    Done,
+    Mutations,
+)
+from subgraphs.serving.request import Request
+
+FriendMutations = Mutations[FriendshipState, FriendshipCommand, FriendshipEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class FriendWrites:
+    """What mutations need: their own log, and the users' for what is not in the replica yet."""
+
+    mutations: FriendMutations
+    users_log: LogReader
+
+
+FriendsInfo = Info[Request[FriendView, FriendWrites], None]
+
+_LIST_ORDER: Final = "friends"
+
+First = Annotated[
+    int | None,
+    strawberry.argument(description=f"How many friends the page has at most: 0 to {inputs.PAGE_LIMIT}."),
+]
+After = Annotated[
+    str | None,
+    strawberry.argument(description="The cursor to go on behind, from a page before; none for the first page."),
+]
+OneUser = Annotated[strawberry.ID, strawberry.argument(description="The id of one of the two.")]
+OtherUser = Annotated[strawberry.ID, strawberry.argument(description="The id of the other one.")]
+
+# A field that may be refused can be null, so that its error takes nothing else of the answer with it.
+
+
+@strawberry.federation.type(keys=["id"], description="A person in the network.")
+class User:
+    id: strawberry.ID = strawberry.field(
+        description="The user's id, made by the server. Users that are created later have greater ids."
+    )
+
+    @field("The user's friends, in the order of their ids.")
+    async def friends(
+        self, info: FriendsInfo, first: First = inputs.PAGE_DEFAULT, after: After = strawberry.UNSET
+    ) -> FriendConnection | None:
+        size = inputs.page_size(first)
+        behind = connections.after_key(_LIST_ORDER, after)
+        found = await info.context.loader(_load_friends).load((self.id, behind, size + 1))
+        page = connections.page(found, first=size, after=after, order=_LIST_ORDER, key=lambda friend: friend.id)
+        edges = [
+            FriendEdge(node=User(id=strawberry.ID(friend.id)), since=friend.since, cursor=cursor)
+            for friend, cursor in zip(page.nodes, page.cursors, strict=True)
+        ]
+        return FriendConnection(edges=edges, page_info=page.info)
+
+    @field("How many friends the user has.")
+    async def friend_count(self, info: FriendsInfo) -> int:
+        return await info.context.loader(_load_friend_counts).load(self.id)
+
+    @classmethod
+    async def resolve_references(
+        cls, representations: Sequence[Representation], info: Info[Any, None]
+    ) -> Sequence[User | None]:
+        """Null for a deleted user. One who has not been heard of yet is a user without friends: their events may be on
+        the way."""
+        request: Request[FriendView, FriendWrites] = info.context
+        ids = [key_of(representation) for representation in representations]
+        known = await request.view.users(ids)
+        return [None if _is_deleted(known.get(user)) else User(id=strawberry.ID(user)) for user in ids]
+
+
+@strawberry.type(description="A user's place in somebody's list of friends.")
+class FriendEdge:
+    node: User = strawberry.field(description="The friend.")
+    since: datetime = strawberry.field(description="When the two became friends, for the last time.")
+    cursor: str = strawberry.field(description="For `after`: the list goes on behind this friend.")
+
+
+@strawberry.type(description="A page of somebody's list of friends.")
+class FriendConnection:
+    edges: list[FriendEdge] = strawberry.field(description="The friends of this page, in the order of the list.")
+    page_info: PageInfo = strawberry.field(description="Where this page stands in the list.")
+
+
+@strawberry.type(description="Two users who are friends of each other.")
+class Friendship:
+    id: strawberry.ID = strawberry.field(
+        description="The friendship's id. It depends on the two users alone: ended and begun again it is the same."
+    )
+    since: datetime = strawberry.field(description="When the two became friends, for the last time.")
+    users: list[User] = strawberry.field(description="The two users, in the order of their ids.")
+    version: int = strawberry.field(
+        description="The number of the friendship's latest change; its first beginning is number 1. For "
+        "`expectedVersion`."
+    )
+
+
+@strawberry.input(description="Two users who become friends. It does not matter which of them is which.")
+class AddFriendInput:
+    user_id: strawberry.ID = strawberry.field(description="The id of one of the two.")
+    friend_id: strawberry.ID = strawberry.field(description="The id of the other one.")
+    idempotency_key: str | None = strawberry.field(default=strawberry.UNSET, description=KEY_ARGUMENT)
+
+
+@strawberry.input(description="Two users who are friends no longer. It does not matter which of them is which.")
+class RemoveFriendInput:
+    user_id: strawberry.ID = strawberry.field(description="The id of one of the two.")
+    friend_id: strawberry.ID = strawberry.field(description="The id of the other one.")
+    expected_version: int | None = strawberry.field(default=strawberry.UNSET, description=EXPECTED_VERSION_ARGUMENT)
+    idempotency_key: str | None = strawberry.field(default=strawberry.UNSET, description=KEY_ARGUMENT)
+
+
+_VERSION_RESULT: Final = "The friendship's version after this change."
+
+
+@strawberry.type(description="Two users became friends.")
+class AddFriendPayload:
+    friendship: Friendship = strawberry.field(description="The friendship as this change has made it.")
+    version: int = strawberry.field(description=_VERSION_RESULT)
+    bookmark: str = strawberry.field(description=BOOKMARK_RESULT)
+    idempotency_key: str = strawberry.field(description=KEY_RESULT)
+
+
+@strawberry.type(description="Two users are friends no longer.")
+class RemoveFriendPayload:
+    removed_friendship_id: strawberry.ID = strawberry.field(
+        description="The id that the friendship had; it has it again if the two become friends again."
+    )
+    version: int = strawberry.field(description=_VERSION_RESULT)
+    bookmark: str = strawberry.field(description=BOOKMARK_RESULT)
+    idempotency_key: str = strawberry.field(description=KEY_RESULT)
+
+
+@strawberry.type(description=QUERY)
+class Query:
+    @field("The friendship with this id; null where there is none, or no longer.")
+    async def friendship(
+        self,
+        info: FriendsInfo,
+        friendship_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The friendship's id.")],
+    ) -> Friendship | None:
+        pair = Pair.of_friendship(inputs.identifier("id", friendship_id))
+        doc = None if pair is None else await info.context.loader(_load_friendships).load(pair)
+        return None if doc is None else _friendship(doc)
+
+    @field("Whether two users are friends. NOT_FOUND where one of them is no user.")
+    async def are_friends(self, info: FriendsInfo, user_id: OneUser, friend_id: OtherUser) -> bool | None:
+        users = info.context.loader(_load_users)
+        ids = [inputs.identifier("userId", user_id), inputs.identifier("friendId", friend_id)]
+        missing = [user for user, doc in zip(ids, await users.load_many(ids), strict=True) if _is_missing(doc)]
+        if missing:
+            raise NotFound(f"there is no user {' and no user '.join(missing)}")
+        if user_id == friend_id:
+            return False
+        return await info.context.loader(_load_friendships).load(Pair.of(user_id, friend_id)) is not None
+
+
+@strawberry.type(description=MUTATION)
+class Mutation:
+    @field(
+        "Make two users friends of each other. INVALID_INPUT for a user with themselves, NOT_FOUND where one of them "
+        "is no user, ALREADY_EXISTS where they are friends."
+    )
+    async def add_friend(
+        self,
+        info: FriendsInfo,
+        given: Annotated[AddFriendInput, strawberry.argument(name="input", description="Who with whom.")],
+    ) -> AddFriendPayload | None:
+        pair = _pair(given)
+        missing = await missing_users(info.context, info.context.writes.users_log, pair.users)
+        done = await _run(info, AddFriend(pair, missing), "addFriend", given.idempotency_key)
+        return AddFriendPayload(
+            friendship=_friendship(done.fold(evolve_friendship)),
+            version=done.version,
+            bookmark=done.bookmark,
+            idempotency_key=done.idempotency_key,
+        )
+
+    @field("End the friendship of two users. NOT_FOUND where they are not friends.")
+    async def remove_friend(
+        self,
+        info: FriendsInfo,
+        given: Annotated[RemoveFriendInput, strawberry.argument(name="input", description="Who with whom.")],
+    ) -> RemoveFriendPayload | None:
+        pair = _pair(given)
+        command = RemoveFriend(pair, Reason.BY_HAND)
+        done = await _run(info, command, "removeFriend", given.idempotency_key, given.expected_version)
+        return RemoveFriendPayload(
+            removed_friendship_id=strawberry.ID(pair.friendship_id),
+            version=done.version,
+            bookmark=done.bookmark,
+            idempotency_key=done.idempotency_key,
+        )
+
+
+schema = FederatedSchema(query=Query, mutation=Mutation, types=[User])
+
+
+async def _run(
+    info: FriendsInfo,
+    command: FriendshipCommand,
+    mutation: str,
+    key: str | None,
+    expected_version: int | None = None,
+) -> Done:
+    """Run a command on its pair's stream. A repetition may name the two the other way round."""
+    return await info.context.writes.mutations.run(
+        info.context,
+        command,
+        stream=command.pair.stream,
+        mutation=mutation,
+        content={"users": command.pair.users},
+        key=key,
+        expected_version=expected_version,
+    )
+
+
+async def _load_users(view: FriendView, ids: Sequence[str]) -> Sequence[UserDoc | None]:
+    known = await view.users(ids)
+    return [known.get(user) for user in ids]
+
+
+async def _load_friendships(view: FriendView, pairs: Sequence[Pair]) -> Sequence[FriendshipDoc | None]:
+    found = await view.friendships(pairs)
+    return [found.get(pair) for pair in pairs]
+
+
+async def _load_friend_counts(view: FriendView, ids: Sequence[str]) -> Sequence[int]:
+    counts = await view.friend_counts(ids)
+    return [counts[user] for user in ids]
+
+
+_Asked = tuple[str, str | None, int]
+"""A user, the id to go on behind, and how many friends."""
+
+
+async def _load_friends(view: FriendView, asked: Sequence[_Asked]) -> Sequence[Sequence[Friend]]:
+    """One read for all users who are asked for the same page: that is all of them, but for aliases."""
+    users: dict[tuple[str | None, int], list[str]] = {}
+    for user, after, limit in asked:
+        users.setdefault((after, limit), []).append(user)
+    found = {page: await view.friends(ids, *page) for page, ids in users.items()}
+    return [found[after, limit][user] for user, after, limit in asked]
+
+
+def _is_missing(user: UserDoc | None) -> bool:
+    return user is None or user.deleted
+
+
+def _is_deleted(user: UserDoc | None) -> bool:
+    return user is not None and user.deleted
+
+
+def _pair(given: AddFriendInput | RemoveFriendInput) -> Pair:
+    return Pair.of(inputs.identifier("userId", given.user_id), inputs.identifier("friendId", given.friend_id))
+
+
+def _friendship(doc: FriendshipDoc) -> Friendship:
+    return Friendship(
+        id=strawberry.ID(doc.id),
+        since=doc.since,
+        users=[User(id=strawberry.ID(user)) for user in doc.pair.users],
+        version=doc.version,
+    )

@@ -1,0 +1,182 @@
+"""The recommendations' part of the graph: types and queries, each a thin layer over the view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+import strawberry
+from strawberry.types import Info
+
+from eventkernel.errors import InvalidInput, NotFound
+from subgraphs.recommendations.projection import UserDoc
+from subgraphs.recommendations.views import RecommendationView, Recommended, Two
+from subgraphs.serving import inputs
+from subgraphs.serving.federation import QUERY, FederatedSchema, Representation, field, key_of
+from subgraphs.serving.request import Request
+
+RECOMMENDATIONS_DEFAULT: Final = 10
+RECOMMENDATIONS_LIMIT: Final = 100
+"""The most recommendations for one user."""
+STEPS_LIMIT: Final = 1_000_000
+"""The most steps from friend to friend in one read: more is TOO_COSTLY. A second of work at most."""
+
+RecommendationsInfo = Info[Request[RecommendationView, None], None]
+
+_COSTS: Final = (
+    f"TOO_COSTLY where an exact answer, for all users in this request together, takes more than {STEPS_LIMIT} steps "
+    "from friend to friend."
+)
+
+First = Annotated[
+    int | None,
+    strawberry.argument(description=f"How many recommendations there are at most: 0 to {RECOMMENDATIONS_LIMIT}."),
+]
+FirstFriends = Annotated[
+    int | None,
+    strawberry.argument(description="How many friends there are at most; all of them where it is left out."),
+]
+
+# A field that may be refused can be null, so that its error takes nothing else of the answer with it.
+
+
+@strawberry.federation.type(keys=["id"], description="A person in the network.")
+class User:
+    id: strawberry.ID = strawberry.field(
+        description="The user's id, made by the server. Users that are created later have greater ids."
+    )
+
+    @field(
+        "Whom the user could become friends with: those who are not friends and share most friends with them, most "
+        f"first; of equally many the least id first. {_COSTS}"
+    )
+    async def recommendations(
+        self, info: RecommendationsInfo, first: First = RECOMMENDATIONS_DEFAULT
+    ) -> list[Recommendation] | None:
+        return await _recommendations(info, self.id, first)
+
+    @field(f"The friends that the user shares with another one, in the order of their ids. {_COSTS}")
+    async def mutual_friends(
+        self,
+        info: RecommendationsInfo,
+        other: Annotated[strawberry.ID, strawberry.argument(name="with", description="The id of the other user.")],
+        first: FirstFriends = strawberry.UNSET,
+    ) -> list[User] | None:
+        return await _mutual_friends(info, self.id, inputs.identifier("with", other), first)
+
+    @classmethod
+    async def resolve_references(
+        cls, representations: Sequence[Representation], info: Info[Any, None]
+    ) -> Sequence[User | None]:
+        """Null for a deleted user. One who has not been heard of yet is a user without friends: their events may be on
+        the way."""
+        request: Request[RecommendationView, None] = info.context
+        ids = [key_of(representation) for representation in representations]
+        known = await request.view.users(ids)
+        return [
+            None if (doc := known.get(user)) is not None and doc.deleted else User(id=strawberry.ID(user))
+            for user in ids
+        ]
+
+
+@strawberry.type(description="Somebody whom a user could become friends with, and why.")
+class Recommendation:
+    of: strawberry.Private[str]
+    user: User = strawberry.field(description="Who is recommended.")
+    mutual_friend_count: int = strawberry.field(description="How many friends the two share; at least one.")
+
+    @field(f"The friends that the two share, in the order of their ids. {_COSTS}")
+    async def mutual_friends(
+        self, info: RecommendationsInfo, first: FirstFriends = strawberry.UNSET
+    ) -> list[User] | None:
+        return await _mutual_friends(info, self.of, self.user.id, first)
+
+
+@strawberry.type(description=QUERY)
+class Query:
+    @field(
+        "Whom a user could become friends with: those who are not friends and share most friends with them, most "
+        f"first; of equally many the least id first. NOT_FOUND where there is no such user. {_COSTS}"
+    )
+    async def recommendations(
+        self,
+        info: RecommendationsInfo,
+        user_id: Annotated[strawberry.ID, strawberry.argument(description="The user's id.")],
+        first: First = RECOMMENDATIONS_DEFAULT,
+    ) -> list[Recommendation] | None:
+        await _refuse_missing(info, inputs.identifier("userId", user_id))
+        return await _recommendations(info, user_id, first)
+
+    @field(
+        f"The friends that two users share, in the order of their ids. NOT_FOUND where one of them is no user. {_COSTS}"
+    )
+    async def mutual_friends(
+        self,
+        info: RecommendationsInfo,
+        user_id: Annotated[strawberry.ID, strawberry.argument(description="The id of one of the two.")],
+        friend_id: Annotated[strawberry.ID, strawberry.argument(description="The id of the other one.")],
+        first: FirstFriends = strawberry.UNSET,
+    ) -> list[User] | None:
+        await _refuse_missing(info, inputs.identifier("userId", user_id), inputs.identifier("friendId", friend_id))
+        return await _mutual_friends(info, user_id, friend_id, first)
+
+
+schema = FederatedSchema(query=Query, types=[User])
+
+
+async def _recommendations(info: RecommendationsInfo, user_id: str, first: int | None) -> list[Recommendation]:
+    size = RECOMMENDATIONS_DEFAULT if first is None else first
+    if not 0 <= size <= RECOMMENDATIONS_LIMIT:
+        raise InvalidInput(f"first: expected a number from 0 to {RECOMMENDATIONS_LIMIT}, found {size}")
+    found = await info.context.loader(_load_recommended).load((user_id, size))
+    return [
+        Recommendation(
+            of=user_id,
+            user=User(id=strawberry.ID(recommended.id)),
+            mutual_friend_count=recommended.mutual_friends,
+        )
+        for recommended in found
+    ]
+
+
+async def _mutual_friends(info: RecommendationsInfo, one: str, other: str, first: int | None) -> list[User]:
+    limit = inputs.given(first)
+    if limit is not None and limit < 0:
+        raise InvalidInput(f"first: expected a number from 0 on, found {limit}")
+    found = await info.context.loader(_load_mutual_friends).load((one, other, limit))
+    return [User(id=strawberry.ID(user)) for user in found]
+
+
+async def _refuse_missing(info: RecommendationsInfo, *ids: str) -> None:
+    docs = await info.context.loader(_load_users).load_many(ids)
+    missing = [user for user, doc in zip(ids, docs, strict=True) if doc is None or doc.deleted]
+    if missing:
+        raise NotFound(f"there is no user {' and no user '.join(missing)}")
+
+
+async def _load_users(view: RecommendationView, ids: Sequence[str]) -> Sequence[UserDoc | None]:
+    known = await view.users(ids)
+    return [known.get(user) for user in ids]
+
+
+# One read for all who are asked for equally many: that is everybody, but for aliases.
+
+
+async def _load_recommended(
+    view: RecommendationView, asked: Sequence[tuple[str, int]]
+) -> Sequence[Sequence[Recommended]]:
+    users: dict[int, list[str]] = {}
+    for user, limit in asked:
+        users.setdefault(limit, []).append(user)
+    found = {limit: await view.recommended(ids, limit, STEPS_LIMIT) for limit, ids in users.items()}
+    return [found[limit][user] for user, limit in asked]
+
+
+async def _load_mutual_friends(
+    view: RecommendationView, asked: Sequence[tuple[str, str, int | None]]
+) -> Sequence[Sequence[str]]:
+    twos: dict[int | None, list[Two]] = {}
+    for one, other, limit in asked:
+        twos.setdefault(limit, []).append((one, other))
+    found = {limit: await view.mutual_friends(two, limit, STEPS_LIMIT) for limit, two in twos.items()}
+    return [found[limit][one, other] for one, other, limit in asked]
