@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,8 +47,12 @@ query ($first: Int, $after: String) {
     edges { node { firstName } cursor } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
   }
 }"""
-SEARCH = "query ($text: String!, $first: Int, $after: String) { searchUsers(text: $text, first: $first, after: $after)"
-SEARCH += " { edges { node { firstName } cursor } pageInfo { hasNextPage } } }"
+SEARCH = """
+query ($text: String!, $first: Int, $after: String) {
+  searchUsers(text: $text, first: $first, after: $after) {
+    edges { node { firstName } cursor } pageInfo { hasNextPage }
+  }
+}"""
 ENTITIES = "query ($r: [_Any!]!) { _entities(representations: $r) { ... on User { id firstName } } }"
 
 
@@ -88,7 +92,7 @@ class Users:
 
 
 @asynccontextmanager
-async def serving(folder: Path) -> AsyncIterator[Users]:
+async def serving(folder: Path) -> AsyncGenerator[Users]:
     clock = ManualClock()
     store = await SqliteEventStore.open(folder / "users.sqlite", name="users", clock=clock)
     view = await SqliteView.open(folder / "views", SqliteUserView, shape=projection.shape, logs=[store.log])
