@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -68,7 +68,7 @@ class LogReader(Protocol):
         """The position of the log's end: past every acknowledged record, in every partition."""
         ...
 
-    def subscribe(self, after: Checkpoint) -> AsyncIterator[Batch]:
+    def subscribe(self, after: Checkpoint) -> AsyncGenerator[Batch, None]:
         """Every record after a checkpoint, in order per partition, for ever: waits at the end for new ones.
 
         May repeat a record. Never yields a fence or a record of an older generation. A batch has at most some

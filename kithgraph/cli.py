@@ -1,7 +1,13 @@
-"""The command `kith`."""
+"""The command `kith`.
+
+What a command runs is imported inside of it, because `kith --version` and completion should not wait for servers and
+schemas to load.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -58,7 +64,6 @@ def up(
 
     Example: kith up --port 9100 --data /some/folder
     """
-    # Imported here, because `kith --version` and completion should not wait for servers and schemas to load.
     import uvloop  # noqa: PLC0415
 
     from kithgraph.embedded import run  # noqa: PLC0415
@@ -66,6 +71,20 @@ def up(
 
     settings = load(host=host, port=port, data=data, http=http, log_level=log_level)
     uvloop.run(run(settings, announce=typer.echo))
+
+
+@app.command()
+def events(
+    data: Annotated[Path, typer.Option(envvar="KITH_DATA", help="The data folder.")] = Path("data"),
+    log: Annotated[list[str] | None, typer.Option(help="Only this log; may be given again.")] = None,
+) -> None:
+    """Print the event log: one CloudEvents JSON object a line, oldest first. Also beside a running system.
+
+    Example: kith events --data /some/folder --log users
+    """
+    from kithgraph.event_log import print_events  # noqa: PLC0415
+
+    asyncio.run(print_events(data, log, sys.stdout.buffer))
 
 
 @app.command()
@@ -92,4 +111,8 @@ def main() -> None:
         app()
     except StartError as error:
         sys.stderr.write(f"kith: {error}\n")
+        sys.exit(1)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough (`kith events | head`); nothing more can be written, or should be.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -24,6 +24,15 @@ FORMAT: Final = 1
 """Raised by one whenever an older release could not read the folder any more."""
 
 
+LOG_NAMES: Final = ("users", "friends")
+"""The logs of the system, one per owning subgraph."""
+
+
+def log_file(folder: Path, name: str) -> Path:
+    """Where a data folder keeps a log."""
+    return folder / "logs" / f"{name}.sqlite"
+
+
 @dataclass(frozen=True)
 class DataFolder:
     """An open data folder; as a context manager it gives the lock back at the end."""
@@ -54,7 +63,7 @@ class DataFolder:
         return cls(path, lock)
 
     def log(self, name: str) -> Path:
-        return self.path / "logs" / f"{name}.sqlite"
+        return log_file(self.path, name)
 
     def view(self, name: str) -> Path:
         return self.path / "views" / name

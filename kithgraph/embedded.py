@@ -17,7 +17,7 @@ from eventkernel.views import Projection
 from graphrouter import GraphRouter, RouterOptions
 from graphrouter.router import SubgraphSource
 from kithgraph import __version__
-from kithgraph.data_folder import DataFolder
+from kithgraph.data_folder import LOG_NAMES, DataFolder
 from kithgraph.errors import StartError
 from kithgraph.logs import log_to_stderr
 from kithgraph.playground import EXAMPLES
@@ -35,8 +35,6 @@ from subgraphs.users.app import users_subgraph
 from subgraphs.users.projection import projection as users_projection
 
 BuildT = TypeVar("BuildT", bound=SqliteViewBuild[Any])  # any document: a view opens and closes builds
-
-LOG_NAMES = ("users", "friends")
 
 
 @dataclass(frozen=True, slots=True)
