@@ -1,1 +1,17 @@
 """A GraphQL federation router: composes, plans and executes over anybody's subgraphs."""
+
+from graphrouter.limits import Limits
+from graphrouter.options import Example, RouterOptions
+from graphrouter.pipeline import GraphQLAnswer, GraphQLRequest
+from graphrouter.router import GraphRouter, SubgraphUnavailable, federate
+
+__all__ = [
+    "Example",
+    "GraphQLAnswer",
+    "GraphQLRequest",
+    "GraphRouter",
+    "Limits",
+    "RouterOptions",
+    "SubgraphUnavailable",
+    "federate",
+]

@@ -20,7 +20,6 @@ from graphql import (
     DocumentNode,
     FragmentDefinitionNode,
     GraphQLError,
-    GraphQLSchema,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     get_variable_values,
@@ -45,6 +44,7 @@ from graphrouter.limits import LimitExceeded, check_document
 from graphrouter.options import RouterOptions
 from graphrouter.planning.errors import PlanningError
 from graphrouter.planning.plan import QueryPlan
+from graphrouter.supergraph import Supergraph
 
 _log = logging.getLogger("graphrouter.pipeline")
 
@@ -123,7 +123,7 @@ class _Variant:
 class PreparedOperation:
     """One operation, ready to be executed any number of times."""
 
-    schema: GraphQLSchema
+    supergraph: Supergraph
     operation: OperationDefinitionNode
     fragments: Mapping[str, FragmentDefinitionNode]
     condition_variables: tuple[str, ...]
@@ -135,10 +135,11 @@ class PreparedOperation:
         key = tuple(variables.get(name) is True for name in self.condition_variables)
         found = self.variants.get(key)
         if found is None:
+            schema = self.supergraph.api_schema
             conditions = dict(zip(self.condition_variables, key, strict=True))
             found = _Variant(
-                compile_shape(self.schema, self.operation, self.fragments, conditions),
-                Introspection(self.schema, self.operation, self.fragments, conditions),
+                compile_shape(schema, self.operation, self.fragments, conditions, self.supergraph.schema),
+                Introspection(schema, self.operation, self.fragments, conditions),
             )
             self.variants.put(key, found)
         return found
@@ -148,7 +149,9 @@ class PreparedOperation:
         definitions = self.operation.variable_definitions
         if not definitions:
             return {}
-        checked = get_variable_values(self.schema, definitions, dict(given), max_errors=20, hide_suggestions=True)
+        checked = get_variable_values(
+            self.supergraph.api_schema, definitions, dict(given), max_errors=20, hide_suggestions=True
+        )
         if isinstance(checked, list):
             raise RequestRefused(*(_located(error, "INVALID_VARIABLES") for error in checked))
         names = [definition.variable.name.value for definition in definitions]
@@ -171,9 +174,9 @@ class Pipeline:
     """Executes requests against one supergraph."""
 
     def __init__(
-        self, schema: GraphQLSchema, planner: Planner, subgraphs: SubgraphSettings, options: RouterOptions
+        self, supergraph: Supergraph, planner: Planner, subgraphs: SubgraphSettings, options: RouterOptions
     ) -> None:
-        self._schema = schema
+        self._supergraph = supergraph
         self._planner = planner
         self._subgraphs = subgraphs
         self._options = options
@@ -333,7 +336,11 @@ class Pipeline:
         except LimitExceeded as error:
             raise RequestRefused(error_object(str(error), error.code)) from error
         errors = validate(
-            self._schema, document, self._rules, max_errors=20, hide_suggestions=not self._options.introspection
+            self._supergraph.api_schema,
+            document,
+            self._rules,
+            max_errors=20,
+            hide_suggestions=not self._options.introspection,
         )
         if errors:
             raise RequestRefused(*(_located(error, "GRAPHQL_VALIDATION_FAILED") for error in errors))
@@ -354,7 +361,7 @@ class Pipeline:
                 raise RequestRefused(error_object(str(error), error.code)) from error
             self._plans.put(key, plan, seconds=time.perf_counter() - started)
         return PreparedOperation(
-            schema=self._schema,
+            supergraph=self._supergraph,
             operation=operation,
             fragments={node.name.value: node for node in own.definitions if isinstance(node, FragmentDefinitionNode)},
             condition_variables=condition_variables(own),

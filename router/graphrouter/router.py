@@ -56,7 +56,7 @@ class GraphRouter:
         self._transports = dict(transports)
         joining = self.options.join_equal_queries
         self._pipeline = Pipeline(
-            supergraph.api_schema,
+            supergraph,
             self.planner,
             SubgraphSettings(
                 transports={name: JoiningTransport(t) if joining else t for name, t in transports.items()},
@@ -212,10 +212,11 @@ async def fetch_sdl(name: str, transport: SubgraphTransport, seconds: float) -> 
     request = SubgraphRequest(b'{"query":"{_service{sdl}}"}', deadline=deadline, repeatable=True)
     try:
         response = await transport.send(request)
-        answer = cast("dict[str, dict[str, dict[str, object]]]", orjson.loads(response.body))
-        sdl = answer["data"]["_service"]["sdl"]
     except TransportError as error:
         raise SubgraphUnavailable(f"subgraph {name}: {error}") from error
+    try:
+        answer = cast("dict[str, dict[str, dict[str, object]]]", orjson.loads(response.body))
+        sdl = answer["data"]["_service"]["sdl"]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise SubgraphUnavailable(
             f"subgraph {name}: expected an answer to {{_service{{sdl}}}}, found something else"
@@ -231,8 +232,8 @@ def _transport(name: str, source: SubgraphSource, options: RouterOptions) -> Sub
         if not source:
             raise ValueError(f"the subgraph {name!r} has no URL: give one")
         return HttpTransport(source, max_response_bytes=options.subgraph_response_bytes)
-    if hasattr(source, "send") and hasattr(source, "aclose"):
-        return cast("SubgraphTransport", source)
+    if isinstance(source, SubgraphTransport):
+        return source
     return InProcessTransport(source, max_response_bytes=options.subgraph_response_bytes)
 
 

@@ -14,6 +14,7 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLAbstractType,
+    GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLSchema,
     InlineFragmentNode,
@@ -39,7 +40,9 @@ class FieldCollector:
         self._fragments = fragments
         self._conditions = conditions
 
-    def fields(self, type_: GraphQLObjectType, sets: Iterable[SelectionSetNode]) -> dict[str, list[FieldNode]]:
+    def fields(
+        self, type_: GraphQLObjectType | GraphQLInterfaceType, sets: Iterable[SelectionSetNode]
+    ) -> dict[str, list[FieldNode]]:
         """Response key → the field nodes that are merged under it, for objects of this type."""
         collected: dict[str, list[FieldNode]] = {}
         spread: set[str] = set()
@@ -49,7 +52,9 @@ class FieldCollector:
                 collected.setdefault(key, []).append(node)
         return collected
 
-    def _walk(self, type_: GraphQLObjectType, selection_set: SelectionSetNode, spread: set[str]) -> Iterator[FieldNode]:
+    def _walk(
+        self, type_: GraphQLObjectType | GraphQLInterfaceType, selection_set: SelectionSetNode, spread: set[str]
+    ) -> Iterator[FieldNode]:
         for selection in selection_set.selections:
             if not self._included(selection.directives):
                 continue
@@ -71,7 +76,7 @@ class FieldCollector:
             if self._applies(condition, type_):
                 yield from self._walk(type_, inner, spread)
 
-    def _applies(self, condition: str, type_: GraphQLObjectType) -> bool:
+    def _applies(self, condition: str, type_: GraphQLObjectType | GraphQLInterfaceType) -> bool:
         if condition == type_.name:
             return True
         named = self._schema.type_map.get(condition)

@@ -15,7 +15,7 @@ NULL_VALUE              a subgraph gave null where the schema has none, and no e
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, TypeAlias, TypedDict, cast
+from typing import Final, NotRequired, TypeAlias, TypedDict, cast
 
 SUBREQUEST_HTTP_ERROR: Final = "SUBREQUEST_HTTP_ERROR"
 SUBREQUEST_MALFORMED: Final = "SUBREQUEST_MALFORMED"
@@ -31,12 +31,12 @@ ResponsePath: TypeAlias = Sequence[str | int]
 _INTERNAL_EXTENSIONS = frozenset({"stacktrace", "exception", "debug"})
 
 
-class ErrorObject(TypedDict, total=False):
-    """An error as it is written into the response."""
+class ErrorObject(TypedDict):
+    """An error as it is written into the response. `extensions` has at least `code`."""
 
     message: str
-    locations: list[dict[str, int]]
-    path: list[str | int]
+    locations: NotRequired[list[dict[str, int]]]
+    path: NotRequired[list[str | int]]
     extensions: dict[str, object]
 
 
@@ -49,10 +49,9 @@ def error_object(
     extensions: Mapping[str, object] | None = None,
 ) -> ErrorObject:
     """An error with its code, and the subgraph's name as `service` where one is to blame."""
-    error: ErrorObject = {"message": message}
+    error: ErrorObject = {"message": message, "extensions": {**(extensions or {}), "code": code}}
     if path is not None:
         error["path"] = list(path)
-    error["extensions"] = {**(extensions or {}), "code": code}
     if service is not None:
         error["extensions"]["service"] = service
     return error

@@ -5,17 +5,18 @@ https://spec.graphql.org/October2021/#sec-Introspection
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
+import graphql
 from graphql import (
     DocumentNode,
+    ExecutionResult,
     FieldNode,
     FragmentDefinitionNode,
     GraphQLSchema,
     OperationDefinitionNode,
     SelectionSetNode,
-    execute_sync,
 )
 
 from graphrouter.execution.collect import FieldCollector
@@ -58,6 +59,8 @@ class Introspection:
         if self._document is None:
             return {}
         if self._answer is None or self._takes_variables:
+            # graphql-core types it with generics that strict checkers cannot follow.
+            execute_sync = cast("Callable[..., ExecutionResult]", graphql.execute_sync)  # pyright: ignore[reportUnknownMemberType]
             result = execute_sync(self._schema, self._document, variable_values=dict(variables))
             if result.data is None:
                 raise RuntimeError(f"introspection failed: {result.errors}")

@@ -132,9 +132,10 @@ def _flat_adder(typename: str | None, fields: Sequence[InputField]) -> Add:
     def add(found: JsonObject, index: dict[object, int], encoded: list[bytes]) -> int:
         try:
             values = read(found)
-            number = index.get((typename, values))
         except KeyError:
             return -1  # the fetch that was to bring the key has failed
+        try:
+            number = index.get((typename, values))
         except TypeError:
             return _number(encode(values), index, encoded)  # a list in the key
         if number is None:

@@ -12,7 +12,7 @@ only then calls into `ShapeErrors`. For `user { id name friends { name } }`:
             a0 = e.leaf(ID, a0, p, 'id')
             if a0 is None: return None                # the null bubbles to this object
         a1 = v.get('name')
-        if a1.__class__ is not str and a1 is not None: a1 = e.leaf(String, a1, p, 'name')
+        if a1.__class__ is not str and a1 is not None: a1 = e.nullable_leaf(String, a1, p, 'name')
         a2 = v.get('friends')
         if a2 is not None: a2 = l2(a2, (p, 'friends'), e)
         return {'id': a0, 'name': a1, 'friends': a2}
@@ -37,16 +37,16 @@ from graphql import (
     GraphQLAbstractType,
     GraphQLEnumType,
     GraphQLError,
+    GraphQLInterfaceType,
+    GraphQLList,
+    GraphQLNonNull,
     GraphQLObjectType,
-    GraphQLOutputType,
     GraphQLScalarType,
     GraphQLSchema,
     OperationDefinitionNode,
     SelectionSetNode,
     is_abstract_type,
     is_leaf_type,
-    is_list_type,
-    is_non_null_type,
     is_object_type,
 )
 
@@ -57,16 +57,20 @@ from graphrouter.execution.merge import JsonObject
 Position: TypeAlias = Any
 """`(position of the parent, response key or index)`, None at the root; recursive, which type checkers cannot follow."""
 
+OutputType: TypeAlias = Any
+"""Any type of a field; graphql-core's wrappers are generic in a way that strict checkers cannot follow."""
+
 Shape: TypeAlias = Callable[[JsonObject, Position, "ShapeErrors"], JsonObject | None]
 
 
 class Leaf:
     """What the values of one scalar or enum look like in JSON."""
 
-    __slots__ = ("_type", "classes", "values")
+    __slots__ = ("_type", "classes", "hidden", "values")
 
-    def __init__(self, type_: GraphQLScalarType | GraphQLEnumType) -> None:
+    def __init__(self, type_: GraphQLScalarType | GraphQLEnumType, hidden: frozenset[str]) -> None:
         self._type = type_
+        self.hidden = hidden
         self.values: frozenset[str] | None = None
         self.classes: frozenset[type] | None = _CLASSES.get(type_.name)
         if isinstance(type_, GraphQLEnumType):
@@ -110,9 +114,15 @@ class ShapeErrors:
         self._invalid: list[tuple[list[str | int], str]] = []
 
     def leaf(self, leaf: Leaf, value: object, parent: Position, step: str | int) -> object:
-        """A value of an unexpected class at a leaf: what it is coerced to, or None after noting why."""
-        if value is None:
+        """A value of an unexpected class at a non-null leaf: what it is coerced to, or None after noting why."""
+        if value is None or (value.__class__ is str and value in leaf.hidden):
             self.null(parent, step)
+            return None
+        return self.nullable_leaf(leaf, value, parent, step)
+
+    def nullable_leaf(self, leaf: Leaf, value: object, parent: Position, step: str | int) -> object:
+        """The same at a nullable leaf, where nothing is said about null, nor about a value hidden from clients."""
+        if value is None or (value.__class__ is str and value in leaf.hidden):
             return None
         try:
             return leaf.coerce(value)
@@ -122,10 +132,8 @@ class ShapeErrors:
 
     def leaves(self, leaf: Leaf, values: list[object], position: Position, nullable: bool) -> list[object] | None:
         """A list of leaves with at least one value of an unexpected class."""
-        result = [
-            None if nullable and value is None else self.leaf(leaf, value, position, index)
-            for index, value in enumerate(values)
-        ]
+        check = self.nullable_leaf if nullable else self.leaf
+        result = [check(leaf, value, position, index) for index, value in enumerate(values)]
         return result if nullable or None not in result else None
 
     def null(self, parent: Position, step: str | int) -> None:
@@ -145,9 +153,12 @@ class ShapeErrors:
         else:
             self._note_invalid(position, "a value that is no list")
 
-    def no_type(self, position: Position) -> None:
-        """An object whose type is unknown, or hidden from clients."""
-        self._note_invalid(position, "an object of a type that is not possible here")
+    def no_type(self, is_hidden: bool, nullable: bool, position: Position) -> None:
+        """An object whose type is unknown, not possible at its place, or hidden from clients, for whom it is null."""
+        if not is_hidden:
+            self._note_invalid(position, "an object of a type that is not possible here")
+        elif not nullable:
+            self.null(*position)
 
     def _note_invalid(self, position: Position, found: str) -> None:
         self.failed = True
@@ -173,26 +184,41 @@ def compile_shape(
     operation: OperationDefinitionNode,
     fragments: Mapping[str, FragmentDefinitionNode],
     conditions: Mapping[str, bool],
+    complete_schema: GraphQLSchema | None = None,
 ) -> Shape:
-    """The shape of an operation's response, given the values of the variables in its `@skip` and `@include`."""
+    """The shape of an operation's response, given the values of the variables in its `@skip` and `@include`.
+
+    `schema` is what clients see. What only `complete_schema` has, enum values and object types, is hidden: in an answer
+    it stands for null. Anything that neither has is an error.
+    """
     root = schema.get_root_type(operation.operation)
     if root is None:
         raise GraphQLError(f"the schema has no {operation.operation.value} type")
-    compiler = _Compiler(schema, FieldCollector(schema, fragments, conditions))
+    compiler = _Compiler(schema, complete_schema or schema, FieldCollector(schema, fragments, conditions))
     entry = compiler.object_function(root, (operation.selection_set,))
     return compiler.function(entry)
+
+
+def _unwrap(type_: OutputType) -> tuple[bool, OutputType]:
+    """Whether a type is nullable, and the type without its non-null mark."""
+    if isinstance(type_, GraphQLNonNull):
+        marked: GraphQLNonNull[Any] = type_
+        return False, marked.of_type
+    return True, type_
 
 
 class _Compiler:
     """Writes the functions of one operation. Each is written once: `_written` knows them by what they depend on."""
 
-    def __init__(self, schema: GraphQLSchema, collector: FieldCollector) -> None:
+    def __init__(self, schema: GraphQLSchema, complete: GraphQLSchema, collector: FieldCollector) -> None:
         self._schema = schema
+        self._complete = complete
         self._collector = collector
         self._lines: list[str] = []
-        self._names: dict[str, object] = {}
+        objects = frozenset(name for name, type_ in complete.type_map.items() if is_object_type(type_))
+        self._names: dict[str, object] = {"objects": objects, "hidden": objects - schema.type_map.keys()}
         self._written: dict[object, str] = {}
-        # One object per entry of `_names`, and the selection sets whose ids are keys of `_written`, stay alive here.
+        # Filled in when all functions exist: for each abstract type's table, which function serves which type name.
         self._dispatch: list[tuple[str, dict[str, str]]] = []
 
     def function(self, entry: str) -> Shape:
@@ -206,7 +232,9 @@ class _Compiler:
     def _name(self, prefix: str) -> str:
         return f"{prefix}{len(self._written)}"
 
-    def object_function(self, type_: GraphQLObjectType, sets: tuple[SelectionSetNode, ...]) -> str:
+    def object_function(
+        self, type_: GraphQLObjectType | GraphQLInterfaceType, sets: tuple[SelectionSetNode, ...]
+    ) -> str:
         key = (type_.name, *map(id, sets))
         if key in self._written:
             return self._written[key]
@@ -230,13 +258,12 @@ class _Compiler:
         self._lines += body
         return name
 
-    def _check(self, variable: str, key: str, type_: GraphQLOutputType, nodes: list[FieldNode]) -> Iterable[str]:
+    def _check(self, variable: str, key: str, type_: OutputType, nodes: list[FieldNode]) -> Iterable[str]:
         """The lines that complete the value in `variable`, read under `key`."""
-        nullable = not is_non_null_type(type_)
-        inner: GraphQLOutputType = cast("Any", type_).of_type if not nullable else type_
+        nullable, inner = _unwrap(type_)
         if is_leaf_type(inner):
             return self._check_leaf(variable, key, inner, nullable)
-        call = f"{variable} = {self._completer(inner, nodes)}({variable}, (p, {key}), e)"
+        call = f"{variable} = {self._completer(inner, nodes, nullable)}({variable}, (p, {key}), e)"
         if nullable:
             return [f" if {variable} is not None: {call}"]
         return [
@@ -254,16 +281,16 @@ class _Compiler:
         wrong = " and ".join(f"{variable}.__class__ is not {c.__name__}" for c in sorted(leaf.classes, key=repr))
         if leaf.values is not None:
             wrong = f"({wrong} or {variable} not in {leaf_name}_values)"
-        coerce = f"{variable} = e.leaf({leaf_name}, {variable}, p, {key})"
+        arguments = f"({leaf_name}, {variable}, p, {key})"
         if nullable:
-            return [f" if {wrong} and {variable} is not None: {coerce}"]
-        return [f" if {wrong}:", f"  {coerce}", f"  if {variable} is None: return None"]
+            return [f" if {wrong} and {variable} is not None: {variable} = e.nullable_leaf{arguments}"]
+        return [f" if {wrong}:", f"  {variable} = e.leaf{arguments}", f"  if {variable} is None: return None"]
 
     def _leaf(self, type_: GraphQLScalarType | GraphQLEnumType) -> tuple[str, Leaf]:
         key = ("leaf", type_.name)
         if key not in self._written:
             name = self._written[key] = self._name("t")
-            leaf = Leaf(type_)
+            leaf = Leaf(type_, self._hidden_values(type_))
             self._names[name] = leaf
             self._names[f"{name}_values"] = leaf.values
             self._names[f"{name}_classes"] = leaf.classes
@@ -272,19 +299,26 @@ class _Compiler:
         name = self._written[key]
         return name, cast("Leaf", self._names[name])
 
-    def _completer(self, type_: GraphQLOutputType, nodes: list[FieldNode]) -> str:
-        """The name of the function `(value, position, errors)` for a value of a nullable type that is no leaf."""
-        if is_list_type(type_):
-            return self._list_function(type_.of_type, nodes)
+    def _hidden_values(self, type_: GraphQLScalarType | GraphQLEnumType) -> frozenset[str]:
+        complete = self._complete.type_map.get(type_.name)
+        if isinstance(type_, GraphQLEnumType) and isinstance(complete, GraphQLEnumType):
+            return frozenset(complete.values.keys() - type_.values.keys())
+        return frozenset()
+
+    def _completer(self, type_: OutputType, nodes: list[FieldNode], nullable: bool) -> str:
+        """The name of the function `(value, position, errors)` for a type, given without its non-null mark."""
+        if isinstance(type_, GraphQLList):
+            list_type: GraphQLList[Any] = type_
+            return self._list_function(list_type.of_type, nodes)
         sets = tuple(node.selection_set for node in nodes if node.selection_set is not None)
         if is_object_type(type_):
             return self.object_function(type_, sets)
         if is_abstract_type(type_):
-            return self._abstract_function(type_, sets)
+            return self._abstract_function(type_, sets, nullable)
         raise AssertionError(f"{type_} is no output type")
 
-    def _abstract_function(self, type_: GraphQLAbstractType, sets: tuple[SelectionSetNode, ...]) -> str:
-        key = ("abstract", type_.name, *map(id, sets))
+    def _abstract_function(self, type_: GraphQLAbstractType, sets: tuple[SelectionSetNode, ...], nullable: bool) -> str:
+        key = ("abstract", type_.name, nullable, *map(id, sets))
         if key in self._written:
             return self._written[key]
         name = self._written[key] = self._name("d")
@@ -294,27 +328,44 @@ class _Compiler:
         self._lines += [
             f"def {name}(v, p, e):",
             " if v.__class__ is not dict: return e.no_object(v, p)",
-            f" f = {name}_types.get(v.get('__typename'))",
-            " if f is None: return e.no_type(p)",
+            " t = v.get('__typename')",
+            f" f = {name}_types.get(t)",
+            " if f is None:",
+            f"  if t in objects: return e.no_type(t in hidden, {nullable}, p)",
+            f"  f = {self._untyped_function(type_, sets)}",
+            f"  if f is None: return e.no_type(False, {nullable}, p)",
             " return f(v, p, e)",
         ]
         return name
 
-    def _list_function(self, item: GraphQLOutputType, nodes: list[FieldNode]) -> str:
+    def _untyped_function(self, type_: GraphQLAbstractType, sets: tuple[SelectionSetNode, ...]) -> str | None:
+        """For objects known only as the interface (the subgraph has it as an interface object).
+
+        There is one where the selection is the same for every type that they may have, and does not ask which it is.
+        """
+        if not isinstance(type_, GraphQLInterfaceType):
+            return None
+        types: list[GraphQLObjectType | GraphQLInterfaceType] = [*self._schema.get_possible_types(type_)] or [type_]
+        first, *others = [self._collector.fields(t, sets) for t in types]
+        names = {node.name.value for nodes in first.values() for node in nodes}
+        if "__typename" in names or any(fields != first for fields in others):
+            return None
+        return self.object_function(types[0], sets)
+
+    def _list_function(self, item: OutputType, nodes: list[FieldNode]) -> str:
         key = ("list", str(item), *(id(node) for node in nodes))
         if key in self._written:
             return self._written[key]
         name = self._written[key] = self._name("l")
-        nullable = not is_non_null_type(item)
-        inner: GraphQLOutputType = cast("Any", item).of_type if not nullable else item
+        nullable, inner = _unwrap(item)
         body = [f"def {name}(v, p, e):", " if v.__class__ is not list: return e.no_list(v, p)"]
         if is_leaf_type(inner):
             body += self._leaf_items(inner, nullable)
         elif nullable:
-            complete = self._completer(inner, nodes)
+            complete = self._completer(inner, nodes, True)
             body.append(f" return [None if i is None else {complete}(i, (p, n), e) for n, i in enumerate(v)]")
         else:
-            complete = self._completer(inner, nodes)
+            complete = self._completer(inner, nodes, False)
             body += [
                 f" r = [{complete}(i, (p, n), e) for n, i in enumerate(v)]",
                 " return None if e.failed and None in r else r",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 
 class TransportError(Exception):
@@ -62,6 +62,7 @@ class SubgraphResponse:
     body: bytes = b""
 
 
+@runtime_checkable
 class SubgraphTransport(Protocol):
     """The way to one subgraph.
 
