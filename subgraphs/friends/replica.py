@@ -9,33 +9,43 @@ process manager ends what has begun.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from eventkernel.bookmark import Bookmark, WrittenStream
+from eventkernel.bookmark import Bookmark
 from eventkernel.errors import OutOfDate, Unavailable
+from eventkernel.gate import BookmarkGate
 from eventkernel.store import LogReader
 from subgraphs.friends.events import USER_STREAM_PREFIX
 from subgraphs.friends.views import FriendView
 from subgraphs.serving.request import Request
 
 
-async def missing_users(request: Request[FriendView, Any], users_log: LogReader, ids: Sequence[str]) -> tuple[str, ...]:
-    """Those of these who are no users, or no longer. The request's answer is then at least as far as what was read.
+@dataclass(frozen=True, slots=True)
+class UserReplica:
+    """The users in the friends' view, and the log that they come from."""
 
-    Raises:
-        Unavailable: the replica does not get to the end of the users' log in time, or one of these is parked.
-    """
-    view = request.view
-    known = await view.users(ids)
-    unknown = [user for user in ids if user not in known]
-    if unknown:
-        head = await users_log.head()
-        # Nobody here knows which partition the user would be in, so the name stands for every one.
-        streams = {WrittenStream(*partition, USER_STREAM_PREFIX + user): 1 for partition in head for user in unknown}
-        try:
-            view = await request.catch_up(Bookmark(head, streams))
-        except OutOfDate as late:
-            raise Unavailable(f"whether there is a user {unknown[0]} cannot be told now: {late}") from late
+    users_log: LogReader
+    gate: BookmarkGate[FriendView]
+
+    async def missing(self, request: Request[FriendView, Any], ids: Sequence[str]) -> tuple[str, ...]:
+        """Those of these who are no users, or no longer. The request's bookmark then covers what was read.
+
+        Raises:
+            Unavailable: the replica does not get to the end of the users' log in time, or one of these is parked.
+        """
+        view = request.view
         known = await view.users(ids)
-    request.join(Bookmark((await view.checkpoint()).position))
-    return tuple(user for user in ids if user not in known or known[user].deleted)
+        unknown = [user for user in ids if user not in known]
+        if unknown:
+            for user in unknown:
+                view = await self._caught_up(user, request.timeout)
+            known = await view.users(ids)
+        request.join(Bookmark((await view.checkpoint()).position))
+        return tuple(user for user in ids if user not in known or known[user].deleted)
+
+    async def _caught_up(self, user: str, timeout: float) -> FriendView:
+        try:
+            return await self.gate.caught_up(self.users_log, USER_STREAM_PREFIX + user, timeout)
+        except OutOfDate as late:
+            raise Unavailable(f"whether there is a user {user} cannot be told now: {late}") from late

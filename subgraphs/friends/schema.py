@@ -11,7 +11,6 @@ import strawberry
 from strawberry.types import Info
 
 from eventkernel.errors import NotFound
-from eventkernel.store import LogReader
 from subgraphs.friends.domain import (
     AddFriend,
     FriendshipCommand,
@@ -22,7 +21,7 @@ from subgraphs.friends.domain import (
     RemoveFriend,
 )
 from subgraphs.friends.projection import FriendshipDoc, UserDoc, evolve_friendship
-from subgraphs.friends.replica import missing_users
+from subgraphs.friends.replica import UserReplica
 from subgraphs.friends.views import Friend, FriendView
 from subgraphs.serving import connections, inputs
 from subgraphs.serving.connections import PageInfo
@@ -42,10 +41,10 @@ FriendMutations = Mutations[FriendshipState, FriendshipCommand, FriendshipEvent]
 
 @dataclass(frozen=True, slots=True)
 class FriendWrites:
-    """What mutations need: their own log, and the users' for what is not in the replica yet."""
+    """What mutations need: commands against their own log, and who is a user."""
 
     mutations: FriendMutations
-    users_log: LogReader
+    replica: UserReplica
 
 
 FriendsInfo = Info[Request[FriendView, FriendWrites], None]
@@ -200,7 +199,7 @@ class Mutation:
         given: Annotated[AddFriendInput, strawberry.argument(name="input", description="Who with whom.")],
     ) -> AddFriendPayload | None:
         pair = _pair(given)
-        missing = await missing_users(info.context, info.context.writes.users_log, pair.users)
+        missing = await info.context.writes.replica.missing(info.context, pair.users)
         done = await _run(info, AddFriend(pair, missing), "addFriend", given.idempotency_key)
         return AddFriendPayload(
             friendship=_friendship(done.fold(evolve_friendship)),

@@ -1,0 +1,49 @@
+"""The friends subgraph out of its ports: commands against the event store, queries against the view."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from eventkernel.codec import Codec
+from eventkernel.commands import CommandHandler
+from eventkernel.gate import BookmarkGate
+from eventkernel.projector import Projector, Source
+from eventkernel.store import EventStore, LogReader
+from eventkernel.views import View
+from subgraphs.friends import events
+from subgraphs.friends.domain import FriendAdded, FriendRemoved, decider
+from subgraphs.friends.projection import projection
+from subgraphs.friends.replica import UserReplica
+from subgraphs.friends.schema import FriendWrites, schema
+from subgraphs.friends.views import FriendView
+from subgraphs.serving.app import subgraph_app
+from subgraphs.serving.mutations import Mutations
+from subgraphs.serving.readiness import Readiness, readiness_of
+from subgraphs.serving.subgraph import Subgraph
+
+NAME: Final = "friends"
+LOG: Final = "friends"
+"""The name of the log that this subgraph owns."""
+EVENT_TYPES: Final = (FriendAdded, FriendRemoved)
+
+
+def friends_subgraph(
+    store: EventStore, users_log: LogReader, view: View[FriendView], *, log_names: Collection[str]
+) -> Subgraph:
+    """`store` is the friends' log, `view` a view of `projection` over both logs, `log_names` the names of all logs of
+    the system, which a bookmark may speak of."""
+    codec = Codec(EVENT_TYPES)
+    gate = BookmarkGate(view, [users_log, store], log_names)
+
+    async def readiness() -> Readiness:
+        return await readiness_of(view, [users_log, store])
+
+    app = subgraph_app(
+        schema,
+        gate=gate,
+        writes=FriendWrites(Mutations(CommandHandler(store, codec, decider)), UserReplica(users_log, gate)),
+        readiness=readiness,
+    )
+    sources = [Source(users_log, Codec(events.EVENT_TYPES)), Source(store, codec)]
+    return Subgraph(name=NAME, app=app, sdl=schema.as_str(), workers=[Projector(projection, sources, view)])

@@ -1,0 +1,37 @@
+"""The recommendations subgraph out of its ports: queries against the graph, which follows the logs of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from eventkernel.codec import Codec
+from eventkernel.gate import BookmarkGate
+from eventkernel.projector import Projector, Source
+from eventkernel.store import LogReader
+from eventkernel.views import View
+from subgraphs.recommendations.events import EVENT_TYPES
+from subgraphs.recommendations.projection import projection
+from subgraphs.recommendations.schema import schema
+from subgraphs.recommendations.views import RecommendationView
+from subgraphs.serving.app import subgraph_app
+from subgraphs.serving.readiness import Readiness, readiness_of
+from subgraphs.serving.subgraph import Subgraph
+
+NAME: Final = "recommendations"
+
+
+def recommendations_subgraph(
+    users_log: LogReader, friends_log: LogReader, view: View[RecommendationView], *, log_names: Collection[str]
+) -> Subgraph:
+    """`view` is a view of `projection` over both logs, `log_names` the names of all logs of the system, which a
+    bookmark may speak of."""
+    logs = [users_log, friends_log]
+
+    async def readiness() -> Readiness:
+        return await readiness_of(view, logs)
+
+    app = subgraph_app(schema, gate=BookmarkGate(view, logs, log_names), writes=None, readiness=readiness)
+    codec = Codec(EVENT_TYPES)
+    projector = Projector(projection, [Source(log, codec) for log in logs], view)
+    return Subgraph(name=NAME, app=app, sdl=schema.as_str(), workers=[projector])
