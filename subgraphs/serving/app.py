@@ -106,7 +106,7 @@ class _GraphQLEndpoint(Generic[BuildT]):
             return _refused(error_object_of(refusal), 503)
         except Exception as defect:  # noqa: BLE001  # a client gets the id of the log entry, whatever went wrong
             return _refused(error_object_of(defect), 500)
-        return _executed(result, request.bookmark.encode())
+        return _executed(result, request.encoded_bookmark())
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ class Mutations(Generic[State, Command, Event]):
         return Done(
             stream=outcome.commit.stream,
             version=outcome.commit.version,
-            bookmark=request.bookmark.encode(),
+            bookmark=request.encoded_bookmark(),
             idempotency_key=key,
             repeated=outcome.repeated,
             recorded=[recorded(record) for record in outcome.records],

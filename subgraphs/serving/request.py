@@ -77,7 +77,7 @@ _HEADERS: Final = frozenset(
 class Request(Generic[BuildT, WritesT]):
     """The context of resolvers. `view` is one build for the whole request, `writes` the subgraph's write side."""
 
-    __slots__ = ("_gate", "_loaders", "bookmark", "caller", "metadata", "timeout", "view", "writes")
+    __slots__ = ("_encoded", "_gate", "_loaders", "bookmark", "caller", "metadata", "timeout", "view", "writes")
 
     def __init__(
         self, *, view: BuildT, writes: WritesT, headers: Headers, bookmark: Bookmark, gate: Gate[BuildT]
@@ -88,12 +88,22 @@ class Request(Generic[BuildT, WritesT]):
         self.metadata = headers.metadata
         self.timeout = headers.timeout
         self.bookmark = bookmark
+        self._encoded: tuple[Bookmark, str] = (NO_BOOKMARK, "")
         self._gate = gate
         self._loaders: dict[object, object] = {}
 
     def join(self, bookmark: Bookmark) -> None:
         """The answer is at least this far, too."""
-        self.bookmark = self.bookmark.join(bookmark)
+        if self.bookmark is not bookmark:
+            self.bookmark = bookmark if self.bookmark == NO_BOOKMARK else self.bookmark.join(bookmark)
+
+    def encoded_bookmark(self) -> str:
+        """The bookmark of the answer, as far as it is known, as text."""
+        bookmark, text = self._encoded
+        if bookmark is not self.bookmark:
+            text = self.bookmark.encode()
+            self._encoded = (self.bookmark, text)
+        return text
 
     async def catch_up(self, bookmark: Bookmark) -> BuildT:
         """A build that has reached this bookmark, too, within the request's time."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
-from typing import Final
+from typing import ClassVar, Final
 
 from eventkernel.adapters.sqlite.build import SqliteViewBuild, json_list
 from eventkernel.views import Change, State
@@ -61,6 +61,9 @@ CREATE TABLE word (
 CREATE INDEX word_now ON word (word, id) WHERE until_version IS NULL;
 """
 
+    many: ClassVar[int] = 4_000
+    """A beginning with so many words is so common that a page is found sooner by trying one user after the other."""
+
     async def users(self, ids: Sequence[str]) -> Mapping[str, UserDoc]:
         if len(ids) == 1:
             docs = await self.read(lambda connection: _docs(connection, _ONE, (ids[0],)))
@@ -72,8 +75,13 @@ CREATE INDEX word_now ON word (word, id) WHERE until_version IS NULL;
         return await self.read(lambda connection: _docs(connection, _PAGE, (after or "", limit)))
 
     async def search(self, prefixes: Collection[str], after: str | None, limit: int) -> Sequence[UserDoc]:
-        query, parameters = search_query(prefixes, after, limit)
-        return await self.read(lambda connection: _docs(connection, query, parameters))
+        def found(connection: sqlite3.Connection) -> list[UserDoc]:
+            longest, *others = sorted(prefixes, key=lambda prefix: (-len(prefix), prefix))
+            rare = _count(connection, longest, self.many) < self.many
+            query, parameters = search_by_word(longest, others) if rare else search_by_user(longest, others)
+            return _docs(connection, query, [*parameters, after or "", limit])
+
+        return await self.read(found)
 
     def load_documents(self, connection: sqlite3.Connection, streams: Sequence[str]) -> Mapping[str, State[UserDoc]]:
         query = f"SELECT id, {_STATE} FROM user WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608
@@ -119,26 +127,47 @@ CREATE INDEX word_now ON word (word, id) WHERE until_version IS NULL;
         connection.executemany("INSERT INTO word VALUES (?, ?, ?, ?)", opened)
 
 
-def search_query(prefixes: Collection[str], after: str | None, limit: int) -> tuple[str, Sequence[object]]:
-    """The longest prefix finds users by the index of words; each further one is looked up among a user's own words."""
-    first, *further = sorted(prefixes, key=lambda prefix: (-len(prefix), prefix))
-    condition, parameters = _in_range("word.word", first)
-    for prefix in further:
-        inner, ends = _in_range("other.word", prefix)
-        condition += (
-            f" AND EXISTS (SELECT 1 FROM word AS other WHERE other.id = word.id AND {inner}"  # noqa: S608
-            " AND other.until_version IS NULL)"
+Query = tuple[str, list[object]]
+"""A text and its parameters; the id to begin behind and the limit follow as the last two."""
+
+
+def search_by_word(longest: str, others: Sequence[str]) -> Query:
+    """All users with a word that begins with the longest prefix, by the index of words; then in order."""
+    in_range, parameters = _in_range("word.word", longest)
+    and_others, more = _has_words("word.id", others)
+    return (
+        f"SELECT {_DOC} FROM (SELECT DISTINCT word.id FROM word WHERE {in_range} AND word.until_version IS NULL"  # noqa: S608
+        f"{and_others} AND word.id > ? ORDER BY word.id LIMIT ?) AS found"
+        " CROSS JOIN user ON user.id = found.id ORDER BY found.id"
+    ), parameters + more
+
+
+def search_by_user(longest: str, others: Sequence[str]) -> Query:
+    """One user after the other in order, until there are enough whose own words are right."""
+    and_all, parameters = _has_words("user.id", [longest, *others])
+    return f"SELECT {_DOC} FROM user WHERE deleted = 0{and_all} AND id > ? ORDER BY id LIMIT ?", parameters  # noqa: S608
+
+
+def _has_words(user_id: str, prefixes: Sequence[str]) -> Query:
+    conditions, parameters = "", list[object]()
+    for prefix in prefixes:
+        in_range, ends = _in_range("own.word", prefix)
+        conditions += (
+            f" AND EXISTS (SELECT 1 FROM word AS own WHERE own.id = {user_id} AND {in_range}"  # noqa: S608
+            " AND own.until_version IS NULL)"
         )
         parameters += ends
-    query = (
-        f"SELECT {_DOC} FROM (SELECT DISTINCT word.id FROM word WHERE {condition}"  # noqa: S608
-        " AND word.until_version IS NULL AND word.id > ? ORDER BY word.id LIMIT ?) AS found"
-        " CROSS JOIN user ON user.id = found.id ORDER BY found.id"
-    )
-    return query, [*parameters, after or "", limit]
+    return conditions, parameters
 
 
-def _in_range(column: str, prefix: str) -> tuple[str, list[object]]:
+def _count(connection: sqlite3.Connection, prefix: str, most: int) -> int:
+    """How many words begin with a prefix, counted up to `most`."""
+    in_range, parameters = _in_range("word", prefix)
+    query = f"SELECT count(*) FROM (SELECT 1 FROM word WHERE {in_range} AND until_version IS NULL LIMIT ?)"  # noqa: S608
+    return int(connection.execute(query, [*parameters, most]).fetchone()[0])
+
+
+def _in_range(column: str, prefix: str) -> Query:
     end = prefix_end(prefix)
     if end is None:
         return f"{column} >= ?", [prefix]
