@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
 from typing import Final, Generic, NoReturn, TypeVar
 
 from eventkernel.clock import Clock
 from eventkernel.errors import KernelError, NotFound, Unavailable
-from eventkernel.events import Partition
 from eventkernel.folding import (
     ParkedStreams,
     fold,
@@ -28,8 +26,9 @@ from eventkernel.folding import (
 )
 from eventkernel.following import Following, Source, following
 from eventkernel.retrying import Backoff, Trouble, Troubles
+from eventkernel.status import ParkedStream, PartitionStatus, parked_streams, partition_status
 from eventkernel.store import Batch, Checkpoint
-from eventkernel.views import BuildRetired, Doc, Fold, ParkedRecord, Projection, State, ViewBuild
+from eventkernel.views import BuildRetired, Doc, Fold, Projection, State, ViewBuild
 
 T = TypeVar("T")
 
@@ -37,34 +36,6 @@ _IN_A_THREAD: Final = 200
 """From this many records on a fold would hold up the event loop for milliseconds."""
 
 _log: Final = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class PartitionStatus:
-    """How far a build is in one partition. `head` is None where the log does not answer."""
-
-    log: str
-    partition: int
-    checkpoint: int
-    head: int | None
-    lag_seconds: float
-    """The age of the oldest record that has been read and not folded; 0 where there is none."""
-
-    @property
-    def lag_events(self) -> int | None:
-        return None if self.head is None else max(0, self.head - self.checkpoint)
-
-
-@dataclass(frozen=True, slots=True)
-class ParkedStream:
-    """A stream that cannot go on: at which version, why, and how many records wait (that one included)."""
-
-    stream: str
-    log: str
-    partition: int
-    version: int
-    reason: str
-    waiting: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,25 +113,10 @@ class Filling(Generic[Doc]):
     async def status(self) -> FillingStatus:
         checkpoint = await self.build.checkpoint()
         waiting_since = {} if self._following is None else self._following.waiting_since()
-        now = self._clock.now_us()
-        heads: dict[Partition, int | None] = {}
-        for log in self._logs:
-            try:
-                heads.update((await log.head()).offsets)
-            except Unavailable:
-                heads.update({partition: None for partition in checkpoint.position if partition.log == log.log})
         return FillingStatus(
             build=self.build.name,
-            partitions=tuple(
-                PartitionStatus(
-                    *partition,
-                    checkpoint=checkpoint.position.get(partition, 0),
-                    head=head,
-                    lag_seconds=max(0, now - waiting_since.get(partition, now)) / 1_000_000,
-                )
-                for partition, head in sorted(heads.items())
-            ),
-            parked=tuple(_parked_streams(await self.build.parked())),
+            partitions=await partition_status(self._logs, checkpoint.position, waiting_since, self._clock.now_us()),
+            parked=tuple(parked_streams(await self.build.parked())),
             troubles=self._troubles.current(),
             events_folded=self._events_folded,
         )
@@ -189,7 +145,9 @@ class Filling(Generic[Doc]):
             raise
         except Exception as error:  # noqa: BLE001  # the streams tell which of them it was
             reason = reason_of(error, "storing", "a batch")
-            _log.error("%s: %s; now its streams one by one", self._projection.name, reason)  # the traceback may quote data
+            _log.error(
+                "%s: %s; now its streams one by one", self._projection.name, reason
+            )  # the traceback may quote data
         else:
             return outcome
         reasons: dict[str, str] = {}
@@ -247,18 +205,3 @@ async def _finished(save: Callable[[], Awaitable[None]]) -> None:
     except asyncio.CancelledError:
         await asyncio.wait((saving,))
         raise
-
-
-def _parked_streams(entries: Iterable[ParkedRecord]) -> Iterator[ParkedStream]:
-    waiting = (entry for entry in entries if not entry.skipped)
-    for stream, group in groupby(waiting, key=lambda entry: entry.record.stream):
-        records = list(group)
-        first = records[0]
-        yield ParkedStream(
-            stream=stream,
-            log=first.record.log,
-            partition=first.record.partition,
-            version=first.record.version,
-            reason=first.reason or "",
-            waiting=len(records),
-        )

@@ -32,6 +32,10 @@ class Reachable(Protocol):
 BuildT = TypeVar("BuildT", bound=Reachable)
 
 
+class StreamParked(OutOfDate):
+    """Waiting longer does not help: somebody who operates the system has to look at the stream."""
+
+
 class BookmarkGate(Generic[BuildT]):
     """The gate of one view. `logs` are those that the view reads, `known_logs` the names of all logs of the system."""
 
@@ -47,11 +51,12 @@ class BookmarkGate(Generic[BuildT]):
 
         Raises:
             InvalidInput: the bookmark names an unknown log, or a position past its log's end.
-            OutOfDate: the view did not get there within `timeout` seconds, or a stream that was written is parked.
+            OutOfDate: the view did not get there within `timeout` seconds, or (`StreamParked`) a stream that was
+                written is parked.
             Unavailable: the view had no live build within that time, or a log does not answer.
         """
         await self._check(bookmark.position)
-        return await self._reach(bookmark.position.within(self._logs), bookmark.streams, timeout)
+        return await self.reach(bookmark.position.within(self._logs), bookmark.streams, timeout)
 
     async def caught_up(self, log: LogReader, stream: str, timeout: float) -> BuildT:
         """The live build, as soon as it has reached this log's end of now: what it does not know then, is not there.
@@ -62,9 +67,16 @@ class BookmarkGate(Generic[BuildT]):
         """
         head = await log.head()
         streams = [WrittenStream(partition.log, partition.number, stream) for partition in head]
-        return await self._reach(head, streams, timeout)
+        return await self.reach(head, streams, timeout)
 
-    async def _reach(self, position: Position, streams: Collection[WrittenStream], timeout: float) -> BuildT:
+    async def reach(self, position: Position, streams: Collection[WrittenStream], timeout: float) -> BuildT:
+        """The live build, as soon as it has reached a position of this view's logs and none of the streams is parked.
+
+        Raises:
+            StreamParked: one of the streams is parked.
+            OutOfDate: the build was not there within `timeout` seconds.
+            Unavailable: there was no live build within that time.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         while True:
@@ -112,7 +124,7 @@ def _refuse_parked(written: Iterable[WrittenStream], parked: Mapping[str, Partit
     for log, number, stream in written:
         partition = Partition(log, number)
         if parked.get(stream) == partition or (stream == ANY_STREAM and partition in waiting):
-            raise OutOfDate(f"the view {view} cannot show a stream that was written: it is parked")
+            raise StreamParked(f"the view {view} cannot show a stream that was written: it is parked")
 
 
 def _name(log: str) -> str:

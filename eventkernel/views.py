@@ -9,7 +9,7 @@ A *view* has *builds*. One is live: requests read it. Others are being filled (a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -132,6 +132,15 @@ class ViewBuild(Protocol[Doc]):
             BuildRetired: the view has switched to another build.
         """
         ...
+
+
+def waiting_streams(parked: Iterable[ParkedRecord]) -> dict[str, Partition]:
+    """The streams that wait, and where: what `ViewBuild.parked_streams` gives."""
+    return {
+        entry.record.stream: Partition(entry.record.log, entry.record.partition)
+        for entry in parked
+        if not entry.skipped
+    }
 
 
 BuildT_co = TypeVar("BuildT_co", covariant=True)

@@ -34,15 +34,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Final, Generic, TypeVar
 
-from eventkernel.adapters.arrivals import Arrivals
 from eventkernel.adapters.sqlite.connection import open_reader, open_writer
 from eventkernel.adapters.sqlite.failures import failures_of
-from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, Progress, waiting_streams
+from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, Progress
+from eventkernel.arrivals import Arrivals
 from eventkernel.errors import CorruptData, Unavailable
 from eventkernel.events import Partition, Position
 from eventkernel.folding import further
 from eventkernel.store import Checkpoint
-from eventkernel.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State
+from eventkernel.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State, waiting_streams
 
 T = TypeVar("T")
 

@@ -85,12 +85,3 @@ class Progress:
                 for p in parked
             ],
         )
-
-
-def waiting_streams(parked: Iterable[ParkedRecord]) -> dict[str, Partition]:
-    """The streams that wait, and where: as `ViewBuild.parked_streams`."""
-    return {
-        entry.record.stream: Partition(entry.record.log, entry.record.partition)
-        for entry in parked
-        if not entry.skipped
-    }

@@ -1,0 +1,179 @@
+"""Views and checkpoints in memory: forgotten at the end of the process; for tests and experiments."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from eventkernel.arrivals import Arrivals
+from eventkernel.errors import InvalidInput, Unavailable
+from eventkernel.events import Partition, Position
+from eventkernel.folding import further
+from eventkernel.store import Checkpoint
+from eventkernel.views import BuildRetired, Doc, Fold, ParkedRecord, State, waiting_streams
+
+
+class MemoryProgress:
+    """One reader's checkpoint and parked records."""
+
+    def __init__(self) -> None:
+        self.checkpoint = Checkpoint()
+        self._parked: dict[tuple[str, int], ParkedRecord] = {}
+
+    def save(self, checkpoint: Checkpoint, parked: Iterable[ParkedRecord], released: Iterable[str]) -> None:
+        gone = frozenset(released)
+        kept = {key: entry for key, entry in self._parked.items() if key[0] not in gone}
+        for entry in parked:
+            key = (entry.record.stream, entry.record.version)
+            before = kept.get(key, entry)
+            kept[key] = ParkedRecord(entry.record, entry.reason or before.reason, entry.skipped or before.skipped)
+        self._parked = dict(sorted(kept.items()))
+        self.checkpoint = further(self.checkpoint, checkpoint)
+
+    def parked(self) -> list[ParkedRecord]:
+        return list(self._parked.values())
+
+
+class MemoryBuild(Generic[Doc]):
+    """A build that keeps every state of every stream; derived classes ask it their questions.
+
+    `available` set to False makes every call of the port fail with `Unavailable`, as a lost disk or server would.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._progress = MemoryProgress()
+        self._arrivals = Arrivals(Position(), name)
+        self._dropped = False
+        self.states: dict[str, list[State[Doc]]] = {}
+        self.available = True
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def checkpoint(self) -> Checkpoint:
+        self._check()
+        return self._progress.checkpoint
+
+    async def load(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
+        self._check()
+        return {stream: self.states[stream][-1] for stream in streams if stream in self.states}
+
+    async def save(self, fold: Fold[Doc]) -> None:
+        self._arrivals.check()
+        self._check()
+        for change in fold.changes:
+            states = self.states.setdefault(change.stream, [])
+            version = states[-1].version if states else 0
+            states += [state for state in change.states if state.version > version]
+        self._progress.save(fold.checkpoint, fold.parked, fold.released)
+        self._arrivals.moved(self._progress.checkpoint.position)
+
+    async def parked(self) -> Sequence[ParkedRecord]:
+        self._check()
+        return self._progress.parked()
+
+    async def parked_streams(self) -> Mapping[str, Partition]:
+        self._check()
+        return waiting_streams(self._progress.parked())
+
+    async def reached(self, position: Position, timeout: float) -> bool:
+        return await self._arrivals.reached(position, timeout)
+
+    def retire(self) -> None:
+        """Another build is live."""
+        self._arrivals.retire()
+
+    def drop(self) -> None:
+        """The build is forgotten."""
+        self._dropped = True
+        self._arrivals.retire()
+
+    def _check(self) -> None:
+        if self._dropped:
+            raise BuildRetired(self._name)
+        if not self.available:
+            raise Unavailable(f"the build {self._name} is set to be unavailable")
+
+
+BuildT = TypeVar("BuildT", bound=MemoryBuild[Any])  # any document: the view only makes and forgets builds
+
+
+class MemoryView(Generic[BuildT]):
+    """A view whose builds are made by `make` (a class derived from `MemoryBuild`)."""
+
+    def __init__(self, name: str, make: Callable[[str], BuildT]) -> None:
+        self._name = name
+        self._make = make
+        self._made = 0
+        self._live: BuildT | None = None
+        self._went_live = asyncio.Event()
+        self.builds: dict[str, BuildT] = {}
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def live(self) -> BuildT:
+        if self._live is None:
+            raise Unavailable(f"the view {self._name} is being built")
+        return self._live
+
+    async def ready(self, timeout: float) -> BuildT:
+        try:
+            async with asyncio.timeout(timeout):
+                await self._went_live.wait()
+        except TimeoutError:
+            raise Unavailable(f"the view {self._name} is still being built after {timeout:g} s") from None
+        return self.live()
+
+    async def create(self) -> BuildT:
+        self._made += 1
+        build = self._make(f"build-{self._made}")
+        self.builds[build.name] = build
+        return build
+
+    async def switch(self, build: str) -> None:
+        before, self._live = self._live, self._find(build)
+        self._went_live.set()
+        if before is not None and before is not self._live:
+            before.retire()
+
+    async def drop(self, build: str) -> None:
+        dropped = self._find(build)
+        if dropped is self._live:
+            raise InvalidInput(f"the build {build} of the view {self._name} is live: only others can be dropped")
+        dropped.drop()
+        del self.builds[build]
+
+    def _find(self, build: str) -> BuildT:
+        try:
+            return self.builds[build]
+        except KeyError:
+            raise InvalidInput(f"the view {self._name} has no build {build!r}") from None
+
+
+class MemoryCheckpointStore:
+    """The port `CheckpointStore`. `available` set to False makes every call fail with `Unavailable`."""
+
+    def __init__(self) -> None:
+        self._readers: dict[str, MemoryProgress] = {}
+        self.available = True
+
+    async def checkpoint(self, reader: str) -> Checkpoint:
+        return self._of(reader).checkpoint
+
+    async def save(
+        self, reader: str, checkpoint: Checkpoint, parked: Sequence[ParkedRecord] = (), released: Sequence[str] = ()
+    ) -> None:
+        self._of(reader).save(checkpoint, parked, released)
+
+    async def parked(self, reader: str) -> Sequence[ParkedRecord]:
+        return self._of(reader).parked()
+
+    def _of(self, reader: str) -> MemoryProgress:
+        if not self.available:
+            raise Unavailable("the checkpoints are set to be unavailable")
+        return self._readers.setdefault(reader, MemoryProgress())

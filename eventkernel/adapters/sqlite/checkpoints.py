@@ -1,0 +1,86 @@
+"""Checkpoints of readers without a view of their own (process managers), in one SQLite file."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Self, TypeVar
+
+from eventkernel.adapters.sqlite.connection import open_writer
+from eventkernel.adapters.sqlite.failures import failures_of
+from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, Progress
+from eventkernel.errors import Unavailable
+from eventkernel.store import Checkpoint
+from eventkernel.views import ParkedRecord
+
+T = TypeVar("T")
+
+
+class SqliteCheckpointStore:
+    """The port `CheckpointStore` of `eventkernel/process.py`. Made by `open`."""
+
+    def __init__(self, file: Path, connection: sqlite3.Connection) -> None:
+        self._file = file
+        self._connection = connection
+        self._thread = ThreadPoolExecutor(1, "checkpoints")
+        self._closed = False
+
+    @classmethod
+    async def open(cls, file: Path) -> Self:
+        """Open the file, which is made where it is missing.
+
+        Raises:
+            Unavailable: it cannot be opened.
+        """
+
+        def prepare() -> sqlite3.Connection:
+            with failures_of(file):
+                connection = open_writer(file)
+                connection.executescript(f"BEGIN; {PROGRESS_SCHEMA} COMMIT;")
+                return connection
+
+        return cls(file, await asyncio.to_thread(prepare))
+
+    async def checkpoint(self, reader: str) -> Checkpoint:
+        return await self._run(Progress(reader).checkpoint)
+
+    async def save(
+        self, reader: str, checkpoint: Checkpoint, parked: Sequence[ParkedRecord] = (), released: Sequence[str] = ()
+    ) -> None:
+        progress = Progress(reader)
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                progress.release(connection, released)
+                progress.park(connection, parked)
+                progress.move(connection, checkpoint)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # a full disk has ended it already
+                    connection.execute("ROLLBACK")
+                raise
+
+        await self._run(write)
+
+    async def parked(self, reader: str) -> Sequence[ParkedRecord]:
+        return await self._run(Progress(reader).parked)
+
+    async def aclose(self) -> None:
+        """Finish what is under way, then close the file."""
+        self._closed = True
+        await asyncio.to_thread(self._thread.shutdown)
+        self._connection.close()
+
+    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._closed:
+            raise Unavailable(f"{self._file.name} is closed")
+
+        def run() -> T:
+            with failures_of(self._file):
+                return work(self._connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
