@@ -1,0 +1,156 @@
+"""Friends and recommendations over logs and views in SQLite, and users by the users' own rules, without their API."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from eventkernel.adapters.sqlite.event_store import SqliteEventStore
+from eventkernel.adapters.sqlite.views import SqliteView
+from eventkernel.bookmark import Bookmark
+from eventkernel.clock import ManualClock
+from eventkernel.codec import Codec
+from eventkernel.commands import CommandHandler
+from eventkernel.views import View
+from subgraphs.friends import projection as friends_projection
+from subgraphs.friends.adapters.sqlite import SqliteFriendView
+from subgraphs.friends.app import friends_subgraph
+from subgraphs.recommendations import projection as recommendations_projection
+from subgraphs.recommendations.adapters.sqlite import SqliteRecommendationView
+from subgraphs.recommendations.app import recommendations_subgraph
+from subgraphs.serving.subgraph import Subgraph, running
+from subgraphs.users import domain as users
+
+LOG_NAMES = ("users", "friends")
+
+ADD = """mutation ($input: AddFriendInput!) { addFriend(input: $input) {
+  friendship { id since version users { id } } version bookmark idempotencyKey } }"""
+REMOVE = """mutation ($input: RemoveFriendInput!) { removeFriend(input: $input) {
+  removedFriendshipId version bookmark idempotencyKey } }"""
+
+
+@dataclass
+class Client:
+    """Speaks to one subgraph; sends the bookmark of all that has happened so far, unless told another one."""
+
+    http: httpx.AsyncClient
+    social: Social
+
+    async def ask(self, query: str, variables: dict[str, Any] | None = None, **headers: str) -> dict[str, Any]:
+        sent = {"bookmark": self.social.bookmark.encode()} | {n.replace("_", "-"): v for n, v in headers.items()}
+        response = await self.http.post("/graphql", json={"query": query, "variables": variables or {}}, headers=sent)
+        self.social.join(Bookmark.decode(response.headers.get("bookmark", "")))
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    async def data(self, query: str, variables: dict[str, Any] | None = None, **headers: str) -> Any:
+        """The one field that was asked for."""
+        answer = await self.ask(query, variables, **headers)
+        assert "errors" not in answer, answer
+        (value,) = answer["data"].values()
+        return value
+
+    async def codes(self, query: str, variables: dict[str, Any] | None = None, **headers: str) -> list[str]:
+        return [error["extensions"]["code"] for error in (await self.ask(query, variables, **headers))["errors"]]
+
+
+@dataclass
+class Social:
+    """Both logs and both views of a folder."""
+
+    users_log: SqliteEventStore
+    friends_log: SqliteEventStore
+    friends_view: View[SqliteFriendView]
+    recommendations_view: View[SqliteRecommendationView]
+    clock: ManualClock
+    subgraphs: dict[str, Subgraph] = field(default_factory=dict[str, Subgraph])
+    clients: dict[str, Client] = field(default_factory=dict[str, Client])
+    bookmark: Bookmark = field(default_factory=Bookmark)
+    _ids: count[int] = field(default_factory=count)
+
+    @property
+    def friends(self) -> Client:
+        return self.clients["friends"]
+
+    @property
+    def recommendations(self) -> Client:
+        return self.clients["recommendations"]
+
+    def join(self, bookmark: Bookmark) -> None:
+        self.bookmark = self.bookmark.join(bookmark)
+
+    async def create(self, *ids: str) -> None:
+        for user in ids:
+            await self._user_command(user, users.CreateUser("Ada", "Lovelace"))
+
+    async def delete(self, user: str) -> None:
+        await self._user_command(user, users.DeleteUser())
+
+    async def add(self, one: str, other: str, **more: object) -> Any:
+        return await self.friends.data(ADD, {"input": {"userId": one, "friendId": other, **more}})
+
+    async def remove(self, one: str, other: str, **more: object) -> Any:
+        return await self.friends.data(REMOVE, {"input": {"userId": one, "friendId": other, **more}})
+
+    async def befriend(self, pairs: Sequence[tuple[str, str]]) -> None:
+        for one, other in pairs:
+            await self.add(one, other)
+
+    async def _user_command(self, user: str, command: users.UserCommand) -> None:
+        codec = Codec((users.UserCreated, users.UserUpdated, users.UserDeleted))
+        handler = CommandHandler(self.users_log, codec, users.decider, users.claims)
+        command_id = f"user-command-{next(self._ids)}"
+        outcome = await handler.execute(users.stream_of(user), command, command_id=command_id, fingerprint="-")
+        self.join(Bookmark.of_commit(outcome.commit))
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncGenerator[Social]:
+    """The files of a folder, with nobody at work on them."""
+    async with AsyncExitStack() as stack:
+        clock = ManualClock()
+        users_log, friends_log = [
+            await stack.enter_async_context(
+                aclosing(await SqliteEventStore.open(folder / f"{name}.sqlite", name=name, clock=clock))
+            )
+            for name in LOG_NAMES
+        ]
+        logs = [users_log.log, friends_log.log]
+        friends_view = await SqliteView.open(
+            folder / "friends", SqliteFriendView, shape=friends_projection.projection.shape, logs=logs
+        )
+        stack.push_async_callback(friends_view.aclose)
+        recommendations_view = await SqliteView.open(
+            folder / "recommendations",
+            SqliteRecommendationView,
+            shape=recommendations_projection.projection.shape,
+            logs=logs,
+        )
+        stack.push_async_callback(recommendations_view.aclose)
+        social = Social(users_log, friends_log, friends_view, recommendations_view, clock)
+        for subgraph in (
+            friends_subgraph(friends_log, users_log, friends_view, log_names=LOG_NAMES),
+            recommendations_subgraph(users_log, friends_log, recommendations_view, log_names=LOG_NAMES),
+        ):
+            http = httpx.AsyncClient(transport=httpx.ASGITransport(subgraph.app), base_url=f"http://{subgraph.name}")
+            await stack.enter_async_context(http)
+            social.subgraphs[subgraph.name] = subgraph
+            social.clients[subgraph.name] = Client(http, social)
+        yield social
+
+
+@asynccontextmanager
+async def at_work(folder: Path) -> AsyncGenerator[Social]:
+    """The same, with all workers running."""
+    async with opened(folder) as social:
+        workers = [worker for subgraph in social.subgraphs.values() for worker in subgraph.workers]
+        async with running(workers):
+            await social.friends_view.ready(timeout=10)
+            await social.recommendations_view.ready(timeout=10)
+            yield social
