@@ -73,6 +73,10 @@ class LogReader(Protocol):
 
         May repeat a record. Never yields a fence or a record of an older generation. A batch has at most some
         thousands of records and comes as soon as there is one. Ends when its consumer closes it (`aclose`).
+
+        Raises:
+            CorruptData: the checkpoint is past the log's end: something was lost.
+            Unavailable: the log cannot be read now; subscribe again.
         """
         ...
 
