@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,6 @@ class Social:
     subgraphs: dict[str, Subgraph] = field(default_factory=dict[str, Subgraph])
     clients: dict[str, Client] = field(default_factory=dict[str, Client])
     bookmark: Bookmark = field(default_factory=Bookmark)
-    _ids: count[int] = field(default_factory=count)
 
     @property
     def friends(self) -> Client:
@@ -105,7 +104,7 @@ class Social:
     async def _user_command(self, user: str, command: users.UserCommand) -> None:
         codec = Codec((users.UserCreated, users.UserUpdated, users.UserDeleted))
         handler = CommandHandler(self.users_log, codec, users.decider, users.claims)
-        command_id = f"user-command-{next(self._ids)}"
+        command_id = uuid.uuid4().hex
         outcome = await handler.execute(users.stream_of(user), command, command_id=command_id, fingerprint="-")
         self.join(Bookmark.of_commit(outcome.commit))
 
