@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from graphql import lexicographic_sort_schema, print_schema
+from graphql import print_schema
 
 from graphrouter.composition import SubgraphSdl, compose
 from graphrouter.supergraph import Supergraph
@@ -28,7 +28,7 @@ def texts() -> Mapping[str, str]:
     supergraph = compose(
         [SubgraphSdl(name=name, url=URLS[name], sdl=schema.as_str()) for name, schema in schemas.items()]
     ).supergraph_sdl
-    api = print_schema(lexicographic_sort_schema(Supergraph.parse(supergraph).api_schema))
+    api = print_schema(Supergraph.parse(supergraph).api_schema)
     return {"schema.graphql": api.rstrip() + "\n", "supergraph.graphql": supergraph.rstrip() + "\n"}
 
 
