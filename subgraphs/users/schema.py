@@ -228,7 +228,7 @@ class Mutation:
             username=None if (username := inputs.given(given.username)) is None else _username("username", username),
         )
         content = {"firstName": command.first_name, "lastName": command.last_name, "username": command.username}
-        stream = stream_of(str(uuid6.uuid7()))
+        stream = stream_of(new_user_id())
         done = await _run(info, command, "createUser", content, stream, given.idempotency_key)
         return CreateUserPayload(
             user=_user(done.fold(evolve)),
@@ -288,6 +288,11 @@ class Mutation:
 
 
 schema = FederatedSchema(query=Query, mutation=Mutation)
+
+
+def new_user_id() -> str:
+    """A UUID version 7 (https://www.rfc-editor.org/rfc/rfc9562#section-5.7), above all that this process drew."""
+    return str(uuid6.uuid7())
 
 
 async def _run(

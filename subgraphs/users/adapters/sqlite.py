@@ -58,7 +58,7 @@ CREATE TABLE word (
     until_version INTEGER,
     PRIMARY KEY (id, word, since_version)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX word_now ON word (word, id) WHERE until_version IS NULL;
+CREATE INDEX word_now ON word (word, id, until_version) WHERE until_version IS NULL;
 """
 
     many: ClassVar[int] = 4_000

@@ -1,0 +1,258 @@
+"""What every adapter of `UserView` answers alike; and what is SQLite's own."""
+
+from __future__ import annotations
+
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+import pytest
+
+from eventkernel.adapters.sqlite.views import SqliteView
+from eventkernel.events import DomainEvent, Position, Record, RecordedEvent
+from eventkernel.store import Checkpoint
+from eventkernel.views import Change, Fold, State
+from subgraphs.users.adapters.memory import MemoryUserView
+from subgraphs.users.adapters.sqlite import SqliteUserView, search_by_user, search_by_word
+from subgraphs.users.domain import UserCreated, UserDeleted, UserUpdated, stream_of
+from subgraphs.users.projection import UserDoc, evolve, projection
+from subgraphs.users.views import UserView
+
+LOG = "users.x"
+
+
+class Feed:
+    """Folds events into a build as a projector does: the events of a user come in batches, offsets grow."""
+
+    def __init__(self, build: UserView) -> None:
+        self.build = build
+        self.offset = 0
+        self.states: dict[str, list[State[UserDoc]]] = {}
+
+    async def take(self, *events: tuple[str, DomainEvent]) -> None:
+        """Saves one batch of (user id, event)."""
+        changed: dict[str, list[State[UserDoc]]] = {}
+        for user_id, event in events:
+            state = self._next(user_id, event)
+            self.states.setdefault(user_id, []).append(state)
+            changed.setdefault(user_id, []).append(state)
+        changes = [Change(stream_of(user_id), tuple(states)) for user_id, states in changed.items()]
+        await self.build.save(Fold(changes, Checkpoint(Position.of(LOG, 0, self.offset))))
+
+    def _next(self, user_id: str, event: DomainEvent) -> State[UserDoc]:
+        self.offset += 1
+        before = self.states.get(user_id, [])
+        record = Record(
+            log=LOG,
+            partition=0,
+            offset=self.offset,
+            id=f"e{self.offset}",
+            type="any",
+            time_us=1_000 * self.offset,
+            stream=stream_of(user_id),
+            version=len(before) + 1,
+            first_version=len(before) + 1,
+            commit_size=1,
+            command_id=f"c{self.offset}",
+            fingerprint="f",
+        )
+        doc = evolve(before[-1].doc if before else None, RecordedEvent(event, record))
+        return State(record.version, record.time_us, LOG, 0, self.offset, doc)
+
+
+def created(first_name: str, last_name: str = "X", username: str | None = None) -> UserCreated:
+    return UserCreated(first_name=first_name, last_name=last_name, username=username)
+
+
+def ids(docs: Iterable[UserDoc]) -> list[str]:
+    return [doc.id for doc in docs]
+
+
+class UserViewContract(ABC):
+    """An adapter's test derives from this and brings the fixture `build`: an empty one."""
+
+    @pytest.fixture
+    @abstractmethod
+    def build(self) -> UserView: ...
+
+    @pytest.fixture
+    def feed(self, build: UserView) -> Feed:
+        return Feed(build)
+
+    async def test_users_are_found_by_id_in_one_read(self, build: UserView, feed: Feed) -> None:
+        await feed.take(("a", created("Ada", "Lovelace", "ada")), ("b", created("Grace")))
+        found = await build.users(["b", "nobody", "a", "a"])
+        assert found == {"a": UserDoc("a", 1, "Ada", "Lovelace", "ada", 1_000, 1_000), "b": feed.states["b"][0].doc}
+        assert await build.users(["a"]) == {"a": found["a"]}
+        assert await build.users(["nobody"]) == {}
+        assert await build.users([]) == {}
+
+    async def test_a_user_is_shown_as_after_the_latest_event(self, build: UserView, feed: Feed) -> None:
+        await feed.take(("a", created("Ada")), ("a", UserUpdated(username="ada")))
+        await feed.take(("a", UserUpdated(first_name="Augusta")), ("a", UserUpdated(username_removed=True)))
+        assert (await build.users(["a"]))["a"] == UserDoc("a", 4, "Augusta", "X", None, 1_000, 4_000)
+
+    async def test_a_deleted_user_is_in_no_answer(self, build: UserView, feed: Feed) -> None:
+        await feed.take(("a", created("Ada")), ("b", created("Ada")))
+        await feed.take(("a", UserDeleted()))
+        await feed.take(("c", created("Ada")), ("c", UserDeleted()))
+        assert await build.users(["a", "c"]) == {}
+        assert ids(await build.page(None, 9)) == ["b"]
+        assert ids(await build.search(["ada"], None, 9)) == ["b"]
+
+    async def test_a_deleted_user_stays_as_a_tombstone(self, build: UserView, feed: Feed) -> None:
+        await feed.take(("a", created("Ada", username="ada")), ("a", UserDeleted()))
+        loaded = await build.load([stream_of("a"), stream_of("nobody")])
+        assert loaded == {stream_of("a"): feed.states["a"][-1]}
+        assert (loaded[stream_of("a")].doc.deleted, loaded[stream_of("a")].doc.first_name) == (True, "")
+
+    async def test_pages_follow_each_other_by_id(self, build: UserView, feed: Feed) -> None:
+        order = ["A", "B", "a", "b", "z", "é", "\uff5e", "😀"]
+        await feed.take(*((user_id, created("Ada")) for user_id in reversed(order)))
+        assert ids(await build.page(None, 100)) == order
+        assert ids(await build.page(None, 3)) == order[:3]
+        assert ids(await build.page("a", 3)) == order[3:6]
+        assert ids(await build.page("aa", 3)) == order[3:6]
+        assert ids(await build.page("😀", 3)) == []
+        assert ids(await build.page(None, 0)) == []
+
+    async def test_every_prefix_begins_some_word_of_the_names(self, build: UserView, feed: Feed) -> None:
+        await feed.take(
+            ("a", created("Ada", "Lovelace")),
+            ("b", created("Adèle", "Lévy-Dubois")),
+            ("c", created("Lo", "Adler")),
+            ("d", created("Love", "Love")),
+        )
+        for prefixes, expected in {
+            ("ad",): ["a", "b", "c"],
+            ("ad", "lo"): ["a", "c"],
+            ("lo", "ad"): ["a", "c"],
+            ("adele", "dub"): ["b"],
+            ("levy",): ["b"],
+            ("love",): ["a", "d"],
+            ("ovelace",): [],
+            ("adax",): [],
+            ("ad", "x"): [],
+            ("\U0010ffff",): [],
+        }.items():
+            assert ids(await build.search(prefixes, None, 9)) == expected, prefixes
+
+    async def test_a_search_goes_page_by_page(self, build: UserView, feed: Feed) -> None:
+        await feed.take(*((user_id, created("Ada", "Adams")) for user_id in "edcba"))
+        assert ids(await build.search(["ad"], None, 2)) == ["a", "b"]
+        assert ids(await build.search(["ad"], "b", 2)) == ["c", "d"]
+        assert ids(await build.search(["ad", "ada"], "d", 2)) == ["e"]
+
+    async def test_only_words_of_now_are_found(self, build: UserView, feed: Feed) -> None:
+        await feed.take(("a", created("Ada", "Byron")))
+        await feed.take(("a", UserUpdated(last_name="King")), ("a", UserUpdated(last_name="Lovelace")))
+        assert ids(await build.search(["love"], None, 9)) == ["a"]
+        for past in ("byron", "king"):
+            assert await build.search([past], None, 9) == []
+        await feed.take(("a", UserUpdated(last_name="Byron")), ("a", UserUpdated(first_name="Byron")))
+        assert ids(await build.search(["byron"], None, 9)) == ["a"]
+        assert await build.search(["ada"], None, 9) == []
+
+    async def test_a_batch_that_comes_again_changes_nothing(self, build: UserView, feed: Feed) -> None:
+        await feed.take(("a", created("Ada")), ("a", UserUpdated(first_name="Augusta")), ("b", created("Grace")))
+        again = [Change(stream_of(user_id), tuple(states)) for user_id, states in feed.states.items()]
+        await build.save(Fold(again, Checkpoint(Position.of(LOG, 0, 3))))
+        assert ids(await build.page(None, 9)) == ["a", "b"]
+        assert (await build.users(["a"]))["a"].version == 2
+        assert await build.search(["ada"], None, 9) == []
+
+
+class TestMemoryUserView(UserViewContract):
+    @pytest.fixture
+    def build(self) -> UserView:
+        return MemoryUserView("build")
+
+
+class TestSqliteUserView(UserViewContract):
+    @pytest.fixture
+    async def build(self, tmp_path: Path) -> AsyncIterator[SqliteUserView]:
+        view = await SqliteView.open(tmp_path / "users", SqliteUserView, shape=projection.shape, logs=[LOG])
+        yield await view.create()
+        await view.aclose()
+
+    async def test_every_state_stands_in_the_past_with_its_validity(self, build: SqliteUserView, feed: Feed) -> None:
+        await feed.take(("a", created("Ada")), ("a", UserUpdated(first_name="Augusta")), ("b", created("Grace")))
+        await feed.take(("a", UserUpdated(username="ada")), ("b", UserDeleted()))
+
+        def states(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
+            return connection.execute(
+                "SELECT id, version, first_name, since_us, since_offset, until_us, until_offset FROM user_past"
+                " UNION ALL SELECT id, version, first_name, since_us, since_offset, NULL, NULL FROM user ORDER BY 1, 2"
+            ).fetchall()
+
+        assert await build.read(states) == [
+            ("a", 1, "Ada", 1_000, 1, 2_000, 2),
+            ("a", 2, "Augusta", 2_000, 2, 4_000, 4),
+            ("a", 3, "Augusta", 4_000, 4, None, None),
+            ("b", 1, "Grace", 3_000, 3, 5_000, 5),
+            ("b", 2, "", 5_000, 5, None, None),
+        ]
+
+    async def test_every_word_says_from_which_version_until_which(self, build: SqliteUserView, feed: Feed) -> None:
+        await feed.take(("a", created("Ada", "Byron")), ("a", UserUpdated(last_name="King")))
+        await feed.take(("a", UserUpdated(last_name="Byron")), ("a", UserUpdated(last_name="Lovelace")))
+        await feed.take(("a", UserDeleted()))
+        rows = await build.read(lambda connection: connection.execute("SELECT * FROM word ORDER BY 3, 2").fetchall())
+        assert rows == [
+            ("a", "ada", 1, 5),
+            ("a", "byron", 1, 2),
+            ("a", "king", 2, 3),
+            ("a", "byron", 3, 4),
+            ("a", "lovelace", 4, 5),
+        ]
+
+    @pytest.mark.parametrize(
+        ("query", "expected"),
+        [
+            ("SELECT id FROM user WHERE id = ? AND deleted = 0", {"SEARCH user USING PRIMARY KEY (id=?)"}),
+            (
+                "SELECT id FROM user WHERE id IN (SELECT value FROM json_each(?)) AND deleted = 0",
+                {"SEARCH user USING PRIMARY KEY (id=?)"},
+            ),
+            (
+                "SELECT id FROM user WHERE id > ? AND deleted = 0 ORDER BY id LIMIT ?",
+                {"SEARCH user USING PRIMARY KEY (id>?)"},
+            ),
+        ],
+    )
+    async def test_users_and_pages_are_read_by_the_key(
+        self, build: SqliteUserView, query: str, expected: set[str]
+    ) -> None:
+        assert await build.read(lambda connection: steps(connection, query)) == expected
+
+    async def test_a_search_for_a_rare_beginning_goes_by_the_index_of_words(self, build: SqliteUserView) -> None:
+        query, _ = search_by_word("love", ["ad"])
+        assert await build.read(lambda connection: steps(connection, query)) == {
+            "SEARCH word USING COVERING INDEX word_now (word>? AND word<?)",
+            "SEARCH own USING PRIMARY KEY (id=? AND word>? AND word<?)",
+            "SEARCH user USING PRIMARY KEY (id=?)",
+        }
+
+    async def test_a_search_for_a_common_beginning_goes_by_the_order_of_users(self, build: SqliteUserView) -> None:
+        query, _ = search_by_user("love", ["ad"])
+        assert await build.read(lambda connection: steps(connection, query)) == {
+            "SEARCH user USING PRIMARY KEY (id>?)",
+            "SEARCH own USING PRIMARY KEY (id=? AND word>? AND word<?)",
+        }
+
+
+class TestSqliteUserViewWhereEveryBeginningIsCommon(TestSqliteUserView):
+    @pytest.fixture(autouse=True)
+    def common(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(SqliteUserView, "many", 1)
+
+
+def steps(connection: sqlite3.Connection, query: str) -> set[str]:
+    """How SQLite goes through the tables (https://www.sqlite.org/eqp.html), temporary trees and sorting left out."""
+    rows = connection.execute(f"EXPLAIN QUERY PLAN {query}", [None] * query.count("?")).fetchall()
+    return {
+        row[3]
+        for row in rows
+        if row[3].startswith(("SEARCH user", "SEARCH word", "SEARCH own", "SCAN user", "SCAN word"))
+    }
