@@ -28,7 +28,9 @@ MOST_EVENTS: Final = 1_000
 LARGEST_COMMIT: Final = 512 * 1024
 """Bytes of data in one commit: with its envelopes it fits into one batch of any log that we know."""
 
-_UNPRINTABLE: Final = "\x00-\x1f\x7f\ud800-\udfff"
+_UNPRINTABLE: Final = "\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"
+"""What CloudEvents has no room for in an attribute
+(https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#type-system)."""
 _name: Final = re.compile(f"[^{_UNPRINTABLE}]{{1,{LONGEST_NAME}}}").fullmatch
 _metadata: Final = re.compile(f"[^{_UNPRINTABLE}]{{0,{LONGEST_METADATA}}}").fullmatch
 _METADATA_FIELDS: Final = tuple(described.name for described in fields(Metadata))

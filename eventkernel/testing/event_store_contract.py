@@ -480,7 +480,9 @@ class EventStoreContract:
 
     # Bad input
 
-    @pytest.mark.parametrize("name", ["", "*", "a\nb", "a\x00b", "\ud800", "x" * (LONGEST_NAME + 1)])
+    @pytest.mark.parametrize(
+        "name", ["", "*", "a\nb", "a\x00b", "a\x85b", "\ud800", "\uffff", "x" * (LONGEST_NAME + 1)]
+    )
     async def test_a_malformed_stream_name_is_refused(self, store: EventStore, name: str) -> None:
         with pytest.raises(InvalidInput, match="stream"):
             await put(store, name, "a", command="c1")
