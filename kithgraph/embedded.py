@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from socket import socket
 from typing import Any, TypeVar
 
+from eventkernel.adapters.sqlite.checkpoints import SqliteCheckpointStore
+from eventkernel.adapters.sqlite.checkpoints import SqliteCheckpointStore
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.adapters.sqlite.views import SqliteView, SqliteViewBuild
 from eventkernel.clock import Clock, SystemClock
@@ -95,9 +97,11 @@ async def opened(folder: DataFolder, clock: Clock) -> AsyncIterator[Sequence[Sub
         users_view = await view(SqliteUserView, users_projection, [users_log])
         friends_view = await view(SqliteFriendView, friends_projection, both)
         recommendations_view = await view(SqliteRecommendationView, recommendations_projection, both)
+        checkpoints = await stack.enter_async_context(aclosing(await SqliteCheckpointStore.open(folder.processes)))
+        checkpoints = await stack.enter_async_context(aclosing(await SqliteCheckpointStore.open(folder.processes)))
         yield [
             users_subgraph(users_log, users_view, log_names=LOG_NAMES),
-            friends_subgraph(friends_log, users_log, friends_view, log_names=LOG_NAMES),
+            friends_subgraph(friends_log, users_log, friends_view, checkpoints, log_names=LOG_NAMES),
             recommendations_subgraph(users_log, friends_log, recommendations_view, log_names=LOG_NAMES),
         ]
 

@@ -8,10 +8,11 @@ from typing import Final
 from eventkernel.codec import Codec
 from eventkernel.commands import CommandHandler
 from eventkernel.gate import BookmarkGate
+from eventkernel.process import CheckpointStore, ProcessManager
 from eventkernel.projector import Projector, Source
 from eventkernel.store import EventStore, LogReader
 from eventkernel.views import View
-from subgraphs.friends import events
+from subgraphs.friends import endings, events
 from subgraphs.friends.domain import FriendAdded, FriendRemoved, decider
 from subgraphs.friends.projection import projection
 from subgraphs.friends.replica import UserReplica
@@ -29,11 +30,17 @@ EVENT_TYPES: Final = (FriendAdded, FriendRemoved)
 
 
 def friends_subgraph(
-    store: EventStore, users_log: LogReader, view: View[FriendView], *, log_names: Collection[str]
+    store: EventStore,
+    users_log: LogReader,
+    view: View[FriendView],
+    checkpoints: CheckpointStore,
+    *,
+    log_names: Collection[str],
 ) -> Subgraph:
-    """`store` is the friends' log, `view` a view of `projection` over both logs, `log_names` the names of all logs of
-    the system, which a bookmark may speak of."""
+    """`store` is the friends' log, `view` a view of `projection` over both logs, `checkpoints` is where its process
+    manager keeps how far it is, `log_names` the names of all logs of the system, which a bookmark may speak of."""
     codec = Codec(EVENT_TYPES)
+    commands = CommandHandler(store, codec, decider)
     gate = BookmarkGate(view, [users_log, store], log_names)
 
     async def readiness() -> Readiness:
@@ -42,8 +49,23 @@ def friends_subgraph(
     app = subgraph_app(
         schema,
         gate=gate,
-        writes=FriendWrites(Mutations(CommandHandler(store, codec, decider)), UserReplica(users_log, gate)),
+        writes=FriendWrites(Mutations(commands), UserReplica(users_log, gate)),
         readiness=readiness,
     )
     sources = [Source(users_log, Codec(events.EVENT_TYPES)), Source(store, codec)]
-    return Subgraph(name=NAME, app=app, sdl=schema.as_str(), workers=[Projector(projection, sources, view)])
+    return Subgraph(
+        name=NAME,
+        app=app,
+        sdl=schema.as_str(),
+        workers=[
+            Projector(projection, sources, view),
+            ProcessManager(
+                endings.NAME,
+                sources,
+                gate,
+                endings.Endings(commands).react,
+                checkpoints,
+                reacts_to=endings.REACTS_TO,
+            ),
+        ],
+    )

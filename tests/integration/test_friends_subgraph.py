@@ -156,6 +156,38 @@ async def test_friends_of_a_deleted_user_are_hidden_at_once(social: Social) -> N
     assert await social.friends.codes(ADD, {"input": {"userId": "b", "friendId": "d"}}) == ["NOT_FOUND"]
 
 
+async def test_friendships_of_a_deleted_user_end_and_the_log_says_why(social: Social) -> None:
+    await social.befriend([("a", "b"), ("b", "c"), ("c", "d")])
+    await social.remove("b", "c")
+    await social.delete("b")
+    await social.settled()
+    *_, last = await social.friends_log.read_stream("friendship-a~b")
+    assert (last.type, last.version, last.data) == (
+        "friends.FriendRemoved",
+        2,
+        b'{"users":["a","b"],"reason":"user deleted"}',
+    )
+    *_, deleted = await social.users_log.read_stream("user-b")
+    assert last.causation == deleted.id
+    assert len(await social.friends_log.read_stream("friendship-b~c")) == 2
+    assert len(await social.friends_log.read_stream("friendship-c~d")) == 1
+
+
+async def test_all_friendships_of_a_deleted_user_end_also_where_some_have_ended_meanwhile(social: Social) -> None:
+    others = [f"x{number:03}" for number in range(150)]
+    await social.create(*others)
+    await asyncio.gather(*(social.add("a", other) for other in others))
+    view = social.friends_view.live()
+    await asyncio.gather(
+        social.delete("a"),
+        *(social.friends.ask(REMOVE, {"input": {"userId": "a", "friendId": other}}) for other in others[::3]),
+    )
+    await social.settled()
+    assert await view.standing("a") == []
+    head = await social.friends_log.head()
+    assert list(head.values()) == [1 + 150 * 2]
+
+
 # Queries
 
 
@@ -182,6 +214,7 @@ async def test_every_page_holds_each_friend_once(social: Social) -> None:
 
 async def test_many_entities_are_three_reads(social: Social, monkeypatch: pytest.MonkeyPatch) -> None:
     await social.befriend([("a", "b"), ("b", "c"), ("c", "d"), ("a", "f")])
+    await social.settled()
     view = social.friends_view.live()
     reads: list[object] = []
     read = view.read

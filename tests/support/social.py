@@ -11,12 +11,14 @@ from typing import Any
 
 import httpx
 
+from eventkernel.adapters.sqlite.checkpoints import SqliteCheckpointStore
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.adapters.sqlite.views import SqliteView
 from eventkernel.bookmark import Bookmark
 from eventkernel.clock import ManualClock
 from eventkernel.codec import Codec
 from eventkernel.commands import CommandHandler
+from eventkernel.process import ProcessManager
 from eventkernel.views import View
 from subgraphs.friends import projection as friends_projection
 from subgraphs.friends.adapters.sqlite import SqliteFriendView
@@ -101,6 +103,20 @@ class Social:
         for one, other in pairs:
             await self.add(one, other)
 
+    @property
+    def endings(self) -> ProcessManager[Any]:
+        (found,) = (worker for worker in self.subgraphs["friends"].workers if isinstance(worker, ProcessManager))
+        return found
+
+    async def settled(self) -> None:
+        """Returns when everything that follows from what has happened has happened."""
+        before = None
+        while before != (head := (await self.users_log.head()).join(await self.friends_log.head())):
+            before = head
+            assert await self.endings.reached(head, 10)
+            assert await self.friends_view.live().reached(head, 10)
+            assert await self.recommendations_view.live().reached(head, 10)
+
     async def _user_command(self, user: str, command: users.UserCommand) -> None:
         codec = Codec((users.UserCreated, users.UserUpdated, users.UserDeleted))
         handler = CommandHandler(self.users_log, codec, users.decider, users.claims)
@@ -132,9 +148,12 @@ async def opened(folder: Path) -> AsyncGenerator[Social]:
             logs=logs,
         )
         stack.push_async_callback(recommendations_view.aclose)
+        checkpoints = await stack.enter_async_context(
+            aclosing(await SqliteCheckpointStore.open(folder / "processes.sqlite"))
+        )
         social = Social(users_log, friends_log, friends_view, recommendations_view, clock)
         for subgraph in (
-            friends_subgraph(friends_log, users_log, friends_view, log_names=LOG_NAMES),
+            friends_subgraph(friends_log, users_log, friends_view, checkpoints, log_names=LOG_NAMES),
             recommendations_subgraph(users_log, friends_log, recommendations_view, log_names=LOG_NAMES),
         ):
             http = httpx.AsyncClient(transport=httpx.ASGITransport(subgraph.app), base_url=f"http://{subgraph.name}")
