@@ -37,8 +37,6 @@ WORDS = {
 NAMES = st.sampled_from(list(WORDS))
 BEGINNINGS = ["a", "ad", "adam", "l", "love", "lovelace", "la", "李", "小", "o", "x", "z"]
 PREFIXES = st.sets(st.sampled_from(BEGINNINGS), min_size=1)
-    st.sampled_from(["a", "ad", "adam", "l", "love", "lovelace", "la", "李", "小", "o", "x", "z"]), min_size=1
-)
 
 
 @dataclass(frozen=True)
