@@ -1,0 +1,425 @@
+"""The contracts of `View` and `ViewBuild`, and of `CheckpointStore`, as tests.
+
+An adapter passes them by deriving a class that says how its view is opened and what its documents are:
+
+class TestMyView(ViewContract[MyDocument]):
+    @pytest.fixture
+    def views(self) -> ViewUnderTest[MyDocument]:
+        ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Generic, Protocol, TypeVar
+
+import pytest
+
+from eventkernel.errors import InvalidInput, Unavailable
+from eventkernel.events import Partition, Position, Record
+from eventkernel.process import CheckpointStore
+from eventkernel.store import Checkpoint
+from eventkernel.views import BuildRetired, Change, Fold, ParkedRecord, State, View, ViewBuild
+
+Doc = TypeVar("Doc")
+Doc_co = TypeVar("Doc_co", covariant=True)
+
+LOG = "things.0123abcd"
+
+
+class ViewUnderTest(Protocol[Doc]):
+    """One view, empty at first, that can be opened again and again."""
+
+    async def open(self) -> View[ViewBuild[Doc]]:
+        """The view; whatever was opened before is closed. What was saved and is live is there."""
+        ...
+
+    def stream(self, number: int) -> str:
+        """The name of a stream that has documents in this view."""
+        ...
+
+    def doc(self, number: int, version: int) -> Doc:
+        """A document of that stream; those of different versions differ."""
+        ...
+
+    async def stop_writes(self) -> None:
+        """From now on no save can succeed: the disk is full, the server is gone."""
+        ...
+
+    async def resume_writes(self) -> None: ...
+
+
+def state(version: int, doc: Doc) -> State[Doc]:
+    return State(version, 1_700_000_000_000_000 + version, LOG, 0, version, doc)
+
+
+def upto(next_offset: int, *, log: str = LOG, partition: int = 0, generation: int = 0) -> Checkpoint:
+    return Checkpoint(Position.of(log, partition, next_offset), ((log, partition, generation),))
+
+
+def record(stream: str, version: int, partition: int = 0) -> Record:
+    """A record with every attribute that an envelope can have."""
+    return Record(
+        log=LOG,
+        partition=partition,
+        offset=10 + version,
+        id=f"{stream}/{version}",
+        type="things.Done",
+        time_us=1_700_000_000_000_000 + version,
+        stream=stream,
+        version=version,
+        first_version=version,
+        commit_size=1,
+        command_id=f"command {version}",
+        fingerprint="a print",
+        claims_taken=("taken",),
+        claims_given_up=("given", "up"),
+        generation=3,
+        schema_version=2,
+        actor="somebody",
+        correlation="one",
+        causation="two",
+        traceparent="three",
+        tracestate="four",
+        data=b'{"text":"\xc3\xa4"}',
+    )
+
+
+class ViewContract(Generic[Doc]):
+    """Give it a fixture `views`."""
+
+    @pytest.fixture
+    def views(self) -> ViewUnderTest[Doc]:
+        raise NotImplementedError("an adapter's suite says how its view is opened")
+
+    @pytest.fixture
+    async def view(self, views: ViewUnderTest[Doc]) -> View[ViewBuild[Doc]]:
+        return await views.open()
+
+    @pytest.fixture
+    async def build(self, view: View[ViewBuild[Doc]]) -> ViewBuild[Doc]:
+        """A live build, still empty."""
+        build = await view.create()
+        await view.switch(build.name)
+        return build
+
+    def change(self, views: ViewUnderTest[Doc], number: int, *versions: int) -> Change[Doc]:
+        states = tuple(state(version, views.doc(number, version)) for version in versions)
+        return Change(views.stream(number), states)
+
+    # Documents
+
+    async def test_a_new_build_is_empty_and_stands_at_the_start(
+        self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
+    ) -> None:
+        assert (await build.checkpoint()).position == Position()
+        assert await build.load([views.stream(1)]) == {}
+        assert await build.parked() == []
+        assert await build.parked_streams() == {}
+
+    async def test_the_latest_state_of_each_stream_is_loaded_with_all_that_was_saved(
+        self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
+    ) -> None:
+        await build.save(Fold([self.change(views, 1, 1, 2, 3), self.change(views, 2, 1)], upto(4)))
+        assert await build.load([views.stream(1), views.stream(2), views.stream(3)]) == {
+            views.stream(1): state(3, views.doc(1, 3)),
+            views.stream(2): state(1, views.doc(2, 1)),
+        }
+
+    async def test_a_batch_may_have_thousands_of_streams(
+        self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
+    ) -> None:
+        numbers = range(1, 3_001)
+        streams = [views.stream(number) for number in numbers]
+        assert await build.load(streams) == {}
+        await build.save(Fold([self.change(views, number, 1) for number in numbers], upto(4)))
+        assert len(await build.load(streams)) == len(numbers)
+
+    async def test_a_repeated_save_has_no_further_effect(
+        self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
+    ) -> None:
+        fold = Fold([self.change(views, 1, 1, 2)], upto(4), [ParkedRecord(record(views.stream(2), 1), "why")])
+        for _ in range(3):
+            await build.save(fold)
+        assert (await build.load([views.stream(1)]))[views.stream(1)] == state(2, views.doc(1, 2))
+        assert await build.parked() == list(fold.parked)
+
+    async def test_states_that_are_there_already_are_dropped(
+        self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
+    ) -> None:
+        await build.load([views.stream(1)])
+        await build.save(Fold([self.change(views, 1, 1, 2)], upto(3)))
+        await build.save(Fold([self.change(views, 1, 1, 2, 3)], upto(4)))
+        await build.save(Fold([self.change(views, 1, 1)], upto(2)))
+        assert await build.load([views.stream(1)]) == {views.stream(1): state(3, views.doc(1, 3))}
+
+    async def test_states_that_are_there_already_are_dropped_after_opening_again(
+        self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
+    ) -> None:
+        await build.save(Fold([self.change(views, 1, 1, 2)], upto(3)))
+        again = (await views.open()).live()
+        await again.save(Fold([self.change(views, 1, 2, 3), self.change(views, 2, 1)], upto(5)))
+        await again.save(Fold([self.change(views, 1, 2)], upto(5)))
+        assert (await again.load([views.stream(1)]))[views.stream(1)] == state(3, views.doc(1, 3))
+
+    # Checkpoint
+
+    async def test_the_checkpoint_never_goes_back_in_any_partition(self, build: ViewBuild[Doc]) -> None:
+        await build.save(Fold([], upto(10, generation=2)))
+        await build.save(Fold([], upto(7, partition=1, generation=1)))
+        await build.save(Fold([], upto(4, generation=1)))
+        await build.save(Fold([], upto(3, log="others.0")))
+        checkpoint = await build.checkpoint()
+        assert dict(checkpoint.position) == {
+            Partition(LOG, 0): 10,
+            Partition(LOG, 1): 7,
+            Partition("others.0", 0): 3,
+        }
+        assert set(checkpoint.generations) == {(LOG, 0, 2), (LOG, 1, 1), ("others.0", 0, 0)}
+
+    async def test_a_position_that_is_reached_is_known_at_once(self, build: ViewBuild[Doc]) -> None:
+        await build.save(Fold([], upto(10)))
+        assert await build.reached(Position.of(LOG, 0, 10), 0)
+        assert await build.reached(Position(), 0)
+        assert not await build.reached(Position.of(LOG, 0, 11), 0)
+        assert not await build.reached(Position.of(LOG, 1, 1), 0)
+
+    async def test_a_save_wakes_those_who_wait_for_its_position_and_no_others(self, build: ViewBuild[Doc]) -> None:
+        both = Position({Partition(LOG, 0): 5, Partition(LOG, 1): 5})
+        one = asyncio.create_task(build.reached(Position.of(LOG, 0, 5), 30))
+        two = asyncio.create_task(build.reached(both, 30))
+        await build.save(Fold([], upto(5)))
+        assert await one
+        assert not two.done()
+        await build.save(Fold([], upto(6, partition=1)))
+        assert await two
+
+    # Parked records
+
+    async def test_parked_records_come_back_whole_in_the_order_of_their_versions(
+        self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
+    ) -> None:
+        one, two = views.stream(1), views.stream(2)
+        await build.save(Fold([], upto(2), [ParkedRecord(record(one, 10), None), ParkedRecord(record(two, 1), "b")]))
+        await build.save(Fold([], upto(3), [ParkedRecord(record(one, 9, 1), "a")]))
+        parked = await build.parked()
+        assert sorted(parked, key=lambda entry: entry.record.stream != one) == [
+            ParkedRecord(record(one, 9, 1), "a"),
+            ParkedRecord(record(one, 10), None),
+            ParkedRecord(record(two, 1), "b"),
+        ]
+        assert set(await build.parked_streams()) == {one, two}
+
+    async def test_a_record_that_is_parked_again_keeps_its_reason_unless_it_has_a_new_one(
+        self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
+    ) -> None:
+        parked = record(views.stream(1), 1)
+        for reason, expected in (("first", "first"), (None, "first"), ("second", "second")):
+            await build.save(Fold([], upto(2), [ParkedRecord(parked, reason)]))
+            assert [entry.reason for entry in await build.parked()] == [expected]
+
+    async def test_released_streams_are_forgotten_but_for_what_stays_parked(
+        self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
+    ) -> None:
+        one, two = views.stream(1), views.stream(2)
+        entries = [ParkedRecord(record(stream, version), "why") for stream in (one, two) for version in (1, 2, 3)]
+        await build.save(Fold([], upto(7), entries))
+        left = [ParkedRecord(record(one, 2), "still"), ParkedRecord(record(one, 3), None)]
+        await build.save(Fold([self.change(views, 1, 1)], Checkpoint(), left, [one]))
+        assert [entry for entry in await build.parked() if entry.record.stream == one] == left
+        assert await build.parked_streams() == {one: Partition(LOG, 0), two: Partition(LOG, 0)}
+        await build.save(Fold([], Checkpoint(), (), [one, two]))
+        assert await build.parked() == []
+        assert await build.parked_streams() == {}
+
+    async def test_a_skipped_record_stays_as_a_mark_and_holds_up_nothing(
+        self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
+    ) -> None:
+        mark = ParkedRecord(record(views.stream(1), 1), "harmless", skipped=True)
+        await build.save(Fold([], upto(2), [ParkedRecord(mark.record, "why")]))
+        await build.save(Fold([], Checkpoint(), [mark], [views.stream(1)]))
+        assert await build.parked() == [mark]
+        assert await build.parked_streams() == {}
+
+    # Builds
+
+    async def test_a_view_without_a_filled_build_has_no_live_one(self, view: View[ViewBuild[Doc]]) -> None:
+        build = await view.create()
+        with pytest.raises(Unavailable):
+            view.live()
+        with pytest.raises(Unavailable):
+            await view.ready(0)
+        waiting = asyncio.create_task(view.ready(30))
+        await asyncio.sleep(0)
+        await view.switch(build.name)
+        assert (await waiting).name == build.name == view.live().name
+
+    async def test_builds_know_nothing_of_one_another(
+        self, views: ViewUnderTest[Doc], view: View[ViewBuild[Doc]], build: ViewBuild[Doc]
+    ) -> None:
+        await build.save(Fold([self.change(views, 1, 1, 2)], upto(3), [ParkedRecord(record(views.stream(2), 1), "x")]))
+        other = await view.create()
+        assert other.name != build.name
+        assert await other.load([views.stream(1)]) == {}
+        assert await other.parked() == []
+        await other.save(Fold([self.change(views, 1, 1)], upto(2)))
+        assert await build.load([views.stream(1)]) == {views.stream(1): state(2, views.doc(1, 2))}
+        assert view.live().name == build.name
+
+    async def test_after_a_switch_the_old_build_sends_everybody_to_the_new_one(
+        self, views: ViewUnderTest[Doc], view: View[ViewBuild[Doc]], build: ViewBuild[Doc]
+    ) -> None:
+        new = await view.create()
+        waiting = asyncio.create_task(build.reached(upto(5).position, 30))
+        await asyncio.sleep(0)
+        await view.switch(new.name)
+        assert view.live().name == new.name
+        with pytest.raises(BuildRetired):
+            await waiting
+        with pytest.raises(BuildRetired):
+            await build.reached(upto(5).position, 30)
+        with pytest.raises(BuildRetired):
+            await build.save(Fold([self.change(views, 1, 1)], upto(5)))
+        assert await build.load([views.stream(1)]) == {}, "what reads it may finish, and sees nothing new"
+
+    async def test_only_builds_that_are_not_live_are_dropped(
+        self, views: ViewUnderTest[Doc], view: View[ViewBuild[Doc]], build: ViewBuild[Doc]
+    ) -> None:
+        other = await view.create()
+        with pytest.raises(InvalidInput):
+            await view.drop(build.name)
+        waiting = asyncio.create_task(other.reached(upto(5).position, 30))
+        await asyncio.sleep(0)
+        await view.drop(other.name)
+        with pytest.raises(BuildRetired):
+            await waiting
+        with pytest.raises(BuildRetired):
+            await other.save(Fold([self.change(views, 1, 1)], upto(5)))
+        for refused in (view.drop, view.switch):
+            with pytest.raises(InvalidInput):
+                await refused(other.name)
+        await build.save(Fold([self.change(views, 1, 1)], upto(5)))
+
+    # Durability
+
+    async def test_what_was_saved_is_there_after_opening_again(
+        self, views: ViewUnderTest[Doc], view: View[ViewBuild[Doc]]
+    ) -> None:
+        new = await view.create()
+        await new.save(Fold([self.change(views, 1, 1, 2)], upto(3), [ParkedRecord(record(views.stream(2), 1), "why")]))
+        await view.switch(new.name)
+        again = (await views.open()).live()
+        assert again.name == new.name
+        assert dict((await again.checkpoint()).position) == {Partition(LOG, 0): 3}
+        assert await again.reached(Position.of(LOG, 0, 3), 0)
+        assert await again.load([views.stream(1)]) == {views.stream(1): state(2, views.doc(1, 2))}
+        assert await again.parked() == [ParkedRecord(record(views.stream(2), 1), "why")]
+        assert await again.parked_streams() == {views.stream(2): Partition(LOG, 0)}
+
+    async def test_a_save_that_fails_leaves_nothing_behind_and_can_be_repeated(
+        self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
+    ) -> None:
+        await build.save(Fold([self.change(views, 1, 1)], upto(2)))
+        fold = Fold(
+            [self.change(views, 1, 2), *(self.change(views, number, 1) for number in range(3, 500))],
+            upto(900),
+            [ParkedRecord(record(views.stream(2), 1), "why")],
+        )
+        await views.stop_writes()
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await build.save(fold)
+        await views.resume_writes()
+        assert dict((await build.checkpoint()).position) == {Partition(LOG, 0): 2}
+        assert not await build.reached(Position.of(LOG, 0, 3), 0)
+        assert await build.load([views.stream(1), views.stream(3)]) == {views.stream(1): state(1, views.doc(1, 1))}
+        assert await build.parked() == []
+        await build.save(fold)
+        assert await build.reached(Position.of(LOG, 0, 900), 0)
+        assert len(await build.load([views.stream(1), views.stream(3), views.stream(499)])) == 3
+
+    async def test_a_save_whose_caller_gives_up_is_whole_or_not_there(
+        self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
+    ) -> None:
+        saving = asyncio.create_task(build.save(Fold([self.change(views, n, 1, 2) for n in range(50)], upto(101))))
+        await asyncio.sleep(0)
+        saving.cancel()
+        await asyncio.wait((saving,))
+        loaded = await build.load([views.stream(n) for n in range(50)])
+        assert len(loaded) in {0, 50}
+        assert await build.reached(upto(101).position, 0) == (len(loaded) == 50)
+        await build.save(Fold([self.change(views, n, 2, 3) for n in range(50)], upto(151)))
+        assert await build.load([views.stream(7)]) == {views.stream(7): state(3, views.doc(7, 3))}
+
+
+class CheckpointsUnderTest(Protocol):
+    """One store of checkpoints, empty at first, that can be opened again and again."""
+
+    async def open(self) -> CheckpointStore:
+        """The store; whatever was opened before is closed."""
+        ...
+
+    async def stop_writes(self) -> None:
+        """From now on no save can succeed."""
+        ...
+
+    async def resume_writes(self) -> None: ...
+
+
+class CheckpointStoreContract:
+    """Give it a fixture `checkpoints`."""
+
+    @pytest.fixture
+    def checkpoints(self) -> CheckpointsUnderTest:
+        raise NotImplementedError("an adapter's suite says how its store is opened")
+
+    @pytest.fixture
+    async def store(self, checkpoints: CheckpointsUnderTest) -> CheckpointStore:
+        return await checkpoints.open()
+
+    async def test_a_reader_that_was_never_heard_of_stands_at_the_start(self, store: CheckpointStore) -> None:
+        assert (await store.checkpoint("nobody")).position == Position()
+        assert await store.parked("nobody") == []
+
+    async def test_a_readers_checkpoint_never_goes_back(self, store: CheckpointStore) -> None:
+        await store.save("one", upto(10, generation=1))
+        await store.save("one", upto(4))
+        await store.save("one", upto(2, partition=3))
+        checkpoint = await store.checkpoint("one")
+        assert dict(checkpoint.position) == {Partition(LOG, 0): 10, Partition(LOG, 3): 2}
+        assert set(checkpoint.generations) == {(LOG, 0, 1), (LOG, 3, 0)}
+
+    async def test_readers_know_nothing_of_one_another(self, store: CheckpointStore) -> None:
+        await store.save("one", upto(10), [ParkedRecord(record("s", 1), "why")])
+        await store.save("two", upto(5), (), ["s"])
+        assert dict((await store.checkpoint("two")).position) == {Partition(LOG, 0): 5}
+        assert await store.parked("two") == []
+        assert await store.parked("one") == [ParkedRecord(record("s", 1), "why")]
+
+    async def test_what_is_set_aside_is_there_until_it_is_released(
+        self, checkpoints: CheckpointsUnderTest, store: CheckpointStore
+    ) -> None:
+        entries: Sequence[ParkedRecord] = [ParkedRecord(record("s", 9), "why"), ParkedRecord(record("s", 10), None)]
+        await store.save("one", upto(11), entries)
+        again = await checkpoints.open()
+        assert await again.parked("one") == entries
+        assert dict((await again.checkpoint("one")).position) == {Partition(LOG, 0): 11}
+        await again.save("one", Checkpoint(), entries[1:], ["s"])
+        assert await again.parked("one") == entries[1:]
+        await again.save("one", Checkpoint(), (), ["s"])
+        assert await again.parked("one") == []
+
+    async def test_a_save_that_fails_leaves_nothing_behind(
+        self, checkpoints: CheckpointsUnderTest, store: CheckpointStore
+    ) -> None:
+        await store.save("one", upto(1))
+        entries = [ParkedRecord(record("s", version), "why") for version in range(1, 200)]
+        await checkpoints.stop_writes()
+        with pytest.raises(Unavailable):
+            await store.save("one", upto(300), entries)
+        await checkpoints.resume_writes()
+        assert dict((await store.checkpoint("one")).position) == {Partition(LOG, 0): 1}
+        assert await store.parked("one") == []
+        await store.save("one", upto(300), entries)
+        assert len(await store.parked("one")) == len(entries)
