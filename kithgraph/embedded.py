@@ -9,7 +9,6 @@ from socket import socket
 from typing import Any, TypeVar
 
 from eventkernel.adapters.sqlite.checkpoints import SqliteCheckpointStore
-from eventkernel.adapters.sqlite.checkpoints import SqliteCheckpointStore
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.adapters.sqlite.views import SqliteView, SqliteViewBuild
 from eventkernel.clock import Clock, SystemClock

@@ -220,7 +220,8 @@ async def test_a_friendship_added_while_its_user_is_deleted_does_not_stay(kith: 
     for _ in range(10):
         (one, other), bookmark = await network(kith, 2, [])
         added, deleted = await asyncio.gather(
-            kith.ask(ADD, {"input": {"userId": one, "friendId": other}}, bookmark=bookmark),
+            # Only the friendship's own fields: a name of somebody who is gone by then would be an error beside it.
+            kith.ask(ADD.replace("firstName", ""), {"input": {"userId": one, "friendId": other}}, bookmark=bookmark),
             kith.ask(DELETE, {"input": {"id": other}}, bookmark=bookmark),
         )
         assert deleted.codes == []
