@@ -1,7 +1,7 @@
 """Composition: the texts of subgraphs → one supergraph, in phases of which each is the next one's input.
 
 Initial (texts) → Expanded (schemas, everything implied made explicit) → Validated (each right by itself) → Merged (one
-supergraph beside them) → text of the join specification.
+supergraph beside them) → Satisfiable (every query that it allows can be answered) → text of the join specification.
 A phase collects all of its findings before composition stops.
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from graphrouter.composition.diagnostics import Diagnostic, Findings
 from graphrouter.composition.join_spec import print_supergraph
 from graphrouter.composition.merge import merge
+from graphrouter.composition.satisfiability import prove_satisfiable
 from graphrouter.composition.subgraph import Initial, SubgraphSdl, expand
 from graphrouter.composition.validate import validate
 
@@ -44,4 +45,7 @@ def compose(subgraphs: Iterable[SubgraphSdl]) -> CompositionResult:
     merged = merge(validated, findings)
     findings.stop_on_errors()
 
-    return CompositionResult(print_supergraph(merged), findings.hints)
+    satisfiable = prove_satisfiable(merged, findings)
+    findings.stop_on_errors()
+
+    return CompositionResult(print_supergraph(satisfiable.merged), findings.hints)

@@ -153,9 +153,14 @@ class Findings:
         """The hints so far, in the order of discovery."""
         return tuple(d for d in self._found if d.severity == Severity.HINT)
 
+    @property
+    def has_errors(self) -> bool:
+        """Whether an error is among the findings."""
+        return any(d.severity == Severity.ERROR for d in self._found)
+
     def stop_on_errors(self) -> None:
         """Raise CompositionError with all findings if there is an error among them."""
-        if any(d.severity == Severity.ERROR for d in self._found):
+        if self.has_errors:
             raise CompositionError(self._found)
 
 

@@ -7,6 +7,7 @@ federated-schemas/reference/subgraph-spec): definitions of federation's directiv
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -46,7 +47,7 @@ from graphql import (
 from graphql.validation.validate import validate_sdl
 
 from graphrouter.composition.diagnostics import Code, Findings
-from graphrouter.composition.federation_spec import REFUSED, SUPPORTED
+from graphrouter.composition.federation_spec import FEDERATION_URL, REFUSED, SUPPORTED
 from graphrouter.composition.links import Vocabulary, read_vocabulary
 from graphrouter.composition.model import ROOT_TYPES
 
@@ -62,6 +63,7 @@ _BUILT_IN_SCALARS = frozenset({"String", "Int", "Float", "Boolean", "ID"})
 _MACHINERY_TYPES = frozenset({"_Any", "_Entity", "_Service", "_FieldSet"})
 _MACHINERY_FIELDS = frozenset({"_service", "_entities"})
 _MACHINERY_PREFIXES = ("federation__", "link__")
+_UNKNOWN_DIRECTIVE = re.compile(r"Unknown directive \W?@(?P<name>\w+)")
 _PLACEHOLDER = "_noQueryHere"
 
 
@@ -84,8 +86,10 @@ def read_document(sdl: str, subgraph: str, findings: Findings) -> SubgraphDocume
     vocabulary = read_vocabulary(document, subgraph, findings)
     if _refuses(document, vocabulary, subgraph, findings):
         return None
-    document = _with_default_roots(document, subgraph, findings)
-    kept = _without_machinery(document.definitions, vocabulary)
+    renamed = _with_default_roots(document, subgraph, findings)
+    if renamed is None:
+        return None
+    kept = _without_machinery(renamed.definitions, vocabulary)
     definitions, extensions = _defined_once(kept)
     errors = _errors(definitions, vocabulary)
     for found in errors:
@@ -95,13 +99,10 @@ def read_document(sdl: str, subgraph: str, findings: Findings) -> SubgraphDocume
 
 def _report(error: GraphQLError, subgraph: str, findings: Findings) -> None:
     advice = ""
-    if error.message.startswith("Unknown directive"):
-        name = error.message.split('"')[1].removeprefix("@")
-        if name in SUPPORTED:
-            advice = (
-                f" Directive @{name} is one of federation's: import \"@{name}\" in the schema's @link to"
-                " https://specs.apollo.dev/federation/v2.x."
-            )
+    unknown = _UNKNOWN_DIRECTIVE.match(error.message)
+    if unknown is not None and unknown["name"] in SUPPORTED:
+        name = unknown["name"]
+        advice = f" It is one of federation's: import \"@{name}\" in the schema's @link to {FEDERATION_URL}v2.x."
     findings.error(Code.INVALID_GRAPHQL, f'subgraph "{subgraph}": {error.message}{advice}', None, subgraph)
 
 
@@ -122,8 +123,8 @@ def _refuses(document: DocumentNode, vocabulary: Vocabulary, subgraph: str, find
     return bool(refused)
 
 
-def _with_default_roots(document: DocumentNode, subgraph: str, findings: Findings) -> DocumentNode:
-    """Give the root types their default names, so that those of all subgraphs meet."""
+def _with_default_roots(document: DocumentNode, subgraph: str, findings: Findings) -> DocumentNode | None:
+    """Give the root types their default names, so that those of all subgraphs meet; None where they are taken."""
     renamed: dict[str, str] = {}
     for definition in document.definitions:
         if isinstance(definition, SchemaDefinitionNode | SchemaExtensionNode):
@@ -137,6 +138,7 @@ def _with_default_roots(document: DocumentNode, subgraph: str, findings: Finding
         if root in taken and root not in renamed:
             message = f'its root type is "{name}", but it also has a type "{root}"'
             findings.error(Code.ROOT_TYPE_USED, f'subgraph "{subgraph}": {message}', root, subgraph)
+            return None
 
     class Rename(Visitor):
         def enter_name(

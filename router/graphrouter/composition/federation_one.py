@@ -14,7 +14,6 @@ from dataclasses import replace
 from graphrouter.composition.field_set import FieldSet, SelectedField, Selections, print_selections
 from graphrouter.composition.model import (
     CompositeType,
-    Coordinate,
     Field,
     InterfaceType,
     ObjectType,
@@ -28,7 +27,7 @@ from graphrouter.composition.selected import selected_fields, used_fields
 def upgrade(types: dict[str, TypeDefinition]) -> dict[str, TypeDefinition]:
     """The same types with Federation 2's meaning; external fields of keys are resolved already."""
     types = {name: _plain_interface(definition) for name, definition in types.items()}
-    types = map_fields(types, lambda at, field: _with_active_field_sets(types, at, field))
+    types = map_fields(types, lambda parent, field: _with_active_field_sets(types, parent, field))
     used = used_fields(types)
     types = {name: _without_unused(definition, used) for name, definition in types.items()}
     return map_fields(types, _shareable)
@@ -44,13 +43,13 @@ def _plain_interface(definition: TypeDefinition) -> TypeDefinition:
     return replace(definition, fields=fields, keys=())
 
 
-def _with_active_field_sets(types: Mapping[str, TypeDefinition], at: Coordinate, field: Field) -> Field:
+def _with_active_field_sets(types: Mapping[str, TypeDefinition], parent: CompositeType, field: Field) -> Field:
     """Keep of @provides and @requires what is external; that was all that had an effect."""
     provides, requires = field.provides, field.requires
     if provides is not None:
         provides = _external_part(types, named_type(field.type), provides)
     if requires is not None:
-        requires = _external_part(types, at[0], requires)
+        requires = _external_part(types, parent.name, requires)
     marks = replace(field.marks, tags=()) if field.external else field.marks
     return replace(field, provides=provides, requires=requires, marks=marks)
 
@@ -99,5 +98,6 @@ def _without_unused(definition: TypeDefinition, used: frozenset[tuple[str, str]]
     return replace(definition, fields=fields)
 
 
-def _shareable(at: Coordinate, field: Field) -> Field:
-    return field if at[0] == "Subscription" else replace(field, shareable=True)
+def _shareable(parent: CompositeType, field: Field) -> Field:
+    shared = isinstance(parent, ObjectType) and parent.name != "Subscription"
+    return replace(field, shareable=True) if shared else field

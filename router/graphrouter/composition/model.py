@@ -231,13 +231,13 @@ Coordinate: TypeAlias = tuple[str, str]
 
 
 def map_fields(
-    types: Mapping[str, TypeDefinition], change: Callable[[Coordinate, Field], Field]
+    types: Mapping[str, TypeDefinition], change: Callable[[CompositeType, Field], Field]
 ) -> dict[str, TypeDefinition]:
     """The types with each field of objects and interfaces replaced by what `change` makes of it."""
     changed: dict[str, TypeDefinition] = {}
     for name, definition in types.items():
         if isinstance(definition, CompositeType):
-            fields = {field.name: change((name, field.name), field) for field in definition.fields.values()}
+            fields = {field.name: change(definition, field) for field in definition.fields.values()}
             definition = replace(definition, fields=fields)  # noqa: PLW2901  # the same type, with other fields
         changed[name] = definition
     return changed

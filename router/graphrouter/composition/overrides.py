@@ -65,9 +65,10 @@ def find_overrides(subgraphs: Sequence[Subgraph], findings: Findings) -> Overrid
     return Overrides(takeovers)
 
 
-def _takeover(  # noqa: PLR0911  # one return for each reason why an override has no effect
+def _takeover(
     by_name: Mapping[str, Subgraph], subgraph: Subgraph, parent: CompositeType, field: Field, findings: Findings
 ) -> Takeover | None:
+    """The takeover that a field's `@override` means; None where it has no effect."""
     override = field.override
     if override is None:
         return None
@@ -79,10 +80,6 @@ def _takeover(  # noqa: PLR0911  # one return for each reason why an override ha
         return None
     if override.source == here:
         findings.error(Code.OVERRIDE_FROM_SELF_ERROR, f"{what}, which is itself", coordinate, here)
-        return None
-    if override.label is not None and not _LABEL.match(override.label):
-        message = f'{what} with the label "{override.label}"; a label is a letter followed by letters, digits, "_-:./"'
-        findings.error(Code.OVERRIDE_LABEL_INVALID, f"{message}, or percent(0) to percent(100)", coordinate, here)
         return None
     source = by_name.get(override.source)
     if source is None:
@@ -96,23 +93,33 @@ def _takeover(  # noqa: PLR0911  # one return for each reason why an override ha
         message = f"{what}, which {found}: the directive can be removed"
         findings.hint(Code.OVERRIDE_DIRECTIVE_CAN_BE_REMOVED, message, coordinate, here, source.name)
         return None
-    if overridden.override is not None:
-        message = f"{what}, which overrides the field too; only one override per field can stand"
-        findings.error(Code.OVERRIDE_SOURCE_HAS_OVERRIDE, message, coordinate, here, source.name)
-        return None
-    collision = _collision(field, here) or _collision(overridden, source.name)
-    if collision is not None:
-        message = f"{what}, but it has {collision}"
-        findings.error(Code.OVERRIDE_COLLISION_WITH_ANOTHER_DIRECTIVE, message, coordinate, here, source.name)
-        return None
-    if override.label is None:
-        findings.hint(
-            Code.OVERRIDDEN_FIELD_CAN_BE_REMOVED,
-            f'{what}: the field of subgraph "{source.name}" is no longer asked for',
-            coordinate,
-            source.name,
-        )
+    _check_pair(coordinate, what, (subgraph, field), (source, overridden), findings)
     return Takeover(source.name, here, override.label)
+
+
+def _check_pair(
+    coordinate: str,
+    what: str,
+    new: tuple[Subgraph, Field],
+    old: tuple[Subgraph, Field],
+    findings: Findings,
+) -> None:
+    """Report what stands against an override of an existing field."""
+    (by, field), (source, overridden) = new, old
+    label = field.override.label if field.override is not None else None
+    collision = _collision(field, by.name) or _collision(overridden, source.name)
+    if label is not None and not _LABEL.match(label):
+        message = f'{what} with the label "{label}"; a label is a letter followed by letters, digits, "_-:./"'
+        findings.error(Code.OVERRIDE_LABEL_INVALID, f"{message}, or percent(0) to percent(100)", coordinate, by.name)
+    elif overridden.override is not None:
+        message = f"{what}, which overrides the field too; only one override per field can stand"
+        findings.error(Code.OVERRIDE_SOURCE_HAS_OVERRIDE, message, coordinate, by.name, source.name)
+    elif collision is not None:
+        message = f"{what}, but it has {collision}"
+        findings.error(Code.OVERRIDE_COLLISION_WITH_ANOTHER_DIRECTIVE, message, coordinate, by.name, source.name)
+    elif label is None:
+        message = f'{what}: the field of subgraph "{source.name}" is no longer asked for'
+        findings.hint(Code.OVERRIDDEN_FIELD_CAN_BE_REMOVED, message, coordinate, source.name)
 
 
 def _collision(field: Field, subgraph: str) -> str | None:

@@ -14,7 +14,6 @@ from graphql import (
     ConstDirectiveNode,
     DefinitionNode,
     DirectiveDefinitionNode,
-    DirectiveLocation,
     EnumTypeDefinitionNode,
     EnumTypeExtensionNode,
     FieldDefinitionNode,
@@ -74,14 +73,14 @@ from graphrouter.composition.selected import selected_fields
 _DEFAULT_DEPRECATION = "No longer supported"
 _EXECUTABLE_LOCATIONS = frozenset(
     {
-        DirectiveLocation.QUERY,
-        DirectiveLocation.MUTATION,
-        DirectiveLocation.SUBSCRIPTION,
-        DirectiveLocation.FIELD,
-        DirectiveLocation.FRAGMENT_DEFINITION,
-        DirectiveLocation.FRAGMENT_SPREAD,
-        DirectiveLocation.INLINE_FRAGMENT,
-        DirectiveLocation.VARIABLE_DEFINITION,
+        "QUERY",
+        "MUTATION",
+        "SUBSCRIPTION",
+        "FIELD",
+        "FRAGMENT_DEFINITION",
+        "FRAGMENT_SPREAD",
+        "INLINE_FRAGMENT",
+        "VARIABLE_DEFINITION",
     }
 )
 
@@ -144,16 +143,12 @@ def _expand_one(source: SubgraphSdl, findings: Findings) -> Subgraph | None:
 
 def _hint_at_lost_directives(document: SubgraphDocument, subgraph: str, findings: Findings) -> None:
     for definition in document.definitions:
-        if isinstance(definition, DirectiveDefinitionNode):
-            locations = {DirectiveLocation(location.value) for location in definition.locations}
-            if not locations & _EXECUTABLE_LOCATIONS:
-                findings.hint(
-                    Code.TYPE_SYSTEM_DIRECTIVE_NOT_COMPOSED,
-                    f'subgraph "{subgraph}" defines @{definition.name.value} for its schema only; '
-                    "the supergraph does not have it",
-                    f"@{definition.name.value}",
-                    subgraph,
-                )
+        if isinstance(definition, DirectiveDefinitionNode) and _EXECUTABLE_LOCATIONS.isdisjoint(
+            location.value for location in definition.locations
+        ):
+            name = f"@{definition.name.value}"
+            message = f'subgraph "{subgraph}" defines {name} for its schema only; the supergraph does not have it'
+            findings.hint(Code.TYPE_SYSTEM_DIRECTIVE_NOT_COMPOSED, message, name, subgraph)
 
 
 def _key_fields(types: Mapping[str, TypeDefinition], only: frozenset[str] | None = None) -> frozenset[Coordinate]:
@@ -170,12 +165,21 @@ def _key_fields(types: Mapping[str, TypeDefinition], only: frozenset[str] | None
 def _without_false_externals(types: dict[str, TypeDefinition], extensions: frozenset[str]) -> dict[str, TypeDefinition]:
     """In an extension, `@external` on a key field has always meant «I know this key», not «I cannot resolve it»."""
     resolvable = _key_fields(types, extensions)
-    return map_fields(types, lambda at, field: replace(field, external=False) if at in resolvable else field)
+
+    def change(parent: CompositeType, field: Field) -> Field:
+        return replace(field, external=False) if (parent.name, field.name) in resolvable else field
+
+    return map_fields(types, change)
 
 
 def _with_shareable_keys(types: dict[str, TypeDefinition]) -> dict[str, TypeDefinition]:
     keys = _key_fields(types)
-    return map_fields(types, lambda at, field: replace(field, shareable=True) if at in keys else field)
+
+    def change(parent: CompositeType, field: Field) -> Field:
+        is_key = isinstance(parent, ObjectType) and (parent.name, field.name) in keys
+        return replace(field, shareable=True) if is_key else field
+
+    return map_fields(types, change)
 
 
 class _Reader:
@@ -208,8 +212,8 @@ class _Reader:
         found: dict[str, DirectiveDefinition] = {}
         for node in self._document.definitions:
             if isinstance(node, DirectiveDefinitionNode):
-                names = (DirectiveLocation(location.value) for location in node.locations)
-                locations = tuple(location.value for location in names if location in _EXECUTABLE_LOCATIONS)
+                names = (location.value for location in node.locations)
+                locations = tuple(name for name in names if name in _EXECUTABLE_LOCATIONS)
                 if locations:
                     found[node.name.value] = DirectiveDefinition(
                         node.name.value,

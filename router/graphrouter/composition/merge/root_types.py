@@ -15,7 +15,7 @@ def with_query_everywhere(subgraphs: Sequence[Subgraph], findings: Findings) -> 
     if not any(isinstance(root, CompositeType) and root.fields for root in roots):
         names = ", ".join(f'"{subgraph.name}"' for subgraph in subgraphs) or "none"
         message = f"no subgraph defines a query; the subgraphs are: {names}"
-        findings.error(Code.NO_QUERIES, message, "Query", *(subgraph.name for subgraph in subgraphs))
+        findings.error(Code.NO_QUERIES, message, None, *(subgraph.name for subgraph in subgraphs))
     return [
         subgraph
         if "Query" in subgraph.types

@@ -15,6 +15,8 @@ from graphrouter.composition.merge.context import (
 )
 from graphrouter.composition.merge.directive import merge_directives
 from graphrouter.composition.merge.enum_type import merge_enum
+from graphrouter.composition.merge.implementations import check_implementations
+from graphrouter.composition.merge.inaccessible import check_inaccessible
 from graphrouter.composition.merge.input_type import merge_input
 from graphrouter.composition.merge.interface_objects import spread_interface_fields
 from graphrouter.composition.merge.interface_type import merge_interface
@@ -23,6 +25,7 @@ from graphrouter.composition.merge.root_types import with_query_everywhere
 from graphrouter.composition.merge.scalar_type import merge_scalar
 from graphrouter.composition.merge.union_type import merge_union
 from graphrouter.composition.merge.usage import Usage, find_usages
+from graphrouter.composition.merge.validity import check_validity
 from graphrouter.composition.merged import (
     Merged,
     MergedComposite,
@@ -77,7 +80,13 @@ def merge(validated: Validated, findings: Findings) -> Merged:
         if enums:
             types[name] = merge_enum(context, name, enums, usages.get(name, Usage()))
     types = dict(sorted(types.items()))
-    return Merged(subgraphs, Supergraph(types, directives, _possible_types(types)), context.overrides)
+    supergraph = Supergraph(types, directives, _possible_types(types))
+    check_implementations(subgraphs, supergraph, findings)
+    check_inaccessible(supergraph, findings)
+    merged_all = Merged(subgraphs, supergraph, context.overrides)
+    if not findings.has_errors:
+        check_validity(merged_all, findings)
+    return merged_all
 
 
 def _merge_type(context: MergeContext, name: str, found: Sources[TypeDefinition]) -> MergedType | None:

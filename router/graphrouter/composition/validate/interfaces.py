@@ -16,7 +16,7 @@ def check_interfaces(subgraph: Subgraph, findings: Findings) -> None:
 
 def _check_shareable(subgraph: Subgraph, definition: InterfaceType, findings: Findings) -> None:
     for field in definition.fields.values():
-        if field.shareable and not definition.keys:
+        if field.shareable:
             coordinate = f"{definition.name}.{field.name}"
             message = (
                 f'@shareable is not allowed on "{coordinate}" of subgraph "{subgraph.name}", a field of an interface'

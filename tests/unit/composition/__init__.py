@@ -1,0 +1,1 @@
+"""Composition, construct by construct: SDL in, SDL or diagnostics out."""
