@@ -62,7 +62,8 @@ After = Annotated[
 OneUser = Annotated[strawberry.ID, strawberry.argument(description="The id of one of the two.")]
 OtherUser = Annotated[strawberry.ID, strawberry.argument(description="The id of the other one.")]
 
-# A field that may be refused can be null, so that its error takes nothing else of the answer with it.
+# A field that may be refused can be null, so that its error takes nothing else of the answer with it. So can one that
+# leads to users: another subgraph may know already that one of them was deleted, and have nothing to say of them.
 
 
 @strawberry.federation.type(keys=["id"], description="A person in the network.")
@@ -103,7 +104,7 @@ class User:
 
 @strawberry.type(description="A user's place in somebody's list of friends.")
 class FriendEdge:
-    node: User = strawberry.field(description="The friend.")
+    node: User | None = strawberry.field(description="The friend; null for one who is deleted at this moment.")
     since: datetime = strawberry.field(description="When the two became friends, for the last time.")
     cursor: str = strawberry.field(description="For `after`: the list goes on behind this friend.")
 
@@ -120,7 +121,9 @@ class Friendship:
         description="The friendship's id. It depends on the two users alone: ended and begun again it is the same."
     )
     since: datetime = strawberry.field(description="When the two became friends, for the last time.")
-    users: list[User] = strawberry.field(description="The two users, in the order of their ids.")
+    users: list[User] | None = strawberry.field(
+        description="The two users, in the order of their ids; null where one is deleted at this moment."
+    )
     version: int = strawberry.field(
         description="The number of the friendship's latest change; its first beginning is number 1. For "
         "`expectedVersion`."

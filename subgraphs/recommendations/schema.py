@@ -37,7 +37,8 @@ FirstFriends = Annotated[
     strawberry.argument(description="How many friends there are at most; all of them where it is left out."),
 ]
 
-# A field that may be refused can be null, so that its error takes nothing else of the answer with it.
+# A field that may be refused can be null, so that its error takes nothing else of the answer with it. So can one that
+# leads to users: another subgraph may know already that one of them was deleted, and have nothing to say of them.
 
 
 @strawberry.federation.type(keys=["id"], description="A person in the network.")
@@ -82,14 +83,15 @@ class User:
 @strawberry.type(description="Somebody whom a user could become friends with, and why.")
 class Recommendation:
     of: strawberry.Private[str]
-    user: User = strawberry.field(description="Who is recommended.")
+    other: strawberry.Private[str]
+    user: User | None = strawberry.field(description="Who is recommended; null for one who is deleted at this moment.")
     mutual_friend_count: int = strawberry.field(description="How many friends the two share; at least one.")
 
     @field(f"The friends that the two share, in the order of their ids. {_COSTS}")
     async def mutual_friends(
         self, info: RecommendationsInfo, first: FirstFriends = strawberry.UNSET
     ) -> list[User] | None:
-        return await _mutual_friends(info, self.of, self.user.id, first)
+        return await _mutual_friends(info, self.of, self.other, first)
 
 
 @strawberry.type(description=QUERY)
@@ -132,6 +134,7 @@ async def _recommendations(info: RecommendationsInfo, user_id: str, first: int |
     return [
         Recommendation(
             of=user_id,
+            other=recommended.id,
             user=User(id=strawberry.ID(recommended.id)),
             mutual_friend_count=recommended.mutual_friends,
         )
