@@ -18,7 +18,9 @@ ENVELOPE_VERSION: Final = 1
 
 
 class DomainEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """What every event type derives from, with an explicit tag: `class Opened(DomainEvent, tag="doors.Opened")`.
+    """What every event type derives from, with an explicit tag.
+
+        class Opened(DomainEvent, frozen=True, tag="doors.Opened"): ...
 
     The tag is the CloudEvents `type`; it is never derived from the class's name, so that classes can be renamed.
     """
@@ -29,7 +31,8 @@ class Personal:
     """Marks a field that holds personal data: `Annotated[str, Personal()]`.
 
     The codec gives such fields to its cipher, with one key per person; `person` names the field that says whose data
-    they are, and None stands for the stream. After an erasure the field reads as its default, or as `erased` where it has none.
+    they are, and None stands for the stream. After an erasure the field reads as its default, or as `erased`
+    where it has none.
     """
 
     person: str | None = None
