@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from eventkernel.adapters.memory_views import MemoryView
 from eventkernel.adapters.sqlite.views import SqliteView
 from eventkernel.events import DomainEvent, Position, Record, RecordedEvent
 from eventkernel.store import Checkpoint
+from eventkernel.testing.view_contract import ViewContract, state
 from eventkernel.views import Change, Fold, State
 from subgraphs.users.adapters.memory import MemoryUserView
 from subgraphs.users.adapters.sqlite import SqliteUserView, search_by_user, search_by_word
@@ -246,6 +248,73 @@ class TestSqliteUserViewWhereEveryBeginningIsCommon(TestSqliteUserView):
     @pytest.fixture(autouse=True)
     def common(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(SqliteUserView, "many", 1)
+
+
+class _UsersUnderTest:
+    """Documents for the contract that every view fulfils."""
+
+    def stream(self, number: int) -> str:
+        return stream_of(str(number))
+
+    def doc(self, number: int, version: int) -> UserDoc:
+        time_us = state(version, None).time_us
+        return UserDoc(str(number), version, f"Jörg {version}", "Müller", f"jörg{number}", 1_600_000, time_us)
+
+
+class MemoryUsersUnderTest(_UsersUnderTest):
+    def __init__(self) -> None:
+        self._view = MemoryView("users", MemoryUserView)
+
+    async def open(self) -> MemoryView[MemoryUserView]:
+        return self._view
+
+    async def stop_writes(self) -> None:
+        self._view.live().available = False
+
+    async def resume_writes(self) -> None:
+        self._view.live().available = True
+
+
+class TestMemoryUserViewAsAView(ViewContract[UserDoc]):
+    @pytest.fixture
+    def views(self) -> MemoryUsersUnderTest:
+        return MemoryUsersUnderTest()
+
+
+class SqliteUsersUnderTest(_UsersUnderTest):
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._view: SqliteView[SqliteUserView] | None = None
+
+    async def open(self) -> SqliteView[SqliteUserView]:
+        await self.close()
+        self._view = await SqliteView.open(self._folder, SqliteUserView, shape=projection.shape, logs=[LOG])
+        return self._view
+
+    async def stop_writes(self) -> None:
+        self._limit(0)
+
+    async def resume_writes(self) -> None:
+        self._limit(1_000_000)
+
+    def _limit(self, pages: int) -> None:
+        """As a full disk does: the file may not grow any more."""
+        assert self._view is not None
+        connection = self._view.live()._connection
+        assert connection is not None
+        connection.execute(f"PRAGMA max_page_count = {pages or 1}").fetchone()
+
+    async def close(self) -> None:
+        if self._view is not None:
+            await self._view.aclose()
+
+
+class TestSqliteUserViewAsAView(ViewContract[UserDoc]):
+    @pytest.fixture
+    async def views(self, tmp_path: Path) -> AsyncIterator[SqliteUsersUnderTest]:
+        views = SqliteUsersUnderTest(tmp_path / "users")
+        yield views
+        await views.close()
 
 
 def steps(connection: sqlite3.Connection, query: str) -> set[str]:
