@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from graphrouter.planning.fetch_graph import Selected, SelectedField
-from graphrouter.planning.plan import Key, Path, Rename
+from graphrouter.planning.plan import Condition, Key, Path, Rename
 from graphrouter.planning.query_graph import QueryGraph
 from graphrouter.planning.selection import conditions_text
 
@@ -43,7 +43,7 @@ class Writer:
             inner = self._selection_set(below, leaves)
             if inner != "{}":
                 self.variables.update(condition.variable for condition in conditions)
-                parts.append(f"...{f' on {on}' if on else ''}{conditions_text(conditions)}{inner}")
+                parts.append(_fragment(on, conditions, inner))
         return f"{{{_joined(parts)}}}"
 
     def _field(self, key: str, one: SelectedField) -> str:
@@ -91,6 +91,18 @@ def _with_fragments(together: Iterable[Selected]) -> Iterable[Selected]:
     for one in together:
         yield one
         yield from _with_fragments(one.fragments.values())
+
+
+def _fragment(on: str | None, conditions: tuple[Condition, ...], inner: str) -> str:
+    """One fragment, or several within one another: a directive can stand only once on each."""
+    head: list[Condition] = []
+    for condition in conditions:
+        if any(other.wanted is condition.wanted for other in head):
+            left = tuple(one for one in conditions if one not in head)
+            inner = f"{{{_fragment(None, left, inner)}}}"
+            break
+        head.append(condition)
+    return f"...{f' on {on}' if on else ''}{conditions_text(tuple(head))}{inner}"
 
 
 def _joined(parts: list[str]) -> str:

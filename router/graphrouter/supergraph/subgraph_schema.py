@@ -62,7 +62,8 @@ class _Printer:
             case "enum" if isinstance(definition, GraphQLEnumType):
                 yield f"enum {name} {{ {' '.join(sorted(known.enum_values))} }}"
             case "union":
-                yield f"union {name} = {' | '.join(sorted(known.possible_types))}"
+                members = " | ".join(sorted(known.possible_types))
+                yield f"union {name}" + (f" = {members}" if members else "")
             case "input":
                 fields = [f"{field.name}: {field.type}" for field in known.fields.values()]
                 yield f"input {name} {{ {' '.join(fields)} }}"

@@ -11,6 +11,9 @@ from graphrouter.planning.plan import Condition
 from graphrouter.planning.selection import Field, Fragment, Operation, Selection, Selections
 from graphrouter.supergraph import Supergraph
 
+# What is left of selections that all count for nothing: that the object is there.
+_TYPENAME = Field("__typename", "__typename")
+
 
 def flatten_fragments(operation: Operation, supergraph: Supergraph) -> Operation:
     """Every fragment that is left narrows its parent's type, or has conditions."""
@@ -32,9 +35,9 @@ class _Flattening:
     ) -> Iterator[Selection]:
         if isinstance(selection, Fragment):
             yield from self._fragment(selection, parent, known)
-        elif selection.selections:
-            inner = self._field_type(parent, selection.name)
-            yield replace(selection, selections=self.selections(selection.selections, inner, known))
+        elif inner := self._composite_type(parent, selection.name):
+            below = self.selections(selection.selections, inner, known)
+            yield replace(selection, selections=below or (_TYPENAME,))
         else:
             yield selection
 
@@ -75,10 +78,14 @@ class _Flattening:
             for selection in selections
         )
 
-    def _field_type(self, parent: str, name: str) -> str:
+    def _composite_type(self, parent: str, name: str) -> str | None:
+        """The type of a field, if it has fields itself."""
+        if name.startswith("__"):
+            return None
         composite = self._types[parent]
         assert isinstance(composite, GraphQLObjectType | GraphQLInterfaceType)
-        return get_named_type(composite.fields[name].type).name
+        found = get_named_type(composite.fields[name].type).name
+        return found if found in self._possible else None
 
 
 def _nested(on: str | None, conditions: tuple[Condition, ...], inner: Selections) -> Iterator[Selection]:

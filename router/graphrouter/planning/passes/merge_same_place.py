@@ -43,8 +43,8 @@ def _can_fold(graph: FetchGraph, fetch: Fetch, into: Fetch) -> bool:
     dependents = graph.dependents(fetch)
     if into in dependents or any(other in before for other in dependents):
         return False  # it would wait for itself
-    if fetch.has_requirements and not fetch.depends_on <= before:
-        return False  # what is required is not there yet
+    if fetch.has_requirements and not (fetch.depends_on <= before and set(into.conditions) == set(fetch.conditions)):
+        return False  # what is required is not there yet, or not in every case
     return not dependents or _depth(into) <= _depth(fetch)
 
 

@@ -1,0 +1,76 @@
+"""A federated answer equals the answer of one schema over the same data, for random supergraphs and operations."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from graphql import build_schema, graphql, graphql_sync, parse, print_schema, validate
+from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import strategies as st
+
+from graphrouter.planning.check import check
+from graphrouter.planning.planner import PlanningError, QueryPlanner
+from graphrouter.planning.render import render
+from graphrouter.supergraph import Supergraph
+from graphrouter.supergraph.subgraph_schema import subgraph_schema
+from tests.support.plan_interpreter import run_plan
+from tests.support.random_supergraphs import (
+    Data,
+    entities,
+    executable,
+    random_operation,
+    random_supergraph,
+)
+
+
+class Federation:
+    """All subgraphs of a supergraph over the same data, and the monolith."""
+
+    def __init__(self, supergraph: Supergraph) -> None:
+        self.supergraph = supergraph
+        data = Data(supergraph)
+        self.monolith = executable(build_schema(print_schema(supergraph.api_schema)), data)
+        self._subgraphs = {name: executable(subgraph_schema(supergraph, name), data) for name in supergraph.subgraphs}
+        for name, schema in self._subgraphs.items():
+            query = schema.query_type
+            assert query is not None
+            if "_entities" in query.fields:
+                query.fields["_entities"].resolve = _entities_of(name)
+                schema.type_map["_Entity"].resolve_type = lambda thing, *_: thing.type_name  # type: ignore[attr-defined] # the union
+
+    async def ask(self, subgraph: str, request: dict[str, Any]) -> dict[str, Any]:
+        result = await graphql(
+            self._subgraphs[subgraph], request["query"], root_value=subgraph, variable_values=request["variables"]
+        )
+        return dict(result.formatted)
+
+
+def _entities_of(graph: str) -> Any:
+    return lambda _source, _info, representations: entities(representations, graph)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@given(seed=st.integers(min_value=0, max_value=2**32))
+async def test_a_federated_answer_equals_the_monolith_s(seed: int) -> None:
+    random = Random(seed)
+    supergraph = Supergraph.parse(random_supergraph(random))
+    federation = Federation(supergraph)
+    planner = QueryPlanner(supergraph)
+    for _ in range(3):
+        text = random_operation(random, supergraph.api_schema)
+        document = parse(text)
+        if validate(supergraph.api_schema, document):
+            event("invalid operation")
+            continue
+        try:
+            plan = planner.plan(document)
+        except PlanningError as error:
+            event(error.code)
+            continue
+        event(f"{len(plan.fetches)} fetches")
+        assert check(plan, document, supergraph) == [], render(plan)
+        expected = graphql_sync(federation.monolith, text).formatted
+        answer = await run_plan(plan, document, supergraph.api_schema, federation.ask)
+        assert answer == expected, f"{text}\n{render(plan)}"
+    assume(True)
