@@ -1,0 +1,238 @@
+"""Properties of composition, on schemas drawn at random."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphql import (
+    DirectiveDefinitionNode,
+    DirectiveNode,
+    DocumentNode,
+    SchemaDefinitionNode,
+    TypeDefinitionNode,
+    Visitor,
+    VisitorAction,
+    build_ast_schema,
+    build_schema,
+    lexicographic_sort_schema,
+    parse,
+    print_schema,
+    visit,
+)
+from graphql.language import REMOVE
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graphrouter.composition import Code, CompositionError, SubgraphSdl, compose
+
+LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@shareable"])\n'
+FEW = settings(max_examples=60, deadline=None)
+
+
+# ----------------------------------------------------------------------------------------------- one schema, any kind
+
+
+@st.composite
+def schemas(draw: st.DrawFn) -> str:
+    """A schema with types of every kind, arguments, defaults, descriptions and deprecations."""
+    numbers = st.integers(0, 3)
+    enums = [f"E{n}" for n in range(draw(st.integers(1, 2)))]
+    inputs = [f"F{n}" for n in range(draw(st.integers(0, 2)))]
+    interfaces = [f"I{n}" for n in range(draw(st.integers(0, 2)))]
+    objects = [f"O{n}" for n in range(draw(st.integers(1, 4)))]
+    unions = [f"U{n}" for n in range(draw(st.integers(0, 1)))]
+    leaves = ["Int", "String", "ID", "Date", *enums]
+
+    def wrapped(names: list[str]) -> str:
+        name = draw(st.sampled_from(names))
+        return draw(st.sampled_from([name, f"{name}!", f"[{name}]", f"[{name}!]!"]))
+
+    def argument(name: str) -> str:
+        default = draw(st.sampled_from(["", " = null", ""]))
+        kind = wrapped([*leaves, *inputs])
+        return f"{name}: {kind}{default if not kind.endswith('!') else ''}"
+
+    def fields(prefix: str) -> str:
+        lines: list[str] = []
+        for n in range(1 + draw(numbers)):
+            arguments = ", ".join(argument(f"a{m}") for m in range(draw(numbers)))
+            description = draw(st.sampled_from(["", '"words" ', '"""\nlines\n\nof "words"\n"""\n']))
+            deprecated = draw(st.sampled_from(["", ' @deprecated(reason: "old")']))
+            kind = wrapped([*leaves, *objects, *interfaces, *unions])
+            lines.append(f"{description}{prefix}{n}{f'({arguments})' if arguments else ''}: {kind}{deprecated}")
+        return "\n".join(lines)
+
+    asked = {interface: fields(f"{interface.lower()}f") for interface in interfaces}
+    parts = ['scalar Date @specifiedBy(url: "https://example.com/date")', "type Query {", fields("q"), "}"]
+    parts += [f"enum {name} {{ {' '.join(f'V{n}' for n in range(1 + draw(numbers)))} }}" for name in enums]
+    parts += [f"input {name} {{ x: Int y: [{draw(st.sampled_from([*leaves, *inputs]))}] }}" for name in inputs]
+    parts += [f"interface {name} {{ {asked[name]} }}" for name in interfaces]
+    for name in objects:
+        implemented = draw(st.sets(st.sampled_from(interfaces))) if interfaces else set[str]()
+        clause = f" implements {' & '.join(sorted(implemented))}" if implemented else ""
+        inherited = "\n".join(asked[interface] for interface in sorted(implemented))
+        parts.append(f"type {name}{clause} {{ {inherited}\n{fields(name.lower())} }}")
+    for name in unions:
+        parts.append(f"union {name} = {' | '.join(sorted(draw(st.sets(st.sampled_from(objects), min_size=1))))}")
+    return "\n".join(parts)
+
+
+@FEW
+@given(schemas())
+def test_composing_one_subgraph_alone_gives_its_schema(sdl: str) -> None:
+    composed = compose([SubgraphSdl("only", "http://only", LINK + sdl)])
+    assert composed.hints == ()
+    assert api(composed.supergraph_sdl) == sorted_schema(sdl)
+
+
+@FEW
+@given(schemas())
+def test_composing_what_was_composed_changes_nothing(sdl: str) -> None:
+    once = compose([SubgraphSdl("only", "http://only", LINK + sdl)]).supergraph_sdl
+    again = compose([SubgraphSdl("only", "http://only", LINK + api(once))]).supergraph_sdl
+    assert sorted(again.splitlines()) == sorted(once.splitlines())
+    assert compose([SubgraphSdl("only", "http://only", LINK + sdl)]).supergraph_sdl == once
+
+
+# ------------------------------------------------------------------------------------ one schema cut into subgraphs
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Types whose fields are spread over subgraphs.
+
+    `owner[type, field]` is the one subgraph that resolves a field, `target[type, field]` the type it returns (None for
+    a leaf), `keys[type, subgraph]` the keys of a type in a subgraph: field name → whether it resolves.
+    """
+
+    types: tuple[str, ...]
+    subgraphs: tuple[str, ...]
+    owner: dict[tuple[str, str], str]
+    target: dict[tuple[str, str], str | None]
+    keys: dict[tuple[str, str], dict[str, bool]]
+
+    def sdl(self, subgraph: str) -> str:
+        lines = [LINK]
+        for type_name in ("Query", *self.types):
+            own = [field for (parent, field), by in self.owner.items() if (parent, by) == (type_name, subgraph)]
+            keys = self.keys.get((type_name, subgraph), {})
+            if not own and not keys and not self.is_returned(type_name, subgraph):
+                continue
+            texts = [f"{field}: {self.target[type_name, field] or 'Int'}" for field in own]
+            texts += [f"{key}: ID! @shareable" for key in keys]
+            if type_name != "Query":
+                texts.append("known: Int @shareable")
+            marks = " ".join(f'@key(fields: "{key}", resolvable: {str(on).lower()})' for key, on in keys.items())
+            lines.append(f"type {type_name} {marks} {{ {' '.join(texts)} }}")
+        return "\n".join(lines)
+
+    def is_returned(self, type_name: str, subgraph: str) -> bool:
+        return any(by == subgraph and self.target[at] == type_name for at, by in self.owner.items())
+
+    def composable(self) -> bool:
+        """The oracle: breadth first over (type, the subgraph that returned it); no path needs more than one."""
+        open_pairs = [("Query", subgraph) for subgraph in self.subgraphs]
+        seen: set[tuple[str, str]] = set()
+        while open_pairs:
+            type_name, came_from = open_pairs.pop()
+            if (type_name, came_from) in seen:
+                continue
+            seen.add((type_name, came_from))
+            entered = set(self.subgraphs) if type_name == "Query" else self.entered(type_name, came_from)
+            known_keys = {key for (held, _), keys in self.keys.items() if held == type_name for key in keys}
+            got = {key for subgraph in entered for key in self.keys.get((type_name, subgraph), {})}
+            if known_keys - got:
+                return False
+            for (parent, field), by in self.owner.items():
+                if parent == type_name:
+                    if by not in entered:
+                        return False
+                    child = self.target[parent, field]
+                    if child is not None:
+                        open_pairs.append((child, by))
+        return True
+
+    def entered(self, type_name: str, came_from: str) -> set[str]:
+        entered = {came_from}
+        while True:
+            got = {key for subgraph in entered for key in self.keys.get((type_name, subgraph), {})}
+            more = {
+                subgraph
+                for subgraph in self.subgraphs
+                if any(on and key in got for key, on in self.keys.get((type_name, subgraph), {}).items())
+            }
+            if more <= entered:
+                return entered
+            entered |= more
+
+
+@st.composite
+def cuts(draw: st.DrawFn) -> Cut:
+    types = tuple(f"T{n}" for n in range(draw(st.integers(1, 4))))
+    subgraphs = tuple(f"s{n}" for n in range(draw(st.integers(1, 4))))
+    owner: dict[tuple[str, str], str] = {}
+    target: dict[tuple[str, str], str | None] = {}
+    keys: dict[tuple[str, str], dict[str, bool]] = {}
+    resolvable = st.sampled_from([True, True, True, False])
+    for type_name in ("Query", *types):
+        for n in range(draw(st.integers(1, 3))):
+            at = (type_name, f"{type_name.lower()}f{n}")
+            owner[at] = draw(st.sampled_from(subgraphs))
+            target[at] = draw(st.sampled_from([None, *types]))
+        if type_name != "Query":
+            for subgraph in subgraphs:
+                chosen = draw(st.dictionaries(st.sampled_from(["ka", "kb", "kc"]), resolvable, max_size=3))
+                if chosen:
+                    keys[type_name, subgraph] = dict(sorted(chosen.items()))
+    return Cut(types, subgraphs, owner, target, keys)
+
+
+def composed_text(cut: Cut, order: list[str]) -> str | None:
+    """The supergraph, or None where there are queries that cannot be answered."""
+    try:
+        return compose([SubgraphSdl(name, f"http://{name}", cut.sdl(name)) for name in order]).supergraph_sdl
+    except CompositionError as error:
+        if {found.code for found in error.errors} != {Code.SATISFIABILITY_ERROR}:
+            raise
+        return None
+
+
+@settings(max_examples=200, deadline=None)
+@given(cuts())
+def test_a_cut_schema_composes_exactly_where_a_search_finds_every_field(cut: Cut) -> None:
+    assert (composed_text(cut, list(cut.subgraphs)) is not None) == cut.composable()
+
+
+@FEW
+@given(st.data())
+def test_the_order_of_the_subgraphs_has_no_meaning(data: st.DataObject) -> None:
+    cut = data.draw(cuts())
+    order = data.draw(st.permutations(cut.subgraphs))
+    assert composed_text(cut, list(order)) == composed_text(cut, list(cut.subgraphs))
+
+
+# ------------------------------------------------------------------------------------------------------- the API schema
+
+
+def api(supergraph: str) -> str:
+    """What clients see of a supergraph, sorted."""
+
+    class Strip(Visitor):
+        def enter_directive(self, node: DirectiveNode, *_args: object) -> VisitorAction | None:
+            return REMOVE if node.name.value.startswith(("join__", "link")) else None
+
+    stripped: DocumentNode = visit(parse(supergraph, no_location=True), Strip())
+    kept = [
+        definition
+        for definition in stripped.definitions
+        if not isinstance(definition, SchemaDefinitionNode)
+        and not (
+            isinstance(definition, TypeDefinitionNode | DirectiveDefinitionNode)
+            and definition.name.value.startswith(("join__", "link"))
+        )
+    ]
+    return print_schema(lexicographic_sort_schema(build_ast_schema(DocumentNode(definitions=tuple(kept)))))
+
+
+def sorted_schema(sdl: str) -> str:
+    return print_schema(lexicographic_sort_schema(build_schema(sdl)))
