@@ -2,8 +2,8 @@
 
 Answers are exact. What an exact answer costs is known before the work is done, from the numbers of friends of the
 users that it begins with; where that is more than a bound, there is no answer but `TooCostly`. The cost is counted in
-steps from a user to a friend, the same on every adapter. Friendships with users who are not shown count as steps while
-they last.
+steps from friend to friend, the same on every adapter. Each friendship that lasts is a step, also one with a user who
+is not shown.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ WHERE id IN (SELECT value FROM json_each(?)) AND version IS NOT NULL"""
 NODES: Final = "SELECT id, number, friends FROM users WHERE id IN (SELECT value FROM json_each(?)) AND shown"
 
 STEPS: Final = """
-SELECT coalesce(sum(users.friends), 0) FROM friends JOIN users ON users.number = friends.friend AND users.shown
+SELECT coalesce(sum(users.friends), 0) FROM friends CROSS JOIN users ON users.number = friends.friend
 WHERE friends.user = ?"""
 
 RECOMMENDED: Final = """
