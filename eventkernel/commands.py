@@ -24,8 +24,8 @@ from eventkernel.errors import ConcurrencyConflict, IdempotencyMismatch, Refusal
 from eventkernel.events import NO_METADATA, DomainEvent, Metadata, Record
 from eventkernel.store import Commit, EventStore
 
-_MOST_ATTEMPTS: Final = 20
-"""Every lost race is somebody else's success; so many in a row mean that something else is wrong."""
+_MOST_ATTEMPTS: Final = 100
+"""Every lost race is somebody else's success, so this many commands may meet on one stream at once."""
 
 _canonical: Final = msgspec.json.Encoder(order="sorted")
 
