@@ -43,5 +43,5 @@ async def readiness_of(view: View[ViewBuild[Any]], logs: Sequence[LogReader]) ->
         if behind > LAG_LIMIT:
             reasons.append(f"the view {view.name} is {behind} records behind, more than {LAG_LIMIT}")
         if parked:
-            warnings.append(f"{len(parked)} streams are parked in the view {view.name}")
+            warnings.append(f"parked streams in the view {view.name}: {len(parked)}")
     return Readiness(reasons, warnings)

@@ -17,10 +17,12 @@ from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.adapters.sqlite.views import SqliteView
 from eventkernel.bookmark import Bookmark
 from eventkernel.clock import ManualClock
-from eventkernel.events import Position
+from eventkernel.errors import Unavailable
+from eventkernel.events import EncodedEvent, Position
 from subgraphs.serving.subgraph import running
 from subgraphs.users.adapters.sqlite import SqliteUserView
 from subgraphs.users.app import users_subgraph
+from subgraphs.users.domain import stream_of
 from subgraphs.users.projection import projection
 
 CREATE = """
@@ -92,13 +94,15 @@ class Users:
 
 
 @asynccontextmanager
-async def serving(folder: Path) -> AsyncGenerator[Users]:
+async def serving(folder: Path, *, projecting: bool = True) -> AsyncGenerator[Users]:
     clock = ManualClock()
     store = await SqliteEventStore.open(folder / "users.sqlite", name="users", clock=clock)
     view = await SqliteView.open(folder / "views", SqliteUserView, shape=projection.shape, logs=[store.log])
     subgraph = users_subgraph(store, view, log_names=["users", "friends"])
     try:
-        async with running(subgraph.workers):
+        if not projecting:
+            await view.switch((await view.create()).name)
+        async with running(subgraph.workers if projecting else []):
             await view.ready(timeout=10)
             transport = httpx.ASGITransport(subgraph.app)
             async with httpx.AsyncClient(transport=transport, base_url="http://users") as client:
@@ -417,6 +421,52 @@ async def test_a_bookmark_of_another_log_is_known_by_name_only(users: Users) -> 
 async def test_a_bookmark_past_the_end_of_the_log_is_refused(users: Users) -> None:
     users.bookmark = Bookmark(Position.of(users.store.log, 0, 1000)).encode()
     assert await users.code(USERS) == "INVALID_INPUT"
+
+
+async def test_a_view_that_does_not_get_there_in_time_is_out_of_date(tmp_path: Path) -> None:
+    async with serving(tmp_path, projecting=False) as users:
+        user_id = (await users.create(username="ada"))["user"]["id"]
+        users.headers = {"Bookmark-Timeout": "0.01"}
+        assert await users.code(USER, id=user_id) == "OUT_OF_DATE"
+        assert await users.code(UPDATE, input={"id": user_id, "firstName": "Augusta"}) == "OUT_OF_DATE"
+        users.bookmark = ""
+        assert await users.data(USER, id=user_id) is None
+        assert await users.code(BY_USERNAME, username="ada") == "OUT_OF_DATE"
+
+
+async def test_a_user_whose_events_cannot_be_read_is_out_of_date_for_whoever_wrote_them_only(users: Users) -> None:
+    ada, grace = [(await users.create(name))["user"]["id"] for name in ("Ada", "Grace")]
+    broken = EncodedEvent("users.UserUpdated", 1, b'{"first_name": 1}')
+    commit = await users.store.append(
+        stream_of(ada), [broken], expected_version=1, command_id="c", fingerprint="f", claims=frozenset()
+    )
+    users.bookmark = Bookmark.of_commit(commit).encode()
+    assert await users.code(USER, id=ada) == "OUT_OF_DATE"
+    users.bookmark = Bookmark(commit.position).encode()
+    assert (await users.data(USER, id=grace))["firstName"] == "Grace"
+    ready = (await users.client.get("/health/ready")).json()
+    assert (ready["status"], ready["warnings"]) == ("ready", ["parked streams in the view views: 1"])
+
+
+async def test_a_log_that_does_not_answer_is_unavailable(users: Users, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(_command_id: str) -> None:
+        raise Unavailable("the disk is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(users.store, "find_command", fail)
+        given = {"firstName": "Ada", "lastName": "Lovelace", "idempotencyKey": "k1"}
+        assert await users.code(CREATE, input=given) == "UNAVAILABLE"
+    assert (await users.data(CREATE, input=given))["version"] == 1
+
+
+async def test_who_did_it_and_within_what_stands_on_the_log(users: Users) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    users.headers = {"Actor": "somebody", "Correlation-Id": "c1", "traceparent": trace, "tracestate": "a=b"}
+    user_id = (await users.create())["user"]["id"]
+    (record,) = await users.store.read_stream(stream_of(user_id))
+    assert (record.actor, record.correlation) == ("somebody", "c1")
+    assert (record.traceparent, record.tracestate) == (trace, "a=b")
+    assert (record.type, record.schema_version) == ("users.UserCreated", 1)
 
 
 # Starting again

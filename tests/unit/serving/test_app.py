@@ -253,6 +253,13 @@ async def test_a_document_is_refused_with_its_place(client: httpx.AsyncClient) -
     assert "data" not in answer
 
 
+async def test_a_document_that_is_nested_or_long_without_end_is_refused(client: httpx.AsyncClient) -> None:
+    answer, _ = await ask(client, "{ door(number: 1) " + "{ a " * 5000 + "}" * 5001)
+    assert code(answer) == "GRAPHQL_PARSE_FAILED"
+    answer, _ = await ask(client, "{ door(number: 1) { " + "id " * 30_000 + "} }")
+    assert code(answer) == "GRAPHQL_PARSE_FAILED"
+
+
 async def test_a_variable_of_another_type_is_invalid_input(client: httpx.AsyncClient) -> None:
     answer, _ = await ask(client, "query ($n: Int!) { door(number: $n) { id } }", variables={"n": "one"})
     assert (code(answer), "data" in answer) == ("INVALID_INPUT", False)

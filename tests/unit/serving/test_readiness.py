@@ -1,0 +1,66 @@
+"""Whether a subgraph is ready, and why not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from eventkernel.adapters.memory import MemoryEventStore
+from eventkernel.adapters.memory_views import MemoryBuild, MemoryView
+from eventkernel.clock import ManualClock
+from eventkernel.events import EncodedEvent, Position
+from eventkernel.store import Checkpoint
+from eventkernel.testing.view_contract import record
+from eventkernel.views import Fold, ParkedRecord
+from subgraphs.serving import readiness
+from subgraphs.serving.readiness import Readiness, readiness_of
+
+View = MemoryView[MemoryBuild[Any]]
+
+
+@pytest.fixture
+async def store() -> MemoryEventStore:
+    made = MemoryEventStore("doors", ManualClock())
+    for number in range(3):
+        event = EncodedEvent("doors.Opened", 1, b"{}")
+        await made.append(f"d{number}", [event], expected_version=0, command_id=f"c{number}", fingerprint="f")
+    return made
+
+
+@pytest.fixture
+async def view() -> View:
+    made: View = MemoryView("doors", MemoryBuild)
+    await made.switch((await made.create()).name)
+    return made
+
+
+async def test_a_view_that_is_a_little_behind_is_ready(store: MemoryEventStore, view: View) -> None:
+    assert await readiness_of(view, [store]) == Readiness([], [])
+
+
+async def test_a_view_that_is_far_behind_is_not_ready(
+    store: MemoryEventStore, view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "LAG_LIMIT", 1)
+    await view.live().save(Fold([], Checkpoint(Position.of(store.log, 0, 1))))
+    assert await readiness_of(view, [store]) == Readiness(["the view doors is 2 records behind, more than 1"], [])
+    await view.live().save(Fold([], Checkpoint(Position.of(store.log, 0, 2))))
+    assert await readiness_of(view, [store]) == Readiness([], [])
+
+
+async def test_a_view_without_a_live_build_is_not_ready(store: MemoryEventStore) -> None:
+    view: View = MemoryView("doors", MemoryBuild)
+    (reason,) = (await readiness_of(view, [store])).reasons
+    assert reason == "the view doors cannot be read: the view doors is being built"
+
+
+async def test_a_log_that_does_not_answer_is_named(store: MemoryEventStore, view: View) -> None:
+    store.available = False
+    (reason,) = (await readiness_of(view, [store])).reasons
+    assert reason.startswith(f"the log {store.log} does not answer")
+
+
+async def test_parked_streams_are_a_warning(store: MemoryEventStore, view: View) -> None:
+    await view.live().save(Fold([], Checkpoint(), [ParkedRecord(record("door-1", 1), "it cannot be read")]))
+    assert await readiness_of(view, [store]) == Readiness([], ["parked streams in the view doors: 1"])
