@@ -202,8 +202,7 @@ def compile_shape(
 def _unwrap(type_: OutputType) -> tuple[bool, OutputType]:
     """Whether a type is nullable, and the type without its non-null mark."""
     if isinstance(type_, GraphQLNonNull):
-        marked: GraphQLNonNull[Any] = type_
-        return False, marked.of_type
+        return False, cast("Any", type_).of_type
     return True, type_
 
 
@@ -308,8 +307,7 @@ class _Compiler:
     def _completer(self, type_: OutputType, nodes: list[FieldNode], nullable: bool) -> str:
         """The name of the function `(value, position, errors)` for a type, given without its non-null mark."""
         if isinstance(type_, GraphQLList):
-            list_type: GraphQLList[Any] = type_
-            return self._list_function(list_type.of_type, nodes)
+            return self._list_function(cast("Any", type_).of_type, nodes)
         sets = tuple(node.selection_set for node in nodes if node.selection_set is not None)
         if is_object_type(type_):
             return self.object_function(type_, sets)

@@ -1,13 +1,96 @@
-"""The playground at `/`."""
+"""The playground at `/`: GraphiQL with prepared examples, under a strict Content-Security-Policy.
+
+GraphiQL's files are in `assets/`, where `router/playground/build-assets` wrote them before the wheel was built; then
+the page asks no other host. Without them it takes the same version of the same npm package from a public CDN, and the
+browser checks its hash. https://developer.mozilla.org/docs/Web/Security/Subresource_Integrity
+"""
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
 
-from starlette.routing import BaseRoute
+import orjson
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import BaseRoute, Route
 
-from graphrouter.options import RouterOptions
+from graphrouter.options import Example, RouterOptions
+
+_ASSETS = Path(__file__).with_name("assets")
+_PAGES = Path(__file__).with_name("pages")
+
+_CDN = "https://cdn.jsdelivr.net"
+_CDN_FILE = f"{_CDN}/npm/@graphql-yoga/render-graphiql@5.24.1/cjs/graphiql.js"
+_CDN_INTEGRITY = "sha384-MCnNk94qwS/4xAvYg2LW3o3Zpglnt8L4yOsJiHok2N1otSqvf4DDtzEiSRAFMRe7"
+
+# The editor sets styles on elements; scripts are files only. Blobs are what the CDN's one file is taken apart into.
+_POLICY = (
+    "default-src 'none'; script-src 'self'{scripts}; worker-src 'self'{blobs}; style-src 'self' 'unsafe-inline'{blobs};"
+    " font-src data:; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Playground:
+    """The page and its files."""
+
+    examples: tuple[Example, ...]
+    assets: Path = _ASSETS
+
+    @property
+    def has_assets(self) -> bool:
+        return (self.assets / "graphiql.js").is_file()
+
+    def page(self) -> HTMLResponse:
+        sources = ["playground/playground.js"]
+        head, policy = "", _POLICY.format(scripts="", blobs="")
+        if not self.has_assets:
+            sources = ["playground/before.js", _CDN_FILE, *sources]
+            head = f'<link rel="preconnect" href="{_CDN}" crossorigin>'
+            policy = _POLICY.format(scripts=f" blob: {_CDN}", blobs=" blob:")
+        content = Template((_PAGES / "playground.html").read_text()).substitute(
+            head=head,
+            examples=_in_script(orjson.dumps([_tab(example) for example in self.examples]).decode()),
+            scripts="\n    ".join(_script(source) for source in sources),
+        )
+        return HTMLResponse(content, headers={"content-security-policy": policy, "referrer-policy": "no-referrer"})
+
+    async def serve_page(self, _request: Request) -> Response:
+        return self.page()
+
+    async def serve_file(self, request: Request) -> Response:
+        name: str = request.path_params["name"]
+        for folder in (_PAGES, self.assets):
+            file = folder / name
+            if file.suffix in {".js", ".css"} and file.is_file():
+                return FileResponse(file, headers={"cache-control": "no-cache", "x-content-type-options": "nosniff"})
+        return Response(status_code=404)
 
 
 def playground_routes(options: RouterOptions) -> Sequence[BaseRoute]:
-    return ()
+    playground = Playground(options.examples)
+    return (Route("/", playground.serve_page), Route("/playground/{name}", playground.serve_file))
+
+
+def _tab(example: Example) -> dict[str, str]:
+    """A tab as GraphiQL takes it; it shows the operation's name, so the title stands above the operation."""
+    tab = {"query": f"# {example.title}\n{example.query.strip()}\n"}
+    if example.variables:
+        tab["variables"] = orjson.dumps(example.variables, option=orjson.OPT_INDENT_2).decode()
+    if example.headers:
+        tab["headers"] = orjson.dumps(example.headers, option=orjson.OPT_INDENT_2).decode()
+    return tab
+
+
+def _in_script(json: str) -> str:
+    """JSON that cannot end the element that it stands in."""
+    return json.replace("<", "\\u003c")
+
+
+def _script(source: str) -> str:
+    pinned = f' integrity="{_CDN_INTEGRITY}" crossorigin="anonymous"' if source == _CDN_FILE else ""
+    return f'<script src="{html.escape(source)}"{pinned}></script>'

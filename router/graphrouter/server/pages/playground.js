@@ -1,0 +1,52 @@
+// Starts GraphiQL: from the files beside the page, or from the strings that the CDN's file has put into `exports`.
+"use strict";
+
+(async () => {
+  const parts = window.exports;
+  delete window.exports;
+  const at = (file, text, type) =>
+    parts ? URL.createObjectURL(new Blob([text], { type })) : `playground/${file}`;
+
+  const script = "text/javascript";
+  const workers = {
+    editorWorkerService: at("editor.worker.js", parts?.editorWorkerService, script),
+    json: at("json.worker.js", parts?.jsonWorker, script),
+    graphql: at("graphql.worker.js", parts?.graphqlWorker, script),
+  };
+  self.MonacoEnvironment = { globalAPI: false, getWorkerUrl: (_, label) => workers[label] };
+
+  const loaded = (element) =>
+    new Promise((resolve, reject) => {
+      element.onload = resolve;
+      element.onerror = () => reject(new Error("the playground's files could not be loaded"));
+      document.head.append(element);
+    });
+  const style = Object.assign(document.createElement("link"), {
+    rel: "stylesheet",
+    href: at("graphiql.css", parts?.css, "text/css"),
+  });
+  const code = Object.assign(document.createElement("script"), {
+    src: at("graphiql.js", parts?.js, script),
+  });
+  await Promise.all([loaded(style), loaded(code)]);
+
+  const fetcher = async ({ query, variables, operationName }, { headers } = {}) => {
+    // The editor learns the operation's name a moment after it was typed, and may send one that is gone.
+    const named = operationName && new RegExp(`\\b${operationName}\\b`).test(query);
+    const response = await fetch("graphql", {
+      method: "POST",
+      headers: { accept: "application/json", "content-type": "application/json", ...headers },
+      body: JSON.stringify({ query, variables, operationName: named ? operationName : undefined }),
+    });
+    return response.json();
+  };
+  const examples = JSON.parse(document.getElementById("examples").textContent);
+  YogaGraphiQL.renderYogaGraphiQL(document.getElementById("root"), {
+    title: "Playground",
+    logo: "<span></span>",
+    fetcher,
+    // Operations may hold what nobody should find in the address bar.
+    onEditQuery: () => {},
+    ...(examples.length ? { defaultTabs: examples } : {}),
+  });
+})();
