@@ -79,12 +79,12 @@ WHERE friends.user = :user AND friends.friend > :after
 ORDER BY friends.friend LIMIT :limit"""
 
 FRIEND_COUNTS: Final = """
-SELECT friends.user, count(*)
-FROM json_each(?) AS asked
-CROSS JOIN users AS self ON self.id = asked.value AND self.shown
-CROSS JOIN friends ON friends.user = self.id
-CROSS JOIN users ON users.id = friends.friend AND users.shown
-GROUP BY friends.user"""
+SELECT self.id, (
+    SELECT count(*) FROM friends CROSS JOIN users ON users.id = friends.friend AND users.shown
+    WHERE friends.user = self.id
+)
+FROM users AS self
+WHERE self.id IN (SELECT value FROM json_each(?)) AND self.shown"""
 
 STANDING: Final = "SELECT friend FROM friends WHERE user = ? ORDER BY friend"
 
