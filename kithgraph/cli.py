@@ -16,6 +16,7 @@ import typer
 
 from kithgraph import __version__
 from kithgraph.errors import StartError
+from kithgraph.load import command as load_command
 
 app = typer.Typer(
     name="kith",
@@ -103,6 +104,9 @@ def schema(
             typer.echo(f"wrote {path}")
     elif outdated := stale(folder):
         raise StartError(f"not up to date: {', '.join(map(str, outdated))}; write them with `kith schema`")
+
+
+app.command()(load_command.load)
 
 
 def main() -> None:
