@@ -63,6 +63,7 @@ def fold(lines: Iterable[str]) -> Network:
 
 
 def names(data: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a user that an event carries."""
+    """The fields of a user that an event sets."""
     spelled = {"first_name": "firstName", "last_name": "lastName", "username": "username"}
-    return {name: data[key] for key, name in spelled.items() if key in data}
+    given = {name: data[key] for key, name in spelled.items() if data.get(key) is not None}
+    return given | ({"username": None} if data.get("username_removed") else {})
