@@ -25,7 +25,8 @@ from hypothesis import strategies as st
 
 from graphrouter.composition import Code, CompositionError, SubgraphSdl, compose
 
-LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@shareable"])\n'
+IMPORTS = '["@key", "@shareable", "@external", "@requires"]'
+LINK = f'extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: {IMPORTS})\n'
 FEW = settings(max_examples=60, deadline=None)
 
 
@@ -102,13 +103,15 @@ class Cut:
     """Types whose fields are spread over subgraphs.
 
     `owner[type, field]` is the one subgraph that resolves a field, `target[type, field]` the type it returns (None for
-    a leaf), `keys[type, subgraph]` the keys of a type in a subgraph: field name → whether it resolves.
+    a leaf), `requires[type, field]` another field of the type that it needs, `keys[type, subgraph]` the keys of a type
+    in a subgraph: field name → whether it resolves.
     """
 
     types: tuple[str, ...]
     subgraphs: tuple[str, ...]
     owner: dict[tuple[str, str], str]
     target: dict[tuple[str, str], str | None]
+    requires: dict[tuple[str, str], str]
     keys: dict[tuple[str, str], dict[str, bool]]
 
     def sdl(self, subgraph: str) -> str:
@@ -118,13 +121,20 @@ class Cut:
             keys = self.keys.get((type_name, subgraph), {})
             if not own and not keys and not self.is_returned(type_name, subgraph):
                 continue
-            texts = [f"{field}: {self.target[type_name, field] or 'Int'}" for field in own]
+            texts = [self.field(type_name, field) for field in own]
+            required = {self.requires[type_name, field] for field in own if (type_name, field) in self.requires}
+            texts += [f"{field}: Int @external" for field in sorted(required)]
             texts += [f"{key}: ID! @shareable" for key in keys]
             if type_name != "Query":
                 texts.append("known: Int @shareable")
             marks = " ".join(f'@key(fields: "{key}", resolvable: {str(on).lower()})' for key, on in keys.items())
             lines.append(f"type {type_name} {marks} {{ {' '.join(texts)} }}")
         return "\n".join(lines)
+
+    def field(self, type_name: str, field: str) -> str:
+        requires = self.requires.get((type_name, field))
+        directive = f' @requires(fields: "{requires}")' if requires is not None else ""
+        return f"{field}: {self.target[type_name, field] or 'Int'}{directive}"
 
     def is_returned(self, type_name: str, subgraph: str) -> bool:
         return any(by == subgraph and self.target[at] == type_name for at, by in self.owner.items())
@@ -138,32 +148,37 @@ class Cut:
             if (type_name, came_from) in seen:
                 continue
             seen.add((type_name, came_from))
-            entered = set(self.subgraphs) if type_name == "Query" else self.entered(type_name, came_from)
-            known_keys = {key for (held, _), keys in self.keys.items() if held == type_name for key in keys}
-            got = {key for subgraph in entered for key in self.keys.get((type_name, subgraph), {})}
-            if known_keys - got:
+            fields = {field for parent, field in self.owner if parent == type_name}
+            keys = {key for (parent, _), found in self.keys.items() if parent == type_name for key in found}
+            if not fields | keys <= self.got(type_name, came_from):
                 return False
-            for (parent, field), by in self.owner.items():
-                if parent == type_name:
-                    if by not in entered:
-                        return False
-                    child = self.target[parent, field]
-                    if child is not None:
-                        open_pairs.append((child, by))
+            for field in fields:
+                child = self.target[type_name, field]
+                if child is not None:
+                    open_pairs.append((child, self.owner[type_name, field]))
         return True
 
-    def entered(self, type_name: str, came_from: str) -> set[str]:
-        entered = {came_from}
+    def got(self, type_name: str, came_from: str) -> set[str]:
+        """The fields of an object that can be got, by trying again until nothing more comes."""
+        entered = set(self.subgraphs) if type_name == "Query" else {came_from}
+        got: set[str] = set()
         while True:
-            got = {key for subgraph in entered for key in self.keys.get((type_name, subgraph), {})}
-            more = {
-                subgraph
-                for subgraph in self.subgraphs
-                if any(on and key in got for key, on in self.keys.get((type_name, subgraph), {}).items())
-            }
-            if more <= entered:
-                return entered
-            entered |= more
+            before = (len(entered), len(got))
+            for subgraph in self.subgraphs:
+                keys = self.keys.get((type_name, subgraph), {})
+                can_enter = any(on and key in got for key, on in keys.items())
+                if can_enter:
+                    entered.add(subgraph)
+                if subgraph in entered:
+                    got |= set(keys)
+                    for (parent, field), by in self.owner.items():
+                        requires = self.requires.get((parent, field))
+                        if (parent, by) == (type_name, subgraph) and (
+                            requires is None or (requires in got and can_enter)
+                        ):
+                            got.add(field)
+            if (len(entered), len(got)) == before:
+                return got
 
 
 @st.composite
@@ -172,19 +187,27 @@ def cuts(draw: st.DrawFn) -> Cut:
     subgraphs = tuple(f"s{n}" for n in range(draw(st.integers(1, 4))))
     owner: dict[tuple[str, str], str] = {}
     target: dict[tuple[str, str], str | None] = {}
+    requires: dict[tuple[str, str], str] = {}
     keys: dict[tuple[str, str], dict[str, bool]] = {}
     resolvable = st.sampled_from([True, True, True, False])
     for type_name in ("Query", *types):
-        for n in range(draw(st.integers(1, 3))):
-            at = (type_name, f"{type_name.lower()}f{n}")
-            owner[at] = draw(st.sampled_from(subgraphs))
-            target[at] = draw(st.sampled_from([None, *types]))
-        if type_name != "Query":
-            for subgraph in subgraphs:
-                chosen = draw(st.dictionaries(st.sampled_from(["ka", "kb", "kc"]), resolvable, max_size=3))
-                if chosen:
-                    keys[type_name, subgraph] = dict(sorted(chosen.items()))
-    return Cut(types, subgraphs, owner, target, keys)
+        names = [f"{type_name.lower()}f{n}" for n in range(draw(st.integers(1, 3)))]
+        for name in names:
+            owner[type_name, name] = draw(st.sampled_from(subgraphs))
+            target[type_name, name] = draw(st.sampled_from([None, *types]))
+        if type_name == "Query":
+            continue
+        for name in names:
+            needed = draw(st.sampled_from([None, None, *names]))
+            if needed is None or target[type_name, needed] is not None:
+                continue
+            if owner[type_name, needed] != owner[type_name, name]:
+                requires[type_name, name] = needed
+        for subgraph in subgraphs:
+            chosen = draw(st.dictionaries(st.sampled_from(["ka", "kb", "kc"]), resolvable, max_size=3))
+            if chosen:
+                keys[type_name, subgraph] = dict(sorted(chosen.items()))
+    return Cut(types, subgraphs, owner, target, requires, keys)
 
 
 def composed_text(cut: Cut, order: list[str]) -> str | None:

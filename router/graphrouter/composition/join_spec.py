@@ -7,7 +7,7 @@ by name, so that two generated files differ only where the schemas do.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import assert_never
 
 from graphql import StringValueNode, print_ast
@@ -75,7 +75,12 @@ enum link__Purpose {
 
 def print_supergraph(merged: Merged) -> str:
     """Print the supergraph's SDL."""
-    return _Printer(merged).document()
+    return _Printer(merged, joins=True).document()
+
+
+def print_schema_alone(merged: Merged) -> str:
+    """Print the types and directives without the join specification; what is hidden from clients is there."""
+    return _Printer(merged, joins=False).schema_alone()
 
 
 def graph_names(subgraphs: Sequence[Subgraph]) -> dict[str, str]:
@@ -95,33 +100,39 @@ def graph_names(subgraphs: Sequence[Subgraph]) -> dict[str, str]:
 
 
 class _Printer:
-    def __init__(self, merged: Merged) -> None:
+    def __init__(self, merged: Merged, *, joins: bool) -> None:
         self._merged = merged
         self._types = merged.supergraph.types
         self._graphs = graph_names(merged.subgraphs)
+        self._joins = joins
+        marks = list(_all_marks(self._types.values()))
+        self._hides = any(mark.inaccessible for mark in marks)
+        self._tags = any(mark.tags for mark in marks)
 
     def document(self) -> str:
-        parts = [self._schema()]
-        marks = list(_all_marks(self._types.values()))
-        if any(mark.inaccessible for mark in marks):
-            parts.append(f"directive @inaccessible on {_MARK_LOCATIONS}")
-        if any(mark.tags for mark in marks):
-            parts.append(f"directive @tag(name: String!) repeatable on {_MARK_LOCATIONS} | SCHEMA")
-        parts.append(_MACHINERY)
-        parts.append(self._graph_enum())
-        parts += [_directive(directive) for directive in self._merged.supergraph.directives.values()]
-        parts += [self._type(definition) for definition in self._types.values()]
-        return "\n\n".join(parts) + "\n"
+        return "\n\n".join([self._schema(), *self._marking(), _MACHINERY, self._graph_enum(), *self._elements()]) + "\n"
+
+    def schema_alone(self) -> str:
+        return "\n\n".join([*self._marking(), *self._elements()])
+
+    def _elements(self) -> Iterator[str]:
+        yield from (_directive(directive) for directive in self._merged.supergraph.directives.values())
+        yield from (self._type(definition) for definition in self._types.values())
+
+    def _marking(self) -> Iterator[str]:
+        if self._hides:
+            yield f"directive @inaccessible on {_MARK_LOCATIONS}"
+        if self._tags:
+            yield f"directive @tag(name: String!) repeatable on {_MARK_LOCATIONS} | SCHEMA"
 
     def _schema(self) -> str:
         links = [
             '@link(url: "https://specs.apollo.dev/link/v1.0")',
             '@link(url: "https://specs.apollo.dev/join/v0.4", for: EXECUTION)',
         ]
-        marks = list(_all_marks(self._types.values()))
-        if any(mark.inaccessible for mark in marks):
+        if self._hides:
             links.append('@link(url: "https://specs.apollo.dev/inaccessible/v0.2", for: SECURITY)')
-        if any(mark.tags for mark in marks):
+        if self._tags:
             links.append('@link(url: "https://specs.apollo.dev/tag/v0.3")')
         roots = [f"  {root.lower()}: {root}" for root in ROOT_TYPES if root in self._types]
         return "\n".join(["schema", *(f"  {link}" for link in links), "{", *roots, "}"])
@@ -152,7 +163,7 @@ class _Printer:
 
     def _head(self, definition: MergedType, start: str, directives: Iterable[str] = ()) -> str:
         """Description, name, and one line for each directive."""
-        joins = (self._join_type(join) for join in definition.joins)
+        joins = (self._join_type(join) for join in definition.joins if self._joins)
         lines = [*_marks(definition.marks), *directives, *joins]
         return _description(definition.marks.description) + "\n".join([start, *(f"  {line}" for line in lines)])
 
@@ -162,6 +173,7 @@ class _Printer:
         implements = (
             f"@join__implements(graph: {self._graphs[subgraph]}, interface: {_quoted(interface)})"
             for subgraph, interface in definition.implements
+            if self._joins
         )
         head = self._head(definition, f"{keyword} {definition.name}{interfaces}", implements)
         if not definition.fields:
@@ -169,7 +181,7 @@ class _Printer:
         return _block(head, (self._field(field) for field in definition.fields.values()))
 
     def _field(self, field: MergedField) -> str:
-        joins = [self._join_field(join) for join in field.joins]
+        joins = [self._join_field(join) for join in field.joins if self._joins]
         head = f"  {field.name}{_arguments(field.arguments.values(), '  ')}: {field.type}"
         return _description(field.marks.description, "  ") + " ".join([head, *_marks(field.marks), *joins])
 
@@ -178,6 +190,7 @@ class _Printer:
             f"@join__unionMember(graph: {self._graphs[subgraph]}, member: {_quoted(member)})"
             for member, subgraphs in definition.members.items()
             for subgraph in subgraphs
+            if self._joins
         )
         head = self._head(definition, f"union {definition.name}", members)
         return f"{head}\n  = {' | '.join(definition.members)}"
@@ -185,7 +198,8 @@ class _Printer:
     def _enum(self, definition: MergedEnum) -> str:
         values: list[str] = []
         for value in definition.values.values():
-            joins = (f"@join__enumValue(graph: {self._graphs[subgraph]})" for subgraph in value.subgraphs)
+            graphs = (self._graphs[subgraph] for subgraph in value.subgraphs if self._joins)
+            joins = (f"@join__enumValue(graph: {graph})" for graph in graphs)
             line = " ".join([f"  {value.name}", *_marks(value.marks), *joins])
             values.append(_description(value.marks.description, "  ") + line)
         return _block(self._head(definition, f"enum {definition.name}"), values)
@@ -194,7 +208,7 @@ class _Printer:
         one_of = ["@oneOf"] if definition.one_of else []
         fields: list[str] = []
         for field in definition.fields.values():
-            joins = (self._join_field(join) for join in field.joins)
+            joins = (self._join_field(join) for join in field.joins if self._joins)
             line = " ".join([f"  {_input_value(field.value)}", *_marks(field.value.marks), *joins])
             fields.append(_description(field.value.marks.description, "  ") + line)
         return _block(self._head(definition, f"input {definition.name}", one_of), fields)
@@ -232,7 +246,7 @@ class _Printer:
         return f"@join__field({', '.join(arguments)})"
 
 
-def _all_marks(types: Iterable[MergedType]) -> Iterable[Marks]:
+def _all_marks(types: Iterable[MergedType]) -> Iterator[Marks]:
     for definition in types:
         yield definition.marks
         match definition:

@@ -82,6 +82,12 @@ def test_an_object_beside_its_interface_and_its_union_widens() -> None:
     assert "u: [U] @join__field" in printed(result, "Query")
 
 
+def test_a_subscription_cannot_be_shared() -> None:
+    both = "type Subscription { s: Int @shareable }"
+    (error,) = refused(a=f"type Query {{ q: Int }} {both}", b=both)
+    assert (error.code, error.coordinate) == (Code.INVALID_FIELD_SHARING, "Subscription.s")
+
+
 def test_key_fields_are_shareable_by_themselves_nested_ones_too() -> None:
     result = composed(
         a='type Query { x: X } type X @key(fields: "o { n }") { o: O! } type O { n: ID! }',

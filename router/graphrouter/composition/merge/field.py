@@ -65,13 +65,14 @@ def check_sharing(context: MergeContext, parent: str, sources: Sources[Field], a
         if not source.element.external and context.overrides.of(at, source.subgraph) is None
     ]
     unshared = [source.subgraph for source in resolving if not source.element.shareable]
-    if len(resolving) > 1 and unshared:
-        names = [source.subgraph for source in resolving]
-        message = (
-            f'"{parent}.{name}" is resolved by {listed(names)}, but is not @shareable in '
-            f"{'all of them' if len(unshared) == len(names) and len(names) > 1 else listed(unshared)}"
-        )
-        message = message.replace("not @shareable in all of them", "@shareable in none of them")
+    names = [source.subgraph for source in resolving]
+    resolved = f'"{parent}.{name}" is resolved by {listed(names)}' if names else ""
+    if len(resolving) > 1 and parent == "Subscription":
+        message = f"{resolved}; a subscription is one stream from one subgraph"
+        context.findings.error(Code.INVALID_FIELD_SHARING, message, f"{parent}.{name}", *names)
+    elif len(resolving) > 1 and unshared:
+        where = "@shareable in none of them" if unshared == names else f"not @shareable in {listed(unshared)}"
+        message = f"{resolved}, but is {where}"
         context.findings.error(Code.INVALID_FIELD_SHARING, message, f"{parent}.{name}", *names)
 
 
