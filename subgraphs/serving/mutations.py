@@ -82,12 +82,14 @@ class Mutations(Generic[State, Command, Event]):
         key = inputs.given(key)
         key = secrets.token_urlsafe(16) if key is None else inputs.idempotency_key(key)
         expected_version = inputs.expected_version(expected_version)
+        # The key is not on the log; inside of the fingerprint it keeps anybody from guessing names with its help.
+        canonical = {**content, "expectedVersion": expected_version, "idempotencyKey": key}
         try:
             outcome = await self._handler.execute(
                 stream,
                 command,
                 command_id=command_id(request.caller, key),
-                fingerprint=fingerprint(mutation, {**content, "expectedVersion": expected_version}),
+                fingerprint=fingerprint(mutation, canonical),
                 expected_version=expected_version,
                 metadata=request.metadata,
             )
