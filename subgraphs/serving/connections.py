@@ -71,9 +71,8 @@ def after_key(order: str, text: str | None) -> str | None:
         plain = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
     except (binascii.Error, UnicodeError, ValueError):
         plain = ""
-    version, _, rest = plain.partition(":")
-    found_order, _, key = rest.partition(":")
-    # Encoding again refuses texts that base64 reads tolerantly: a cursor has one form.
-    if version != _VERSION or found_order != order or not key.isprintable() or not key or cursor(order, key) != text:
+    key = plain.removeprefix(f"{_VERSION}:{order}:")
+    # Encoding again tells other versions and orders, and texts that base64 reads tolerantly: a cursor has one form.
+    if not key or not key.isprintable() or cursor(order, key) != text:
         raise InvalidInput("after: expected a cursor that this connection gave, found another text")
     return key

@@ -19,10 +19,11 @@ from eventkernel.bookmark import Bookmark
 from eventkernel.clock import ManualClock
 from eventkernel.errors import Unavailable
 from eventkernel.events import EncodedEvent, Position
+from eventkernel.store import ClaimHolder
 from subgraphs.serving.subgraph import running
 from subgraphs.users.adapters.sqlite import SqliteUserView
 from subgraphs.users.app import users_subgraph
-from subgraphs.users.domain import stream_of
+from subgraphs.users.domain import stream_of, username_claim
 from subgraphs.users.projection import projection
 
 CREATE = """
@@ -202,6 +203,31 @@ async def test_a_look_up_by_username_waits_for_the_user_even_without_a_bookmark(
         assert (await users.data(BY_USERNAME, username=f"user-{number}"))["firstName"] == f"User {number}"
 
 
+async def test_a_look_up_by_a_new_username_waits_for_the_change_that_gave_it(users: Users) -> None:
+    user_id = (await users.create())["user"]["id"]
+    for number in range(20):
+        await users.data(UPDATE, input={"id": user_id, "username": f"user-{number}"})
+        users.bookmark = ""
+        assert (await users.data(BY_USERNAME, username=f"user-{number}"))["id"] == user_id
+
+
+async def test_whoever_has_given_a_username_up_is_not_found_by_it(
+    users: Users, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user_id = (await users.create(username="ada"))["user"]["id"]
+    holder = await users.store.find_claim(username_claim("ada"))
+    for username in ("countess", None):
+        await users.data(UPDATE, input={"id": user_id, "username": username})
+        await users.data(USER, id=user_id)
+
+        async def a_moment_ago(_claim: str) -> ClaimHolder | None:
+            return holder
+
+        with monkeypatch.context() as patched:
+            patched.setattr(users.store, "find_claim", a_moment_ago)
+            assert await users.data(BY_USERNAME, username="ada") is None
+
+
 async def test_a_username_is_free_again_when_it_was_given_up(users: Users) -> None:
     ada = (await users.create(username="ada"))["user"]
     await users.data(UPDATE, input={"id": ada["id"], "username": None})
@@ -300,6 +326,12 @@ async def test_one_key_is_for_one_command(users: Users) -> None:
     await users.create(idempotencyKey="k1")
     given = {"firstName": "Grace", "lastName": "Hopper", "idempotencyKey": "k1"}
     assert await users.code(CREATE, input=given) == "IDEMPOTENCY_MISMATCH"
+
+
+async def test_another_expected_version_is_another_command(users: Users) -> None:
+    given = {"id": (await users.create())["user"]["id"], "firstName": "Augusta", "idempotencyKey": "k2"}
+    await users.data(UPDATE, input=given)
+    assert await users.code(UPDATE, input={**given, "expectedVersion": 1}) == "IDEMPOTENCY_MISMATCH"
 
 
 async def test_callers_do_not_meet_each_others_keys(users: Users) -> None:
