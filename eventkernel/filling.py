@@ -16,6 +16,7 @@ from typing import Final, Generic, NoReturn, TypeVar
 
 from eventkernel.clock import Clock
 from eventkernel.errors import KernelError, NotFound, Unavailable
+from eventkernel.events import Position
 from eventkernel.folding import (
     ParkedStreams,
     fold,
@@ -70,6 +71,7 @@ class Filling(Generic[Doc]):
         self._troubles = Troubles(backoff)
         self._turn = asyncio.Lock()
         self._parked = ParkedStreams()
+        self._position = Position()
         self._following: Following | None = None
         self._events_folded = 0
 
@@ -111,13 +113,19 @@ class Filling(Generic[Doc]):
             await self._unpark(stream, reason)
 
     async def status(self) -> FillingStatus:
-        checkpoint = await self.build.checkpoint()
+        troubles = self._troubles.current()
+        try:
+            self._position = (await self.build.checkpoint()).position
+            parked = tuple(parked_streams(await self.build.parked()))
+        except (Unavailable, BuildRetired) as error:  # what was known before has to do
+            parked = ()
+            troubles = (*troubles, Trouble("asking the build", str(error), 1))
         waiting_since = {} if self._following is None else self._following.waiting_since()
         return FillingStatus(
             build=self.build.name,
-            partitions=await partition_status(self._logs, checkpoint.position, waiting_since, self._clock.now_us()),
-            parked=tuple(parked_streams(await self.build.parked())),
-            troubles=self._troubles.current(),
+            partitions=await partition_status(self._logs, self._position, waiting_since, self._clock.now_us()),
+            parked=parked,
+            troubles=troubles,
             events_folded=self._events_folded,
         )
 
@@ -172,6 +180,7 @@ class Filling(Generic[Doc]):
         self._saved(outcome)
 
     def _saved(self, outcome: Fold[Doc]) -> None:
+        self._position = self._position.join(outcome.checkpoint.position)
         self._parked.saved(outcome)
         for entry in outcome.parked:
             if entry.reason is not None:

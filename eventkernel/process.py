@@ -172,12 +172,18 @@ class ProcessManager(Generic[BuildT]):
         return await self._arrivals.reached(position, timeout)
 
     async def status(self) -> ProcessStatus:
+        troubles = self._troubles.current()
+        try:
+            parked = tuple(parked_streams(await self._checkpoints.parked(self.name)))
+        except Unavailable as error:
+            parked = ()
+            troubles = (*troubles, Trouble("asking what is set aside", str(error), 1))
         waiting_since = {} if self._following is None else self._following.waiting_since()
         return ProcessStatus(
             name=self.name,
             partitions=await partition_status(self._logs, self._reached.position, waiting_since, self._clock.now_us()),
-            parked=tuple(parked_streams(await self._checkpoints.parked(self.name))),
-            troubles=self._troubles.current(),
+            parked=parked,
+            troubles=troubles,
             reactions=self._reactions,
         )
 

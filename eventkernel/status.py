@@ -50,16 +50,13 @@ async def partition_status(
             heads.update((await log.head()).offsets)
         except Unavailable:
             heads.update({partition: None for partition in position if partition.log == log.log})
-    return tuple(
-        PartitionStatus(
-            log=partition.log,
-            partition=partition.number,
-            checkpoint=position.get(partition, 0),
-            head=head,
-            lag_seconds=max(0, now_us - waiting_since.get(partition, now_us)) / 1_000_000,
-        )
-        for partition, head in sorted(heads.items())
-    )
+    statuses: list[PartitionStatus] = []
+    for partition, head in sorted(heads.items()):
+        checkpoint = position.get(partition, 0)
+        behind = head is None or checkpoint < head
+        lag_us = now_us - waiting_since.get(partition, now_us) if behind else 0
+        statuses.append(PartitionStatus(*partition, checkpoint, head, max(0, lag_us) / 1_000_000))
+    return tuple(statuses)
 
 
 def parked_streams(entries: Iterable[ParkedRecord]) -> Iterator[ParkedStream]:

@@ -76,10 +76,8 @@ def plain_fold(logs: Sequence[ScriptedLog]) -> Folded:
         else:
             _, (name, colours, opened) = doors[record.stream]
             colours = (*colours, data["colour"]) if "colour" in data else colours
-            doors[record.stream] = (
-                record.version,
-                (name, colours, opened + data.get("times", 1) * ("colour" not in data)),
-            )
+            opened += data.get("times", 1) if "colour" not in data else 0
+            doors[record.stream] = (record.version, (name, colours, opened))
     return doors, parked
 
 

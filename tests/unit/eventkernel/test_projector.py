@@ -1,0 +1,370 @@
+"""The projector: what is parked, tried again, skipped, shown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from eventkernel.adapters.memory_views import MemoryBuild, MemoryView
+from eventkernel.adapters.sqlite.views import SqliteView
+from eventkernel.clock import ManualClock
+from eventkernel.codec import Codec
+from eventkernel.errors import NotFound, Unavailable
+from eventkernel.events import DomainEvent, Record, RecordedEvent
+from eventkernel.filling import FillingStatus
+from eventkernel.projector import Projector, Source
+from eventkernel.retrying import Backoff
+from eventkernel.status import ParkedStream
+from eventkernel.views import Fold, ParkedRecord, Projection
+from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted, SqliteDoors, evolve
+from tests.support.scripted_log import ScriptedLog
+
+T = TypeVar("T")
+
+AT_ONCE = Backoff(first=0, most=0)
+OAK = Hung(name="oak")
+POISON = Painted(colour="poison")
+
+
+async def eventually(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool]) -> T:
+    """Asks at each turn of the event loop until it holds."""
+    async with asyncio.timeout(10):
+        while not holds(answer := await ask()):  # noqa: ASYNC110  # a status has no event to wait for
+            await asyncio.sleep(0)
+    return answer
+
+
+@dataclass
+class Site:
+    """A log, a view in memory, and a projector between them."""
+
+    log: ScriptedLog = field(default_factory=lambda: ScriptedLog("doors.1"))
+    view: MemoryView[MemoryBuild[Door]] = field(default_factory=lambda: MemoryView("doors", MemoryBuild[Door]))
+    clock: ManualClock = field(default_factory=ManualClock)
+    projection: Projection[Door] = DOORS
+    codec: Codec = CODEC
+
+    def __post_init__(self) -> None:
+        self.projector = self._projector()
+
+    def _projector(self) -> Projector[Door]:
+        source = Source(self.log, self.codec)
+        return Projector(self.projection, [source], self.view, clock=self.clock, backoff=AT_ONCE, grace=0)
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncGenerator[Projector[Door]]:
+        self.projector = self._projector()
+        await self.projector.start()
+        try:
+            yield self.projector
+        finally:
+            await self.projector.stop()
+
+    def put(self, stream: str, *events: DomainEvent, after: int = 0) -> None:
+        for version, event in enumerate(events, after + 1):
+            self.log.put(stream, version, event)
+
+    async def settle(self) -> None:
+        """The view has reached the log's end."""
+        assert await self.view.live().reached(await self.log.head(), 10)
+
+    def door(self, stream: str) -> tuple[int, Door] | None:
+        states = self.view.live().states.get(stream)
+        return None if not states else (states[-1].version, states[-1].doc)
+
+    async def waiting(self) -> list[tuple[int, bool, bool]]:
+        """Version, has a reason, was skipped."""
+        parked = await self.view.live().parked()
+        return [(entry.record.version, entry.reason is not None, entry.skipped) for entry in parked]
+
+    async def status(self) -> FillingStatus:
+        status = (await self.projector.status()).live
+        assert status is not None
+        return status
+
+
+async def test_a_stream_that_cannot_go_on_waits_and_the_others_do_not() -> None:
+    site = Site()
+    async with site.at_work():
+        site.put("a", OAK, POISON, Opened())
+        site.put("b", OAK, Opened())
+        await site.settle()
+        assert site.door("a") == (1, ("oak", (), 0))
+        assert site.door("b") == (2, ("oak", (), 1))
+        assert await site.waiting() == [(2, True, False), (3, False, False)]
+
+
+async def test_a_gap_parks_the_stream_until_what_is_missing_has_come() -> None:
+    site = Site()
+    async with site.at_work() as projector:
+        site.put("a", OAK)
+        site.put("a", Opened(times=4), after=2)
+        await site.settle()
+        assert [entry.reason for entry in await site.view.live().parked()] == [
+            "a gap: expected version 2, found version 3"
+        ]
+        site.put("a", Painted(colour="red"), after=1)
+        await site.settle()
+        await projector.retry("a")
+        assert site.door("a") == (3, ("oak", ("red",), 4))
+        assert await site.waiting() == []
+
+
+async def test_an_event_type_that_nobody_knows_parks_its_stream_and_is_named() -> None:
+    site = Site(codec=Codec([Hung]))
+    async with site.at_work():
+        site.put("a", OAK, Opened())
+        await site.settle()
+        [parked] = (await site.status()).parked
+        assert (parked.stream, parked.version, parked.waiting) == ("a", 2, 1)
+        assert "doors.Opened" in parked.reason
+        assert "UnknownEventType" in parked.reason
+
+
+async def test_a_reason_says_where_in_the_code_and_holds_nothing_of_the_event() -> None:
+    site = Site()
+    async with site.at_work():
+        site.put("a", Hung(name="Ada"), POISON)
+        await site.settle()
+        [parked] = (await site.status()).parked
+        assert "ValueError at doors.py:" in parked.reason
+        assert "Ada" not in parked.reason
+
+
+async def test_what_waits_is_applied_in_order_as_soon_as_it_can_be() -> None:
+    site = Site()
+    async with site.at_work():
+        site.put("a", OAK, POISON, Opened(), Painted(colour="red"))
+        await site.settle()
+
+    def cured(door: Door | None, recorded: RecordedEvent) -> Door:
+        if recorded.event == POISON:
+            assert door is not None
+            return door[0], (*door[1], "cured"), door[2]
+        return evolve(door, recorded)
+
+    site.projection = Projection("doors", 1, cured)
+    async with site.at_work() as projector:
+        assert await site.waiting() == [(2, True, False), (3, False, False), (4, False, False)], "they waited on disk"
+        site.put("a", Opened(), after=4)
+        await site.settle()
+        assert await site.waiting() == [(2, True, False), (3, False, False), (4, False, False), (5, False, False)]
+        await projector.retry("a")
+        assert site.door("a") == (5, ("oak", ("cured", "red"), 2))
+        assert await site.waiting() == []
+        site.put("a", Opened(), after=5)
+        await site.settle()
+        assert site.door("a") == (6, ("oak", ("cured", "red"), 3))
+
+
+async def test_another_attempt_gets_as_far_as_it_can() -> None:
+    site = Site()
+    async with site.at_work() as projector:
+        site.put("a", OAK, POISON, Opened(), POISON, Opened())
+        await site.settle()
+        await projector.retry("a")
+        assert await site.waiting() == [(2, True, False), (3, False, False), (4, False, False), (5, False, False)]
+        await projector.skip("a", "nobody uses such paint")
+        assert site.door("a") == (3, ("oak", (), 1))
+        assert await site.waiting() == [(2, True, True), (4, True, False), (5, False, False)]
+        assert await site.view.live().parked_streams() != {}
+
+
+async def test_a_skipped_record_has_no_effect_but_its_version_counts() -> None:
+    site = Site()
+    async with site.at_work() as projector:
+        site.put("a", OAK, POISON)
+        await site.settle()
+        await projector.skip("a", "nobody uses such paint")
+        assert site.door("a") == (2, ("oak", (), 0))
+        [mark] = await site.view.live().parked()
+        assert (mark.record.version, mark.reason, mark.skipped) == (2, "nobody uses such paint", True)
+        assert (await site.status()).parked == ()
+    async with site.at_work():
+        site.put("a", Opened(), after=2)
+        await site.settle()
+        assert site.door("a") == (3, ("oak", (), 1))
+
+
+async def test_a_streams_first_record_can_be_skipped_though_there_is_no_document_yet() -> None:
+    def lenient(door: Door | None, recorded: RecordedEvent) -> Door:
+        return evolve(door or ("nameless", (), 0), recorded)
+
+    site = Site(projection=Projection("doors", 1, lenient))
+    async with site.at_work() as projector:
+        site.put("a", Hung(name="poison"))
+        await site.settle()
+        await projector.skip("a", "no name")
+        assert site.door("a") is None
+    async with site.at_work():
+        site.log.put("a", 1, Hung(name="poison"))  # delivered again
+        site.put("a", Opened(), after=1)
+        await site.settle()
+        assert site.door("a") == (2, ("nameless", (), 1))
+        assert await site.waiting() == [(1, True, True)]
+
+
+async def test_only_a_stream_that_waits_can_be_tried_again_or_skipped() -> None:
+    site = Site()
+    async with site.at_work() as projector:
+        site.put("a", OAK, POISON)
+        await site.settle()
+        with pytest.raises(NotFound, match="'b'"):
+            await projector.retry("b")
+        await projector.skip("a", "x")
+        with pytest.raises(NotFound, match="'a'"):
+            await projector.skip("a", "x")
+
+
+async def test_a_record_without_a_version_moves_the_checkpoint_and_nothing_else() -> None:
+    site = Site()
+    async with site.at_work():
+        site.put("a", OAK)
+        site.log.put("a", 1, None)
+        site.log.put("b", 0, None)
+        await site.settle()
+        assert list(site.view.live().states) == ["a"]
+        assert await site.waiting() == []
+        await eventually(site.status, lambda status: status.events_folded == 1)
+
+
+async def test_a_view_that_is_away_for_a_while_loses_nothing_and_is_shown() -> None:
+    site = Site()
+    async with site.at_work():
+        site.view.live().available = False
+        site.put("a", OAK, Opened())
+        status = await eventually(site.status, lambda status: len(status.troubles) > 1)
+        assert status.troubles[0].doing == "loading documents"
+        assert "Unavailable" in status.troubles[0].error
+        site.view.live().available = True
+        await site.settle()
+        assert site.door("a") == (2, ("oak", (), 1))
+        assert (await site.status()).troubles == ()
+
+
+async def test_a_log_that_is_away_for_a_while_holds_up_no_other() -> None:
+    away, there = ScriptedLog("away.1"), ScriptedLog("there.1")
+    site = Site()
+    projector = Projector(DOORS, [Source(away, CODEC), Source(there, CODEC)], site.view, backoff=AT_ONCE)
+    site.projector = projector
+    await projector.start()
+    away.available = False
+    last = away.put("a", 1, OAK)
+    assert await site.view.live().reached(there.put("b", 1, OAK), 10)
+    status = await eventually(site.status, lambda status: bool(status.troubles))
+    assert [trouble.doing for trouble in status.troubles] == ["reading the log away.1"]
+    assert [partition.log for partition in status.partitions] == ["there.1"], "nothing is known of the other"
+    away.available = True
+    assert await site.view.live().reached(last, 10)
+    assert (await site.status()).troubles == ()
+    await projector.stop()
+
+
+async def test_keys_that_cannot_be_had_are_waited_for_and_park_nothing() -> None:
+    class Reader:
+        available = False
+
+        def recorded(self, record: Record) -> RecordedEvent:
+            if not self.available:
+                raise Unavailable("the keys are not here")
+            return CODEC.recorded(record)
+
+    reader = Reader()
+    site = Site()
+    site.projector = Projector(DOORS, [Source(site.log, reader)], site.view, backoff=AT_ONCE)
+    await site.projector.start()
+    site.put("a", OAK)
+    await eventually(site.status, lambda status: bool(status.troubles))
+    reader.available = True
+    await site.settle()
+    assert site.door("a") == (1, ("oak", (), 0))
+    await site.projector.stop()
+
+
+async def test_a_document_that_the_view_cannot_hold_parks_its_own_stream_only(tmp_path: Path) -> None:
+    log = ScriptedLog("doors.1")
+    view = await SqliteView.open(tmp_path / "doors", SqliteDoors, shape=1, logs=[log.log])
+    log.put("a", 1, OAK)
+    log.put("b", 1, OAK)
+    log.put("a", 2, Opened(times=2_000_000))
+    log.put("a", 3, Opened())
+    log.put("b", 2, Opened())
+    projector = Projector(DOORS, [Source(log, CODEC)], view, backoff=AT_ONCE)
+    await projector.start()
+    build = view.live()
+    assert await build.reached(await log.head(), 10)
+    assert await build.doors() == {"b": (2, ("oak", (), 1))}
+    parked = await build.parked()
+    assert [(entry.record.stream, entry.record.version) for entry in parked] == [("a", 1), ("a", 2), ("a", 3)]
+    assert parked[0].reason is not None
+    assert parked[0].reason.startswith("storing a document after a record: IntegrityError")
+    await projector.stop()
+    await view.aclose()
+
+
+async def test_the_status_says_how_far_and_how_late_each_partition_is() -> None:
+    site = Site(log=ScriptedLog("doors.1", partitions=2))
+    async with site.at_work():
+        site.log.put("a", 1, OAK, partition=0)
+        last = site.log.put("b", 1, OAK, partition=1)
+        assert await site.view.live().reached(last, 10)
+        await site.settle()
+        await eventually(site.status, lambda status: status.events_folded == 2)
+        site.view.live().available = False
+        site.log.put("b", 2, Opened(), partition=1)
+        site.log.put("b", 3, Opened(), partition=1)
+        site.clock.advance(10)
+        status = await eventually(site.status, lambda status: status.partitions[1].lag_seconds > 0)
+        first, second = status.partitions
+        assert (first.checkpoint, first.head, first.lag_events, first.lag_seconds) == (1, 1, 0, 0)
+        assert (second.checkpoint, second.head, second.lag_events) == (1, 3, 2)
+        assert second.lag_seconds == pytest.approx(10, abs=0.001)
+
+
+async def test_what_is_parked_is_shown_with_how_many_wait() -> None:
+    site = Site()
+    async with site.at_work():
+        site.put("a", OAK, POISON, Opened(), Opened())
+        await site.settle()
+        [parked] = (await site.status()).parked
+        assert parked == ParkedStream("a", "doors.1", 0, 2, parked.reason, 3)
+
+
+async def test_a_save_that_is_under_way_is_finished_before_the_projector_stops() -> None:
+    saving, go_on = asyncio.Event(), asyncio.Event()
+
+    class SlowBuild(MemoryBuild[Door]):
+        async def save(self, fold: Fold[Door]) -> None:
+            saving.set()
+            await go_on.wait()
+            await super().save(fold)
+
+    site = Site()
+    site.view = MemoryView("doors", SlowBuild)
+    async with site.at_work() as projector:
+        site.put("a", OAK)
+        await saving.wait()
+        stopping = asyncio.create_task(projector.stop())
+        await asyncio.sleep(0)
+        assert not stopping.done()
+        go_on.set()
+        await stopping
+    assert site.door("a") == (1, ("oak", (), 0))
+    assert isinstance(site.view.live(), SlowBuild)
+
+
+async def test_starting_twice_needs_no_second_fold() -> None:
+    site = Site()
+    site.put("a", OAK, Opened())
+    for _ in range(2):
+        async with site.at_work():
+            await site.settle()
+            assert site.door("a") == (2, ("oak", (), 1))
+    assert (await site.view.live().checkpoint()).position == await site.log.head()
+    assert list(await site.view.live().parked()) == list[ParkedRecord]()
