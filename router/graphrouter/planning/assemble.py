@@ -144,7 +144,6 @@ def _entity_fetch(
 
 def _put(groups: list[_Group], graph: QueryGraph, fetch: Fetch, text: str, renames: list[Rename]) -> None:
     """Add a fetch to the first group that can take it, or to a new one."""
-    assert fetch.representation is not None
     type_name = fetch.selected.type_name
     alone = graph.known(type_name, fetch.subgraph).is_abstract or bool(renames)
     group = next((one for one in groups if _fits(one, type_name, text, alone)), None)
@@ -152,7 +151,7 @@ def _put(groups: list[_Group], graph: QueryGraph, fetch: Fetch, text: str, renam
         group = _Group(alone)
         groups.append(group)
     group.by_type[type_name] = text
-    group.targets.append(Target(fetch.path, fetch.representation, fetch.conditions))
+    group.targets.append(Target(fetch.path, fetch.entity, fetch.conditions))
     group.renames += [rename for rename in renames if rename not in group.renames]
 
 

@@ -74,17 +74,15 @@ def _ways(decision: Decision) -> int:
 
 def _take_cheapest(decision: Decision, group: list[Decision], taken: set[Step], chosen: list[Step]) -> int:
     """Settle a group of equal decisions by what costs least now; the cost."""
-    best: tuple[int, set[Step], list[Step]] | None = None
+    tried: list[tuple[int, set[Step], list[Step]]] = []
     for way in range(_ways(decision)):
         seen = set(taken)
         steps: list[Step] = []
-        cost = sum(_take(one, way, seen, steps) for one in group)
-        if best is None or cost < best[0]:
-            best = cost, seen, steps
-    assert best is not None
-    taken |= best[1]
-    chosen += best[2]
-    return best[0]
+        tried.append((sum(_take(one, way, seen, steps) for one in group), seen, steps))
+    cost, seen, steps = min(tried, key=lambda one: one[0])
+    taken |= seen
+    chosen += steps
+    return cost
 
 
 def _take(decision: Decision, way: int, taken: set[Step], chosen: list[Step]) -> int:
@@ -92,14 +90,11 @@ def _take(decision: Decision, way: int, taken: set[Step], chosen: list[Step]) ->
         step = decision.alternatives[way]
         chosen.append(step)
         return cost_of([step], taken)
-    before = list[Step]()
-    open_decisions = _settle(decision.options[way], seen := set(taken), before)
-    cost = cost_of(before, taken)
-    chosen += before
-    for group in _grouped(open_decisions):
-        cost += _take_cheapest(group[0], group, taken, chosen)
-    taken |= seen
-    return cost
+    settled: list[Step] = []
+    left = _settle(decision.options[way], set(taken), settled)
+    cost = cost_of(settled, taken)
+    chosen += settled
+    return cost + sum(_take_cheapest(group[0], group, taken, chosen) for group in _grouped(left))
 
 
 class _Search:
@@ -117,7 +112,7 @@ class _Search:
         self._visit(groups, 0, taken, 0, [], floors[::-1])
         return self._best
 
-    def _visit(  # noqa: PLR0913, PLR0917 - the state of the search
+    def _visit(
         self, groups: list[list[Decision]], at: int, taken: set[Step], cost: int, chosen: list[Step], floors: list[int]
     ) -> None:
         if at == len(groups):

@@ -33,7 +33,9 @@ def demands_text(demands: Demands, depth: int = 0) -> str:
     indent = "  " * depth
     for demand in demands:
         if isinstance(demand, Leaf):
-            lines += [f"{indent}{'or ' if n else '- '}{step} ({step.total})" for n, step in enumerate(demand.alternatives)]
+            lines += [
+                f"{indent}{'or ' if n else '- '}{step} ({step.total})" for n, step in enumerate(demand.alternatives)
+            ]
         else:
             for n, option in enumerate(demand.options):
                 lines += [f"{indent}{'or' if n else '-'} all of", demands_text(option, depth + 1).rstrip("\n")]

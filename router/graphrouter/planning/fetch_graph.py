@@ -73,6 +73,13 @@ class Fetch:
     depends_on: set[Fetch] = field(default_factory=set["Fetch"])
     depth: int = 0
 
+    @property
+    def entity(self) -> Representation:
+        """The representation of an entity fetch; ValueError for the fields of a root type."""
+        if self.representation is None:
+            raise ValueError(f"Fetch {self.id} is of a root type.")
+        return self.representation
+
     def ancestors(self) -> set[Fetch]:
         """All fetches that have to come before this one."""
         found: set[Fetch] = set()
@@ -143,9 +150,8 @@ class _Builder:
 
     def _make(self, step: Step) -> _Place:
         move = step.move
-        if isinstance(move, Enter):
-            return self._root(step, move)
-        assert step.parent is not None
+        if step.parent is None or isinstance(move, Enter):
+            return self._root(step, move.order if isinstance(move, Enter) else 0)
         before = self.place(step.parent)
         match move:
             case FieldMove():
@@ -155,9 +161,7 @@ class _Builder:
                 path = before.path
                 if self._graph.supergraph.is_abstract(step.parent.static):
                     path = (*path, TypeIs(types))
-                return _Place(
-                    before.fetch, before.selected.fragment(move.type_condition), path, before.conditions
-                )
+                return _Place(before.fetch, before.selected.fragment(move.type_condition), path, before.conditions)
             case Under():
                 conditions = tuple(dict.fromkeys((*before.conditions, *move.conditions)))
                 inner = before.selected.fragment(None, move.conditions)
@@ -165,10 +169,10 @@ class _Builder:
             case EntityMove() | ReEnter():
                 return self._next_fetch(step, before)
 
-    def _root(self, step: Step, move: Enter) -> _Place:
-        key = (move.order, step.subgraph)
+    def _root(self, step: Step, order: int) -> _Place:
+        key = (order, step.subgraph)
         if key not in self._roots:
-            fetch = self._add(step, move.order, (), ())
+            fetch = self._add(step, order, (), ())
             self._roots[key] = _Place(fetch, fetch.selected, (), ())
         return self._roots[key]
 
@@ -181,12 +185,10 @@ class _Builder:
         if move.is_leaf:
             before.selected.fields.setdefault(move.response_key, SelectedField(move, None))
             return before
-        selected = before.selected.fields.setdefault(
-            move.response_key, SelectedField(move, Selected(step.type_name))
-        )
-        assert selected.below is not None
-        self._tell_type(step, selected.below)
-        return _Place(before.fetch, selected.below, (*before.path, Key(move.response_key)), before.conditions)
+        new = Selected(step.type_name)
+        below = before.selected.fields.setdefault(move.response_key, SelectedField(move, new)).below or new
+        self._tell_type(step, below)
+        return _Place(before.fetch, below, (*before.path, Key(move.response_key)), before.conditions)
 
     def _tell_type(self, step: Step, selected: Selected) -> None:
         """Where objects of several types can be, their type is always asked for, if the subgraph knows it."""

@@ -20,30 +20,22 @@ At the end there is one demand per leaf, with its alternatives: `choose.py` take
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from collections.abc import Iterator
 
 from graphrouter.planning.choose import cheapest
 from graphrouter.planning.demands import AnyOf, Budget, Demands, Leaf
 from graphrouter.planning.errors import PlanningError
-from graphrouter.planning.plan import (
-    Condition,
-    InputField,
-    InputFragment,
-    InputSelection,
-    Representation,
-)
+from graphrouter.planning.own_selections import OwnSelections
+from graphrouter.planning.plan import Condition, Representation
 from graphrouter.planning.query_graph import TYPENAME, EntityEdge, QueryGraph
 from graphrouter.planning.selection import Field, Fragment, Operation, Selection, Selections
-from graphrouter.planning.steps import REQUEST_COST, Enter, EntityMove, FieldMove, Narrow, Position, ReEnter, Step, Under, closure
+from graphrouter.planning.steps import Enter, EntityMove, Position, ReEnter, Step, closure
+from graphrouter.planning.tails import Move, TailMoves, Tails, kept, nearer, under
 from graphrouter.planning.unreachable import explain
-from graphrouter.supergraph import FieldInSubgraph, FieldSet, RequiredField, RequiredFragment
+from graphrouter.supergraph import FieldSet
 from graphrouter.supergraph.field_set import field_set_text
 
-KEPT_PER_SUBGRAPH = 3
 MAX_ALTERNATIVES = 8
-
-Tails: TypeAlias = tuple[Step, ...]
 
 
 def find_paths(graph: QueryGraph, operation: Operation, budget: Budget) -> Demands:
@@ -57,13 +49,14 @@ class _Walk:
         self._supergraph = graph.supergraph
         self._operation = operation
         self._budget = budget
+        self._tails = TailMoves(graph)
+        self._own = OwnSelections(graph)
         self._root = Position()
         self._reached: dict[Tails, Tails] = {}
         self._reaching: dict[Step, list[Step]] = {}
         self._moving: set[tuple[str, str, str]] = set()
         self._refusals = 0
         self._failed: tuple[str, str, Tails] | None = None
-        self._own: dict[tuple[Position, FieldSet], Selections] = {}
         _occupy(self._root, operation.selections)
 
     def run(self) -> Demands:
@@ -72,14 +65,22 @@ class _Walk:
         else:
             found = self._one_by_one()
         if found is None:
-            assert self._failed is not None
-            raise PlanningError("UNREACHABLE_FIELD", explain(self._graph, *self._failed))
+            failed = self._failed or (self._operation.root_type, TYPENAME, self._enter(0))
+            raise PlanningError("UNREACHABLE_FIELD", explain(self._graph, *failed))
         return found
 
     def _enter(self, order: int) -> Tails:
         root = self._operation.root_type
         return tuple(
-            Step(None, Enter(order), subgraph, root, root, frozenset((root,)), self._root)
+            Step(
+                None,
+                Enter(order),
+                subgraph,
+                root,
+                static=root,
+                types=frozenset((root,)),
+                position=self._root,
+            )
             for subgraph in self._supergraph.types[root]
         )
 
@@ -102,11 +103,7 @@ class _Walk:
         demands: list[Leaf | AnyOf] = []
         for selection in selections:
             self._budget.spend()
-            found = (
-                self._field(selection, tails)
-                if isinstance(selection, Field)
-                else self._fragment(selection, tails)
-            )
+            found = self._field(selection, tails) if isinstance(selection, Field) else self._fragment(selection, tails)
             if found is None:
                 return None
             demands += found
@@ -127,101 +124,61 @@ class _Walk:
             self._failed = None
         return found
 
-    def _moves(self, field: Field, tails: Tails) -> list[tuple[Step, FieldInSubgraph]]:
+    def _moves(self, field: Field, tails: Tails) -> list[Move]:
         """Every tail on which the field is given, with the field as that subgraph has it."""
-        moves = self._giving(field, tails)
+        moves = self._tails.giving(field.name, tails)
         here = {tail.subgraph for tail, _ in moves}
         elsewhere = self._graph.resolvers(tails[0].static, field.name) - here
         if not moves or (field.selections and elsewhere):
             if elsewhere:
-                moves += [move for move in self._giving(field, self._reach(tails)) if move[0].subgraph in elsewhere]
+                reached = self._tails.giving(field.name, self._reach(tails))
+                moves += [(tail, found) for tail, found in reached if tail.subgraph in elsewhere]
             moves += self._requiring(field, tails)
-        elif near := _nearer(tails, moves):
-            moves += self._giving(field, self._reach(near))
+        elif near := nearer(tails, moves):
+            moves += self._tails.giving(field.name, self._reach(near))
         return moves
-
-    def _giving(self, field: Field, tails: Tails) -> list[tuple[Step, FieldInSubgraph]]:
-        return [(tail, found) for tail in tails if (found := self._direct(tail, field.name))]
 
     def _typename(self, field: Field, tails: Tails) -> Demands | None:
         """`__typename`, from any subgraph that knows the object types (an interface object's does not)."""
-        telling = [tail for tail in tails if not self._is_interface_object(tail)]
-        telling = telling or [tail for tail in self._reach(tails) if not self._is_interface_object(tail)]
+        telling = self._telling(tails)
         if not telling:
             self._failed = self._failed or (tails[0].static, TYPENAME, tails)
             return None
-        move = FieldMove(field.response_key, TYPENAME, "", field.directives, field.variables, True, "String!")
-        return (self._leaf([self._leaf_step(tail, move) for tail in telling]),)
+        return (self._leaf([self._tails.leaf(field, tail, None) for tail in telling]),)
 
-    def _follow(self, field: Field, moves: list[tuple[Step, FieldInSubgraph]]) -> Demands | None:
+    def _telling(self, tails: Tails) -> Tails:
+        """The tails that can tell the types of their objects; what these reach, if there are none."""
+        telling = tuple(tail for tail in tails if not self._tails.is_interface_object(tail))
+        return telling or tuple(tail for tail in self._reach(tails) if not self._tails.is_interface_object(tail))
+
+    def _follow(self, field: Field, moves: list[Move]) -> Demands | None:
         """The demands of a field and all below it, on these direct moves."""
         if not field.selections:
-            return (
-                self._leaf([self._leaf_step(tail, _field_move(field, found)) for tail, found in moves]),
-            )
-        children = self._children(field, moves)
+            return (self._leaf([self._tails.leaf(field, *move) for move in moves]),)
+        children = self._tails.children(field, moves)
         below = self._walk(field.selections, children)
         if below == ():
             return (self._leaf(list(children)),)
         return below
 
-    def _leaf_step(self, tail: Step, move: FieldMove) -> Step:
-        return tail.next(
-            ("field", move.response_key),
-            lambda: Step(tail, move, tail.subgraph, "", "", frozenset(), tail.position),
-        )
-
     def _leaf(self, steps: list[Step]) -> Leaf:
         ordered = sorted(dict.fromkeys(steps), key=lambda step: step.total)
         return Leaf(tuple(ordered[:MAX_ALTERNATIVES]))
-
-    def _children(self, field: Field, moves: list[tuple[Step, FieldInSubgraph]]) -> Tails:
-        """The tails below a field. Those of a union are narrowed to the members that all of them know."""
-        static = self._graph.field_type(moves[0][0].static, field.name)
-        common: frozenset[str] | None = None
-        if self._supergraph.kinds[static] == "union":
-            known = [self._types(found.named_type, tail.subgraph) for tail, found in moves]
-            common = frozenset.intersection(*known)
-        steps = [self._child(field, tail, found, static, common) for tail, found in moves]
-        return _kept(steps)
-
-    def _child(
-        self, field: Field, tail: Step, found: FieldInSubgraph, static: str, common: frozenset[str] | None
-    ) -> Step:
-        types = self._types(found.named_type, tail.subgraph)
-        narrowed = types & common if common else types
-        return tail.next(
-            ("field", field.response_key, narrowed),
-            lambda: Step(
-                tail,
-                _field_move(field, found),
-                tail.subgraph,
-                found.named_type,
-                static,
-                narrowed,
-                tail.position.child(field.response_key),
-                provided=(*_provided_below(tail.provided, field.name), *found.provides),
-            ),
-        )
-
-    def _types(self, type_name: str, subgraph: str) -> frozenset[str]:
-        """The object types behind a type in a subgraph."""
-        known = self._graph.known(type_name, subgraph)
-        return self._supergraph.possible_types[type_name] if known.is_interface_object else known.possible_types
 
     # Fragments
 
     def _fragment(self, fragment: Fragment, tails: Tails) -> Demands | None:
         if fragment.conditions:
             conditions = fragment.conditions
-            tails = tuple(_under(tail, conditions) for tail in tails)
+            tails = tuple(under(tail, conditions) for tail in tails)
         on = fragment.type_condition
         if on is None or on == tails[0].static:
             return self._walk(fragment.selections, tails)
-        narrowed = self._narrow_all(tails, on)
-        if narrowed is None:
+        telling = self._telling(tails)
+        if not telling:
             self._failed = self._failed or (tails[0].static, f"... on {on}", tails)
             return None
+        narrowed = self._tails.narrow_all(telling, on)
         if isinstance(narrowed, frozenset):
             return self._for_each(fragment, tails, narrowed)
         return self._walk(fragment.selections, narrowed) if narrowed else ()
@@ -236,63 +193,9 @@ class _Walk:
             demands += found
         return tuple(demands)
 
-    def _narrow_all(self, tails: Tails, on: str) -> Tails | frozenset[str] | None:
-        """The tails on objects of that type; none of them where there are no such objects.
-
-        The object types instead, where a subgraph does not see the abstract type as the supergraph does. None where
-        nobody can tell which type the objects are of.
-        """
-        telling = [tail for tail in tails if not self._is_interface_object(tail)]
-        telling = telling or [tail for tail in self._reach(tails) if not self._is_interface_object(tail)]
-        if not telling:
-            return None
-        possible = self._supergraph.possible_types[on]
-        matching = [tail for tail in telling if tail.types & possible]
-        if self._supergraph.is_abstract(on):
-            if any(len(tail.types) > 1 and not self._agrees(tail, on) for tail in matching):
-                return frozenset(name for tail in matching for name in tail.types & possible)
-        return _kept([self._narrow(tail, on) for tail in matching])
-
-    def _agrees(self, tail: Step, on: str) -> bool:
-        """Whether the tail's subgraph counts the same of its objects to an abstract type as the supergraph does."""
-        known = self._supergraph.in_subgraph(on, tail.subgraph)
-        if known is None or not known.is_abstract:
-            return False
-        return known.possible_types & tail.types == self._supergraph.possible_types[on] & tail.types
-
-    def _narrow(self, tail: Step, on: str) -> Step:
-        types = tail.types & self._supergraph.possible_types[on]
-        known = self._graph.known(tail.type_name, tail.subgraph)
-        # A tail on one object type stays on it: the subgraph may not even know the abstract type asked for.
-        name = on if known.is_abstract and on in self._supergraph.types else tail.type_name
-        if known.is_abstract and self._supergraph.is_abstract(on) and not self._agrees(tail, on):
-            (name,) = types
-        static = on if known.is_abstract or not self._supergraph.is_abstract(on) else tail.type_name
-        return tail.next(
-            ("narrow", on),
-            lambda: Step(
-                tail,
-                Narrow(name),
-                tail.subgraph,
-                name,
-                name if name != on else static,
-                types,
-                tail.position,
-                provided=tuple(self._provided_on(tail.provided, types)),
-            ),
-        )
-
-    def _provided_on(self, provided: FieldSet, types: frozenset[str]) -> Iterator[RequiredField | RequiredFragment]:
-        for part in provided:
-            if isinstance(part, RequiredField):
-                yield part
-            elif types <= self._supergraph.possible_types[part.type_condition]:
-                yield from self._provided_on(part.selections, types)
-
     def _expand(self, field: Field, tails: Tails) -> Demands | None:
         """An abstract type's field, taken from its object types: for all of them on the same tail."""
-        telling = [tail for tail in tails if not self._is_interface_object(tail)]
-        telling = telling or [tail for tail in self._reach(tails) if not self._is_interface_object(tail)]
+        telling = self._telling(tails)
         options = [option for tail in telling if (option := self._expand_on(field, tail)) is not None]
         if not options:
             return None
@@ -306,7 +209,7 @@ class _Walk:
             if tail.type_name == name:
                 return None  # an object type by itself: it has been tried
             self._budget.spend()
-            found = self._field(field, (self._narrow(tail, name),))
+            found = self._field(field, (self._tails.narrow(tail, name),))
             if found is None:
                 return None
             demands += found
@@ -314,36 +217,12 @@ class _Walk:
 
     # Moves
 
-    def _direct(self, tail: Step, name: str) -> FieldInSubgraph | None:
-        """The field, if the tail's subgraph gives it."""
-        known = self._graph.known(tail.type_name, tail.subgraph)
-        found = known.fields.get(name)
-        if found is None:
-            return None
-        if any(isinstance(part, RequiredField) and part.name == name for part in tail.provided):
-            return found
-        if known.is_abstract and tail.provided:
-            uniform = found.resolvable and all(
-                self._graph.field(possible, tail.subgraph, name)
-                or self._is_provided(tail.provided, possible, name)
-                for possible in tail.types
-            )
-            return found if uniform else None
-        return self._graph.field(tail.type_name, tail.subgraph, name)
-
-    def _is_provided(self, provided: FieldSet, possible: str, name: str) -> bool:
-        here = self._provided_on(provided, frozenset((possible,)))
-        return any(isinstance(part, RequiredField) and part.name == name for part in here)
-
-    def _is_interface_object(self, tail: Step) -> bool:
-        return self._graph.known(tail.type_name, tail.subgraph).is_interface_object
-
     def _reach(self, tails: Tails) -> Tails:
         """The tails that entity moves reach from these, on the same objects."""
         if tails in self._reached:
             return self._reached[tails]
         refusals = self._refusals
-        found = _kept([step for tail in tails for step in self._reach_from(tail)])
+        found = kept([step for tail in tails for step in self._reach_from(tail)])
         if len(tails) > 1:
             found = self._reach_together(tails, found)
         if refusals == self._refusals:
@@ -367,7 +246,7 @@ class _Walk:
             reached = {(edge.type_name, edge.subgraph) for edge, _ in new}
             left = [edge for edge in left if (edge.type_name, edge.subgraph) not in reached]
         del self._reaching[tail]
-        return list(_kept(found))
+        return list(kept(found))
 
     def _reach_together(self, tails: Tails, found: Tails) -> Tails:
         """What no tail reaches alone, and all of them together do: a key of fields from several subgraphs."""
@@ -376,29 +255,32 @@ class _Walk:
         while growing:
             growing = False
             for edge in self._graph.edges(tails[0].static):
-                if (edge.type_name, edge.subgraph) not in known and self._leads_away(edge, tails[0]):
-                    if step := self._hop((*tails, *found), edge, ()):
-                        growing = True
-                        known.add((edge.type_name, edge.subgraph))
-                        found = (*found, step)
+                if (edge.type_name, edge.subgraph) in known or not self._leads_away(edge, tails[0]):
+                    continue
+                if step := self._hop((*tails, *found), edge, ()):
+                    growing = True
+                    known.add((edge.type_name, edge.subgraph))
+                    found = (*found, step)
         return found
 
     def _leads_away(self, edge: EntityEdge, tail: Step) -> bool:
         if (edge.type_name, edge.subgraph) == (tail.type_name, tail.subgraph):
             return False
-        return self._is_interface_object(tail) or tail.types <= edge.sources
+        return self._tails.is_interface_object(tail) or tail.types <= edge.sources
 
-    def _requiring(self, field: Field, tails: Tails) -> list[tuple[Step, FieldInSubgraph]]:
+    def _requiring(self, field: Field, tails: Tails) -> list[Move]:
         """The tails on which a field with `@requires` is given: its subgraph is entered with what it requires."""
-        moves: list[tuple[Step, FieldInSubgraph]] = []
+        moves: list[Move] = []
         for edge in self._graph.edges(tails[0].static):
             found = self._graph.known(edge.type_name, edge.subgraph).fields.get(field.name)
             if found is None or not found.resolvable or not found.requires:
                 continue
             if any(step.subgraph == edge.subgraph for step, _ in moves):
                 continue
-            steps = [self._hop((tail,), edge, found.requires) for tail in tails]
-            moves += [(step, found) for step in steps if step]
+            steps = [step for tail in tails if (step := self._hop((tail,), edge, found.requires))]
+            if not steps and (together := self._hop(tails, edge, found.requires)):
+                steps = [together]
+            moves += [(step, found) for step in steps]
         return moves
 
     def _hop(self, tails: Tails, edge: EntityEdge, requires: FieldSet) -> Step | None:
@@ -407,25 +289,16 @@ class _Walk:
         tail = tails[0]
         if edge.key is None:
             return self._re_enter(tail, edge)
-        from_interface_object = self._is_interface_object(tail)
-        if from_interface_object and edge.typename is None and edge.key.text not in self._own_keys(edge):
+        blind = self._tails.is_interface_object(tail)
+        if blind and edge.typename is None and edge.key.text not in self._own_keys(edge):
             return None  # the representation would have to name the object type
-        guard = (edge.type_name, edge.subgraph, f"{edge.key.text} {requires}")
-        if guard in self._moving:
-            self._refusals += 1
-            return None
-        self._moving.add(guard)
-        failed = self._failed
         needs = (*edge.key.fields, *requires)
-        sources = tuple(dict.fromkeys(step for one in tails for step in one.same_objects()))
-        demands = self._walk(self._selections(needs, tail.position), sources)
-        self._moving.discard(guard)
-        self._failed = failed
-        if demands is None:
+        steps = self._meet(needs, tails, (edge.type_name, edge.subgraph, f"{edge.key.text} {requires}"))
+        if steps is None:
             return None
-        steps = cheapest(demands, closure(tail))
-        typename = edge.typename or (edge.type_name if from_interface_object else None)
-        inputs = self._inputs(needs, tail.static, tail.position)
+        typename = edge.typename or (edge.type_name if blind else None)
+        inputs = self._own.inputs(needs, tail.static, tail.position)
+        types = self._tails.types(edge.type_name, edge.subgraph)
         return tail.next(
             ("entity", edge.type_name, edge.subgraph, edge.key.text, requires),
             lambda: Step(
@@ -433,14 +306,25 @@ class _Walk:
                 EntityMove(Representation(typename, inputs), field_set_text(needs), bool(requires)),
                 edge.subgraph,
                 edge.type_name,
-                tail.static,
-                tail.types & self._types(edge.type_name, edge.subgraph)
-                if not from_interface_object
-                else self._types(edge.type_name, edge.subgraph),
-                tail.position,
+                static=tail.static,
+                types=types if blind else tail.types & types,
+                position=tail.position,
                 requires=steps,
             ),
         )
+
+    def _meet(self, needs: FieldSet, tails: Tails, guard: tuple[str, str, str]) -> Tails | None:
+        """The paths that fetch a representation's fields; also from the objects' earlier subgraphs on the same path."""
+        if guard in self._moving:
+            self._refusals += 1
+            return None
+        self._moving.add(guard)
+        failed = self._failed
+        sources = tuple(dict.fromkeys(step for tail in tails for step in tail.same_objects()))
+        demands = self._walk(self._own.selections(needs, tails[0].position), sources)
+        self._moving.discard(guard)
+        self._failed = failed
+        return None if demands is None else cheapest(demands, closure(tails[0]))
 
     def _own_keys(self, edge: EntityEdge) -> set[str]:
         return {key.text for key in self._graph.known(edge.type_name, edge.subgraph).keys if key.resolvable}
@@ -451,47 +335,15 @@ class _Walk:
         return tail.next(
             ("re-enter", edge.subgraph),
             lambda: Step(
-                tail, ReEnter(), edge.subgraph, edge.type_name, tail.static, edge.sources, tail.position
+                tail,
+                ReEnter(),
+                edge.subgraph,
+                edge.type_name,
+                static=tail.static,
+                types=edge.sources,
+                position=tail.position,
             ),
         )
-
-    # The planner's own selections
-
-    def _selections(self, fields: FieldSet, position: Position) -> Selections:
-        """A field set as selections, under response keys that leave the client's alone."""
-        key = (position, fields)
-        if key not in self._own:
-            self._own[key] = tuple(self._selection(part, position) for part in fields)
-        return self._own[key]
-
-    def _selection(self, part: RequiredField | RequiredFragment, position: Position) -> Selection:
-        if isinstance(part, RequiredFragment):
-            return Fragment(part.type_condition, (), self._selections(part.selections, position))
-        key = position.key_for(part.name, part.arguments)
-        below = self._selections(part.selections, position.child(key)) if part.selections else ()
-        return Field(key, part.name, part.arguments, selections=below)
-
-    def _inputs(self, fields: FieldSet, parent: str, position: Position) -> tuple[InputSelection, ...]:
-        """How a representation is read from the response; equal fields of key and requirement become one."""
-        found: dict[object, InputSelection] = {}
-        for part in fields:
-            if isinstance(part, RequiredFragment):
-                types = self._supergraph.possible_types[part.type_condition]
-                inner = self._inputs(part.selections, part.type_condition, position)
-                found[part] = InputFragment(types, inner)
-                continue
-            key = position.key_for(part.name, part.arguments)
-            below: tuple[InputSelection, ...] | None = None
-            if part.selections:
-                static = self._graph.field_type(parent, part.name)
-                below = self._inputs(part.selections, static, position.child(key))
-                if self._supergraph.is_abstract(static):
-                    below = (InputField(TYPENAME, TYPENAME), *below)
-            before = found.get(part.name)
-            if isinstance(before, InputField) and before.selections and below:
-                below = tuple(dict.fromkeys((*before.selections, *below)))
-            found[part.name] = InputField(part.name, key, below)
-        return tuple(found.values())
 
 
 def _occupy(position: Position, selections: Selections) -> None:
@@ -513,55 +365,3 @@ def _root_fields(selections: Selections, conditions: tuple[Condition, ...]) -> I
             yield from _root_fields(selection.selections, (*conditions, *selection.conditions))
         elif not selection.name.startswith("__"):
             yield Fragment(None, conditions, (selection,)) if conditions else selection
-
-
-def _under(tail: Step, conditions: tuple[Condition, ...]) -> Step:
-    return tail.next(
-        ("under", conditions),
-        lambda: Step(
-            tail,
-            Under(conditions),
-            tail.subgraph,
-            tail.type_name,
-            tail.static,
-            tail.types,
-            tail.position,
-            provided=tail.provided,
-        ),
-    )
-
-
-def _field_move(field: Field, found: FieldInSubgraph) -> FieldMove:
-    return FieldMove(
-        field.response_key,
-        field.name,
-        field.arguments,
-        field.directives,
-        field.variables,
-        not field.selections,
-        found.type,
-    )
-
-
-def _provided_below(provided: FieldSet, name: str) -> Iterator[RequiredField | RequiredFragment]:
-    for part in provided:
-        if isinstance(part, RequiredField) and part.name == name:
-            yield from part.selections
-
-
-def _nearer(tails: Tails, moves: list[tuple[Step, FieldInSubgraph]]) -> Tails:
-    """The tails from which a request more costs no more than the cheapest of the moves."""
-    cheapest_move = min(tail.total for tail, _ in moves)
-    return tuple(tail for tail in tails if tail.total + REQUEST_COST <= cheapest_move)
-
-
-def _kept(steps: Iterable[Step]) -> Tails:
-    """The cheapest few per type and subgraph, the cheapest of all first."""
-    by_place: dict[tuple[str, str], list[Step]] = {}
-    for step in sorted(dict.fromkeys(steps), key=lambda step: step.total):
-        by_place.setdefault((step.type_name, step.subgraph), []).append(step)
-    return tuple(
-        sorted(
-            (step for place in by_place.values() for step in place[:KEPT_PER_SUBGRAPH]), key=lambda step: step.total
-        )
-    )

@@ -17,11 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
-from graphql import GraphQLInterfaceType, GraphQLObjectType, get_named_type
-
-from graphrouter.supergraph import FieldInSubgraph, FieldSet, Key, Supergraph, TypeInSubgraph
+from graphrouter.supergraph import FieldInSubgraph, Key, Supergraph, TypeInSubgraph
 
 TYPENAME = "__typename"
 
@@ -59,9 +56,7 @@ class QueryGraph:
 
     def field_type(self, type_name: str, field: str) -> str:
         """The named type of a field in the supergraph."""
-        composite = self.supergraph.schema.type_map[type_name]
-        assert isinstance(composite, GraphQLObjectType | GraphQLInterfaceType)
-        return get_named_type(composite.fields[field].type).name
+        return self.supergraph.field_types[type_name, field]
 
     def is_composite(self, type_name: str) -> bool:
         """Whether objects are behind this type."""
@@ -106,7 +101,9 @@ class QueryGraph:
     def interfaces(self) -> Mapping[str, tuple[str, ...]]:
         """The interfaces of each composite type, in the supergraph."""
         return {
-            name: tuple(interface.name for interface in getattr(self.supergraph.schema.type_map[name], "interfaces", ()))
+            name: tuple(
+                interface.name for interface in getattr(self.supergraph.schema.type_map[name], "interfaces", ())
+            )
             for name in self.supergraph.possible_types
         }
 
@@ -135,9 +132,7 @@ class QueryGraph:
                         if key.resolvable:
                             yield EntityEdge(interface, subgraph, key, interface, possible)
 
-    def _shared_keys(
-        self, interface: TypeInSubgraph, subgraph: str, possible: frozenset[str]
-    ) -> Iterator[EntityEdge]:
+    def _shared_keys(self, interface: TypeInSubgraph, subgraph: str, possible: frozenset[str]) -> Iterator[EntityEdge]:
         """Keys by which every object type behind an interface can be looked up, though the interface has no key."""
         own = {key.text for key in interface.keys if key.resolvable}
         by_text: dict[str, tuple[Key, set[str]]] = {}
@@ -148,10 +143,6 @@ class QueryGraph:
         for key, names in by_text.values():
             if len(names) > 1 and names & possible:
                 yield EntityEdge(interface.name, subgraph, key, None, frozenset(names))
-
-    def provided(self, provided: FieldSet, field: str) -> bool:
-        """Whether the field is among those that a `@provides` brings along."""
-        return any(getattr(part, "name", None) == field for part in provided)
 
     def __str__(self) -> str:
         return "".join(self._lines())
@@ -169,6 +160,3 @@ class QueryGraph:
                         yield f"{name}/{subgraph} -{field.name}-> {end}\n"
             for edge in self.edges(name) if self.is_composite(name) else ():
                 yield f"{name} => {edge}\n"
-
-
-Kind = Literal["query", "mutation", "subscription"]

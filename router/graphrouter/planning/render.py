@@ -26,7 +26,7 @@ from graphrouter.planning.plan import (
 )
 from graphrouter.planning.selection import conditions_text
 
-Json: TypeAlias = "str | int | bool | None | list[Json] | dict[str, Json]"
+Json: TypeAlias = "str | int | bool | list[Json] | dict[str, Json] | None"
 
 
 def render(plan: QueryPlan) -> str:

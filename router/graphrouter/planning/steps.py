@@ -91,7 +91,7 @@ Move: TypeAlias = Enter | FieldMove | Narrow | Under | EntityMove | ReEnter
 
 
 class Position:
-    """A place of the response, by response keys alone; it keeps the planner's own selections from taking a client's key.
+    """A place of the response, by response keys alone: it keeps the planner's own selections off the client's keys.
 
     `client` has what the client selects here: response key to (field name, arguments), for all object types together.
     """
@@ -127,14 +127,13 @@ class Step:
 
     `type_name` is the type in the step's subgraph, `static` the type that the supergraph gives the place. `provided`
     are the fields that a `@provides` on the way brings along. `requires` are the steps that fetch what a move's
-    representation needs. `cost` is the step's own, `total` that of the path with all that it requires; `requests` is the
-    number of requests one after the other up to here.
+    representation needs. `cost` is the step's own, `total` that of the path with all that it requires; `requests`
+    counts those that come one after the other up to here.
     """
 
     __slots__ = (
         "_next",
         "cost",
-        "depth",
         "move",
         "parent",
         "position",
@@ -148,16 +147,16 @@ class Step:
         "types",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a step is all of this, and steps are made in few places
         self,
         parent: Step | None,
         move: Move,
         subgraph: str,
         type_name: str,
+        *,
         static: str,
         types: frozenset[str],
         position: Position,
-        *,
         provided: FieldSet = (),
         requires: tuple[Step, ...] = (),
     ) -> None:
@@ -170,12 +169,11 @@ class Step:
         self.position = position
         self.provided = provided
         self.requires = requires
-        self.depth = parent.depth + 1 if parent else 0
         before = max((step.requests for step in (*requires, parent) if step), default=0)
-        own_cost = _own_cost(move)
-        self.requests = before + (own_cost == REQUEST_COST)
-        self.cost = own_cost + (WAITING_COST * before if own_cost == REQUEST_COST else 0)
-        self.total = (parent.total if parent else 0) + self.cost + self._detours()
+        is_request = not isinstance(move, FieldMove | Narrow | Under)
+        self.requests: int = before + is_request
+        self.cost: int = REQUEST_COST + WAITING_COST * before if is_request else int(isinstance(move, FieldMove))
+        self.total: int = self.cost + self._detours() + (parent.total if parent else 0)
         self._next: dict[object, Step] = {}
 
     def next(self, key: object, make: Callable[[], Step]) -> Step:
@@ -233,13 +231,3 @@ def cost_of(steps: tuple[Step, ...] | list[Step], taken: set[Step]) -> int:
             waiting.extend(step.requires)
             step = step.parent
     return cost
-
-
-def _own_cost(move: Move) -> int:
-    match move:
-        case FieldMove():
-            return 1
-        case Narrow() | Under():
-            return 0
-        case _:
-            return REQUEST_COST

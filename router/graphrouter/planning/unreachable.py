@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from graphrouter.planning.query_graph import QueryGraph
 from graphrouter.planning.steps import Step
+from graphrouter.supergraph import FieldInSubgraph, TypeInSubgraph
 
 
 def explain(graph: QueryGraph, type_name: str, field: str, tails: tuple[Step, ...]) -> str:
@@ -23,8 +24,10 @@ def _reason(graph: QueryGraph, type_name: str, field: str, subgraph: str) -> str
     if known.is_interface_object and field == "__typename":
         return f"has {type_name} as an interface object and does not know its object types"
     found = known.fields.get(field)
-    if found is None:
-        return "does not define it"
+    return _why_not(known, found) if found else "does not define it"
+
+
+def _why_not(known: TypeInSubgraph, found: FieldInSubgraph) -> str:
     if found.external:
         return "only mentions it (@external)"
     if found.overridden:
@@ -33,7 +36,7 @@ def _reason(graph: QueryGraph, type_name: str, field: str, subgraph: str) -> str
         return "gives it only under a label that is not active"
     keys = [key for key in known.keys if key.resolvable]
     if not keys:
-        return f"defines it, but has no resolvable @key of {type_name}"
+        return f"defines it, but has no resolvable @key of {known.name}"
     texts = " or ".join(f"{{{key.text}}}" for key in keys)
     needs = " and what the field requires" if found.requires else ""
     return f"defines it, but {texts}{needs} cannot be had from there"

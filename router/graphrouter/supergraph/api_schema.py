@@ -12,6 +12,7 @@ from graphql import (
     DefinitionNode,
     DirectiveDefinitionNode,
     DirectiveLocation,
+    DirectiveNode,
     DocumentNode,
     EnumTypeDefinitionNode,
     ExecutableDefinitionNode,
@@ -96,12 +97,12 @@ def _is_machinery(node: DefinitionNode, prefixes: tuple[str, ...]) -> bool:
 def _stripped(node: AnyNode, hidden: Hidden) -> AnyNode:
     """The node without hidden parts and without directives that only the machinery reads."""
     changes: dict[str, Any] = {}
-    for key in node.keys:
-        value = getattr(node, key)
+    for key in {"directives", "fields", "arguments", "values"}.intersection(node.keys):
+        parts: tuple[Node, ...] = getattr(node, key) or ()
         if key == "directives":
-            changes[key] = tuple(d for d in value or () if d.name.value in _BUILT_IN)
-        elif key in {"fields", "arguments", "values"} and isinstance(value, tuple):
-            changes[key] = tuple(_stripped(part, hidden) for part in value if not hidden(part))
+            changes[key] = tuple(d for d in parts if isinstance(d, DirectiveNode) and d.name.value in _BUILT_IN)
+        else:
+            changes[key] = tuple(_stripped(part, hidden) for part in parts if not hidden(part))
     return _changed(node, changes)
 
 

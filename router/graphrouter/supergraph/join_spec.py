@@ -22,12 +22,9 @@ from graphql import (
     InputObjectTypeDefinitionNode,
     InputValueDefinitionNode,
     InterfaceTypeDefinitionNode,
-    ListTypeNode,
-    NonNullTypeNode,
     ObjectTypeDefinitionNode,
     ScalarTypeDefinitionNode,
     TypeDefinitionNode,
-    TypeNode,
     UnionTypeDefinitionNode,
     parse,
     print_ast,
@@ -84,6 +81,12 @@ def read_supergraph(sdl: str) -> Supergraph:
         schema=schema,
         api_schema=api_schema,
         types=reader.with_possible_types(types),
+        field_types={
+            (node.name.value, field.name.value): _plain_field(field).named_type
+            for node in reader.definitions
+            if isinstance(node, Composite)
+            for field in node.fields or ()
+        },
         kinds={node.name.value: _KINDS[type(node)] for node in reader.definitions},
     )
 
@@ -260,10 +263,5 @@ def _field_set(text: str | None, owner: str) -> FieldSet:
 
 
 def _plain_field(node: FieldDefinitionNode | InputValueDefinitionNode) -> FieldInSubgraph:
-    return FieldInSubgraph(node.name.value, print_ast(node.type), _named_type(node.type))
-
-
-def _named_type(node: TypeNode) -> str:
-    while isinstance(node, ListTypeNode | NonNullTypeNode):
-        node = node.type
-    return node.name.value  # type: ignore[attr-defined] # neither a list nor non-null: a name
+    text = print_ast(node.type)
+    return FieldInSubgraph(node.name.value, text, text.strip("[]!"))

@@ -100,7 +100,7 @@ class Supergraph:
     """All subgraphs as one graph.
 
     `schema` is the complete schema, `api_schema` what clients see of it. `types` gives, per type and subgraph, what
-    that subgraph knows of the type.
+    that subgraph knows of the type; `field_types` the named type of each field, by type and field.
     """
 
     sdl: str
@@ -109,6 +109,7 @@ class Supergraph:
     api_schema: GraphQLSchema
     types: Mapping[str, Mapping[str, TypeInSubgraph]]
     kinds: Mapping[str, TypeKind]
+    field_types: Mapping[tuple[str, str], str]
 
     @staticmethod
     def parse(sdl: str) -> Supergraph:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from graphql import (
     GraphQLArgument,
     GraphQLEnumType,
+    GraphQLInterfaceType,
     GraphQLNamedType,
+    GraphQLObjectType,
     GraphQLSchema,
+    InputValueDefinitionNode,
     build_schema,
-    get_named_type,
     print_ast,
 )
 
@@ -78,19 +80,18 @@ class _Printer:
 
     def _fields(self, definition: GraphQLNamedType | None, known: TypeInSubgraph) -> Iterator[str]:
         for field in known.fields.values():
-            full = getattr(definition, "fields", {}).get(field.name)
-            yield f"{field.name}{self._arguments(full.args) if full else ''}: {field.type}"
+            arguments: dict[str, GraphQLArgument] = {}
+            if isinstance(definition, GraphQLObjectType | GraphQLInterfaceType):
+                arguments = definition.fields[field.name].args
+            yield f"{field.name}{self._arguments(arguments)}: {field.type}"
 
-    def _arguments(self, arguments: dict[str, GraphQLArgument]) -> str:
+    def _arguments(self, arguments: Mapping[str, GraphQLArgument]) -> str:
         here = [
-            f"{name}: {argument.type}{_default(argument)}"
-            for name, argument in arguments.items()
-            if get_named_type(argument.type).name in self._types
-            or get_named_type(argument.type).name in BUILT_IN_SCALARS
+            print_ast(InputValueDefinitionNode(name=node.name, type=node.type, default_value=node.default_value))
+            for argument in arguments.values()
+            if (node := argument.ast_node) and self._has(print_ast(node.type).strip("[]!"))
         ]
         return f"({', '.join(here)})" if here else ""
 
-
-def _default(argument: GraphQLArgument) -> str:
-    node = argument.ast_node
-    return f" = {print_ast(node.default_value)}" if node and node.default_value else ""
+    def _has(self, type_name: str) -> bool:
+        return type_name in self._types or type_name in BUILT_IN_SCALARS

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from graphql import GraphQLInterfaceType, GraphQLObjectType, get_named_type
-
 from graphrouter.planning.plan import Condition
 from graphrouter.planning.selection import Field, Fragment, Operation, Selection, Selections
 from graphrouter.supergraph import Supergraph
@@ -23,16 +21,15 @@ def flatten_fragments(operation: Operation, supergraph: Supergraph) -> Operation
 
 class _Flattening:
     def __init__(self, supergraph: Supergraph) -> None:
-        self._types = supergraph.schema.type_map
+        self._supergraph = supergraph
+        self._field_types = supergraph.field_types
         self._possible = supergraph.possible_types
 
     def selections(self, selections: Selections, parent: str, known: tuple[Condition, ...]) -> Selections:
         """`known` are the conditions that hold here anyway."""
         return tuple(part for selection in selections for part in self._selection(selection, parent, known))
 
-    def _selection(
-        self, selection: Selection, parent: str, known: tuple[Condition, ...]
-    ) -> Iterator[Selection]:
+    def _selection(self, selection: Selection, parent: str, known: tuple[Condition, ...]) -> Iterator[Selection]:
         if isinstance(selection, Fragment):
             yield from self._fragment(selection, parent, known)
         elif inner := self._composite_type(parent, selection.name):
@@ -41,9 +38,7 @@ class _Flattening:
         else:
             yield selection
 
-    def _fragment(
-        self, fragment: Fragment, parent: str, known: tuple[Condition, ...]
-    ) -> Iterator[Selection]:
+    def _fragment(self, fragment: Fragment, parent: str, known: tuple[Condition, ...]) -> Iterator[Selection]:
         if any(Condition(c.variable, not c.wanted) in (*known, *fragment.conditions) for c in fragment.conditions):
             return
         conditions = tuple(dict.fromkeys(c for c in fragment.conditions if c not in known))
@@ -65,14 +60,13 @@ class _Flattening:
         """
         if on == parent:
             return True
-        if isinstance(self._types[on], GraphQLObjectType):
+        if not self._supergraph.is_abstract(on):
             return False
         return self._possible[parent] <= self._possible[on] and self._has_all(parent, selections)
 
     def _has_all(self, parent: str, selections: Selections) -> bool:
-        fields = getattr(self._types[parent], "fields", {})
         return all(
-            selection.name in fields or selection.name == "__typename"
+            selection.name == "__typename" or (parent, selection.name) in self._field_types
             if isinstance(selection, Field)
             else selection.type_condition is not None or self._has_all(parent, selection.selections)
             for selection in selections
@@ -80,19 +74,15 @@ class _Flattening:
 
     def _composite_type(self, parent: str, name: str) -> str | None:
         """The type of a field, if it has fields itself."""
-        if name.startswith("__"):
-            return None
-        composite = self._types[parent]
-        assert isinstance(composite, GraphQLObjectType | GraphQLInterfaceType)
-        found = get_named_type(composite.fields[name].type).name
+        found = self._field_types.get((parent, name))
         return found if found in self._possible else None
 
 
 def _nested(on: str | None, conditions: tuple[Condition, ...], inner: Selections) -> Iterator[Selection]:
     """A fragment; one that only holds other conditional fragments is joined with each of them."""
-    if on is None and all(isinstance(part, Fragment) for part in inner):
-        for part in inner:
-            assert isinstance(part, Fragment)
+    fragments = [part for part in inner if isinstance(part, Fragment)]
+    if on is None and len(fragments) == len(inner):
+        for part in fragments:
             yield replace(part, conditions=tuple(dict.fromkeys((*conditions, *part.conditions))))
     else:
         yield Fragment(on, conditions, inner)

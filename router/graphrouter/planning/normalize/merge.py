@@ -18,9 +18,7 @@ def _merged(selections: Selections) -> Selections:
     groups: dict[str | tuple[str | None, tuple[Condition, ...]], list[Selection]] = {}
     for selection in selections:
         key = (
-            selection.response_key
-            if isinstance(selection, Field)
-            else (selection.type_condition, selection.conditions)
+            selection.response_key if isinstance(selection, Field) else (selection.type_condition, selection.conditions)
         )
         groups.setdefault(key, []).append(selection)
     return tuple(

@@ -23,7 +23,7 @@ from graphql import (
 )
 
 from graphrouter.planning.errors import PlanningError
-from graphrouter.planning.plan import Condition
+from graphrouter.planning.plan import Condition, OperationKind
 from graphrouter.planning.selection import Field, Fragment, Operation, Selection, Selections, Variable
 from graphrouter.supergraph import Supergraph
 from graphrouter.supergraph.field_set import arguments_text
@@ -31,12 +31,10 @@ from graphrouter.supergraph.field_set import arguments_text
 Conditions = tuple[Condition, ...]
 
 
-def read_operation(
-    document: DocumentNode, name: str | None, supergraph: Supergraph, max_selections: int
-) -> Operation:
+def read_operation(document: DocumentNode, name: str | None, supergraph: Supergraph, max_selections: int) -> Operation:
     """The operation of that name (the only one, if there is no name)."""
     node = _asked_for(document, name)
-    kind = node.operation.value
+    kind: OperationKind = node.operation.value
     root_type = supergraph.roots.get(kind)
     if root_type is None:
         raise PlanningError("UNKNOWN_OPERATION", f"The schema has no {kind} type.")
@@ -126,11 +124,11 @@ def _conditions(directives: Iterable[DirectiveNode]) -> Conditions | None:
     for directive in directives:
         if directive.name.value in {"skip", "include"}:
             wanted = directive.name.value == "include"
-            value = directive.arguments[0].value
-            if isinstance(value, BooleanValueNode) and value.value != wanted:
-                return None
-            if isinstance(value, VariableNode):
-                found.append(Condition(value.name.value, wanted))
+            for value in (argument.value for argument in directive.arguments or ()):
+                if isinstance(value, BooleanValueNode) and value.value != wanted:
+                    return None
+                if isinstance(value, VariableNode):
+                    found.append(Condition(value.name.value, wanted))
     return tuple(found)
 
 

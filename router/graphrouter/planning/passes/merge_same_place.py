@@ -55,20 +55,16 @@ def _depth(fetch: Fetch) -> int:
 def _fold(graph: FetchGraph, fetch: Fetch, into: Fetch) -> None:
     extra = tuple(condition for condition in fetch.conditions if condition not in into.conditions)
     into.selected.fragment(None, extra).merge(fetch.selected)
-    assert fetch.representation is not None
-    assert into.representation is not None
     if fetch.has_requirements:
         into.representation = replace(
-            into.representation,
-            selections=_union(into.representation.selections, fetch.representation.selections),
+            into.entity,
+            selections=_union(into.entity.selections, fetch.entity.selections),
         )
         into.has_requirements = True
     graph.replace(fetch, into)
 
 
-def _union(
-    first: tuple[InputSelection, ...], second: tuple[InputSelection, ...]
-) -> tuple[InputSelection, ...]:
+def _union(first: tuple[InputSelection, ...], second: tuple[InputSelection, ...]) -> tuple[InputSelection, ...]:
     """All of both; fields of one name and source become one."""
     found: dict[object, InputSelection] = {}
     for part in (*first, *second):

@@ -1,0 +1,83 @@
+"""Checks of the plan's documents alone: valid against their subgraphs, complete in their variables, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    parse,
+    validate,
+)
+
+from graphrouter.planning.check.response import ancestors
+from graphrouter.planning.check.syntax import (
+    TYPENAME,
+    Fragments,
+    body_of,
+    fragments_of,
+    operation_of,
+    response_key,
+    sent_operation,
+)
+from graphrouter.planning.plan import EntityFetch, QueryPlan, RootFetch
+from graphrouter.supergraph import Supergraph
+from graphrouter.supergraph.subgraph_schema import subgraph_schema
+
+
+def check_documents(plan: QueryPlan, supergraph: Supergraph) -> Iterator[str]:
+    seen: set[int] = set()
+    for fetch in plan.fetches:
+        yield from (f"fetch {fetch.id} waits for {n}, which does not come before" for n in set(fetch.depends_on) - seen)
+        seen.add(fetch.id)
+        try:
+            document = parse(fetch.document)
+        except GraphQLError as error:
+            yield f"fetch {fetch.id}: {error.message}"
+            continue
+        for problem in validate(_schema(supergraph, fetch.subgraph), document):
+            yield f"fetch {fetch.id} to {fetch.subgraph}: {problem.message}"
+        operation = operation_of(document)
+        declared = {d.variable.name.value for d in operation.variable_definitions or ()}
+        own = {group.variable for group in fetch.groups} if isinstance(fetch, EntityFetch) else set[str]()
+        if declared != own | set(fetch.variables):
+            yield f"fetch {fetch.id} declares {sorted(declared)}, the plan says {sorted(own | set(fetch.variables))}"
+
+
+@lru_cache(maxsize=64)
+def _cached_schema(sdl: str, subgraph: str) -> GraphQLSchema:
+    return subgraph_schema(Supergraph.parse(sdl), subgraph)
+
+
+def _schema(supergraph: Supergraph, subgraph: str) -> GraphQLSchema:
+    return _cached_schema(supergraph.sdl, subgraph)
+
+
+def check_order(plan: QueryPlan, operation: OperationDefinitionNode, document: DocumentNode) -> Iterator[str]:
+    """Root fields of a mutation: each once, in the client's order, after all that belongs to the ones before."""
+    fragments = fragments_of(document)
+    wanted = [n for n in dict.fromkeys(_root_keys(operation.selection_set, fragments)) if n != TYPENAME]
+    asked: list[str] = []
+    before: set[int] = set()
+    for fetch in plan.fetches:
+        if isinstance(fetch, RootFetch) and fetch.kind == "mutation":
+            asked += _root_keys(sent_operation(fetch.document).selection_set, {})
+            if missing := before - ancestors(plan, fetch):
+                yield f"fetch {fetch.id} begins a root field and does not wait for {sorted(missing)}"
+        before.add(fetch.id)
+    if asked != wanted:
+        yield f"the mutation's root fields are {wanted}, the plan asks for {asked}"
+
+
+def _root_keys(selections: SelectionSetNode, fragments: Fragments) -> Iterator[str]:
+    for node in selections.selections:
+        if isinstance(node, FieldNode):
+            yield response_key(node)
+        else:
+            yield from _root_keys(body_of(node, fragments).selection_set, fragments)
