@@ -199,14 +199,19 @@ class TestSqliteUserView(UserViewContract):
     async def test_every_word_says_from_which_version_until_which(self, build: SqliteUserView, feed: Feed) -> None:
         await feed.take(("a", created("Ada", "Byron")), ("a", UserUpdated(last_name="King")))
         await feed.take(("a", UserUpdated(last_name="Byron")), ("a", UserUpdated(last_name="Lovelace")))
+        await feed.take(("a", UserUpdated(last_name="Byron")))
+        await feed.take(("a", UserUpdated(last_name="King")), ("a", UserUpdated(last_name="Byron")))
         await feed.take(("a", UserDeleted()))
         rows = await build.read(lambda connection: connection.execute("SELECT * FROM word ORDER BY 3, 2").fetchall())
         assert rows == [
-            ("a", "ada", 1, 5),
+            ("a", "ada", 1, 8),
             ("a", "byron", 1, 2),
             ("a", "king", 2, 3),
             ("a", "byron", 3, 4),
             ("a", "lovelace", 4, 5),
+            ("a", "byron", 5, 6),
+            ("a", "king", 6, 7),
+            ("a", "byron", 7, 8),
         ]
 
     @pytest.mark.parametrize(

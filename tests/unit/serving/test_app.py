@@ -79,6 +79,17 @@ class Door:
         ]
 
 
+@strawberry.federation.type(keys=["id"], description="A window.")
+class Window:
+    id: strawberry.ID
+
+    @classmethod
+    async def resolve_references(
+        cls, representations: Sequence[Representation], info: Info[Any, None]
+    ) -> Sequence[object | None]:
+        return [Window(id=strawberry.ID(f"w{key_of(representation)}")) for representation in representations]
+
+
 FAILURES: dict[str, Exception] = {
     "not found": NotFound("door: there is none"),
     "conflict": VersionConflict("door-1", 3, 4),
@@ -116,7 +127,7 @@ class Mutation:
         return info.context.bookmark.encode()
 
 
-SCHEMA = FederatedSchema(query=Query, mutation=Mutation)
+SCHEMA = FederatedSchema(query=Query, mutation=Mutation, types=[Window])
 
 
 @pytest.fixture
@@ -351,6 +362,13 @@ async def test_entities_are_read_in_one_batch_and_fail_one_by_one(client: httpx.
     assert answer["data"]["_entities"] == [{"id": "1"}, None, None, {"id": "4"}]
     assert (code(answer), answer["errors"][0]["path"]) == ("NOT_FOUND", ["_entities", 2])
     assert view.batches == [["entities", "1", "none", "locked", "4"]]
+
+
+async def test_entities_of_several_types_are_answered_in_their_order(client: httpx.AsyncClient) -> None:
+    query = "query ($r: [_Any!]!) { _entities(representations: $r) { ... on Door { id } ... on Window { id } } }"
+    representations = [{"__typename": name, "id": "1"} for name in ("Window", "Door", "Window", "Door")]
+    answer, _ = await ask(client, query, variables={"r": representations})
+    assert [found["id"] for found in answer["data"]["_entities"]] == ["w1", "1", "w1", "1"]
 
 
 @pytest.mark.parametrize(
