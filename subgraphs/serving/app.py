@@ -26,7 +26,7 @@ from subgraphs.serving.errors import ErrorObject, error_object, error_object_of
 from subgraphs.serving.execution import Documents, InvalidDocument
 from subgraphs.serving.federation import FederatedSchema
 from subgraphs.serving.readiness import Readiness
-from subgraphs.serving.request import NO_BOOKMARK, BuildT, Gate, Headers, Request
+from subgraphs.serving.request import NO_BOOKMARK, BuildT, Gate, Headers, Request, reading_the_past
 
 BODY_LIMIT: Final = 10 * 1024 * 1024
 """The largest request body, in bytes."""
@@ -144,7 +144,11 @@ def _object(name: str, value: object) -> dict[str, object] | None:
 
 
 def _bookmark(extensions: dict[str, object] | None) -> Bookmark | None:
-    text = extensions.get("bookmark") if extensions else None
+    if not extensions:
+        return None
+    if extensions.get("asOf") is not None:
+        raise reading_the_past("extensions.asOf")
+    text = extensions.get("bookmark")
     if text is None:
         return None
     if not isinstance(text, str):

@@ -53,6 +53,8 @@ class Headers:
     def read(cls, raw: Iterable[tuple[bytes, bytes]]) -> Headers:
         """From ASGI's list of headers, whose names are in lower case."""
         found = {name: value for name, value in raw if name in _HEADERS}
+        if b"as-of" in found:
+            raise reading_the_past("As-Of")
         bookmark = found.get(b"bookmark", b"")
         actor = _opaque(found, b"actor")
         traceparent = _opaque(found, b"traceparent")
@@ -70,7 +72,7 @@ class Headers:
 
 
 _HEADERS: Final = frozenset(
-    {b"bookmark", b"bookmark-timeout", b"actor", b"correlation-id", b"traceparent", b"tracestate"}
+    {b"bookmark", b"bookmark-timeout", b"actor", b"correlation-id", b"traceparent", b"tracestate", b"as-of"}
 )
 
 
@@ -124,6 +126,11 @@ class Request(Generic[BuildT, WritesT]):
 
             found = self._loaders[load] = DataLoader(load_fn=load_many)
         return cast("DataLoader[Key, Value]", found)
+
+
+def reading_the_past(field: str) -> InvalidInput:
+    """An answer of now would look like one of then."""
+    return InvalidInput(f"{field}: expected none, for this version answers with the present only, found one")
 
 
 def _timeout(value: bytes | None) -> float:

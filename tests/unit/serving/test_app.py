@@ -87,6 +87,7 @@ class Window:
     async def resolve_references(
         cls, representations: Sequence[Representation], info: Info[Any, None]
     ) -> Sequence[object | None]:
+        info.context.view.batches.append(["windows"])
         return [Window(id=strawberry.ID(f"w{key_of(representation)}")) for representation in representations]
 
 
@@ -228,6 +229,8 @@ async def test_a_bookmark_that_is_not_reached_is_an_error_before_anything_is_exe
         ({"Bookmark-Timeout": "nan"}, {}),
         ({"Bookmark-Timeout": "1e1"}, {}),
         ({"Actor": "x" * 513}, {}),
+        ({"As-Of": "2026-01-01T00:00:00Z"}, {}),
+        ({}, {"extensions": {"asOf": "2026-01-01T00:00:00Z"}}),
         ({}, {"extensions": {"bookmark": "%"}}),
         ({}, {"extensions": {"bookmark": 1}}),
         ({}, {"extensions": []}),
