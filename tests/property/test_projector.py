@@ -110,6 +110,7 @@ parts = st.lists(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 5), events
 name_lists = st.lists(names, min_size=6, max_size=6)
 
 
+@settings(deadline=None)
 @given(parts, name_lists, st.integers(0, 2**32))
 def test_on_an_engine_without_transactions(parts: list[list[Written]], name_of: list[str], seed: int) -> None:
     async def check() -> None:
@@ -128,7 +129,7 @@ def test_on_an_engine_without_transactions(parts: list[list[Written]], name_of: 
     asyncio.run(check())
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(parts, max_size=3), name_lists, st.integers(0, 2**32))
 def test_on_sqlite_with_restarts_in_between(runs: list[list[list[Written]]], name_of: list[str], seed: int) -> None:
     async def check(folder: Path) -> None:
