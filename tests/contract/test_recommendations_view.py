@@ -160,6 +160,15 @@ class RecommendationViewContract(ABC):
         with pytest.raises(TooCostly):
             await build.recommended(["1"], 1, 4)
 
+    async def test_a_friendship_that_ends_and_begins_within_one_batch_is_one_step(
+        self, build: RecommendationView, feed: Feed[GraphDoc]
+    ) -> None:
+        await graph(feed, "1234567", KNOWN).deliver()
+        await feed.remove("4", "7").add("4", "7").add("5", "6").remove("5", "6").deliver()
+        assert await recommended(build, "1", bound=8) == [("5", 2), ("6", 2), ("7", 1)]
+        with pytest.raises(TooCostly):
+            await recommended(build, "1", bound=7)
+
     async def test_what_nobody_sees_counts_as_work_all_the_same(
         self, build: RecommendationView, feed: Feed[GraphDoc]
     ) -> None:

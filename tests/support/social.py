@@ -20,9 +20,11 @@ from eventkernel.codec import Codec
 from eventkernel.commands import CommandHandler
 from eventkernel.process import ProcessManager
 from eventkernel.views import View
+from subgraphs.friends import domain as friendships
 from subgraphs.friends import projection as friends_projection
 from subgraphs.friends.adapters.sqlite import SqliteFriendView
 from subgraphs.friends.app import friends_subgraph
+from subgraphs.friends.domain import AddFriend, FriendAdded, FriendRemoved, Pair
 from subgraphs.recommendations import projection as recommendations_projection
 from subgraphs.recommendations.adapters.sqlite import SqliteRecommendationView
 from subgraphs.recommendations.app import recommendations_subgraph
@@ -96,12 +98,29 @@ class Social:
     async def add(self, one: str, other: str, **more: object) -> Any:
         return await self.friends.data(ADD, {"input": {"userId": one, "friendId": other, **more}})
 
+    async def add_unchecked(self, one: str, other: str) -> None:
+        """As a server does whose replica of the users is behind."""
+        handler = CommandHandler(self.friends_log, Codec((FriendAdded, FriendRemoved)), friendships.decider)
+        pair = Pair.of(one, other)
+        command_id = uuid.uuid4().hex
+        outcome = await handler.execute(pair.stream, AddFriend(pair), command_id=command_id, fingerprint="-")
+        self.join(Bookmark.of_commit(outcome.commit))
+
     async def remove(self, one: str, other: str, **more: object) -> Any:
         return await self.friends.data(REMOVE, {"input": {"userId": one, "friendId": other, **more}})
 
     async def befriend(self, pairs: Sequence[tuple[str, str]]) -> None:
         for one, other in pairs:
             await self.add(one, other)
+
+    @asynccontextmanager
+    async def working(self) -> AsyncGenerator[None]:
+        """All workers run for as long as the block lasts."""
+        workers = [worker for subgraph in self.subgraphs.values() for worker in subgraph.workers]
+        async with running(workers):
+            await self.friends_view.ready(timeout=10)
+            await self.recommendations_view.ready(timeout=10)
+            yield
 
     @property
     def endings(self) -> ProcessManager[Any]:
@@ -166,9 +185,5 @@ async def opened(folder: Path) -> AsyncGenerator[Social]:
 @asynccontextmanager
 async def at_work(folder: Path) -> AsyncGenerator[Social]:
     """The same, with all workers running."""
-    async with opened(folder) as social:
-        workers = [worker for subgraph in social.subgraphs.values() for worker in subgraph.workers]
-        async with running(workers):
-            await social.friends_view.ready(timeout=10)
-            await social.recommendations_view.ready(timeout=10)
-            yield social
+    async with opened(folder) as social, social.working():
+        yield social
