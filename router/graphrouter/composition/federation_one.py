@@ -8,7 +8,7 @@ reference/moving-to-federation-2
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from graphrouter.composition.field_set import FieldSet, SelectedField, Selections, print_selections
@@ -21,7 +21,7 @@ from graphrouter.composition.model import (
     map_fields,
     named_type,
 )
-from graphrouter.composition.selected import selected_fields, used_fields
+from graphrouter.composition.selected import is_external, used_fields
 
 
 def upgrade(types: dict[str, TypeDefinition]) -> dict[str, TypeDefinition]:
@@ -50,8 +50,7 @@ def _with_active_field_sets(types: Mapping[str, TypeDefinition], parent: Composi
         provides = _external_part(types, named_type(field.type), provides)
     if requires is not None:
         requires = _external_part(types, parent.name, requires)
-    marks = replace(field.marks, tags=()) if field.external else field.marks
-    return replace(field, provides=provides, requires=requires, marks=marks)
+    return replace(field, provides=provides, requires=requires)
 
 
 def _external_part(types: Mapping[str, TypeDefinition], parent: str, fields: FieldSet) -> FieldSet | None:
@@ -70,21 +69,12 @@ def _external_selections(types: Mapping[str, TypeDefinition], parent: str, selec
             continue
         definition = types.get(parent)
         field = definition.fields.get(selection.name) if isinstance(definition, CompositeType) else None
-        if field is None or _is_external(types, parent, selection.name):
+        if not isinstance(definition, CompositeType) or field is None or is_external(types, definition, field.name):
             kept.append((selection,))
         elif selection.selections:
             nested = _external_selections(types, named_type(field.type), selection.selections)
             kept.append((replace(selection, selections=nested),) if nested else ())
     return tuple(selection for part in kept for selection in part)
-
-
-def _is_external(types: Mapping[str, TypeDefinition], parent: str, field: str) -> bool:
-    at: Iterable[tuple[str, str]] = selected_fields(types, parent, (SelectedField(field),))
-    for type_name, field_name in at:
-        definition = types[type_name]
-        if isinstance(definition, CompositeType) and definition.fields[field_name].external:
-            return True
-    return False
 
 
 def _without_unused(definition: TypeDefinition, used: frozenset[tuple[str, str]]) -> TypeDefinition:
@@ -99,5 +89,4 @@ def _without_unused(definition: TypeDefinition, used: frozenset[tuple[str, str]]
 
 
 def _shareable(parent: CompositeType, field: Field) -> Field:
-    shared = isinstance(parent, ObjectType) and parent.name != "Subscription"
-    return replace(field, shareable=True) if shared else field
+    return replace(field, shareable=True) if isinstance(parent, ObjectType) else field

@@ -14,6 +14,7 @@ from graphql import (
     InlineFragmentNode,
     OperationDefinitionNode,
     SelectionNode,
+    SelectionSetNode,
     parse,
     print_ast,
 )
@@ -72,9 +73,15 @@ def parse_field_set(text: str) -> FieldSet:
         raise InvalidFieldSet(error.message) from error
     match document.definitions:
         case (OperationDefinitionNode(selection_set=selection_set),):
-            return FieldSet(inner, tuple(_selection(node) for node in selection_set.selections))
+            return FieldSet(inner, _selections(selection_set))
         case _:
             raise InvalidFieldSet("it holds more than selections")
+
+
+def _selections(node: SelectionSetNode) -> Selections:
+    if not node.selections:
+        raise InvalidFieldSet("it selects nothing")
+    return tuple(_selection(child) for child in node.selections)
 
 
 def _selection(node: SelectionNode) -> Selection:
@@ -84,11 +91,10 @@ def _selection(node: SelectionNode) -> Selection:
         if node.alias is not None:
             raise InvalidFieldSet(f'it gives "{node.name.value}" the alias "{node.alias.value}"')
         arguments = tuple((argument.name.value, print_ast(argument.value)) for argument in node.arguments or ())
-        nested = node.selection_set.selections if node.selection_set else ()
-        return SelectedField(node.name.value, arguments, tuple(_selection(child) for child in nested))
+        return SelectedField(node.name.value, arguments, _selections(node.selection_set) if node.selection_set else ())
     if isinstance(node, InlineFragmentNode):
         condition = node.type_condition.name.value if node.type_condition else None
-        return SelectedFragment(condition, tuple(_selection(child) for child in node.selection_set.selections))
+        return SelectedFragment(condition, _selections(node.selection_set))
     raise InvalidFieldSet("it spreads a named fragment")
 
 

@@ -9,7 +9,7 @@ from graphrouter.composition.model import CompositeType, Coordinate, InterfaceTy
 
 
 def selected_fields(types: Mapping[str, TypeDefinition], parent: str, selections: Selections) -> Iterator[Coordinate]:
-    """Yield each selected field, nested ones included; for an interface's field also those that implement it.
+    """Yield each selected field, nested ones included.
 
     What the types do not have is passed over: validation reports it.
     """
@@ -21,17 +21,16 @@ def selected_fields(types: Mapping[str, TypeDefinition], parent: str, selections
         if not isinstance(definition, CompositeType) or selection.name not in definition.fields:
             continue
         yield parent, selection.name
-        if isinstance(definition, InterfaceType):
-            yield from implementing_fields(types, parent, selection.name)
         child = named_type(definition.fields[selection.name].type)
         yield from selected_fields(types, child, selection.selections)
 
 
-def implementing_fields(types: Mapping[str, TypeDefinition], interface: str, field: str) -> Iterator[Coordinate]:
-    """The fields of implementing types that stand behind an interface's field."""
-    for name, definition in types.items():
-        if isinstance(definition, CompositeType) and interface in definition.interfaces and field in definition.fields:
-            yield name, field
+def is_external(types: Mapping[str, TypeDefinition], parent: CompositeType, field: str) -> bool:
+    """Whether the field is external; an interface's is, where that of a type which implements it is."""
+    if parent.fields[field].external or not isinstance(parent, InterfaceType):
+        return parent.fields[field].external
+    behind = (d for d in types.values() if isinstance(d, CompositeType) and parent.name in d.interfaces)
+    return any(field in definition.fields and definition.fields[field].external for definition in behind)
 
 
 def used_fields(types: Mapping[str, TypeDefinition]) -> frozenset[Coordinate]:

@@ -91,6 +91,15 @@ def test_two_interface_objects_share_a_field_only_if_both_say_so() -> None:
     assert [(error.code, error.coordinate) for error in errors] == [(Code.INVALID_FIELD_SHARING, "Media.likes")]
 
 
+def test_an_interface_object_stands_alone_in_its_subgraph() -> None:
+    (error,) = refused(
+        typed=TYPED,
+        b='type Media @interfaceObject @key(fields: "id") { id: ID! } type Book @key(fields: "id") { id: ID! }',
+    )
+    assert error.code == Code.INTERFACE_OBJECT_USAGE_ERROR
+    assert 'also defines "Book"' in error.message
+
+
 def test_an_interface_whose_type_fits_no_implementation_is_refused() -> None:
     (error,) = refused(
         a="""

@@ -106,10 +106,10 @@ def test_a_scalar_is_joined_and_keeps_its_specification() -> None:
 
 def test_a_directive_for_operations_stays_where_all_subgraphs_take_it() -> None:
     result = composed(
-        a="type Query { a: Int } directive @live(every: Int) on FIELD | QUERY directive @own on FIELD",
-        b="type Query { b: Int } directive @live(every: Int) on FIELD",
+        a="type Query { a: Int } directive @live(every: Int) repeatable on FIELD | QUERY directive @own on FIELD",
+        b="type Query { b: Int } directive @live(every: Int) repeatable on FIELD",
     )
-    assert "directive @live(every: Int) on FIELD\n" in result.supergraph_sdl
+    assert "directive @live(every: Int) repeatable on FIELD\n" in result.supergraph_sdl
     assert "@own" not in result.supergraph_sdl
     assert codes(result.hints) == [
         Code.INCONSISTENT_EXECUTABLE_DIRECTIVE_LOCATIONS,

@@ -82,6 +82,10 @@ def test_an_object_beside_its_interface_and_its_union_widens() -> None:
     assert "u: [U] @join__field" in printed(result, "Query")
 
 
+def test_a_root_type_is_no_extension() -> None:
+    assert "extension" not in printed(composed(a="extend type Query { q: Int }"), "Query")
+
+
 def test_a_subscription_cannot_be_shared() -> None:
     both = "type Subscription { s: Int @shareable }"
     (error,) = refused(a=f"type Query {{ q: Int }} {both}", b=both)

@@ -86,6 +86,19 @@ ANSWERED: dict[str, dict[str, str]] = {
         "b": 'type Y @key(fields: "x { y { id } }") @key(fields: "id") { id: ID! x: X! } '
         'type X @key(fields: "y { id }") { y: Y! n: Int }',
     },
+    "a mutation that one of two subgraphs answers in full": {
+        "a": "type Query { a: Int } type Mutation { m: R @shareable } type R { p: Int @shareable }",
+        "b": "type Mutation { m: R @shareable } type R { p: Int @shareable q: Int }",
+    },
+    "a hidden type's field nobody could reach": {
+        "a": "type Query { u: U } union U = X | Y type X { n: Int } type Y @inaccessible { p: Int @shareable }",
+        "b": "type Y { p: Int @shareable q: Int }",
+    },
+    "an interface key that does not resolve, in a subgraph that does not know all types": {
+        "a": 'type Query { i: I } interface I @key(fields: "id", resolvable: false) { id: ID! } '
+        'type X implements I @key(fields: "id") { id: ID! }',
+        "b": 'interface I { id: ID! } type Y implements I @key(fields: "id") { id: ID! }',
+    },
     "a mutation of one subgraph whose result another knows": {
         "a": "type Query { a: Int } type Mutation { m: X } " + X % "",
         "b": X % "n: Int",
@@ -165,6 +178,18 @@ NOT_ANSWERED: dict[str, tuple[dict[str, str], str, str, list[str]]] = {
         [
             'subgraph "a" has "X.n" as @external only, and no @provides on the way promises it',
             'subgraph "b", which has "X.n", cannot be entered: "X" has no resolvable @key there',
+        ],
+    ),
+    "a later path on which fewer subgraphs know the object": (
+        {
+            "a": "type Query { x: X @shareable only: X } type X { id: ID! @shareable p: Int }",
+            "b": "type Query { x: X @shareable } type X { id: ID! @shareable q: Int }",
+        },
+        "X.q",
+        "{ only { q } }",
+        [
+            'subgraph "a" does not have "X.q"',
+            'subgraph "b", which has "X.q", cannot be entered: "X" has no resolvable @key there',
         ],
     ),
     "one type of an interface": (

@@ -11,12 +11,11 @@ from graphrouter.composition.model import (
     CompositeType,
     Field,
     InterfaceType,
-    ObjectType,
     Subgraph,
     UnionType,
     named_type,
 )
-from graphrouter.composition.selected import implementing_fields
+from graphrouter.composition.selected import is_external
 
 
 def check_field_sets(subgraph: Subgraph, findings: Findings) -> None:
@@ -103,9 +102,9 @@ class _Check:
             message = f'it selects "{parent}.{selected.name}", whose type "{child}" is an interface or a union'
             self._report(Code.KEY_FIELDS_SELECT_INVALID_TYPE, message)
         elif selected.selections:
-            external = below_external or self._touches_external(definition, field)
+            external = below_external or is_external(self.subgraph.types, definition, field.name)
             self.selections(child, selected.selections, below_external=external)
-        elif self.kind != "key" and not below_external and not self._touches_external(definition, field):
+        elif self.kind != "key" and not below_external and not is_external(self.subgraph.types, definition, field.name):
             message = f'it selects "{parent}.{selected.name}", which is not @external in this subgraph'
             self._report(Code(f"{self.kind.upper()}_FIELDS_MISSING_EXTERNAL"), message)
 
@@ -122,14 +121,6 @@ class _Check:
             for argument in field.arguments.values():
                 if argument.required and argument.name not in given:
                     self._invalid(f'it selects "{at}" without its required argument "{argument.name}"')
-
-    def _touches_external(self, parent: CompositeType, field: Field) -> bool:
-        """Whether the field, or for an interface a field behind it, is external."""
-        if field.external or not isinstance(parent, InterfaceType):
-            return field.external
-        behind = implementing_fields(self.subgraph.types, parent.name, field.name)
-        definitions = ((self.subgraph.types[name], name_of_field) for name, name_of_field in behind)
-        return any(isinstance(d, ObjectType) and d.fields[name].external for d, name in definitions)
 
     @property
     def _invalid(self) -> Callable[[str], None]:
