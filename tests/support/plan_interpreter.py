@@ -20,6 +20,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     GraphQLUnionType,
+    InlineFragmentNode,
     OperationDefinitionNode,
     SelectionNode,
     get_directive_values,
@@ -65,8 +66,7 @@ async def run_plan(
     coerced = get_variable_values(schema, operation.variable_definitions or (), dict(variables or {}))
     if isinstance(coerced, list):
         return {"data": None, "errors": [{"message": error.message} for error in coerced]}
-    known = getattr(coerced, "coerced", coerced)
-    run = _Run(ask, dict(known))
+    run = _Run(ask, coerced.coerced)
     for fetch in plan.fetches:
         if run.holds(fetch.conditions):
             await (run.root(fetch) if isinstance(fetch, RootFetch) else run.entities(fetch))
@@ -206,7 +206,9 @@ class _Shape:
         except NullError:
             return None
 
-    def _object(self, parent: GraphQLObjectType | GraphQLInterfaceType, sets: list[Any], data: dict[str, Any]) -> dict[str, Any]:
+    def _object(
+        self, parent: GraphQLObjectType | GraphQLInterfaceType, sets: list[Any], data: dict[str, Any]
+    ) -> dict[str, Any]:
         fields: dict[str, list[FieldNode]] = {}
         for selections in sets:
             self._collect(parent, selections, fields)
@@ -247,11 +249,15 @@ class _Shape:
                 self._errors.append({"message": "the object is of a type that clients do not know"})
                 return None
             type_ = found
-        # Nobody asked which type it is: then only the interface's own fields count.
+        assert isinstance(type_, GraphQLObjectType | GraphQLInterfaceType)
+        # Of an interface nobody may have asked which type it is: then only its own fields count.
         return self._object(type_, [node.selection_set.selections for node in nodes if node.selection_set], value)
 
     def _collect(
-        self, parent: GraphQLObjectType | GraphQLInterfaceType, selections: tuple[SelectionNode, ...], into: dict[str, list[FieldNode]]
+        self,
+        parent: GraphQLObjectType | GraphQLInterfaceType,
+        selections: tuple[SelectionNode, ...],
+        into: dict[str, list[FieldNode]],
     ) -> None:
         for node in selections:
             if self._skipped(node):
@@ -260,12 +266,13 @@ class _Shape:
                 into.setdefault((node.alias or node.name).value, []).append(node)
                 continue
             fragment = self._fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
-            condition = fragment.type_condition  # type: ignore[attr-defined] # both kinds of fragment have one
+            assert isinstance(fragment, FragmentDefinitionNode | InlineFragmentNode)
+            condition = fragment.type_condition
             on = self._schema.type_map[condition.name.value] if condition else parent
             if on is parent or (
                 isinstance(on, GraphQLInterfaceType | GraphQLUnionType) and self._schema.is_sub_type(on, parent)
             ):
-                self._collect(parent, fragment.selection_set.selections, into)  # type: ignore[attr-defined] # as above
+                self._collect(parent, fragment.selection_set.selections, into)
 
     def _skipped(self, node: SelectionNode) -> bool:
         skip = get_directive_values(SKIP, node, self._variables)

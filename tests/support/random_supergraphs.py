@@ -25,7 +25,7 @@ from graphql import (
 )
 
 from graphrouter.supergraph import Supergraph
-from tests.unit.planning.supergraphs import supergraph_sdl
+from tests.support.supergraphs import supergraph_sdl
 
 REQUIRED = {"r1": "a", "r2": "r1"}
 """Fields with a requirement, and the field that they require."""
@@ -66,19 +66,18 @@ def _entity(world: World, name: str) -> str:
         keys = [key for key in keys if f"({graphs[0]}" not in key]
         keys += [f'@t({graphs[0]}, key: "k")', f'@t({graphs[1]}, key: "k")']
     fields = ["id: ID!", "k: ID!"]
-    for plain in ("a: Int", "b: String!", "c(n: Int): Int"):
-        fields.append(f"{plain} {' '.join(f'@f({graph})' for graph in world.some(graphs))}")
+    fields += [f"{plain} {_joined(world.some(graphs))}" for plain in ("a: Int", "b: String!", "c(n: Int): Int")]
     fields += _required(world, graphs, fields)
     for number in range(random.randint(0, 3)):
         owners = world.some(graphs)
-        fields.append(f"x{number}: {_reference(world, owners)} {' '.join(_provided(world, owners))}")
-    fields.append(f"v: Value {' '.join(f'@f({graph})' for graph in graphs)}")
+        fields.append(f"x{number}: {_reference(world, owners)} {_joined(owners)}")
+    fields.append(f"v: Value {_joined(graphs)}")
     implements = "".join(f'@i({graph}, interface: "Thing") ' for graph in graphs)
     return f"type {name} implements Thing {implements}{' '.join(dict.fromkeys(keys))} {{ {' '.join(fields)} }}"
 
 
-def _provided(world: World, owners: list[str]) -> list[str]:
-    return [f"@f({graph})" for graph in owners]
+def _joined(graphs: list[str]) -> str:
+    return " ".join(f"@f({graph})" for graph in graphs)
 
 
 def _required(world: World, graphs: list[str], fields: list[str]) -> list[str]:
@@ -112,9 +111,7 @@ def _reference(world: World, owners: list[str]) -> str:
 
 
 def _value_type(world: World) -> str:
-    fields = []
-    for plain in ("p: Int", "q: String"):
-        fields.append(f"{plain} {' '.join(f'@f({graph})' for graph in world.graphs)}")
+    fields = [f"{plain} {_joined(world.graphs)}" for plain in ("p: Int", "q: String")]
     # Nothing leads from a value type to another subgraph: what is in it has to be in all of them.
     everywhere = [name for name, graphs in world.entities.items() if len(graphs) == len(world.graphs)]
     if everywhere:
@@ -126,28 +123,25 @@ def _interface(world: World) -> str:
     """Fields that all entities of the supergraph have; a subgraph's interface may have fewer of them."""
     fields = ["id: ID!"]
     for plain in ("a: Int", "b: String!"):
-        having = world.some(world.graphs)
-        fields.append(f"{plain} {' '.join(f'@f({graph})' for graph in having)}")
+        fields.append(f"{plain} {_joined(world.some(world.graphs))}")
     return f"interface Thing {' '.join(f'@t({graph})' for graph in world.graphs)} {{ {' '.join(fields)} }}"
 
 
 def _union(world: World) -> str:
     joined = " ".join(f"@t({graph})" for graph in world.graphs)
-    members = " ".join(
-        f'@u({graph}, member: "{name}")' for name, graphs in world.entities.items() for graph in graphs
-    )
+    members = " ".join(f'@u({graph}, member: "{name}")' for name, graphs in world.entities.items() for graph in graphs)
     return f"union Either {joined} {members} = {' | '.join(world.entities)}"
 
 
 def _query(world: World) -> str:
     fields: list[str] = []
     for name, graphs in world.entities.items():
-        fields.append(f"{name.lower()}(id: ID): {name} {' '.join(f'@f({graph})' for graph in world.some(graphs))}")
+        fields.append(f"{name.lower()}(id: ID): {name} {_joined(world.some(graphs))}")
     for number in range(3):
         owners = world.some(world.graphs)
         if number:
             owners = owners[:1]
-        fields.append(f"q{number}: {_reference(world, owners)} {' '.join(f'@f({graph})' for graph in owners)}")
+        fields.append(f"q{number}: {_reference(world, owners)} {_joined(owners)}")
     return f"type Query {' '.join(f'@t({graph})' for graph in world.graphs)} {{ {' '.join(fields)} }}"
 
 
@@ -262,7 +256,7 @@ def _selection_set(random: Random, schema: GraphQLSchema, parent: Any, depth: in
     for name, one in fields:
         inner = get_named_type(one.type)
         leaf = is_leaf_type(inner)
-        if depth >= 4 and not leaf or random.random() < (0.45 if leaf else 0.5):
+        if (depth >= 4 and not leaf) or random.random() < (0.45 if leaf else 0.5):
             continue
         below = "" if leaf else _selection_set(random, schema, inner, depth + 1)
         written = _field(random, name, one)
@@ -288,7 +282,7 @@ def _field(random: Random, name: str, one: Any) -> str:
         return f"c{argument.strip('$')}: c(n: {argument})" if random.random() < 0.7 else name
     if "id" in one.args:
         number = random.randint(0, 2)
-        return f"{name}_{number}: {name}(id: \"i{number}\")"
+        return f'{name}_{number}: {name}(id: "i{number}")'
     aliased = random.random()
     if aliased < 0.01:
         return f"id: {name}"

@@ -96,7 +96,8 @@ class Rename:
     """After a fetch: give the value under `alias` its response key back, on the objects at `path` below the fetch's.
 
     Two selections of one response key that differ in type between object types cannot stand in one document; the
-    planner fetches one of them under an alias.
+    planner fetches one of them under an alias. A path goes by the keys of the document. Renames are done in their
+    order: what is inside comes first. Objects without the alias are left as they are.
     """
 
     path: Path
@@ -161,8 +162,11 @@ Fetch: TypeAlias = RootFetch | EntityFetch
 class QueryPlan:
     """The fetches of one operation, each after all that it depends on. No fetch: everything is introspection.
 
-    A mutation's root fetches are a chain by `depends_on`: in the order of the client's fields, each after the entity
-    fetches of the one before have been started by the data they need, and never two at once.
+    A mutation's root fields happen in the order of the client's fields: a root fetch waits for every fetch that belongs
+    to the root fields before, so that a root field's whole sub-tree completes before the next root field starts.
+
+    Objects of an abstract type have their `__typename` in the merged data wherever the client asks for it or has a
+    fragment that depends on it; where only the interface's own fields are asked for, it may be missing.
     """
 
     kind: OperationKind

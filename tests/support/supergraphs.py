@@ -15,7 +15,7 @@ enum join__Graph { %s }
 
 
 def supergraph_sdl(body: str, *graphs: str, root: str = "Query", more: str = "", links: str = "") -> str:
-    """A supergraph's text; in `body`, `@t(A)` stands for `@join__type(graph: A)`, and `@f`, `@i`, `@u`, `@v` likewise."""
+    """A supergraph's text; in `body`, `@t(A)` stands for `@join__type(graph: A)`, the others of its kind likewise."""
     for short, name in (
         ("@t(", "@join__type(graph: "),
         ("@f(", "@join__field(graph: "),
@@ -24,7 +24,9 @@ def supergraph_sdl(body: str, *graphs: str, root: str = "Query", more: str = "",
         ("@v(", "@join__enumValue(graph: "),
     ):
         body = body.replace(short, name)
-    names = " ".join(f'{graph} @join__graph(name: "{graph.lower()}", url: "http://{graph.lower()}")' for graph in graphs)
+    names = " ".join(
+        f'{graph} @join__graph(name: "{graph.lower()}", url: "http://{graph.lower()}")' for graph in graphs
+    )
     return HEAD % (links, root, more, names) + body
 
 
@@ -67,11 +69,10 @@ SHOP_QUERY = """
 fragment User on User { id username name }
 fragment Review on Review { id body }
 fragment Product on Product { inStock name price shippingEstimate upc weight }
+fragment Author on Review { author { ...User reviews { ...Review product { ...Product } } } }
 query {
-  users {
-    ...User
-    reviews { ...Review product { ...Product reviews { ...Review author { ...User reviews { ...Review product { ...Product } } } } } }
-  }
-  topProducts { ...Product reviews { ...Review author { ...User reviews { ...Review product { ...Product } } } } }
+  users { ...User reviews { ...Review product { ...Product reviews { ...Review ...Author } } } }
+  topProducts { ...Product reviews { ...Review ...Author } }
 }
 """
+"""The operation of the public gateway benchmark."""

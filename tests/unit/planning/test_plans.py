@@ -1,0 +1,322 @@
+"""What plans look like: a supergraph, an operation, and the requests that it comes to."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+import pytest
+from graphql import parse, validate
+
+from graphrouter.planning.check import check
+from graphrouter.planning.plan import EntityFetch, QueryPlan, RootFetch
+from graphrouter.planning.planner import PlanningError, QueryPlanner
+from graphrouter.planning.render import render
+from graphrouter.supergraph import Supergraph
+from tests.support.supergraphs import SHOP, SHOP_GRAPHS, SHOP_QUERY, supergraph
+
+SOCIAL = """
+type Query @t(USERS) @t(FRIENDS) @t(RECOMMENDATIONS) {
+  user(id: ID!): User @f(USERS)
+  users: [User!]! @f(USERS)
+  recommendations(userId: ID!): [Recommendation!]! @f(RECOMMENDATIONS)
+}
+type Mutation @t(USERS) @t(FRIENDS) {
+  createUser(name: String!): User! @f(USERS)
+  renameUser(id: ID!, name: String!): User! @f(USERS)
+  addFriend(id: ID!): User! @f(FRIENDS)
+}
+type User @t(USERS, key: "id") @t(FRIENDS, key: "id") @t(RECOMMENDATIONS, key: "id") {
+  id: ID!
+  name: String! @f(USERS)
+  friends(first: Int): [User!]! @f(FRIENDS)
+  friendCount: Int! @f(FRIENDS)
+  recommendations: [Recommendation!]! @f(RECOMMENDATIONS)
+}
+type Recommendation @t(RECOMMENDATIONS) { user: User! score: Int! }
+"""
+SOCIAL_GRAPHS = ("USERS", "FRIENDS", "RECOMMENDATIONS")
+
+
+def social() -> Supergraph:
+    return supergraph(SOCIAL, *SOCIAL_GRAPHS, more="mutation: Mutation")
+
+
+def plan_of(graph: Supergraph, text: str, operation_name: str | None = None) -> QueryPlan:
+    """The plan, which the checker has nothing against."""
+    document = parse(text)
+    assert validate(graph.api_schema, document) == []
+    plan = QueryPlanner(graph).plan(document, operation_name)
+    assert check(plan, document, graph, operation_name) == [], render(plan)
+    return plan
+
+
+def requests(plan: QueryPlan) -> list[str]:
+    """One line per fetch: number, subgraph, what it waits for, document."""
+    return [
+        f"{fetch.id} {fetch.subgraph}{list(fetch.depends_on) or ''} {fetch.document}".replace(
+            "query($representations:[_Any!]!){_entities(representations:$representations)", "entities"
+        ).replace("$representations:[_Any!]!,", "")
+        for fetch in plan.fetches
+    ]
+
+
+def test_a_field_of_another_subgraph_is_looked_up_by_key() -> None:
+    plan = plan_of(social(), '{ recommendations(userId: "1") { score user { id name } } }')
+    assert requests(plan) == [
+        '0 recommendations query{recommendations(userId:"1"){score user{id}}}',
+        "1 users[0] entities{...on User{name}}}",
+    ]
+
+
+def test_the_rendered_tree_reads_in_the_words_of_the_field() -> None:
+    plan = plan_of(social(), '{ user(id: "1") { name friends { name } } }')
+    assert render(plan) == dedent(
+        """\
+        QueryPlan(query) {
+          Sequence {
+            Fetch(service: "users", id: 0) {
+              {
+                user(id: "1") {
+                  name
+                  id
+                }
+              }
+            }
+            Flatten(path: "user") {
+              Fetch(service: "friends", id: 1, after: [0]) {
+                $representations <- user { __typename: "User" id }
+                query ($representations: [_Any!]!) {
+                  _entities(representations: $representations) {
+                    ... on User {
+                      friends {
+                        id
+                      }
+                    }
+                  }
+                }
+              }
+            }
+            Flatten(path: "user.friends") {
+              Fetch(service: "users", id: 2, after: [1]) {
+                $representations <- user.friends { __typename: "User" id }
+                query ($representations: [_Any!]!) {
+                  _entities(representations: $representations) {
+                    ... on User {
+                      name
+                    }
+                  }
+                }
+              }
+            }
+          }
+        }
+        """
+    )
+
+
+def test_the_benchmark_operation_needs_seven_requests() -> None:
+    plan = plan_of(supergraph(SHOP, *SHOP_GRAPHS), SHOP_QUERY)
+    assert [fetch.subgraph for fetch in plan.fetches] == [
+        "accounts",
+        "products",
+        "reviews",
+        "inventory",
+        "products",
+        "accounts",
+        "inventory",
+    ]
+    assert [list(fetch.depends_on) for fetch in plan.fetches] == [[], [], [0, 1], [1], [2], [2], [4]]
+
+
+def test_equal_selections_on_several_places_share_one_alias_and_others_get_their_own() -> None:
+    plan = plan_of(
+        social(), '{ a: user(id: "1") { friends { id } } b: users { friends { id } } c: users { friendCount } }'
+    )
+    (_, fetch) = plan.fetches
+    assert isinstance(fetch, EntityFetch)
+    assert [(group.alias, group.variable, len(group.targets)) for group in fetch.groups] == [
+        ("_e0", "representations_0", 2),
+        ("_e1", "representations_1", 1),
+    ]
+    assert fetch.document == (
+        "query($representations_0:[_Any!]!,$representations_1:[_Any!]!)"
+        "{_e0:_entities(representations:$representations_0){...on User{friends{id}}}"
+        "_e1:_entities(representations:$representations_1){...on User{friendCount}}}"
+    )
+
+
+def test_variables_go_where_they_are_used_with_their_defaults() -> None:
+    plan = plan_of(social(), "query ($n: Int = 3, $id: ID!) { user(id: $id) { friends(first: $n) { id } } }")
+    assert [fetch.variables for fetch in plan.fetches] == [("id",), ("n",)]
+    assert requests(plan)[0] == "0 users query($id:ID!){user(id:$id){id}}"
+    assert plan.fetches[1].document.startswith("query($representations:[_Any!]!,$n:Int=3){")
+
+
+def test_root_fields_of_a_mutation_happen_one_after_the_other_with_all_below_them() -> None:
+    plan = plan_of(
+        social(),
+        'mutation { a: createUser(name: "Ada") { friendCount } b: renameUser(id: "1", name: "B") { id }'
+        ' c: renameUser(id: "2", name: "C") { id } d: addFriend(id: "3") { name } }',
+    )
+    assert requests(plan) == [
+        '0 users mutation{a:createUser(name:"Ada"){id}}',
+        "1 friends[0] entities{...on User{friendCount}}}",
+        '2 users[1] mutation{b:renameUser(id:"1",name:"B"){id}c:renameUser(id:"2",name:"C"){id}}',
+        '3 friends[2] mutation{d:addFriend(id:"3"){id}}',
+        "4 users[3] entities{...on User{name}}}",
+    ]
+
+
+def test_a_mutation_field_that_several_subgraphs_have_is_asked_of_one_that_can_answer_all_of_it() -> None:
+    graph = supergraph(
+        """
+        type Query @t(A) @t(B) { x: Int @f(A) }
+        type Mutation @t(A) @t(B) { make: Thing! @f(A) @f(B) }
+        type Thing @t(A) @t(B) { a: Int b: Int @f(B) }
+        """,
+        "A",
+        "B",
+        more="mutation: Mutation",
+    )
+    assert requests(plan_of(graph, "mutation { make { a b } }")) == ["0 b mutation{make{a b}}"]
+
+
+def test_conditions_stay_conditions() -> None:
+    plan = plan_of(
+        social(),
+        "query ($x: Boolean!, $y: Boolean!) { users { id name @include(if: $x) ... @skip(if: $y) { friendCount } } }",
+    )
+    root, entities = plan.fetches
+    assert root.document == "query($x:Boolean!){users{id ... @include(if:$x){name}}}"
+    assert isinstance(entities, EntityFetch)
+    assert [(c.variable, c.wanted) for c in entities.conditions] == [("y", False)]
+    assert entities.document.endswith("{...on User{friendCount}}}")
+
+
+def test_a_fetch_whose_fields_all_hang_on_a_condition_hangs_on_it_itself() -> None:
+    plan = plan_of(social(), 'query ($x: Boolean!) { recommendations(userId: "1") @include(if: $x) { score } }')
+    (fetch,) = plan.fetches
+    assert fetch.document == 'query{recommendations(userId:"1"){score}}'
+    assert [(c.variable, c.wanted) for c in fetch.conditions] == [("x", True)]
+
+
+def test_the_same_entity_with_and_without_condition_is_one_lookup() -> None:
+    plan = plan_of(social(), "query ($x: Boolean!) { users { friendCount ... @include(if: $x) { friends { id } } } }")
+    assert len(plan.fetches) == 2
+    assert plan.fetches[1].document.endswith("{...on User{friendCount ... @include(if:$x){friends{id}}}}}")
+
+
+def test_what_a_literal_skips_is_not_planned() -> None:
+    plan = plan_of(social(), "{ users { id friendCount @skip(if: true) name @include(if: false) } }")
+    assert requests(plan) == ["0 users query{users{id}}"]
+
+
+def test_introspection_alone_needs_no_request() -> None:
+    assert plan_of(social(), "{ __typename __schema { queryType { name } } }").fetches == ()
+
+
+def test_the_operation_asked_for_is_planned() -> None:
+    text = 'query A { users { id } } query B { user(id: "1") { id } }'
+    assert requests(plan_of(social(), text, "B")) == ['0 users query{user(id:"1"){id}}']
+    with pytest.raises(PlanningError, match="no operation named 'C'") as caught:
+        QueryPlanner(social()).plan(parse(text), "C")
+    assert caught.value.code == "UNKNOWN_OPERATION"
+    with pytest.raises(PlanningError, match="Expected the name of one operation of 2"):
+        QueryPlanner(social()).plan(parse(text))
+
+
+def test_root_types_may_have_other_names() -> None:
+    graph = supergraph("type Root @t(A) { x: Int @f(A) }", "A", root="Root")
+    assert requests(plan_of(graph, "{ x }")) == ["0 a query{x}"]
+
+
+def test_a_client_s_alias_does_not_take_the_key_s_place() -> None:
+    plan = plan_of(social(), "{ users { id: name friendCount } }")
+    assert requests(plan)[0] == "0 users query{users{id:name _id_1:id}}"
+    (_, fetch) = plan.fetches
+    assert isinstance(fetch, EntityFetch)
+    (field,) = fetch.groups[0].targets[0].representation.selections
+    assert (field.name, field.source) == ("id", "_id_1")  # type: ignore[union-attr] # a field, no fragment
+
+
+def test_a_field_that_returns_the_query_type_enters_other_subgraphs_again() -> None:
+    graph = supergraph(
+        """
+        type Query @t(A) @t(B) { a: Int @f(A) b: Int @f(B) self: Query! @f(A) }
+        """,
+        "A",
+        "B",
+    )
+    plan = plan_of(graph, "{ self { a b } }")
+    assert requests(plan) == ["0 a query{self{a}}", "1 b[0] query{b}"]
+    fetch = plan.fetches[1]
+    assert isinstance(fetch, RootFetch)
+    assert [step.name for step in fetch.path] == ["self"]  # type: ignore[union-attr] # a key, no type
+
+
+def test_object_types_of_an_interface_travel_together_by_the_key_that_they_share() -> None:
+    graph = supergraph(
+        """
+        type Query @t(A) @t(B) { nodes: [Node!]! @f(A) }
+        interface Node @t(A) @t(B) { id: ID! name: String @f(B) }
+        type X implements Node @i(A, interface: "Node") @i(B, interface: "Node")
+          @t(A, key: "id") @t(B, key: "id") { id: ID! name: String @f(B) }
+        type Y implements Node @i(A, interface: "Node") @i(B, interface: "Node")
+          @t(A, key: "id") @t(B, key: "id") { id: ID! name: String @f(B) }
+        """,
+        "A",
+        "B",
+    )
+    assert requests(plan_of(graph, "{ nodes { name } }")) == [
+        "0 a query{nodes{__typename id}}",
+        "1 b[0] entities{...on Node{__typename name}}}",
+    ]
+
+
+def test_an_unreachable_field_is_named_with_the_reason_in_each_subgraph() -> None:
+    graph = supergraph(
+        """
+        type Query @t(A) @t(B) @t(C) { thing: Thing @f(A) }
+        type Thing @t(A) @t(B, key: "id", resolvable: false) @t(C, key: "id") {
+          name: String @f(A) other: String @f(B) id: ID @f(B) @f(C) more: Int @f(C)
+        }
+        """,
+        "A",
+        "B",
+        "C",
+    )
+    with pytest.raises(PlanningError) as caught:
+        QueryPlanner(graph).plan(parse("{ thing { other } }"))
+    assert caught.value.code == "UNREACHABLE_FIELD"
+    assert caught.value.message == (
+        'Thing.other cannot be answered, coming from "a". "a": does not define it; '
+        '"b": defines it, but has no resolvable @key of Thing; "c": does not define it.'
+    )
+    with pytest.raises(PlanningError, match=r'"c": defines it, but {id} cannot be had from there'):
+        QueryPlanner(graph).plan(parse("{ thing { more } }"))
+
+
+def test_an_override_under_a_label_is_not_in_force() -> None:
+    graph = supergraph(
+        """
+        type Query @t(A) @t(B) {
+          x: Int @f(A, overrideLabel: "percent(5)") @f(B, override: "a", overrideLabel: "percent(5)")
+        }
+        """,
+        "A",
+        "B",
+    )
+    assert requests(plan_of(graph, "{ x }")) == ["0 a query{x}"]
+
+
+def test_each_stage_can_be_printed() -> None:
+    planner = QueryPlanner(social())
+    stages = planner.explain(parse("{ users { ...F } } fragment F on User { id friendCount }"))
+    assert stages["normalize"] == "query {\n  users {\n    id\n    friendCount\n  }\n}\n"
+    assert stages["paths"].splitlines() == [
+        "- enter@users > users@users > id@users (1002)",
+        "- enter@users > users@users > entity(id)@friends > friendCount@friends (2023)",
+    ]
+    assert stages["fetch graph"].splitlines()[:4] == ["0 users", "  users", "    id", "1 friends at users after 0"]
+    assert stages["plan"].startswith("QueryPlan(query) {")
+    assert "User => User/friends by id" in str(planner.query_graph).splitlines()
