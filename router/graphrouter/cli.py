@@ -1,0 +1,219 @@
+"""The command `graphrouter`: compose subgraphs, look at each stage of planning, serve a supergraph.
+
+Exit codes: 0 done; 1 the input was read and is refused (it does not compose, cannot be planned, a plan is wrong); 2 the
+command line, a file, a subgraph or a port could not be used. Every error is told in one line per finding, on standard
+error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import logging
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from graphql import DocumentNode, GraphQLError, parse, validate
+
+from graphrouter.composition import CompositionError, SubgraphSdl
+from graphrouter.composition import compose as compose_sdls
+from graphrouter.options import RouterOptions
+from graphrouter.planning.check import check as check_plan
+from graphrouter.planning.errors import PlanningError
+from graphrouter.planning.planner import QueryPlanner
+from graphrouter.router import GraphRouter, SubgraphUnavailable, fetch_sdl
+from graphrouter.supergraph import Supergraph, SupergraphError
+from graphrouter.transport.http import HttpTransport
+
+app = typer.Typer(
+    name="graphrouter",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SupergraphOption = Annotated[Path, typer.Option("--supergraph", "-s", help="The supergraph's file.")]
+OperationArgument = Annotated[str, typer.Argument(help="The file with the operation, or - for standard input.")]
+NameOption = Annotated[str | None, typer.Option("--operation", help="Its name, where the file has several.")]
+
+
+def _refuse(message: str, code: int = 1) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"graphrouter {importlib.metadata.version('graphrouter')}")
+        raise typer.Exit
+
+
+@app.callback()
+def graphrouter(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """A GraphQL federation router: composes, plans and executes over anybody's subgraphs."""
+
+
+@app.command()
+def serve(
+    supergraph: SupergraphOption,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 takes any free one.")] = 4000,
+    subgraph: Annotated[
+        list[str] | None, typer.Option(help="NAME=URL: where a subgraph is, instead of what the file says.")
+    ] = None,
+    introspection: Annotated[bool, typer.Option(help="Answer __schema and __type.")] = True,
+    playground: Annotated[bool, typer.Option(help="Serve GraphiQL at /.")] = True,
+    timeout: Annotated[float, typer.Option(help="Seconds that one request to a subgraph may take.")] = 30.0,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Serve a supergraph: /graphql, /health/live, /health/ready, and the playground at /."""
+    import uvicorn  # noqa: PLC0415 - the other commands need no server
+
+    if not hasattr(logging, log_level.upper()):
+        _refuse(f"--log-level: expected debug, info, warning or error, found {log_level!r}", 2)
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    options = RouterOptions(introspection=introspection, playground=playground, subgraph_seconds=timeout)
+    try:
+        router = GraphRouter.from_supergraph(_read(supergraph), dict(map(_named, subgraph or [])), options)
+    except SupergraphError as error:
+        _refuse(f"{supergraph}: {error.code}: {error}")
+    except ValueError as error:
+        _refuse(str(error), 2)
+    listener = _listen(host, port)
+    typer.echo(f"http://{host}:{listener.getsockname()[1]}/graphql", err=True)
+    config = uvicorn.Config(router.app(), log_config=None, access_log=False, server_header=False)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+@app.command()
+def compose(
+    subgraphs: Annotated[list[str], typer.Argument(help="NAME=FILE or NAME=URL, one for each subgraph.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there, not to standard output.")] = None,
+) -> None:
+    """Compose subgraphs into a supergraph. Hints go to standard error."""
+    try:
+        result = compose_sdls([_subgraph_sdl(*_named(text)) for text in subgraphs])
+    except CompositionError as error:
+        _refuse("\n".join(str(diagnostic) for diagnostic in error.errors))
+    for hint in result.hints:
+        typer.echo(f"hint: {hint}", err=True)
+    if output is None:
+        typer.echo(result.supergraph_sdl)
+    else:
+        output.write_text(result.supergraph_sdl)
+
+
+@app.command()
+def normalize(operation: OperationArgument, supergraph: SupergraphOption, name: NameOption = None) -> None:
+    """Print the operation as the planner sees it."""
+    typer.echo(_stage("normalize", operation, supergraph, name))
+
+
+@app.command()
+def graph(supergraph: SupergraphOption) -> None:
+    """Print the query graph: what each subgraph can answer, and how one gets from one to another."""
+    typer.echo(str(_planner(supergraph).query_graph))
+
+
+@app.command()
+def paths(operation: OperationArgument, supergraph: SupergraphOption, name: NameOption = None) -> None:
+    """Print the paths on which each leaf of the operation can be had, with their costs."""
+    typer.echo(_stage("paths", operation, supergraph, name))
+
+
+@app.command()
+def plan(operation: OperationArgument, supergraph: SupergraphOption, name: NameOption = None) -> None:
+    """Print the plan: the requests, what each of them waits for, and what it sends."""
+    typer.echo(_stage("plan", operation, supergraph, name))
+
+
+@app.command()
+def check(operation: OperationArgument, supergraph: SupergraphOption, name: NameOption = None) -> None:
+    """Plan the operation and prove the plan: documents fit their subgraphs, and nothing asked for is missing."""
+    planner = _planner(supergraph)
+    document = _document(operation, planner)
+    try:
+        found = check_plan(planner.plan(document, name), document, planner.supergraph, name)
+    except PlanningError as error:
+        _refuse(f"{error.code}: {error}")
+    if found:
+        _refuse("\n".join(found))
+    typer.echo("the plan is right")
+
+
+def _stage(stage: str, operation: str, supergraph: Path, name: str | None) -> str:
+    planner = _planner(supergraph)
+    try:
+        return planner.explain(_document(operation, planner), name)[stage]
+    except PlanningError as error:
+        _refuse(f"{error.code}: {error}")
+
+
+def _planner(file: Path) -> QueryPlanner:
+    try:
+        return QueryPlanner(Supergraph.parse(_read(file)))
+    except SupergraphError as error:
+        _refuse(f"{file}: {error.code}: {error}")
+
+
+def _document(source: str, planner: QueryPlanner) -> DocumentNode:
+    try:
+        document = parse(sys.stdin.read() if source == "-" else _read(Path(source)))
+    except GraphQLError as error:
+        _refuse(f"{source}: {error.message}")
+    errors = validate(planner.supergraph.api_schema, document)
+    if errors:
+        _refuse("\n".join(f"{source}: {error.message}" for error in errors))
+    return document
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        _refuse(f"expected NAME=…, found {text!r}", 2)
+    return name, value
+
+
+def _subgraph_sdl(name: str, source: str) -> SubgraphSdl:
+    if not source.startswith(("http://", "https://")):
+        return SubgraphSdl(name=name, url="", sdl=_read(Path(source)))
+    try:
+        return SubgraphSdl(name=name, url=source, sdl=asyncio.run(_ask_sdl(name, source)))
+    except SubgraphUnavailable as error:
+        _refuse(str(error), 2)
+
+
+async def _ask_sdl(name: str, url: str) -> str:
+    transport = HttpTransport(url)
+    try:
+        return await fetch_sdl(name, transport, 10)
+    finally:
+        await transport.aclose()
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        _refuse(f"cannot read {file}: {reason}", 2)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        _refuse(f"cannot listen on {host} port {port}: {error.strerror}", 2)
+
+
+def main() -> None:
+    """The entry point of the command."""
+    app()
