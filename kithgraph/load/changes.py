@@ -18,7 +18,7 @@ from kithgraph.load.operations import AddFriendPayload, Change, Data
 from kithgraph.load.session import Question, Session
 
 REPEATED: Final = 10
-"""Each so many-th change of a session is sent once more."""
+"""Each so many-th change of a run is sent once more."""
 
 PayloadT = TypeVar("PayloadT", bound=Change)
 
@@ -28,11 +28,11 @@ async def create(session: Session, name: Name) -> str | None:
     wish = {"firstName": name.first, "lastName": name.last, "idempotencyKey": session.key()}
     question = Question(Part.LOAD, operations.CREATE_USER, {"input": wish})
     answer = await session.ask(question)
-    if answer is None:
-        return None
-    payload = answer.data.create_user if answer.data is not None else None
-    if payload is None or answer.codes:
-        session.tell(question, [Mismatch("a new user", answer.codes or None)])
+    payload = answer.data.create_user if answer is not None and answer.data is not None else None
+    if answer is None or payload is None or answer.codes:
+        session.history.strangers = True
+        if answer is not None:
+            session.tell(question, [Mismatch("a new user", answer.codes or None)])
         return None
     user = payload.user
     if user.id in session.history.names:
@@ -120,8 +120,7 @@ def _wrong_friendship(
 
 async def _repeat(session: Session, question: Question[Data], part_of: Callable[[Data], object], first: object) -> None:
     """Now and then: the same request with the same key has one effect and the same answer."""
-    session.changes += 1
-    if session.changes % REPEATED:
+    if session.change() % REPEATED:
         return
     again = Question(Part.AT_ONCE, question.operation, question.variables)
     answer = await session.ask(again)

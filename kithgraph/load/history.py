@@ -111,6 +111,8 @@ class History:
 
     def __init__(self) -> None:
         self.names: dict[str, Name] = {}
+        self.strangers = False
+        """Whether somebody may have been created in an answer that never came."""
         self._pairs: dict[str, dict[str, FriendshipHistory]] = {}
 
     def add_person(self, person: str, name: Name) -> None:

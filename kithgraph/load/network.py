@@ -191,7 +191,8 @@ def _first(pairs: Iterator[tuple[int, int]], number: int) -> list[tuple[int, int
 def _mixed(draw: random.Random, people: int, pairs: Sequence[tuple[int, int]], requests: int) -> Iterator[Wish]:
     kinds = draw.choices(list(_MIX), weights=list(_MIX.values()), k=requests)
     for kind in kinds:
-        if kind is Kind.REMOVE_FRIEND:
+        # What was there once can be ended, and begin again; half of what is to begin is drawn anew, oneself included.
+        if kind is Kind.REMOVE_FRIEND or (kind is Kind.ADD_FRIEND and draw.random() < 0.5):
             one, other = draw.choice(pairs)
         elif kind is Kind.ADD_FRIEND:
             one, other = draw.randrange(people), draw.randrange(people)

@@ -93,9 +93,11 @@ async def users(session: Session, first: int = LARGEST_PAGE) -> None:
 async def search(session: Session, text: str, first: int = LARGEST_PAGE) -> None:
     """A search for people of this run alone."""
     question = Question(Part.SETTLED, operations.SEARCH_USERS, {"text": text, "first": first})
-    found = await _all_pages(session, question, first, lambda data: data.search_users)
-    if found is not None:
-        expected = set(model.search(session.history.names, text))
+    listed = await _all_pages(session, question, first, lambda data: data.search_users)
+    if listed is not None:
+        history = session.history
+        found = [person for person in listed if person in history.names or not history.strangers]
+        expected = set(model.search(history.names, text))
         session.tell(question, compare.members("users", found, expected, expected))
 
 

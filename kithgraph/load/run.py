@@ -153,7 +153,7 @@ class _Run:
         for person in people:
             yield _comparison_of_friends(person, self._draw.choice(PAGES))
         few = len(people) <= FEW
-        for person in people if few else self._draw.sample(people, SAMPLE):
+        for person in people if few else self._draw.sample(people, min(SAMPLE, len(people))):
             yield _comparison_of_recommendations(person, self._draw.choice((1, 10, 100)))
         pairs = [(one, other) for one in people for other in people if one < other] if few else self._pairs(people)
         for one, other in pairs:

@@ -29,6 +29,7 @@ class Shared:
     run: str
     """A word that is in the names and keys of this run alone."""
     numbers: count[int] = field(default_factory=count)
+    changes: count[int] = field(default_factory=lambda: count(1))
 
     def key(self) -> str:
         """A new idempotency key."""
@@ -49,8 +50,6 @@ class Session:
 
     def __init__(self, shared: Shared) -> None:
         self.bookmark = ""
-        self.changes = 0
-        """How many it has made."""
         self.history = shared.history
         self.coverage = Coverage(shared.history)
         self._shared = shared
@@ -58,6 +57,10 @@ class Session:
     def key(self) -> str:
         """A new idempotency key."""
         return self._shared.key()
+
+    def change(self) -> int:
+        """Count a change that was made; which one of the run it is, from 1 on."""
+        return next(self._shared.changes)
 
     def settle(self, bookmark: str) -> None:
         """Take on the bookmark that all sessions' bookmarks were joined to."""
