@@ -144,7 +144,7 @@ class ProcessManager(Generic[BuildT]):
         self._waiting = {entry.record.stream for entry in parked}
         self._move(checkpoint)
         loop = asyncio.get_running_loop()
-        again_at = loop.time()
+        again_at = loop.time()  # what an earlier run has set aside is tried at once
         async with following(self._logs, checkpoint, self._troubles) as logs:
             self._following = logs
             while True:
@@ -156,9 +156,12 @@ class ProcessManager(Generic[BuildT]):
                         batches = await logs.next()
                 except TimeoutError:
                     continue
+                nothing_waited = not self._waiting
                 async with self._turn:
                     await self._take(batches)
                 logs.finished(batches)
+                if nothing_waited:
+                    again_at = loop.time() + self._patience.again_after
 
     async def try_again(self) -> None:
         """One more attempt at every reaction that is set aside."""
@@ -226,8 +229,10 @@ class ProcessManager(Generic[BuildT]):
                     await self._troubles.failed(doing, error)
                     continue
                 reason = reason_of(error, "reacting to", record.type)
-            self._troubles.over(doing)
-            if reason is not None:
+            if reason is None:
+                self._troubles.over(doing)
+            else:
+                self._troubles.given_up(doing)
                 _log.error("%s: %s version %d set aside: %s", self.name, record.stream, record.version, reason)
             return reason
 

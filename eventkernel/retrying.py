@@ -66,6 +66,10 @@ class Troubles:
         if trouble is not None:
             _log.warning("%s works again after %d failures", doing, trouble.attempts)
 
+    def given_up(self, doing: str) -> None:
+        """It is not tried any more."""
+        self._current.pop(doing, None)
+
     async def until_done(
         self,
         doing: str,

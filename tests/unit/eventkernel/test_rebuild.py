@@ -28,11 +28,15 @@ class HeldBuild(MemoryBuild[Door]):
         self.let = asyncio.Event()
         self.let.set()
         self.held = asyncio.Event()
+        self.one_by_one = False
 
     async def save(self, fold: Fold[Door]) -> None:
         if not self.let.is_set():
             self.held.set()
         await self.let.wait()
+        if self.one_by_one:
+            self.let.clear()
+            self.held.clear()
         await super().save(fold)
 
 
@@ -135,6 +139,41 @@ async def test_requests_read_the_old_build_until_the_new_one_is_no_further_behin
         assert door(new, "a") == (3, ("oak", (), 2)), "the new build goes on without a gap"
         assert door(old, "a") == (2, ("oak", (), 1))
         assert (await projector.status()).filling is None
+
+
+async def test_at_the_switch_the_new_build_is_no_further_behind_and_the_old_one_stands_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site = Site()
+    switch = site.view.switch
+
+    async def watched(build: str) -> None:
+        old, new = site.view.live(), site.view.builds[build]
+        before = (await old.checkpoint()).position
+        assert (await new.checkpoint()).position.covers(before)
+        site.log.put("a", 3, Opened())
+        assert await new.reached(await site.log.head(), 10)
+        assert (await old.checkpoint()).position == before
+        await switch(build)
+
+    async with site.at_work():
+        site.log.put("a", 1, OAK)
+        await site.settle()
+        monkeypatch.setattr(site.view, "switch", watched)
+        rebuilding, new = await site.held_rebuild()
+        site.log.put("a", 2, Opened())
+        old = await site.settle()
+        new.one_by_one = True
+        new.let.set()
+        await new.held.wait()
+        for _ in range(50):  # every chance to switch too early
+            await asyncio.sleep(0)
+        assert site.view.live() is old, "it has reached what the live build had at the start, and that is not enough"
+        new.one_by_one = False
+        new.let.set()
+        await rebuilding
+        assert await site.settle() is new
+        assert door(new, "a") == (3, ("oak", (), 2))
 
 
 async def test_who_waits_on_the_old_build_is_sent_to_the_new_one() -> None:

@@ -1,0 +1,284 @@
+"""Process managers: once in effect, in order, after the view, and what fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from eventkernel.adapters.memory_views import MemoryBuild, MemoryCheckpointStore, MemoryView
+from eventkernel.clock import ManualClock
+from eventkernel.errors import AlreadyExists, IdempotencyMismatch, Unavailable
+from eventkernel.events import RecordedEvent
+from eventkernel.gate import BookmarkGate
+from eventkernel.process import Patience, ProcessManager, ProcessStatus
+from eventkernel.projector import Projector, Source
+from eventkernel.retrying import Backoff
+from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted
+from tests.support.scripted_log import ScriptedLog
+
+Doors = MemoryBuild[Door]
+React = Callable[[RecordedEvent, Doors], Awaitable[None]]
+
+OAK = Hung(name="oak")
+AT_ONCE = Backoff(first=0, most=0)
+
+
+class Site:
+    """A log, a view of it with its projector, and a process that reacts to what is opened."""
+
+    def __init__(self) -> None:
+        self.log = ScriptedLog("doors.1")
+        self.view = MemoryView("doors", Doors)
+        self.checkpoints = MemoryCheckpointStore()
+        self.projector = Projector(DOORS, [Source(self.log, CODEC)], self.view, backoff=AT_ONCE, grace=0)
+        self.seen: list[tuple[str, int]] = []
+        self.fail: list[Exception] = []
+        """What the next reactions raise."""
+
+    async def react(self, recorded: RecordedEvent, build: Doors) -> None:
+        states = build.states[recorded.stream]
+        assert states[-1].version >= recorded.version, "the view has stored the event"
+        if self.fail:
+            raise self.fail.pop(0)
+        self.seen.append((recorded.stream, recorded.version))
+
+    def process(self, react: React | None = None, attempts: int = 3, again_after: float = 1e6) -> ProcessManager[Doors]:
+        return ProcessManager(
+            "watch",
+            [Source(self.log, CODEC)],
+            BookmarkGate(self.view, [self.log], {"doors"}),
+            react or self.react,
+            self.checkpoints,
+            reacts_to=[Opened],
+            clock=ManualClock(),
+            patience=Patience(AT_ONCE, attempts, again_after),
+        )
+
+    @asynccontextmanager
+    async def at_work(self, process: ProcessManager[Doors]) -> AsyncGenerator[ProcessManager[Doors]]:
+        await self.projector.start()
+        async with running(process):
+            yield process
+        await self.projector.stop()
+
+    async def settle(self, process: ProcessManager[Doors]) -> None:
+        assert await process.reached(await self.log.head(), 10)
+
+
+@asynccontextmanager
+async def running(process: ProcessManager[Doors]) -> AsyncGenerator[None]:
+    task = asyncio.create_task(process.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
+
+
+async def eventually(process: ProcessManager[Doors], holds: Callable[[ProcessStatus], bool]) -> ProcessStatus:
+    async with asyncio.timeout(10):
+        while not holds(status := await process.status()):  # noqa: ASYNC110  # a status has no event to wait for
+            await asyncio.sleep(0)
+    return status
+
+
+async def test_it_reacts_to_each_event_of_its_types_in_order() -> None:
+    site = Site()
+    async with site.at_work(site.process()) as process:
+        site.log.put("a", 1, OAK)
+        site.log.put("a", 2, Opened())
+        site.log.put("a", 2, None)
+        site.log.put("b", 1, OAK)
+        site.log.put("a", 3, Painted(colour="red"))
+        site.log.put("b", 2, Opened())
+        site.log.put("a", 4, Opened())
+        await site.settle(process)
+        assert site.seen == [("a", 2), ("b", 2), ("a", 4)]
+        assert (await process.status()).reactions == 3
+
+
+async def test_it_waits_until_the_view_has_stored_the_event() -> None:
+    site = Site()
+    async with site.at_work(site.process()) as process:
+        site.log.put("a", 1, OAK)
+        await site.settle(process)
+        site.view.live().available = False
+        site.log.put("a", 2, Opened())
+        await eventually(process, lambda status: status.partitions[0].lag_seconds >= 0 and status.reactions == 0)
+        assert site.seen == []
+        site.view.live().available = True
+        await site.settle(process)
+        assert site.seen == [("a", 2)]
+
+
+async def test_it_goes_on_where_it_was() -> None:
+    site = Site()
+    async with site.at_work(site.process()) as process:
+        site.log.put("a", 1, OAK)
+        site.log.put("a", 2, Opened())
+        await site.settle(process)
+    site.log.put("a", 3, Opened())
+    async with site.at_work(site.process()) as process:
+        await site.settle(process)
+        assert site.seen == [("a", 2), ("a", 3)]
+
+
+async def test_it_reacts_again_when_it_died_before_its_checkpoint_moved() -> None:
+    site = Site()
+    reacted = asyncio.Event()
+
+    async def die(recorded: RecordedEvent, build: Doors) -> None:
+        await site.react(recorded, build)
+        reacted.set()
+        await asyncio.Event().wait()
+
+    site.log.put("a", 1, OAK)
+    site.log.put("a", 2, Opened())
+    async with site.at_work(site.process(die)):
+        await reacted.wait()
+    async with site.at_work(site.process()) as process:
+        await site.settle(process)
+        assert site.seen == [("a", 2), ("a", 2)], "the command's id makes it one effect"
+
+
+async def test_what_may_pass_is_tried_again_in_place_for_ever() -> None:
+    site = Site()
+    site.fail = [Unavailable("not now")] * 20
+    async with site.at_work(site.process()) as process:
+        site.log.put("a", 1, OAK)
+        site.log.put("a", 2, Opened())
+        await eventually(process, lambda status: any("not now" in trouble.error for trouble in status.troubles))
+        await site.settle(process)
+        assert site.seen == [("a", 2)]
+        assert (await process.status()).troubles == ()
+        assert (await process.status()).parked == ()
+
+
+async def test_what_a_rule_refuses_is_done() -> None:
+    site = Site()
+    site.fail = [AlreadyExists("somebody else did it")]
+    async with site.at_work(site.process()) as process:
+        site.log.put("a", 1, OAK)
+        site.log.put("a", 2, Opened())
+        site.log.put("a", 3, Opened())
+        await site.settle(process)
+        assert site.seen == [("a", 3)]
+        assert (await process.status()).parked == ()
+
+
+async def test_a_defective_reaction_is_set_aside_with_what_is_behind_it_and_the_others_go_on() -> None:
+    site = Site()
+    site.fail = [ValueError("Ada")] * 3
+    async with site.at_work(site.process()) as process:
+        site.log.put("a", 1, OAK)
+        site.log.put("b", 1, OAK)
+        site.log.put("a", 2, Opened())
+        site.log.put("b", 2, Opened())
+        site.log.put("a", 3, Opened())
+        await site.settle(process)
+        assert site.seen == [("b", 2)]
+        status = await process.status()
+        assert [(parked.stream, parked.version, parked.waiting) for parked in status.parked] == [("a", 2, 2)]
+        assert status.parked[0].reason.startswith("reacting to doors.Opened: ValueError at test_process.py:")
+        assert "Ada" not in status.parked[0].reason
+        await process.try_again()
+        assert site.seen == [("b", 2), ("a", 2), ("a", 3)]
+        assert (await process.status()).parked == ()
+        site.log.put("a", 4, Opened())
+        await site.settle(process)
+        assert site.seen[-1] == ("a", 4)
+
+
+async def test_what_is_set_aside_stays_so_over_a_restart_and_is_tried_again_then() -> None:
+    site = Site()
+    site.fail = [ValueError()] * 3
+    site.log.put("a", 1, OAK)
+    site.log.put("a", 2, Opened())
+    async with site.at_work(site.process()) as process:
+        await site.settle(process)
+    assert [entry.record.version for entry in await site.checkpoints.parked("watch")] == [2]
+    site.fail = [ValueError()]
+    async with site.at_work(site.process(again_after=0)) as process:
+        site.log.put("a", 3, Opened())
+        await eventually(process, lambda status: status.reactions == 2)
+        assert site.seen == [("a", 2), ("a", 3)]
+        assert await site.checkpoints.parked("watch") == []
+
+
+async def test_two_reactions_to_one_event_that_differ_are_a_defect() -> None:
+    site = Site()
+    site.fail = [IdempotencyMismatch("other content")] * 3
+    async with site.at_work(site.process()) as process:
+        site.log.put("a", 1, OAK)
+        site.log.put("a", 2, Opened())
+        await site.settle(process)
+        assert [parked.version for parked in (await process.status()).parked] == [2]
+
+
+async def test_an_event_that_its_view_has_parked_waits_until_the_view_has_it() -> None:
+    site = Site()
+    async with site.at_work(site.process()) as process:
+        site.log.put("a", 1, OAK)
+        site.log.put("a", 2, Painted(colour="poison"))
+        site.log.put("a", 3, Opened())
+        await site.settle(process)
+        assert site.seen == []
+        assert ["StreamParked" in parked.reason for parked in (await process.status()).parked] == [True]
+        await site.projector.skip("a", "no such paint")
+        await process.try_again()
+        assert site.seen == [("a", 3)]
+
+
+async def test_a_rebuild_of_its_view_disturbs_it_not() -> None:
+    site = Site()
+    async with site.at_work(site.process()) as process:
+        site.log.put("a", 1, OAK)
+        for version in range(2, 30):
+            site.log.put("a", version, Opened())
+            if version % 10 == 0:
+                await site.projector.rebuild()
+        await site.settle(process)
+        assert site.seen == [("a", version) for version in range(2, 30)]
+
+
+async def test_checkpoints_that_are_away_for_a_while_lose_nothing() -> None:
+    site = Site()
+    async with site.at_work(site.process()) as process:
+        site.log.put("a", 1, OAK)
+        await site.settle(process)
+        site.checkpoints.available = False
+        site.log.put("a", 2, Opened())
+        await eventually(process, lambda status: any("checkpoint" in trouble.doing for trouble in status.troubles))
+        site.checkpoints.available = True
+        await site.settle(process)
+        assert site.seen == [("a", 2)]
+
+
+async def test_of_two_events_that_concern_one_another_at_least_one_reaction_sees_the_other() -> None:
+    """Doors «a» and «b» are opened at once, on logs of their own; each reaction looks for the other door."""
+    for first in ("a", "b"):
+        logs = {"a": ScriptedLog("north.1"), "b": ScriptedLog("south.1")}
+        view = MemoryView("doors", Doors)
+        sources = [Source(log, CODEC) for log in logs.values()]
+        projector = Projector(DOORS, sources, view, backoff=AT_ONCE)
+        gate = BookmarkGate(view, list(logs.values()), set[str]())
+        saw: set[str] = set()
+
+        async def look(recorded: RecordedEvent, build: Doors, saw: set[str] = saw) -> None:
+            other = {"a": "b", "b": "a"}[recorded.stream]
+            if build.states.get(other):
+                saw.add(recorded.stream)
+
+        processes = [
+            ProcessManager(f"watch {name}", [source], gate, look, MemoryCheckpointStore(), reacts_to=[Hung])
+            for name, source in zip(logs, sources, strict=True)
+        ]
+        await projector.start()
+        async with running(processes[0]), running(processes[1]):
+            positions = [logs[name].put(name, 1, OAK) for name in (first, *({"a", "b"} - {first}))]
+            for process, log in zip(processes, logs.values(), strict=True):
+                assert await process.reached(await log.head(), 10)
+            assert len(positions) == 2
+        assert saw
+        await projector.stop()
