@@ -11,7 +11,7 @@ from eventkernel.appending import Append, Ledger, checked, seal_claims, settle
 from eventkernel.claims import ClaimsKey
 from eventkernel.clock import Clock
 from eventkernel.errors import CorruptData, Unavailable
-from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
+from eventkernel.events import FENCE, NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
 from eventkernel.store import Batch, Checkpoint, ClaimHolder, Commit
 
 _LARGEST_BATCH: Final = 1_000
@@ -26,8 +26,9 @@ class MemoryEventStore:
     def __init__(self, name: str, clock: Clock) -> None:
         self._clock = clock
         self._key = ClaimsKey.draw()
-        self._ledger = Ledger(log=f"{name}.{secrets.token_hex(4)}", next_offset=0)
-        self._records: list[Record] = []
+        log = f"{name}.{secrets.token_hex(4)}"
+        self._ledger = Ledger(log, next_offset=1)
+        self._records = [_fence(log, clock.now_us())]
         self._streams: dict[str, list[Record]] = {}
         self._grown = asyncio.Event()
         self.available = True
@@ -85,8 +86,26 @@ class MemoryEventStore:
                 await self._grown.wait()
             records = self._records[offset : offset + _LARGEST_BATCH]
             offset += len(records)
-            yield Batch(self.log, 0, records, offset, generation=0)
+            yield Batch(self.log, 0, [record for record in records if record.type != FENCE], offset, generation=0)
 
     def _check_available(self) -> None:
         if not self.available:
             raise Unavailable(f"{self.log} is not available")
+
+
+def _fence(log: str, now_us: int) -> Record:
+    """The log begins as others do, so that offsets count from 1 here too."""
+    return Record(
+        log=log,
+        partition=0,
+        offset=0,
+        id=f"{FENCE}@0",
+        type=FENCE,
+        time_us=now_us,
+        stream="",
+        version=0,
+        first_version=0,
+        commit_size=1,
+        command_id="",
+        fingerprint="",
+    )
