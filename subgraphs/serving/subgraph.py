@@ -36,11 +36,19 @@ class Subgraph:
 
 @asynccontextmanager
 async def running(workers: Sequence[Worker]) -> AsyncGenerator[None]:
-    """Runs the workers for as long as the block lasts. One that fails ends the block with its exception."""
+    """Runs the workers for as long as the block lasts.
+
+    One that fails ends the block with a group of its exception; what the block itself raises comes out as it is.
+    """
+    raised: Exception | None = None
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(worker.run()) for worker in workers]
         try:
             yield
+        except Exception as error:  # noqa: BLE001  # raised again below, outside of the group
+            raised = error
         finally:
             for task in tasks:
                 task.cancel()
+    if raised is not None:
+        raise raised

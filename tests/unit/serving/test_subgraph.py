@@ -36,6 +36,15 @@ async def test_workers_run_as_long_as_the_block() -> None:
     assert all(worker.ended for worker in workers)
 
 
+async def test_what_the_block_raises_comes_out_as_it_is() -> None:
+    worker = Working()
+    with pytest.raises(LookupError, match="a defect of the block"):
+        async with running([worker]):
+            await worker.began.wait()
+            raise LookupError("a defect of the block")
+    assert worker.ended
+
+
 async def test_a_worker_that_fails_ends_the_block_and_the_others() -> None:
     worker = Working()
     with pytest.raises(ExceptionGroup) as caught:
