@@ -34,7 +34,7 @@ def _inside(reach: Reach, tails: tuple[Place, ...], place: Place, runtime: str, 
     if definition is None:
         yield f'{here} does not have "{place.type}.{field}"'
     elif taken_over is not None:
-        yield f'{here} does not answer "{place.type}.{field}", for subgraph "{taken_over}" overrides it'
+        yield f'{here} does not answer "{place.type}.{field}": @override gives it to subgraph "{taken_over}"'
     elif definition.external and not reach.resolves(place, field):
         yield f'{here} has "{place.type}.{field}" as @external only, and no @provides on the way promises it'
     elif definition.requires is not None:

@@ -17,7 +17,11 @@ extend schema @link(url: "https://specs.apollo.dev/federation/v2.7", import: [
 def texts(subgraphs: dict[str, str]) -> list[SubgraphSdl]:
     """Subgraphs from names and texts; a text without a link to federation gets one."""
     return [
-        SubgraphSdl(name, f"http://{name}", sdl if "@link" in sdl or "#fed1" in sdl else FEDERATION_2 + sdl)
+        SubgraphSdl(
+            name,
+            f"http://{name}",
+            sdl if "specs.apollo.dev" in sdl or "@link" in sdl or "#fed1" in sdl else FEDERATION_2 + sdl,
+        )
         for name, sdl in subgraphs.items()
     ]
 

@@ -37,6 +37,14 @@ def test_what_one_subgraph_hides_is_hidden() -> None:
     assert '@link(url: "https://specs.apollo.dev/inaccessible/v0.2", for: SECURITY)' in result.supergraph_sdl
 
 
+def test_what_belongs_to_a_hidden_type_may_depend_on_hidden_things() -> None:
+    result = composed(
+        a="type Query { q: Int x: X @inaccessible } type X @inaccessible { y: Y } type Y @inaccessible { n: E }"
+        " enum E { P }"
+    )
+    assert "y: Y\n" in printed(result, "X")
+
+
 def test_a_deprecation_travels_and_a_different_reason_is_hinted_at() -> None:
     result = composed(
         a='type Query { n: Int @shareable @deprecated(reason: "old") m: Int @deprecated }',

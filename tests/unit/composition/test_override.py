@@ -36,6 +36,15 @@ def test_an_override_from_nowhere_is_as_if_it_were_not_there() -> None:
     assert codes(result.hints) == [Code.FROM_SUBGRAPH_DOES_NOT_EXIST]
 
 
+def test_an_override_of_an_external_field_has_no_effect() -> None:
+    result = composed(
+        old='type Query { x: X } type X @key(fields: "id") { id: ID! n: Int @external m: Int @requires(fields: "n") }',
+        new=NEW % "",
+    )
+    assert "n: Int @join__field(graph: NEW) @join__field(graph: OLD, external: true)" in printed(result, "X")
+    assert codes(result.hints) == [Code.OVERRIDE_DIRECTIVE_CAN_BE_REMOVED]
+
+
 def test_an_overridden_type_has_no_say() -> None:
     result = composed(old=OLD, new=(NEW % "").replace("n: Int", "n: String"))
     assert "n: String @join__field" in printed(result, "X")

@@ -232,6 +232,18 @@ NOT_ANSWERED: dict[str, tuple[dict[str, str], str, str, list[str]]] = {
             'subgraph "b", which has "R.q", cannot be entered: "R" has no resolvable @key there',
         ],
     ),
+    "an override with a label, where the old subgraph cannot be entered": (
+        {
+            "a": "type Query { a: Int } type X { id: ID! @shareable n: Int }",
+            "b": ROOT + 'type X { id: ID! @shareable n: Int @override(from: "a", label: "new") }',
+        },
+        "X.n",
+        "{ x { n } }",
+        [
+            'subgraph "b" does not answer "X.n": @override gives it to subgraph "a"',
+            'subgraph "a", which has "X.n", cannot be entered: "X" has no resolvable @key there',
+        ],
+    ),
     "an override with a label, where the old subgraph cannot be left": (
         {
             "a": ROOT + "type X @shareable { id: ID! } extend type X { n: Int }",
@@ -240,7 +252,7 @@ NOT_ANSWERED: dict[str, tuple[dict[str, str], str, str, list[str]]] = {
         "X.n",
         "{ x { n } }",
         [
-            'subgraph "a" does not answer "X.n", for subgraph "b" overrides it',
+            'subgraph "a" does not answer "X.n": @override gives it to subgraph "b"',
             'subgraph "b", which has "X.n", cannot be entered: "X" has no resolvable @key there',
         ],
     ),
