@@ -38,10 +38,14 @@ async def test_workers_run_as_long_as_the_block() -> None:
 
 async def test_what_the_block_raises_comes_out_as_it_is() -> None:
     worker = Working()
-    with pytest.raises(LookupError, match="a defect of the block"):
+
+    async def block() -> None:
         async with running([worker]):
             await worker.began.wait()
             raise LookupError("a defect of the block")
+
+    with pytest.raises(LookupError, match="a defect of the block"):
+        await block()
     assert worker.ended
 
 
