@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Final
 
 from eventkernel.codec import Codec
 from eventkernel.commands import CommandHandler
+from eventkernel.errors import Unavailable
 from eventkernel.gate import BookmarkGate
 from eventkernel.process import CheckpointStore, ProcessManager
 from eventkernel.projector import Projector, Source
@@ -44,7 +46,16 @@ def friends_subgraph(
     gate = BookmarkGate(view, [users_log, store], log_names)
 
     async def readiness() -> Readiness:
-        return await readiness_of(view, [users_log, store])
+        found = await readiness_of(view, [users_log, store])
+        try:
+            set_aside = len(await checkpoints.parked(endings.NAME))
+        except Unavailable as unavailable:
+            reason = f"the checkpoints of process managers cannot be read: {unavailable}"
+            return replace(found, reasons=[*found.reasons, reason])
+        if not set_aside:
+            return found
+        warning = f"{set_aside} reactions of the process manager {endings.NAME} are set aside"
+        return replace(found, warnings=[*found.warnings, warning])
 
     app = subgraph_app(
         schema,

@@ -10,7 +10,7 @@ from strawberry.types import Info
 
 from eventkernel.errors import InvalidInput, NotFound
 from subgraphs.recommendations.projection import UserDoc
-from subgraphs.recommendations.views import RecommendationView, Recommended, Two
+from subgraphs.recommendations.views import RecommendationView, Recommended, TooCostly, Two
 from subgraphs.serving import inputs
 from subgraphs.serving.federation import QUERY, FederatedSchema, Representation, field, key_of
 from subgraphs.serving.request import Request
@@ -20,6 +20,8 @@ RECOMMENDATIONS_LIMIT: Final = 100
 """The most recommendations for one user."""
 STEPS_LIMIT: Final = 1_000_000
 """The most steps from friend to friend in one read: more is TOO_COSTLY. A second of work at most."""
+MUTUAL_FRIENDS_LIMIT: Final = 10_000
+"""The most mutual friends in one answer, of everybody in it together."""
 
 RecommendationsInfo = Info[Request[RecommendationView, None], None]
 
@@ -27,6 +29,7 @@ _COSTS: Final = (
     f"TOO_COSTLY where an exact answer, for all users in this request together, takes more than {STEPS_LIMIT} steps "
     "from friend to friend."
 )
+_MUTUAL_COSTS: Final = f"{_COSTS[:-1]}, or has more than {MUTUAL_FRIENDS_LIMIT} mutual friends in it."
 
 First = Annotated[
     int | None,
@@ -56,7 +59,7 @@ class User:
     ) -> list[Recommendation] | None:
         return await _recommendations(info, self.id, first)
 
-    @field(f"The friends that the user shares with another one, in the order of their ids. {_COSTS}")
+    @field(f"The friends that the user shares with another one, in the order of their ids. {_MUTUAL_COSTS}")
     async def mutual_friends(
         self,
         info: RecommendationsInfo,
@@ -87,7 +90,7 @@ class Recommendation:
     user: User | None = strawberry.field(description="Who is recommended; null for one who is deleted at this moment.")
     mutual_friend_count: int = strawberry.field(description="How many friends the two share; at least one.")
 
-    @field(f"The friends that the two share, in the order of their ids. {_COSTS}")
+    @field(f"The friends that the two share, in the order of their ids. {_MUTUAL_COSTS}")
     async def mutual_friends(
         self, info: RecommendationsInfo, first: FirstFriends = strawberry.UNSET
     ) -> list[User] | None:
@@ -110,7 +113,8 @@ class Query:
         return await _recommendations(info, user_id, first)
 
     @field(
-        f"The friends that two users share, in the order of their ids. NOT_FOUND where one of them is no user. {_COSTS}"
+        "The friends that two users share, in the order of their ids. NOT_FOUND where one of them is no user. "
+        f"{_MUTUAL_COSTS}"
     )
     async def mutual_friends(
         self,
@@ -182,4 +186,8 @@ async def _load_mutual_friends(
     for one, other, limit in asked:
         twos.setdefault(limit, []).append((one, other))
     found = {limit: await view.mutual_friends(two, limit, STEPS_LIMIT) for limit, two in twos.items()}
+    total = sum(len(found[limit][one, other]) for one, other, limit in asked)
+    if total > MUTUAL_FRIENDS_LIMIT:
+        expected = f"expected at most {MUTUAL_FRIENDS_LIMIT} mutual friends in one answer"
+        raise TooCostly(f"{expected}, found {total}: ask for fewer with the argument first")
     return [found[limit][one, other] for one, other, limit in asked]

@@ -25,8 +25,12 @@ class TooCostly(Refusal):
 
     code = "TOO_COSTLY"
 
-    def __init__(self, steps: int, bound: int) -> None:
-        super().__init__(f"expected at most {bound} steps from friend to friend in one request, found at least {steps}")
+    @classmethod
+    def check(cls, steps: int, bound: int) -> None:
+        """Raises this where there are more steps than the bound."""
+        if steps > bound:
+            found = f"found at least {steps}"
+            raise cls(f"expected at most {bound} steps from friend to friend in one request, {found}")
 
 
 @dataclass(frozen=True, slots=True)

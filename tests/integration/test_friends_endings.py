@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from eventkernel.process import Patience
+from eventkernel.retrying import Backoff
 from subgraphs.friends.domain import Pair
 from tests.support.social import ADD, Social, opened
 
@@ -135,3 +137,31 @@ async def test_whoever_is_added_while_they_are_deleted_is_nobodys_friend_in_the_
         assert await social.friends_view.live().standing("a") == []
         for other in others:
             assert await life_of(social, "a", other) in ([], ["Added", "Removed"])
+
+
+async def test_a_reaction_that_is_set_aside_is_told_by_the_health_and_done_when_it_works_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def defective(*_: object) -> None:
+        raise ValueError("a defect")
+
+    async with opened(tmp_path) as social:
+        await social.create("a", "b")
+        await social.add_unchecked("a", "b")
+        monkeypatch.setattr(social.endings, "_patience", Patience(Backoff(0, 0), attempts=2, again_after=0))
+        monkeypatch.setattr(social.endings, "_react", defective)
+        async with social.working():
+            await social.delete("a")
+            await social.settled()
+            health = (await social.friends.http.get("/health/ready")).json()
+            assert health == {
+                "status": "ready",
+                "reasons": [],
+                "warnings": ["2 reactions of the process manager friends-endings are set aside"],
+            }
+            assert await life_of(social, "a", "b") == ["Added"]
+            monkeypatch.undo()
+            await social.endings.try_again()
+            await social.settled()
+            assert await life_of(social, "a", "b") == ["Added", "Removed"]
+            assert (await social.friends.http.get("/health/ready")).json()["warnings"] == []

@@ -113,3 +113,15 @@ async def test_what_would_take_too_much_work_is_too_costly(social: Social, monke
         {"id": "1", "recommendations": None, "mutualFriends": [{"id": "2"}, {"id": "3"}]}
     ]
     assert answer["errors"][0]["extensions"]["code"] == "TOO_COSTLY"
+
+
+async def test_more_mutual_friends_than_an_answer_may_have_are_asked_for_in_part(
+    social: Social, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("subgraphs.recommendations.schema.MUTUAL_FRIENDS_LIMIT", 3)
+    answer = await social.recommendations.ask(RECOMMENDATIONS, {"id": "1"})
+    assert {error["extensions"]["code"] for error in answer["errors"]} == {"TOO_COSTLY"}
+    assert [row["mutualFriendCount"] for row in answer["data"]["recommendations"]] == [2, 2, 1]
+    in_part = RECOMMENDATIONS.replace("mutualFriends {", "mutualFriends(first: 1) {")
+    answer = await social.recommendations.data(in_part, {"id": "1"})
+    assert [row["mutualFriends"] for row in answer] == [[{"id": "2"}], [{"id": "3"}], [{"id": "4"}]]

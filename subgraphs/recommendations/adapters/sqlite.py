@@ -139,8 +139,8 @@ class SqliteRecommendationView(SqliteViewBuild[GraphDoc]):
         def query(connection: sqlite3.Connection) -> dict[str, Sequence[Recommended]]:
             nodes = _nodes(connection, ids)
             # Every friend has at least one friend, so that these numbers are bounds of the steps, too.
-            _check(sum(node.friends for node in nodes.values()), bound)
-            _check(sum(_steps(connection, node) for node in nodes.values()), bound)
+            TooCostly.check(sum(node.friends for node in nodes.values()), bound)
+            TooCostly.check(sum(_steps(connection, node) for node in nodes.values()), bound)
             found: dict[str, Sequence[Recommended]] = dict.fromkeys(ids, ())
             for user, node in nodes.items():
                 rows = connection.execute(RECOMMENDED, {"user": node.number, "limit": limit})
@@ -153,7 +153,7 @@ class SqliteRecommendationView(SqliteViewBuild[GraphDoc]):
         def query(connection: sqlite3.Connection) -> dict[Two, Sequence[str]]:
             nodes = _nodes(connection, list({user for two in twos for user in two}))
             asked = [two for two in twos if two[0] != two[1] and two[0] in nodes and two[1] in nodes]
-            _check(sum(min(nodes[one].friends, nodes[other].friends) for one, other in asked), bound)
+            TooCostly.check(sum(min(nodes[one].friends, nodes[other].friends) for one, other in asked), bound)
             found: dict[Two, Sequence[str]] = dict.fromkeys(twos, ())
             for two in asked:
                 fewer, more = sorted((nodes[two[0]], nodes[two[1]]), key=lambda node: node.friends)
@@ -206,11 +206,6 @@ def _nodes(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, _Nod
 def _steps(connection: sqlite3.Connection, node: _Node) -> int:
     (steps,) = connection.execute(STEPS, (node.number,)).fetchone()
     return int(steps)
-
-
-def _check(steps: int, bound: int) -> None:
-    if steps > bound:
-        raise TooCostly(steps, bound)
 
 
 def _load_users(connection: sqlite3.Connection, streams: Sequence[str]) -> dict[str, State[GraphDoc]]:
