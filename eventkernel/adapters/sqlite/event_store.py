@@ -14,12 +14,12 @@ from typing import Final, Self, TypeAlias, TypeVar, cast
 from eventkernel.adapters.sqlite import log_statements as statements
 from eventkernel.adapters.sqlite.batcher import Batcher
 from eventkernel.adapters.sqlite.connection import open_reader
+from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.group_commit import GroupCommit
-from eventkernel.adapters.sqlite.log_file import open_log, read_log_id
+from eventkernel.adapters.sqlite.log_file import OpenLog, open_log, read_log_id
 from eventkernel.appending import Append, checked, seal_claims
-from eventkernel.claims import ClaimsKey
 from eventkernel.clock import Clock
-from eventkernel.errors import CorruptData, KernelError, Unavailable
+from eventkernel.errors import CorruptData
 from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
 from eventkernel.store import Batch, Checkpoint, ClaimHolder, Commit
 
@@ -43,7 +43,7 @@ class SqliteLog:
         self._connections = [open_reader(path), open_reader(path)]
         # Two threads, so that a long scan holds up no command.
         self._lookups, self._scans = (
-            Batcher[_Question, object](f"{kind} {log}", _answering(connection))
+            Batcher[_Question, object](f"{kind} {log}", _answering(path, connection))
             for kind, connection in zip(("look-ups", "scans"), self._connections, strict=True)
         )
 
@@ -112,14 +112,14 @@ class SqliteLog:
 class SqliteEventStore(SqliteLog):
     """The log with its one writer: the port `EventStore`."""
 
-    def __init__(self, path: Path, log: str, key: ClaimsKey, writer: sqlite3.Connection, clock: Clock) -> None:
-        super().__init__(path, log)
-        self._key = key
-        self._writer = writer
-        self._commits = GroupCommit(writer, log, clock)
+    def __init__(self, opened: OpenLog, clock: Clock) -> None:
+        super().__init__(opened.path, opened.log)
+        self._key = opened.key
+        self._writer = opened.writer
+        self._commits = GroupCommit(opened, clock)
         self._known_end = self._commits.end
         self._growth = asyncio.Event()
-        self._appends = Batcher[Append, Commit](f"the writer of {log}", self._commits, afterwards=self._wake)
+        self._appends = Batcher[Append, Commit](f"the writer of {self.log}", self._commits, afterwards=self._wake)
 
     @classmethod
     async def open(cls, path: Path, *, name: str, clock: Clock) -> SqliteEventStore:
@@ -132,8 +132,7 @@ class SqliteEventStore(SqliteLog):
                 another one.
             Unavailable: it cannot be opened.
         """
-        writer, log, key = await asyncio.to_thread(open_log, path, name, clock.now_us())
-        return cls(path, log, key, writer, clock)
+        return cls(await asyncio.to_thread(open_log, path, name, clock.now_us()), clock)
 
     async def aclose(self) -> None:
         """Returns when every append that was asked for is answered."""
@@ -174,17 +173,16 @@ class SqliteEventStore(SqliteLog):
             self._growth = asyncio.Event()
 
 
-def _answering(connection: sqlite3.Connection) -> Callable[[Sequence[_Question]], Sequence[object]]:
+def _answering(file: Path, connection: sqlite3.Connection) -> Callable[[Sequence[_Question]], Sequence[object]]:
     def answer(questions: Sequence[_Question]) -> Sequence[object]:
-        return [_answer(connection, question) for question in questions]
+        return [_answer(file, connection, question) for question in questions]
 
     return answer
 
 
-def _answer(connection: sqlite3.Connection, question: _Question) -> object:
+def _answer(file: Path, connection: sqlite3.Connection, question: _Question) -> object:
     try:
-        return question(connection)
-    except sqlite3.Error as error:
-        return Unavailable(f"the log cannot be read: {error}")
-    except KernelError as error:
+        with failures_of(file):
+            return question(connection)
+    except Exception as error:  # noqa: BLE001 -- whatever it is belongs to who asked, not to the others of the batch
         return error

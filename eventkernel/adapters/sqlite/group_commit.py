@@ -8,13 +8,14 @@ and where the transaction fails, nothing that was seen in it counts, for the ref
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
-from eventkernel.adapters.sqlite.log_statements import head, insert, load_ledger
+from eventkernel.adapters.sqlite.failures import failures_of
+from eventkernel.adapters.sqlite.log_file import OpenLog
+from eventkernel.adapters.sqlite.log_statements import insert, load_ledger
 from eventkernel.appending import Append, settle
 from eventkernel.clock import Clock
-from eventkernel.errors import KernelError, Unavailable
+from eventkernel.errors import KernelError
 from eventkernel.events import Record
 from eventkernel.store import Commit
 
@@ -22,19 +23,21 @@ from eventkernel.store import Commit
 class GroupCommit:
     """The only writer of a log's file."""
 
-    def __init__(self, connection: sqlite3.Connection, log: str, clock: Clock) -> None:
-        self._connection = connection
-        self._log = log
+    def __init__(self, opened: OpenLog, clock: Clock) -> None:
+        self._file = opened.path
+        self._connection = opened.writer
+        self._log = opened.log
         self._clock = clock
-        self.end = head(connection)
+        self.end = opened.end
         """The offset after the last record on disk; may be read from any thread."""
 
     def __call__(self, appends: Sequence[Append]) -> Sequence[Commit | Exception]:
         """What became of each append, all of it on disk."""
         try:
-            return self._commit(appends)
-        except sqlite3.Error as error:
-            return [Unavailable(f"{self._log}: nothing can be written: {error}") for _ in appends]
+            with failures_of(self._file):
+                return self._commit(appends)
+        except KernelError as error:
+            return [type(error)(str(error)) for _ in appends]  # one each: an exception collects where it was raised
         except Exception as error:  # noqa: BLE001 -- an append that breaks the code must not take others with it
             if len(appends) == 1:
                 return [error]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from eventkernel.adapters.sqlite.connection import open_reader, open_writer
+from eventkernel.adapters.sqlite.failures import failures_of
+from eventkernel.adapters.sqlite.log_statements import head
 from eventkernel.claims import ClaimsKey
 from eventkernel.errors import CannotOpen
 from eventkernel.events import ENVELOPE_VERSION, FENCE
@@ -65,20 +68,34 @@ def claims_key_path(path: Path) -> Path:
     return path.with_name(path.name + ".claims-key")
 
 
-def open_log(path: Path, name: str, now_us: int) -> tuple[sqlite3.Connection, str, ClaimsKey]:
-    """Open the log of this name for writing, made where the file is missing: the connection, the log's id, its key.
+@dataclass(frozen=True, slots=True)
+class OpenLog:
+    """A log that can be written, and what was found in it."""
+
+    path: Path
+    writer: sqlite3.Connection
+    log: str
+    key: ClaimsKey
+    end: int
+    """The offset after the last record."""
+
+
+def open_log(path: Path, name: str, now_us: int) -> OpenLog:
+    """Open the log of this name for writing, made where the file is missing.
 
     Raises:
         CannotOpen: the file is something else, has another format or belongs to another log, or the key is missing or
             another one.
         Unavailable: it cannot be opened.
+        CorruptData: it is damaged.
     """
     connection = open_writer(path)
     try:
-        if _is_empty(connection):
-            _make(connection, path, name, now_us)
-        log = _checked(connection, path, name)
-        return connection, log, _matching_key(connection, path)
+        with failures_of(path):
+            if _is_empty(connection):
+                _make(connection, path, name, now_us)
+            log = _checked(connection, path, name)
+            return OpenLog(path, connection, log, _matching_key(connection, path), head(connection))
     except BaseException:
         connection.close()
         raise
@@ -93,7 +110,8 @@ def read_log_id(path: Path) -> str:
     """
     connection = open_reader(path)
     try:
-        return _checked(connection, path, None)
+        with failures_of(path):
+            return _checked(connection, path, None)
     finally:
         connection.close()
 
