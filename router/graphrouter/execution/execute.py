@@ -167,7 +167,7 @@ class Execution:
 
     def _merge_entities(self, group: PreparedGroup, collected: Collected, entities: list[object]) -> None:
         found = [cast("JsonObject", entity) if entity.__class__ is dict else None for entity in entities]
-        rename((entity for entity in found if entity is not None), group.group.renames)
+        rename([entity for entity in found if entity is not None], group.group.renames)
         object_types = self.subgraphs.object_types
         for number, placement in enumerate(collected.placements):
             if number and placement:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from graphrouter.execution.errors import ResponsePath
 from graphrouter.execution.merge import JsonObject
@@ -10,7 +10,7 @@ from graphrouter.execution.representations import objects_at
 from graphrouter.planning.plan import Rename
 
 
-def rename(roots: Iterable[JsonObject], renames: Sequence[Rename]) -> None:
+def rename(roots: Sequence[JsonObject], renames: Sequence[Rename]) -> None:
     """Applies the renames to the objects at their paths below each of `roots`.
 
     The deepest paths come first: an outer rename would hide what an inner one looks for.
