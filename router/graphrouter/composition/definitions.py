@@ -1,0 +1,302 @@
+"""One document's definitions read into the model: types, and the directives that operations may use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from graphql import (
+    BooleanValueNode,
+    ConstDirectiveNode,
+    DefinitionNode,
+    DirectiveDefinitionNode,
+    EnumTypeDefinitionNode,
+    EnumTypeExtensionNode,
+    FieldDefinitionNode,
+    InputObjectTypeDefinitionNode,
+    InputObjectTypeExtensionNode,
+    InputValueDefinitionNode,
+    InterfaceTypeDefinitionNode,
+    InterfaceTypeExtensionNode,
+    ListTypeNode,
+    ListValueNode,
+    NonNullTypeNode,
+    ObjectTypeDefinitionNode,
+    ObjectTypeExtensionNode,
+    StringValueNode,
+    TypeDefinitionNode,
+    TypeExtensionNode,
+    TypeNode,
+    UnionTypeDefinitionNode,
+    UnionTypeExtensionNode,
+    ValueNode,
+    print_ast,
+)
+from graphql import NamedTypeNode as NamedNode
+
+from graphrouter.composition.diagnostics import Code, Findings
+from graphrouter.composition.document import SubgraphDocument
+from graphrouter.composition.field_set import DirectiveInFieldSet, FieldSet, InvalidFieldSet, parse_field_set
+from graphrouter.composition.links import Vocabulary
+from graphrouter.composition.model import (
+    ROOT_TYPES,
+    DirectiveDefinition,
+    EnumType,
+    Field,
+    InputType,
+    InputValue,
+    InterfaceType,
+    Key,
+    ListOf,
+    Marks,
+    Named,
+    NonNull,
+    ObjectType,
+    Override,
+    ScalarType,
+    TypeDefinition,
+    TypeRef,
+    UnionType,
+)
+
+_DEFAULT_DEPRECATION = "No longer supported"
+EXECUTABLE_LOCATIONS = frozenset(
+    {
+        "QUERY",
+        "MUTATION",
+        "SUBSCRIPTION",
+        "FIELD",
+        "FRAGMENT_DEFINITION",
+        "FRAGMENT_SPREAD",
+        "INLINE_FRAGMENT",
+        "VARIABLE_DEFINITION",
+    }
+)
+
+
+class DefinitionReader:
+    """Reads the definitions of one document into the model."""
+
+    def __init__(self, subgraph: str, document: SubgraphDocument, findings: Findings) -> None:
+        self._subgraph = subgraph
+        self._findings = findings
+        self._vocabulary: Vocabulary = document.vocabulary
+        self._document = document
+        self._nodes: dict[str, list[DefinitionNode]] = {}
+        for definition in document.definitions:
+            if isinstance(definition, TypeDefinitionNode | TypeExtensionNode):
+                self._nodes.setdefault(definition.name.value, []).append(definition)
+        for nodes in self._nodes.values():
+            nodes.sort(key=lambda node: not isinstance(node, TypeDefinitionNode))
+
+    @property
+    def federation_extensions(self) -> frozenset[str]:
+        """Types that are only extended here, by the keyword or by `@extends`."""
+        marked = (name for name, nodes in self._nodes.items() if self._uses(nodes, "extends"))
+        return self._document.extensions | frozenset(marked)
+
+    def types(self) -> dict[str, TypeDefinition]:
+        """All types of the document."""
+        return {name: self._type(name, nodes) for name, nodes in self._nodes.items()}
+
+    def executable_directives(self) -> dict[str, DirectiveDefinition]:
+        """The directives that operations may use."""
+        found: dict[str, DirectiveDefinition] = {}
+        for node in self._document.definitions:
+            if isinstance(node, DirectiveDefinitionNode):
+                names = (location.value for location in node.locations)
+                locations = tuple(name for name in names if name in EXECUTABLE_LOCATIONS)
+                if locations:
+                    found[node.name.value] = DirectiveDefinition(
+                        node.name.value,
+                        {a.name.value: self._input_value(a) for a in node.arguments or ()},
+                        locations,
+                        node.repeatable,
+                        node.description.value if node.description else None,
+                    )
+        return found
+
+    def _type(self, name: str, nodes: list[DefinitionNode]) -> TypeDefinition:
+        marks = self._type_marks(nodes)
+        match nodes[0]:
+            case ObjectTypeDefinitionNode() | InterfaceTypeDefinitionNode():
+                return self._composite(name, nodes, marks)
+            case UnionTypeDefinitionNode():
+                members = (
+                    member.name.value
+                    for node in nodes
+                    if isinstance(node, UnionTypeDefinitionNode | UnionTypeExtensionNode)
+                    for member in node.types or ()
+                )
+                return UnionType(name, tuple(members), marks)
+            case EnumTypeDefinitionNode():
+                values = {
+                    value.name.value: self._marks(value.directives, value.description)
+                    for node in nodes
+                    if isinstance(node, EnumTypeDefinitionNode | EnumTypeExtensionNode)
+                    for value in node.values or ()
+                }
+                return EnumType(name, values, marks)
+            case InputObjectTypeDefinitionNode():
+                fields = {
+                    field.name.value: self._input_value(field)
+                    for node in nodes
+                    if isinstance(node, InputObjectTypeDefinitionNode | InputObjectTypeExtensionNode)
+                    for field in node.fields or ()
+                }
+                one_of = any(directive.name.value == "oneOf" for directive in self._directives(nodes))
+                return InputType(name, fields, one_of, marks)
+            case _:
+                return ScalarType(name, self._specified_by(nodes), marks)
+
+    def _composite(self, name: str, nodes: list[DefinitionNode], marks: Marks) -> ObjectType | InterfaceType:
+        fields: dict[str, Field] = {}
+        interfaces: dict[str, None] = {}
+        keys: list[Key] = []
+        is_object = isinstance(nodes[0], ObjectTypeDefinitionNode)
+        for node in nodes:
+            if not isinstance(
+                node,
+                ObjectTypeDefinitionNode
+                | ObjectTypeExtensionNode
+                | InterfaceTypeDefinitionNode
+                | InterfaceTypeExtensionNode,
+            ):
+                continue
+            interfaces |= dict.fromkeys(interface.name.value for interface in node.interfaces or ())
+            keys += self._keys(name, node.directives or ())
+            external = is_object and self._uses([node], "external")
+            shareable = is_object and self._uses([node], "shareable")
+            for field in node.fields or ():
+                read = self._field(name, field)
+                fields[read.name] = replace(
+                    read, external=read.external or external, shareable=read.shareable or shareable
+                )
+        extended = name not in ROOT_TYPES and (
+            self._uses(nodes, "extends") or (name in self._document.extensions and not self._vocabulary.federation_one)
+        )
+        if is_object:
+            interface_object = self._uses(nodes, "interfaceObject")
+            return ObjectType(name, fields, tuple(interfaces), tuple(keys), extended, marks, interface_object)
+        return InterfaceType(name, fields, tuple(interfaces), tuple(keys), extended, marks)
+
+    def _field(self, parent: str, node: FieldDefinitionNode) -> Field:
+        coordinate = f"{parent}.{node.name.value}"
+        field = Field(
+            node.name.value,
+            _type_ref(node.type),
+            {argument.name.value: self._input_value(argument) for argument in node.arguments or ()},
+            self._marks(node.directives, node.description),
+        )
+        for directive in node.directives or ():
+            match self._vocabulary.name_of(directive.name.value):
+                case "external":
+                    field = replace(field, external=True)
+                case "shareable":
+                    field = replace(field, shareable=True)
+                case "requires":
+                    field = replace(field, requires=self._field_set("requires", directive, coordinate))
+                case "provides":
+                    field = replace(field, provides=self._field_set("provides", directive, coordinate))
+                case "override":
+                    label = _argument(directive, "label")
+                    source = _string(_argument(directive, "from")) or ""
+                    field = replace(field, override=Override(source, _string(label)))
+                case _:
+                    pass
+        return field
+
+    def _keys(self, parent: str, directives: Iterable[ConstDirectiveNode]) -> Iterable[Key]:
+        for directive in directives:
+            if self._vocabulary.name_of(directive.name.value) == "key":
+                fields = self._field_set("key", directive, parent)
+                if fields is not None:
+                    resolvable = _argument(directive, "resolvable")
+                    yield Key(fields, not (isinstance(resolvable, BooleanValueNode) and not resolvable.value))
+
+    def _field_set(self, kind: str, directive: ConstDirectiveNode, coordinate: str) -> FieldSet | None:
+        """Parse the argument `fields`; Federation 1 also knew lists of field sets."""
+        value = _argument(directive, "fields")
+        where = f'on {coordinate} in subgraph "{self._subgraph}", {print_ast(directive)}'
+        values = value.values if isinstance(value, ListValueNode) and self._vocabulary.federation_one else (value,)
+        texts = [text for text in map(_string, values) if text is not None]
+        if len(texts) < len(values) or not values:
+            code = Code(f"{kind.upper()}_INVALID_FIELDS_TYPE")
+            found = print_ast(value) if value is not None else "nothing"
+            message = f"{where}: the argument fields must be a string; found {found}"
+            self._findings.error(code, message, coordinate, self._subgraph)
+            return None
+        try:
+            return parse_field_set(" ".join(texts))
+        except DirectiveInFieldSet as error:
+            code = Code(f"{kind.upper()}_DIRECTIVE_IN_FIELDS_ARG")
+            self._findings.error(code, f"{where}: {error}", coordinate, self._subgraph)
+        except InvalidFieldSet as error:
+            code = Code(f"{kind.upper()}_INVALID_FIELDS")
+            self._findings.error(code, f"{where}: {error}", coordinate, self._subgraph)
+        return None
+
+    def _input_value(self, node: InputValueDefinitionNode) -> InputValue:
+        default = print_ast(node.default_value) if node.default_value is not None else None
+        return InputValue(
+            node.name.value, _type_ref(node.type), default, self._marks(node.directives, node.description)
+        )
+
+    def _type_marks(self, nodes: list[DefinitionNode]) -> Marks:
+        descriptions = (getattr(node, "description", None) for node in nodes)
+        description = next((description for description in descriptions if description is not None), None)
+        return self._marks(self._directives(nodes), description)
+
+    def _marks(self, directives: Iterable[ConstDirectiveNode] | None, description: StringValueNode | None) -> Marks:
+        inaccessible, deprecated = False, None
+        tags: dict[str, None] = {}
+        for directive in directives or ():
+            if directive.name.value == "deprecated":
+                reason = _argument(directive, "reason")
+                deprecated = _string(reason) if reason is not None else _DEFAULT_DEPRECATION
+            match self._vocabulary.name_of(directive.name.value):
+                case "inaccessible":
+                    inaccessible = True
+                case "tag":
+                    tags[_string(_argument(directive, "name")) or ""] = None
+                case _:
+                    pass
+        return Marks(description.value if description else None, inaccessible, tuple(tags), deprecated)
+
+    def _directives(self, nodes: Iterable[DefinitionNode]) -> list[ConstDirectiveNode]:
+        return [
+            directive
+            for node in nodes
+            if isinstance(node, TypeDefinitionNode | TypeExtensionNode)
+            for directive in node.directives or ()
+        ]
+
+    def _uses(self, nodes: Iterable[DefinitionNode], name: str) -> bool:
+        return any(self._vocabulary.name_of(d.name.value) == name for d in self._directives(nodes))
+
+    def _specified_by(self, nodes: list[DefinitionNode]) -> str | None:
+        for directive in self._directives(nodes):
+            if directive.name.value == "specifiedBy":
+                return _string(_argument(directive, "url"))
+        return None
+
+
+def _type_ref(node: TypeNode) -> TypeRef:
+    match node:
+        case NonNullTypeNode(type=inner):
+            of = _type_ref(inner)
+            return of if isinstance(of, NonNull) else NonNull(of)
+        case ListTypeNode(type=inner):
+            return ListOf(_type_ref(inner))
+        case NamedNode(name=name):
+            return Named(name.value)
+        case _:
+            raise TypeError(f"unknown type node {node!r}")
+
+
+def _argument(directive: ConstDirectiveNode, name: str) -> ValueNode | None:
+    return next((a.value for a in directive.arguments or () if a.name.value == name), None)
+
+
+def _string(value: ValueNode | None) -> str | None:
+    return value.value if isinstance(value, StringValueNode) else None
