@@ -8,7 +8,7 @@ from itertools import pairwise
 from unittest.mock import patch
 
 import uuid6
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from subgraphs.users.schema import new_user_id
@@ -16,6 +16,7 @@ from subgraphs.users.schema import new_user_id
 NANOSECONDS = st.lists(st.integers(0, 2**62), min_size=2, max_size=50)
 
 
+@settings(deadline=None)
 @given(NANOSECONDS)
 def test_ids_grow_strictly_within_a_process_whatever_the_clock_does(times: Sequence[int]) -> None:
     with patch("time.time_ns", side_effect=times), patch.object(uuid6, "_last_v7_timestamp", None):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventkernel.adapters.memory import MemoryEventStore
@@ -78,6 +78,7 @@ def folded(username: str | None) -> str | None:
     return {"ada": "ada", "ADA": "ada", "grace": "grace", "Ｇrace": "grace", None: None}[username]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(USERS), UPDATES | st.just(DeleteUser())), max_size=12), st.data())
 async def test_users_are_what_the_commands_made_of_them(
     commands: Sequence[tuple[str, UserCommand]], data: st.DataObject

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strawberry import UNSET
 
@@ -38,6 +38,7 @@ def test_joiners_spaces_and_letters_of_tomorrow_are_let_in(value: str) -> None:
     assert inputs.text("name", value, limit=7) == value
 
 
+@settings(deadline=None)
 @given(st.text(max_size=50))
 def test_what_was_let_in_once_stays_as_it_is(value: str) -> None:
     try:
