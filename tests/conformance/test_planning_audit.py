@@ -11,17 +11,14 @@ from graphrouter.planning.check import check
 from graphrouter.planning.planner import PlanningError, QueryPlanner
 from graphrouter.planning.render import render
 from graphrouter.supergraph import Supergraph
-from tests.support.federation_audit import require_audit, suite_names
+from tests.support.federation_audit import audit_module, suite_names
 from tests.support.plan_interpreter import run_plan
 
 
 @pytest.mark.parametrize("name", suite_names() or ["federation-audit"])
 async def test_every_case_of_a_suite_is_answered_as_expected(name: str) -> None:
-    require_audit()
-    from audit.cases import load_suite  # type: ignore[import-not-found] # noqa: PLC0415 - it is beside the repository
-    from audit.check import problems  # type: ignore[import-not-found] # noqa: PLC0415 - as above
-
-    suite = load_suite(name)
+    suite = audit_module("audit.cases").load_suite(name)
+    problems = audit_module("audit.check").problems
     supergraph = Supergraph.parse(suite.supergraph())
     planner = QueryPlanner(supergraph)
     subgraphs = suite.subgraphs()
@@ -46,7 +43,5 @@ async def test_every_case_of_a_suite_is_answered_as_expected(name: str) -> None:
 
 
 def test_the_whole_audit_is_there() -> None:
-    require_audit()
-    from audit.cases import load_suites  # noqa: PLC0415 - it is beside the repository
-
-    assert sum(len(suite.cases()) for suite in load_suites()) == 143
+    suites = audit_module("audit.cases").load_suites()
+    assert sum(len(suite.cases()) for suite in suites) == 143

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,8 +18,8 @@ def suite_names() -> list[str]:
     return sorted(path.parent.name for path in AUDIT.glob("suites/*/tests.json"))
 
 
-def require_audit() -> None:
-    """Skip by name where the audit is absent; in CI that is a failure."""
+def audit_module(name: str) -> Any:
+    """`audit.cases`, `audit.check` and so on. Skips by name where the audit is absent; in CI that is a failure."""
     if not AUDIT.is_dir():
         message = f"the federation audit is absent: {AUDIT}"
         if os.environ.get("CI") == "true":
@@ -25,3 +27,4 @@ def require_audit() -> None:
         pytest.skip(message)
     if str(AUDIT) not in sys.path:
         sys.path.insert(0, str(AUDIT))
+    return importlib.import_module(name)

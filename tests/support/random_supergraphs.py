@@ -33,98 +33,137 @@ REQUIRED = {"r1": "a", "r2": "r1"}
 
 @dataclass
 class World:
-    """A supergraph in the making: which subgraph has which fields of which types."""
+    """A supergraph in the making: which subgraph has which fields of which types.
+
+    `fields` has, per type and field, the field's type and its `@join__field`s. In `blind`, if there is one, the
+    interface is an interface object.
+    """
 
     random: Random
     graphs: list[str]
+    blind: str | None
     entities: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    fields: dict[str, dict[str, tuple[str, list[str]]]] = field(
+        default_factory=dict[str, dict[str, tuple[str, list[str]]]]
+    )
 
     def some(self, choices: list[str]) -> list[str]:
         return [one for one in choices if self.random.random() < 0.5] or [self.random.choice(choices)]
 
+    def add(self, type_name: str, name: str, type_text: str, graphs: list[str] | None = None, more: str = "") -> None:
+        """A field, in these subgraphs (without `graphs`, wherever its type is)."""
+        joined = [f"@f({graph}{more})" for graph in graphs or ()]
+        self.fields.setdefault(type_name, {}).setdefault(name, (type_text, []))[1].extend(joined)
+
+    def owners(self, type_name: str, name: str) -> list[str]:
+        joined = self.fields[type_name][name][1]
+        return [
+            graph for graph in self.graphs if any(one.startswith((f"@f({graph})", f"@f({graph},")) for one in joined)
+        ]
+
+    def body(self, type_name: str) -> str:
+        written = (
+            f"{name}: {type_text} {' '.join(joined)}" for name, (type_text, joined) in self.fields[type_name].items()
+        )
+        return f"{{ {' '.join(written)} }}".replace("c:", "c(n: Int):").replace("_by_id:", "(id: ID):")
+
 
 def random_supergraph(random: Random) -> str:
     """A supergraph of two to four subgraphs and up to four entity types, an interface and a union."""
-    world = World(random, [f"S{n}" for n in range(random.randint(2, 4))])
+    graphs = [f"S{n}" for n in range(random.randint(2, 4))]
+    world = World(random, graphs, "BLIND" if random.random() < 0.4 else None)
     world.entities = {f"E{n}": world.some(world.graphs) for n in range(random.randint(1, 4))}
+    if world.blind:
+        # The interface has a key where all of its object types are.
+        world.entities = {name: list(dict.fromkeys(("S0", *graphs))) for name, graphs in world.entities.items()}
+    for name, owners in world.entities.items():
+        _plain_fields(world, name, owners)
+    _value_type(world)
+    for name, owners in world.entities.items():
+        _references(world, name, owners)
+    _query(world)
     body = [_entity(world, name) for name in world.entities]
-    body += [_value_type(world), _interface(world), _union(world), _query(world)]
-    return supergraph_sdl("\n".join(body), *world.graphs)
+    body += [f"type Value {' '.join(f'@t({graph})' for graph in world.graphs)} {world.body('Value')}"]
+    body += [_interface(world), _union(world)]
+    everywhere = [*graphs, *([world.blind] if world.blind else [])]
+    body += [f"type Query {' '.join(f'@t({graph})' for graph in everywhere)} {world.body('Query')}"]
+    return supergraph_sdl("\n".join(body), *everywhere)
+
+
+def _plain_fields(world: World, name: str, graphs: list[str]) -> None:
+    world.add(name, "id", "ID!")
+    world.add(name, "k", "ID!")
+    for plain, type_text in (("a", "Int"), ("b", "String!"), ("c", "Int")):
+        world.add(name, plain, type_text, world.some(graphs))
+    world.add(name, "v", "Value", graphs)
+    known = world.fields[name]
+    for later, required in REQUIRED.items():
+        # In a subgraph that does not have what it requires.
+        if required not in known:
+            break
+        strangers = [graph for graph in graphs if graph not in world.owners(name, required)]
+        if strangers and world.random.random() < 0.6:
+            graph = world.random.choice(strangers)
+            world.add(name, later, "String", [graph], f', requires: "{required}"')
+            world.add(name, required, "", [graph], ", external: true")
+
+
+def _references(world: World, name: str, graphs: list[str]) -> None:
+    for number in range(world.random.randint(0, 3)):
+        _reference(world, name, f"x{number}", world.some(graphs))
+
+
+def _reference(world: World, parent: str, name: str, owners: list[str]) -> None:
+    """A field of a type that all these subgraphs know; it may bring along a field of its target."""
+    known = [one for one, graphs in world.entities.items() if set(owners) <= set(graphs)]
+    alone = len(owners) == 1 and any(owners[0] in graphs for graphs in world.entities.values())
+    target = world.random.choice([*known, "Value", *(["Thing", "Either"] if alone else [])])
+    provides = ""
+    if target in known and len(owners) == 1 and world.random.random() < 0.4:
+        provided = world.random.choice("abc")
+        if owners[0] not in world.owners(target, provided):
+            world.add(target, provided, "", owners, ", external: true")
+        if provided != "c":
+            provides = f', provides: "{provided}"'
+    world.add(parent, name, world.random.choice(("{}", "{}", "[{}]", "[{}!]!")).format(target), owners, provides)
 
 
 def _entity(world: World, name: str) -> str:
-    random = world.random
     graphs = world.entities[name]
-    second_key = random.random() < 0.3
-    keys: list[str] = []
-    for graph in graphs:
-        keys.append(f'@t({graph}, key: "id")')
-        if second_key and random.random() < 0.5:
-            keys.append(f'@t({graph}, key: "k")')
-    if second_key and len(graphs) > 1 and random.random() < 0.5:
-        # One subgraph knows the entity by its second key only; another one can tell both.
-        keys = [key for key in keys if f"({graphs[0]}" not in key]
-        keys += [f'@t({graphs[0]}, key: "k")', f'@t({graphs[1]}, key: "k")']
-    fields = ["id: ID!", "k: ID!"]
-    fields += [f"{plain} {_joined(world.some(graphs))}" for plain in ("a: Int", "b: String!", "c(n: Int): Int")]
-    fields += _required(world, graphs, fields)
-    for number in range(random.randint(0, 3)):
-        owners = world.some(graphs)
-        fields.append(f"x{number}: {_reference(world, owners)} {_joined(owners)}")
-    fields.append(f"v: Value {_joined(graphs)}")
+    keys = [f'@t({graph}, key: "id")' for graph in graphs]
+    if world.random.random() < 0.3:
+        keys += [f'@t({graph}, key: "k")' for graph in world.some(graphs)]
+        if len(graphs) > 1 and not world.blind and world.random.random() < 0.5:
+            # One subgraph knows the entity by its second key only; another one can tell both.
+            keys = [key for key in keys if f"({graphs[0]}," not in key]
+            keys += [f'@t({graphs[0]}, key: "k")', f'@t({graphs[1]}, key: "k")']
     implements = "".join(f'@i({graph}, interface: "Thing") ' for graph in graphs)
-    return f"type {name} implements Thing {implements}{' '.join(dict.fromkeys(keys))} {{ {' '.join(fields)} }}"
+    body = world.body(name)
+    if world.blind:
+        body = body.replace("}", "io: String @join__field }")
+    return f"type {name} implements Thing {implements}{' '.join(dict.fromkeys(keys))} {body}"
 
 
-def _joined(graphs: list[str]) -> str:
-    return " ".join(f"@f({graph})" for graph in graphs)
-
-
-def _required(world: World, graphs: list[str], fields: list[str]) -> list[str]:
-    """`r1` requires `a`, `r2` requires `r1`: each in a subgraph that does not have what it requires."""
-    found: list[str] = []
-    home = {"a": fields[2]}
-    for name, required in REQUIRED.items():
-        if required not in home:
-            break
-        strangers = [graph for graph in graphs if f"({graph})" not in home[required]]
-        if not strangers or world.random.random() < 0.4:
-            break
-        graph = world.random.choice(strangers)
-        home[name] = f'{name}: String @f({graph}, requires: "{required}")'
-        found.append(home[name])
-        for index, text in enumerate(fields):
-            if text.startswith(f"{required}:"):
-                fields[index] = f"{text} @f({graph}, external: true)"
-        for index, text in enumerate(found):
-            if text.startswith(f"{required}:"):
-                found[index] = f"{text} @f({graph}, external: true)"
-    return found
-
-
-def _reference(world: World, owners: list[str]) -> str:
-    """A type that all these subgraphs know."""
-    known = [name for name, graphs in world.entities.items() if set(owners) <= set(graphs)]
-    one_owner = len(owners) == 1 and any(owners[0] in graphs for graphs in world.entities.values())
-    target = world.random.choice([*known, "Value", *(["Thing", "Either"] if one_owner else [])])
-    return world.random.choice(("{}", "{}", "[{}]", "[{}!]!")).format(target)
-
-
-def _value_type(world: World) -> str:
-    fields = [f"{plain} {_joined(world.graphs)}" for plain in ("p: Int", "q: String")]
+def _value_type(world: World) -> None:
+    world.add("Value", "p", "Int", world.graphs)
+    world.add("Value", "q", "String", world.graphs)
     # Nothing leads from a value type to another subgraph: what is in it has to be in all of them.
     everywhere = [name for name, graphs in world.entities.items() if len(graphs) == len(world.graphs)]
     if everywhere:
-        fields.append(f"e: {world.random.choice(everywhere)}")
-    return f"type Value {' '.join(f'@t({graph})' for graph in world.graphs)} {{ {' '.join(fields)} }}"
+        world.add("Value", "e", world.random.choice(everywhere))
 
 
 def _interface(world: World) -> str:
     """Fields that all entities of the supergraph have; a subgraph's interface may have fewer of them."""
-    fields = ["id: ID!"]
-    for plain in ("a: Int", "b: String!"):
-        fields.append(f"{plain} {_joined(world.some(world.graphs))}")
-    return f"interface Thing {' '.join(f'@t({graph})' for graph in world.graphs)} {{ {' '.join(fields)} }}"
+    world.add("Thing", "id", "ID!")
+    for plain, type_text in (("a", "Int"), ("b", "String!")):
+        world.add("Thing", plain, type_text, world.some(world.graphs))
+    joined = [f"@t({graph})" for graph in world.graphs]
+    if world.blind:
+        joined[0] = '@t(S0, key: "id")'
+        joined.append(f'@t({world.blind}, key: "id", isInterfaceObject: true)')
+        world.add("Thing", "io", "String", [world.blind])
+    return f"interface Thing {' '.join(joined)} {world.body('Thing')}"
 
 
 def _union(world: World) -> str:
@@ -133,16 +172,14 @@ def _union(world: World) -> str:
     return f"union Either {joined} {members} = {' | '.join(world.entities)}"
 
 
-def _query(world: World) -> str:
-    fields: list[str] = []
+def _query(world: World) -> None:
     for name, graphs in world.entities.items():
-        fields.append(f"{name.lower()}(id: ID): {name} {_joined(world.some(graphs))}")
+        world.add("Query", f"{name.lower()}_by_id", name, world.some(graphs))
     for number in range(3):
         owners = world.some(world.graphs)
-        if number:
-            owners = owners[:1]
-        fields.append(f"q{number}: {_reference(world, owners)} {_joined(owners)}")
-    return f"type Query {' '.join(f'@t({graph})' for graph in world.graphs)} {{ {' '.join(fields)} }}"
+        _reference(world, "Query", f"q{number}", owners[:1] if number else owners)
+    if world.blind:
+        world.add("Query", "blind", "[Thing]", [world.blind])
 
 
 # Data
@@ -179,6 +216,8 @@ class Data:
             return self._required(thing, name)
         if name == "id":
             return thing.id
+        if name == "io":
+            return f"io({thing.id})"
         if name == "k":
             return f"k{thing.id}"
         if thing.id == "root" and arguments.get("id"):
@@ -189,7 +228,8 @@ class Data:
     def _owner(self, type_name: str, name: str) -> str:
         """A subgraph that resolves the field: only types that it knows can be there."""
         here = self._supergraph.types[type_name]
-        return next(graph for graph, known in here.items() if name in known.fields and known.fields[name].resolvable)
+        owners = (graph for graph, known in here.items() if name in known.fields and known.fields[name].resolvable)
+        return next(owners, "")
 
     def _required(self, thing: Thing, name: str) -> str:
         required = REQUIRED[name]
@@ -215,8 +255,11 @@ class Data:
             return number % 1000 if type_.name == "Int" else f"s{number % 1000}"
         if not any(isinstance(part, str) and part == "again" for part in seed) and _number(*seed, "null") % 7 == 0:
             return None
-        names = sorted(self._supergraph.types[type_.name][owner].possible_types)
-        return Thing(names[_number(*seed, "type") % len(names)], f"i{_number(*seed) % 5}", graph)
+        known = self._supergraph.types[type_.name][owner]
+        possible = self._supergraph.possible_types[type_.name] if known.is_interface_object else known.possible_types
+        names = sorted(possible)
+        name = names[_number(*seed, "type") % len(names)]
+        return Thing(name, f"{name}-{_number(*seed) % 5}", graph)
 
 
 def executable(schema: GraphQLSchema, data: Data) -> GraphQLSchema:
@@ -231,11 +274,17 @@ def executable(schema: GraphQLSchema, data: Data) -> GraphQLSchema:
 
 
 def entities(representations: list[dict[str, Any]], graph: str) -> list[Thing]:
-    """The objects of representations, which may know them by `k` alone."""
-    return [
-        Thing(one["__typename"], one["id"] if "id" in one else one["k"].removeprefix("k"), graph, one)
-        for one in representations
-    ]
+    """The objects of representations, which may know them by `k` alone. An id says of which type it is."""
+    found: list[Thing] = []
+    for one in representations:
+        id_ = one["id"] if "id" in one else one["k"].removeprefix("k")
+        found.append(Thing(id_.split("-")[0], id_, graph, one))
+    return found
+
+
+def entity_type(thing: Thing) -> str:
+    """The type of an entity in its subgraph; only an interface object's differs from the object's own."""
+    return "Thing" if thing.graph == "blind" else thing.type_name
 
 
 # Operations
@@ -282,7 +331,7 @@ def _field(random: Random, name: str, one: Any) -> str:
         return f"c{argument.strip('$')}: c(n: {argument})" if random.random() < 0.7 else name
     if "id" in one.args:
         number = random.randint(0, 2)
-        return f'{name}_{number}: {name}(id: "i{number}")'
+        return f'{name}_{number}: {name}(id: "{name.upper()}-{number}")'
     aliased = random.random()
     if aliased < 0.01:
         return f"id: {name}"
