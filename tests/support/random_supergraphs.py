@@ -117,7 +117,8 @@ def _reference(world: World, parent: str, name: str, owners: list[str]) -> None:
     """A field of a type that all these subgraphs know; it may bring along a field of its target."""
     known = [one for one, graphs in world.entities.items() if set(owners) <= set(graphs)]
     alone = len(owners) == 1 and any(owners[0] in graphs for graphs in world.entities.values())
-    target = world.random.choice([*known, "Value", *(["Thing", "Either"] if alone else [])])
+    abstract = ["Thing", "Either"] if alone else []
+    target: str = world.random.choice([*known, "Value", *abstract])
     provides = ""
     if target in known and len(owners) == 1 and world.random.random() < 0.4:
         provided = world.random.choice("abc")
