@@ -8,6 +8,7 @@ the reading: an answer to this bookmark is never older than anything that this a
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, cast
@@ -92,8 +93,11 @@ class _GraphQLEndpoint(Generic[BuildT]):
             if operation_type is OperationType.SUBSCRIPTION:
                 raise InvalidInput("query: expected a query or a mutation, found a subscription")  # noqa: TRY301  # answered below like all others
             sent = headers.bookmark if payload.bookmark is None else headers.bookmark.join(payload.bookmark)
+            deadline = asyncio.get_running_loop().time() + headers.timeout
             view = await self._gate.wait(sent, headers.timeout)
-            request = Request(view=view, writes=self._writes, headers=headers, bookmark=sent, gate=self._gate)
+            request = Request(
+                view=view, writes=self._writes, headers=headers, bookmark=sent, gate=self._gate, deadline=deadline
+            )
             result = await self._documents.execute(document, payload.variables, payload.operation, request)
             if operation_type is OperationType.QUERY:
                 checkpoint = await view.checkpoint()

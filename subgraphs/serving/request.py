@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -79,20 +80,33 @@ _HEADERS: Final = frozenset(
 class Request(Generic[BuildT, WritesT]):
     """The context of resolvers. `view` is one build for the whole request, `writes` the subgraph's write side."""
 
-    __slots__ = ("_encoded", "_gate", "_loaders", "bookmark", "caller", "metadata", "timeout", "view", "writes")
+    __slots__ = ("_deadline", "_encoded", "_gate", "_loaders", "bookmark", "caller", "metadata", "view", "writes")
 
     def __init__(
-        self, *, view: BuildT, writes: WritesT, headers: Headers, bookmark: Bookmark, gate: Gate[BuildT]
+        self,
+        *,
+        view: BuildT,
+        writes: WritesT,
+        headers: Headers,
+        bookmark: Bookmark,
+        gate: Gate[BuildT],
+        deadline: float,
     ) -> None:
+        """`deadline` is on the event loop's clock."""
         self.view = view
         self.writes = writes
         self.caller = headers.caller
         self.metadata = headers.metadata
-        self.timeout = headers.timeout
         self.bookmark = bookmark
         self._encoded: tuple[Bookmark, str] = (NO_BOOKMARK, "")
         self._gate = gate
+        self._deadline = deadline
         self._loaders: dict[object, object] = {}
+
+    @property
+    def timeout(self) -> float:
+        """How many seconds this request may still wait for a view."""
+        return max(0.0, self._deadline - asyncio.get_running_loop().time())
 
     def join(self, bookmark: Bookmark) -> None:
         """The answer is at least this far, too."""
@@ -108,7 +122,7 @@ class Request(Generic[BuildT, WritesT]):
         return text
 
     async def catch_up(self, bookmark: Bookmark) -> BuildT:
-        """A build that has reached this bookmark, too, within the request's time."""
+        """A build that has reached this bookmark, too, within what is left of the request's time."""
         self.join(bookmark)
         return await self._gate.wait(bookmark, self.timeout)
 

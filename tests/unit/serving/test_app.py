@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -112,6 +113,10 @@ class Query:
     async def fail(self, how: str) -> int | None:
         raise FAILURES[how]
 
+    @field("How long this request may still wait.")
+    async def patience(self, info: DoorsInfo) -> float:
+        return info.context.timeout
+
     @field("Who asks.")
     async def asks(self, info: DoorsInfo) -> list[str]:
         metadata = info.context.metadata
@@ -192,6 +197,24 @@ async def test_the_bookmarks_of_header_and_extensions_are_joined(client: httpx.A
     )
     assert gate.asked == [(SENT.join(OTHER), 1.5)]
     assert answer["extensions"]["bookmark"] == LATER.join(OTHER).encode()
+
+
+async def test_waiting_for_the_bookmark_takes_from_the_time_of_the_request(
+    client: httpx.AsyncClient, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, _ = await ask(client, "{ patience }", {"Bookmark-Timeout": "30"})
+    assert 20 < answer["data"]["patience"] <= 30
+    loop = asyncio.get_running_loop()
+    began, waited = loop.time(), gate.wait
+
+    async def wait_long(bookmark: Bookmark, timeout: float) -> View:
+        monkeypatch.setattr(loop, "time", lambda: began + 60)
+        return await waited(bookmark, timeout)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(gate, "wait", wait_long)
+        answer, _ = await ask(client, "{ patience }", {"Bookmark-Timeout": "30"})
+    assert answer["data"]["patience"] == 0
 
 
 async def test_the_bookmark_covers_what_the_view_learned_during_the_request(
