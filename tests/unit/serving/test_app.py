@@ -205,13 +205,14 @@ async def test_waiting_for_the_bookmark_takes_from_the_time_of_the_request(
     answer, _ = await ask(client, "{ patience }", {"Bookmark-Timeout": "30"})
     assert 20 < answer["data"]["patience"] <= 30
     loop = asyncio.get_running_loop()
-    began, waited = loop.time(), gate.wait
-
-    async def wait_long(bookmark: Bookmark, timeout: float) -> View:
-        monkeypatch.setattr(loop, "time", lambda: began + 60)
-        return await waited(bookmark, timeout)
+    began = loop.time()
 
     with monkeypatch.context() as patched:
+
+        async def wait_long(_bookmark: Bookmark, _timeout: float) -> View:
+            patched.setattr(loop, "time", lambda: began + 60)
+            return gate.view
+
         patched.setattr(gate, "wait", wait_long)
         answer, _ = await ask(client, "{ patience }", {"Bookmark-Timeout": "30"})
     assert answer["data"]["patience"] == 0
