@@ -1,0 +1,1 @@
+"""The users' view, one technology per file."""
