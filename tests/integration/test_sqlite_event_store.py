@@ -211,6 +211,19 @@ async def test_what_waits_together_is_one_group_with_an_outcome_for_each(store: 
     assert [record.offset for record in records] == [1, 2, 3, 4]
 
 
+async def test_a_claim_that_is_taken_and_given_up_in_one_group_is_free(store: SqliteEventStore, path: Path) -> None:
+    with HeldWriter(path):
+        group = [
+            asyncio.ensure_future(put(store, "door-1", after=after, claims=claims))
+            for after, claims in enumerate([frozenset({"key:1"}), frozenset[str]()])
+        ]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    await asyncio.gather(*group)
+    assert await store.find_claim("key:1") is None
+    assert (await put(store, "door-2", claims=frozenset({"key:1"}))).version == 1
+
+
 async def test_a_full_disk_fails_the_whole_group_and_leaves_nothing_of_it(store: SqliteEventStore, path: Path) -> None:
     before = await put(store, "door-0")
     (pages,) = store._writer.execute("PRAGMA page_count").fetchone()
