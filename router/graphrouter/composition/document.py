@@ -64,6 +64,7 @@ _MACHINERY_TYPES = frozenset({"_Any", "_Entity", "_Service", "_FieldSet"})
 _MACHINERY_FIELDS = frozenset({"_service", "_entities"})
 _MACHINERY_PREFIXES = ("federation__", "link__")
 _UNKNOWN_DIRECTIVE = re.compile(r"Unknown directive \W?@(?P<name>\w+)")
+_RESERVED = "join__"
 _PLACEHOLDER = "_noQueryHere"
 
 
@@ -213,6 +214,16 @@ def _defined_once(definitions: list[DefinitionNode]) -> tuple[tuple[DefinitionNo
     return tuple(result), frozenset(extensions)
 
 
+def _reserved_names(definitions: Iterable[DefinitionNode]) -> list[GraphQLError]:
+    """The supergraph needs the names of the join specification for itself."""
+    names = (d.name.value for d in definitions if isinstance(d, TypeDefinitionNode | DirectiveDefinitionNode))
+    return [
+        GraphQLError(f'the name "{name}" is reserved: names of a supergraph\'s machinery start with "{_RESERVED}"')
+        for name in names
+        if name.startswith(_RESERVED)
+    ]
+
+
 def _errors(definitions: tuple[DefinitionNode, ...], vocabulary: Vocabulary) -> list[GraphQLError]:
     """What GraphQL itself holds against the document; that it has no Query is no error in federation."""
     names = {d.name.value for d in definitions if isinstance(d, TypeDefinitionNode)}
@@ -224,7 +235,7 @@ def _errors(definitions: tuple[DefinitionNode, ...], vocabulary: Vocabulary) -> 
         machinery.append(f"type Query {{ {_PLACEHOLDER}: Boolean }}")
     added = parse("\n".join(machinery), no_location=True).definitions
     document = DocumentNode(definitions=(*definitions, *added))
-    errors = validate_sdl(document)
+    errors = [*_reserved_names(definitions), *validate_sdl(document)]
     if errors:
         return errors
     try:

@@ -6,6 +6,7 @@ shareable, an external key field of an extension is in truth resolvable, and a F
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -49,13 +50,12 @@ class Initial:
     def of(cls, subgraphs: Iterable[SubgraphSdl], findings: Findings) -> Initial:
         """Sort by name; names must be there and differ."""
         ordered = tuple(sorted(subgraphs, key=lambda subgraph: subgraph.name))
-        for subgraph, following in zip(ordered, [*ordered[1:], None], strict=True):
-            if not subgraph.name or subgraph.name == "_":
-                message = f'a subgraph cannot have the name "{subgraph.name}"'
-                findings.error(Code.INVALID_SUBGRAPH_NAME, message, None, subgraph.name)
-            if following is not None and following.name == subgraph.name:
-                message = f'there are several subgraphs of the name "{subgraph.name}"'
-                findings.error(Code.INVALID_SUBGRAPH_NAME, message, None, subgraph.name)
+        for name, count in Counter(subgraph.name for subgraph in ordered).items():
+            if not name or name == "_":
+                findings.error(Code.INVALID_SUBGRAPH_NAME, f'a subgraph cannot have the name "{name}"', None, name)
+            if count > 1:
+                message = f'there are {count} subgraphs of the name "{name}"'
+                findings.error(Code.INVALID_SUBGRAPH_NAME, message, None, name)
         return cls(ordered)
 
 

@@ -232,8 +232,15 @@ def test_a_hint_is_given_by_its_case_alone_and_stops_nothing(code: Code) -> None
 
 
 def test_two_subgraphs_of_one_name_are_refused() -> None:
-    with pytest.raises(CompositionError, match=r'several subgraphs of the name "a"'):
+    with pytest.raises(CompositionError, match=r'2 subgraphs of the name "a"'):
         compose([SubgraphSdl("a", "http://a", Q), SubgraphSdl("a", "http://b", Q)])
+
+
+@pytest.mark.parametrize("subgraphs", [{}, {"a": "type Query"}], ids=["no subgraph", "no field"])
+def test_nothing_to_ask_is_no_supergraph(subgraphs: dict[str, str]) -> None:
+    with pytest.raises(CompositionError) as caught:
+        compose(texts(subgraphs))
+    assert [error.code for error in caught.value.errors] == [Code.NO_QUERIES]
 
 
 def test_all_errors_of_a_phase_are_told_at_once_and_errors_come_before_hints() -> None:

@@ -92,6 +92,12 @@ def test_a_federation_directive_without_import_is_explained() -> None:
     assert 'import "@shareable" in the schema\'s @link' in error.message
 
 
+def test_names_of_the_join_specification_are_reserved() -> None:
+    (error,) = refused(a="type Query { x: join__X } type join__X { a: Int }")
+    assert error.code == Code.INVALID_GRAPHQL
+    assert 'the name "join__X" is reserved' in error.message
+
+
 def test_a_syntax_error_names_its_subgraph() -> None:
     (error,) = refused(a="type Query {", b="type Query { b: Int }")
     assert (error.code, error.subgraphs) == (Code.INVALID_GRAPHQL, ("a",))
