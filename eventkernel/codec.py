@@ -6,7 +6,7 @@ Old logs are read for ever, by code that has moved on and by code that has not y
 - a record of an older schema version goes through the upcasters from there on, one version at a time; a step without
   one needs none (it added a field with a default, say);
 - a record of a newer schema version is read as if it were the current one;
-- a type that nobody registered is `UnknownEventType`: never a guess.
+- a type that nobody registered is `UnknownEventType`, or `Unread` for those who said so: never a guess.
 
 A field marked `Personal` is stored as `{"$person": "user-1", "$encrypted": "…"}` where there is a cipher, and as it is
 where there is none. A stored field says itself whether it is encrypted and whose it is, so that logs may hold both,
@@ -84,11 +84,15 @@ class _Registered:
     convert: Callable[[Fields], DomainEvent]
 
 
+class Unread(DomainEvent, frozen=True, tag="eventkernel.Unread"):
+    """Stands for an event of a type that its reader knows nothing of."""
+
+
 class Codec:
     """The event types of one log, by tag.
 
     `upcasters` are found by (tag, schema version that they read). Event types may be given bare (schema version 1) or
-    as `EventType`.
+    as `EventType`. `skip_others` is for who reads a few of somebody else's types: all others are read as `Unread`.
     """
 
     def __init__(
@@ -97,7 +101,9 @@ class Codec:
         *,
         upcasters: Mapping[tuple[str, int], Upcaster] | None = None,
         cipher: FieldCipher | None = None,
+        skip_others: bool = False,
     ) -> None:
+        self._skip_others = skip_others
         self._upcasters = dict(upcasters or {})
         self._cipher = cipher
         self._by_class: dict[type[DomainEvent], _Registered] = {}
@@ -136,11 +142,13 @@ class Codec:
         """The event of a record.
 
         Raises:
-            UnknownEventType: its type was not given to this codec.
+            UnknownEventType: its type was not given to this codec, which does not skip others.
             CorruptData: its data are not what the type says; the message names the field and holds no value.
         """
         registered = self._by_tag.get(record.type)
         if registered is None:
+            if self._skip_others:
+                return Unread()
             raise UnknownEventType(record.type)
         try:
             if record.schema_version >= registered.schema_version and _ENCRYPTED_BYTES not in record.data:

@@ -63,7 +63,7 @@ def friends_subgraph(
         writes=FriendWrites(Mutations(commands), UserReplica(users_log, gate)),
         readiness=readiness,
     )
-    sources = [Source(users_log, Codec(events.EVENT_TYPES)), Source(store, codec)]
+    sources = [Source(users_log, Codec(events.EVENT_TYPES, skip_others=True)), Source(store, codec)]
     return Subgraph(
         name=NAME,
         app=app,

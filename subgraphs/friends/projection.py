@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from eventkernel.codec import Unread
 from eventkernel.errors import CorruptData
 from eventkernel.events import RecordedEvent, moment
 from eventkernel.views import Projection
@@ -56,6 +57,8 @@ def evolve(doc: FriendsDoc | None, recorded: RecordedEvent) -> FriendsDoc:
             return evolve_friendship(doc, recorded)
         case UserCreated() | UserUpdated() | UserDeleted() as event if not isinstance(doc, FriendshipDoc):
             return _evolve_user(doc, event, recorded)
+        case Unread() if doc is not None:
+            return doc
         case _:
             raise CorruptData(f"{recorded.stream} has a {recorded.record.type}, which does not belong there")
 

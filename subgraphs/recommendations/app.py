@@ -32,6 +32,6 @@ def recommendations_subgraph(
         return await readiness_of(view, logs)
 
     app = subgraph_app(schema, gate=BookmarkGate(view, logs, log_names), writes=None, readiness=readiness)
-    codec = Codec(EVENT_TYPES)
+    codec = Codec(EVENT_TYPES, skip_others=True)
     projector = Projector(projection, [Source(log, codec) for log in logs], view)
     return Subgraph(name=NAME, app=app, sdl=schema.as_str(), workers=[projector])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from eventkernel.codec import Unread
 from eventkernel.errors import CorruptData
 from eventkernel.events import RecordedEvent
 from eventkernel.views import Projection
@@ -55,6 +56,8 @@ def evolve(doc: GraphDoc | None, recorded: RecordedEvent) -> GraphDoc:
             return _evolve_friendship(doc, event, recorded)
         case UserCreated() | UserUpdated() | UserDeleted() as event if not isinstance(doc, FriendshipDoc):
             return _evolve_user(doc, event, recorded)
+        case Unread() if doc is not None:
+            return doc
         case _:
             raise CorruptData(f"{recorded.stream} has a {recorded.record.type}, which does not belong there")
 

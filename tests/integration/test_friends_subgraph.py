@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from eventkernel.bookmark import Bookmark
+from eventkernel.events import EncodedEvent
 from tests.support.social import ADD, REMOVE, Social, at_work, opened
 
 FRIENDSHIP = "query ($id: ID!) { friendship(id: $id) { id since version users { id } } }"
@@ -141,6 +142,20 @@ async def test_what_a_mutation_decided_on_is_in_its_bookmark(social: Social) -> 
     await social.add("a", "b")
     head = (await social.users_log.head()).join(await social.friends_log.head())
     assert social.bookmark.position == head
+
+
+async def test_events_of_users_that_are_made_after_this_was_written_stop_nothing(social: Social) -> None:
+    promoted = EncodedEvent("users.UserPromoted", 3, b'{"to": {"$person": "user-a", "$encrypted": "rank"}}')
+    deleted = EncodedEvent("users.UserDeleted", 2, b'{"why": {"$person": "user-a", "$encrypted": "reason"}}')
+    await social.users_log.append("user-a", [promoted], expected_version=1, command_id="promote", fingerprint="f")
+    await social.add("a", "b")
+    await social.settled()
+    assert await friends_of(social, "b") == ["a"]
+    await social.users_log.append("user-a", [deleted], expected_version=2, command_id="delete", fingerprint="f")
+    await social.settled()
+    assert await friends_of(social, "b") == []
+    assert await social.friends_view.live().parked() == []
+    assert await social.recommendations_view.live().parked() == []
 
 
 # Deleted users

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventkernel.codec import Codec, EventType, Fields
+from eventkernel.codec import Codec, EventType, Fields, Unread
 from eventkernel.errors import CorruptData, InvalidInput, UnknownEventType
 from eventkernel.events import DomainEvent, EncodedEvent, Personal, Record
 
@@ -122,6 +122,14 @@ def test_an_unknown_field_is_skipped_and_a_missing_one_takes_its_default() -> No
 def test_a_newer_schema_version_is_read_as_far_as_it_is_understood() -> None:
     codec = Codec(EVENTS)
     assert codec.decode(stored("club.Joined", {"name": "Ada", "hats": [1]}, schema_version=9)) == Joined(name="Ada")
+
+
+def test_who_reads_a_few_of_somebody_elses_types_can_leave_the_others_unread() -> None:
+    codec = Codec([Joined], skip_others=True)
+    assert codec.decode(stored("club.Closed", {"whatever": 1})) == Unread()
+    assert codec.decode(stored("club.Joined", {"name": "Ada"})) == Joined(name="Ada")
+    with pytest.raises(UnknownEventType, match="Closed"):
+        codec.encode(Closed(), "club-1")
 
 
 def test_an_unknown_type_is_an_error_and_never_a_guess() -> None:

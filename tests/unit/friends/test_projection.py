@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from eventkernel.codec import Unread
 from eventkernel.errors import CorruptData
 from eventkernel.events import DomainEvent, Record, RecordedEvent
 from subgraphs.friends.domain import FriendAdded, FriendRemoved, Pair
@@ -52,6 +53,10 @@ def test_a_user_is_there_from_the_creation_to_the_deletion() -> None:
     assert folded("user-a", UserCreated(), UserUpdated(), UserDeleted()) == UserDoc("a", 1_000_000, 10, deleted=True)
 
 
+def test_an_event_that_is_not_read_changes_nothing() -> None:
+    assert folded("user-a", UserCreated(), Unread(), UserDeleted()) == UserDoc("a", 1_000_000, 10, deleted=True)
+
+
 @pytest.mark.parametrize(
     ("stream", "events"),
     [
@@ -59,6 +64,7 @@ def test_a_user_is_there_from_the_creation_to_the_deletion() -> None:
         ("friendship-b~a", [ADDED]),
         ("friendship-a", [ADDED]),
         ("friendship-a~b", [ADDED, UserCreated()]),
+        ("user-a", [Unread()]),
         ("user-a", [UserUpdated()]),
         ("user-a", [UserDeleted()]),
         ("user-a", [UserCreated(), ADDED]),
