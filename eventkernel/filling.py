@@ -97,8 +97,7 @@ class Filling(Generic[Doc]):
         Raises:
             NotFound: no record of this stream waits.
         """
-        async with self._turn:
-            await self._unpark(stream, None)
+        await _finished(partial(self._unpark, stream, None))
 
     async def skip(self, stream: str, reason: str) -> None:
         """Let the first parked record of a stream have no effect, and try the ones behind it.
@@ -109,8 +108,7 @@ class Filling(Generic[Doc]):
         Raises:
             NotFound: no record of this stream waits.
         """
-        async with self._turn:
-            await self._unpark(stream, reason)
+        await _finished(partial(self._unpark, stream, reason))
 
     async def status(self) -> FillingStatus:
         troubles = self._troubles.current()
@@ -171,13 +169,14 @@ class Filling(Generic[Doc]):
         return outcome
 
     async def _unpark(self, stream: str, skip: str | None) -> None:
-        entries = [entry for entry in await self.build.parked() if entry.record.stream == stream]
-        if all(entry.skipped for entry in entries):
-            raise NotFound(f"no record of the stream {stream!r} waits in the view {self._projection.name}")
-        stored = await self.build.load([stream])
-        outcome = fold_parked(self._projection, self._readers, entries, stored.get(stream), skip)
-        await _finished(partial(self.build.save, outcome))
-        self._saved(outcome)
+        async with self._turn:
+            entries = [entry for entry in await self.build.parked() if entry.record.stream == stream]
+            if all(entry.skipped for entry in entries):
+                raise NotFound(f"no record of the stream {stream!r} waits in the view {self._projection.name}")
+            stored = await self.build.load([stream])
+            outcome = fold_parked(self._projection, self._readers, entries, stored.get(stream), skip)
+            await self.build.save(outcome)
+            self._saved(outcome)
 
     def _saved(self, outcome: Fold[Doc]) -> None:
         self._position = self._position.join(outcome.checkpoint.position)
@@ -206,11 +205,11 @@ async def _at_once(work: Callable[[], T]) -> T:
     return work()
 
 
-async def _finished(save: Callable[[], Awaitable[None]]) -> None:
-    """Saves; a cancellation takes effect after that, so that whoever cancels knows where the build stands."""
-    saving = asyncio.ensure_future(save())
+async def _finished(work: Callable[[], Awaitable[None]]) -> None:
+    """Does something that must not stop halfway: a cancellation takes effect when it is done."""
+    working = asyncio.ensure_future(work())
     try:
-        await asyncio.shield(saving)
+        await asyncio.shield(working)
     except asyncio.CancelledError:
-        await asyncio.wait((saving,))
+        await asyncio.wait((working,))
         raise

@@ -187,13 +187,11 @@ class _Work(Generic[Doc]):
         """Apply, drop or park one record."""
         stream = record.stream
         latest = self._latest.get(stream)
-        if latest is not None and record.version <= latest.version:
+        expected = max(0 if latest is None else latest.version, self._skipped.get(stream, 0)) + 1
+        if record.version < expected:
             return
         if stream in self._waiting or stream in self._newly_waiting:
             self.parked.append(ParkedRecord(record, None))
-            return
-        expected = self._next(stream, latest)
-        if record.version < expected:  # below one that was skipped
             return
         if record.version > expected:
             self._park(record, f"a gap: expected version {expected}, found version {record.version}")
@@ -222,9 +220,6 @@ class _Work(Generic[Doc]):
 
     def changes(self) -> list[Change[Doc]]:
         return [Change(stream, tuple(states)) for stream, states in self._went_through.items()]
-
-    def _next(self, stream: str, latest: State[Doc] | None) -> int:
-        return max(0 if latest is None else latest.version, self._skipped.get(stream, 0)) + 1
 
     def _reach(self, record: Record, doc: Doc) -> None:
         state = State(record.version, record.time_us, record.log, record.partition, record.offset, doc)
