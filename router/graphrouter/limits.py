@@ -60,7 +60,7 @@ class _Cost:
 
 
 # Fragments within fragments, and inline ones, deepen the recursion of this and every later walk, but not the response.
-_MAX_NESTING = 200
+_MAX_NESTING = 100
 
 
 def check_document(document: DocumentNode, limits: Limits) -> None:

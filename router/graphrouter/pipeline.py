@@ -327,21 +327,19 @@ class Pipeline:
         try:
             document = parse(query, max_tokens=limits.tokens)
             check_document(document, limits)
+            errors = validate(
+                self._supergraph.api_schema,
+                document,
+                self._rules,
+                max_errors=20,
+                hide_suggestions=not self._options.introspection,
+            )
         except GraphQLError as error:
-            too_many = "token" in error.message and "limit" in error.message.lower()
-            code = "TOO_MANY_TOKENS" if too_many else "GRAPHQL_PARSE_FAILED"
-            raise RequestRefused(_located(error, code)) from error
+            raise RequestRefused(_located(error, _syntax_code(error.message))) from error
         except RecursionError as error:
             raise RequestRefused(error_object("the document is nested too deeply", "TOO_DEEP")) from error
         except LimitExceeded as error:
             raise RequestRefused(error_object(str(error), error.code)) from error
-        errors = validate(
-            self._supergraph.api_schema,
-            document,
-            self._rules,
-            max_errors=20,
-            hide_suggestions=not self._options.introspection,
-        )
         if errors:
             raise RequestRefused(*(_located(error, "GRAPHQL_VALIDATION_FAILED") for error in errors))
         return document
@@ -359,6 +357,8 @@ class Pipeline:
                 plan = PreparedPlan.of(self._planner.plan(own, operation_name))
             except PlanningError as error:
                 raise RequestRefused(error_object(str(error), error.code)) from error
+            except RecursionError as error:
+                raise RequestRefused(error_object("the operation is nested too deeply", "TOO_DEEP")) from error
             self._plans.put(key, plan, seconds=time.perf_counter() - started)
         return PreparedOperation(
             supergraph=self._supergraph,
@@ -387,6 +387,13 @@ def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionN
         else f"the document has {len(operations)} operations: say which one with operationName"
     )
     raise RequestRefused(error_object(message, "OPERATION_RESOLUTION_FAILURE"))
+
+
+def _syntax_code(message: str) -> str:
+    """graphql-core tells what its parser gave up for in the message alone."""
+    if "contains more than" in message:
+        return "TOO_MANY_TOKENS"
+    return "TOO_DEEP" if "nested too deeply" in message else "GRAPHQL_PARSE_FAILED"
 
 
 def _located(error: GraphQLError, code: str) -> ErrorObject:

@@ -91,10 +91,13 @@ def users_subgraph() -> TinySubgraph:
 
 
 def reviews_subgraph() -> TinySubgraph:
-    reviews = [{"body": body, "author": {"id": author}} for body, author in _REVIEWS]
+    users: dict[str, dict[str, Any]] = {id: {"id": id, "reviews": []} for id in _USERS}
+    reviews = [{"body": body, "author": users[author]} for body, author in _REVIEWS]
+    for (_, author), review in zip(_REVIEWS, reviews, strict=True):
+        users[author]["reviews"].append(review)
     return TinySubgraph(
         _LINK + "type Query { reviews: [Review!]! }\ntype Review { body: String! author: User! }\n"
         'type User @key(fields: "id") { id: ID! reviews: [Review!]! }',
         {"reviews": reviews},
-        {"User": lambda one: {"id": one["id"], "reviews": [r for r in reviews if r["author"] == {"id": one["id"]}]}},
+        {"User": lambda one: users.get(one["id"])},
     )

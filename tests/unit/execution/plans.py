@@ -29,11 +29,11 @@ from graphrouter.planning.plan import (
 from graphrouter.transport import SubgraphRequest, SubgraphResponse
 
 Answer = Any
-"""JSON, or a function of the request's JSON that gives JSON, bytes, a response, an exception, or an awaitable of one."""
+"""JSON; or bytes, a response, or an exception; or a function of the request's JSON that gives one of these."""
 
 
 def path(text: str) -> Path:
-    """`users.friends` or `node|User,Admin.name`: keys with dots, type conditions after a bar."""
+    """`users.friends`, `node|User,Admin.name`: keys with dots, type conditions after a bar."""
     steps: list[Key | TypeIs] = []
     for part in filter(None, text.split(".")):
         key, _, types = part.partition("|")

@@ -1,0 +1,102 @@
+"""Equal queries in flight are one request."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from graphrouter.execution.inflight import JoiningTransport
+from graphrouter.transport import SubgraphRequest, SubgraphResponse, SubgraphTimedOut, SubgraphUnreachable
+
+QUERY = SubgraphRequest(b"{}", (("authorization", "a"),), repeatable=True)
+
+
+class Gated:
+    """Answers when it is let go; notes its requests and whether one was cancelled."""
+
+    def __init__(self) -> None:
+        self.requests: list[SubgraphRequest] = []
+        self.entered, self.gate, self.cancelled = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.failure: Exception | None = None
+
+    async def start(self) -> None:
+        return None
+
+    async def aclose(self) -> None:
+        return None
+
+    async def send(self, request: SubgraphRequest) -> SubgraphResponse:
+        self.requests.append(request)
+        self.entered.set()
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        if self.failure is not None:
+            raise self.failure
+        return SubgraphResponse(200, {}, b"answer")
+
+
+@pytest.fixture
+def inner() -> Gated:
+    return Gated()
+
+
+async def _send_together(inner: Gated, *requests: SubgraphRequest) -> int:
+    joining = JoiningTransport(inner)
+    sending = [asyncio.create_task(joining.send(request)) for request in requests]
+    await inner.entered.wait()
+    inner.gate.set()
+    assert [(await one).body for one in sending] == [b"answer"] * len(requests)
+    return len(inner.requests)
+
+
+async def test_equal_queries_are_joined(inner: Gated) -> None:
+    assert await _send_together(inner, QUERY, replace(QUERY, deadline=1e9), QUERY) == 1
+
+
+async def test_queries_that_differ_in_body_or_headers_are_not(inner: Gated) -> None:
+    other = replace(QUERY, headers=(("authorization", "b"),))
+    assert await _send_together(inner, QUERY, replace(QUERY, body=b"[]"), other) == 3
+
+
+async def test_mutations_and_health_checks_are_not(inner: Gated) -> None:
+    mutation, health = replace(QUERY, repeatable=False), replace(QUERY, get="/health")
+    assert await _send_together(inner, mutation, mutation, health, health) == 4
+
+
+async def test_an_answer_that_has_arrived_is_not_used_again(inner: Gated) -> None:
+    joining = JoiningTransport(inner)
+    inner.gate.set()
+    await joining.send(QUERY)
+    await joining.send(QUERY)
+    assert len(inner.requests) == 2
+
+
+async def test_each_waiter_leaves_at_its_own_deadline_and_the_last_one_ends_the_request(inner: Gated) -> None:
+    joining = JoiningTransport(inner)
+    patient = asyncio.create_task(joining.send(QUERY))
+    await inner.entered.wait()
+    with pytest.raises(SubgraphTimedOut):
+        await joining.send(replace(QUERY, deadline=asyncio.get_running_loop().time() + 0.01))
+    assert not inner.cancelled.is_set()
+    patient.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await patient
+    await asyncio.wait_for(inner.cancelled.wait(), 5)
+    inner.gate.set()
+    assert (await joining.send(QUERY)).body == b"answer"
+
+
+async def test_a_failure_reaches_every_waiter(inner: Gated) -> None:
+    joining = JoiningTransport(inner)
+    inner.failure = SubgraphUnreachable("down")
+    sending = [asyncio.create_task(joining.send(QUERY)) for _ in range(2)]
+    await inner.entered.wait()
+    inner.gate.set()
+    for one in sending:
+        with pytest.raises(SubgraphUnreachable):
+            await one
