@@ -147,6 +147,9 @@ ERRORS: dict[Code, dict[str, str]] = {
         "a": "type Query { i: I } interface I { n: Int } type X implements I { n: Int @inaccessible m: Int }"
     },
     Code.REQUIRED_INACCESSIBLE: {"a": "type Query { q(n: Int! @inaccessible): Int }"},
+    Code.DEFAULT_VALUE_USES_INACCESSIBLE: {
+        "a": "type Query { q(e: [F] = [{ e: Q }]): Int } input F { e: E } enum E { P Q @inaccessible }"
+    },
     Code.SATISFIABILITY_ERROR: {"a": QX + "type X { id: ID! @shareable }", "b": "type X { id: ID! @shareable n: Int }"},
 }
 

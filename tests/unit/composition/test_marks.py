@@ -1,7 +1,7 @@
 """Descriptions, @deprecated, @inaccessible and @tag."""
 
 from graphrouter.composition import Code
-from tests.unit.composition.composing import codes, composed, printed
+from tests.unit.composition.composing import codes, composed, printed, refused
 
 
 def test_the_first_description_counts_and_a_different_one_is_hinted_at() -> None:
@@ -43,6 +43,12 @@ def test_what_belongs_to_a_hidden_type_may_depend_on_hidden_things() -> None:
         " enum E { P }"
     )
     assert "y: Y\n" in printed(result, "X")
+
+
+def test_a_default_cannot_name_a_hidden_input_field() -> None:
+    (error,) = refused(a="type Query { q(f: F = { x: 1, y: 2 }): Int } input F { x: Int y: Int @inaccessible }")
+    assert error.code == Code.DEFAULT_VALUE_USES_INACCESSIBLE
+    assert '"F.y"' in error.message
 
 
 def test_a_deprecation_travels_and_a_different_reason_is_hinted_at() -> None:

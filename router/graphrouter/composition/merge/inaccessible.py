@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+from graphql import EnumValueNode, ListValueNode, ObjectValueNode, parse_value
 
 from graphrouter.composition.diagnostics import Code, Findings
 from graphrouter.composition.merged import (
@@ -80,9 +82,35 @@ def _check_implements(
 def _check_input(supergraph: Supergraph, coordinate: str, value: InputValue, findings: Findings) -> None:
     if not value.marks.inaccessible:
         _check_reference(supergraph, coordinate, value.type, findings)
+        for hidden in _hidden_in_default(supergraph, value) if value.default is not None else ():
+            message = f'"{coordinate}" can be seen by clients, but its default {value.default} uses "{hidden}"'
+            findings.error(Code.DEFAULT_VALUE_USES_INACCESSIBLE, f"{message}, which is @inaccessible", coordinate)
     elif value.required:
         message = f'"{coordinate}" is @inaccessible, but required: no client could use what it belongs to'
         findings.error(Code.REQUIRED_INACCESSIBLE, message, coordinate)
+
+
+def _hidden_in_default(supergraph: Supergraph, value: InputValue) -> Iterator[str]:
+    """The hidden enum values and input fields that a default value names."""
+    open_values = [(named_type(value.type), parse_value(value.default or "null", no_location=True))]
+    while open_values:
+        name, node = open_values.pop()
+        definition = supergraph.types.get(name)
+        match node:
+            case ListValueNode(values=items):
+                open_values += [(name, item) for item in items]
+            case EnumValueNode(value=chosen) if isinstance(definition, MergedEnum) and chosen in definition.values:
+                if definition.values[chosen].marks.inaccessible:
+                    yield f"{name}.{chosen}"
+            case ObjectValueNode(fields=given) if isinstance(definition, MergedInput):
+                for item in given:
+                    field = definition.fields.get(item.name.value)
+                    if field is not None and field.value.marks.inaccessible:
+                        yield f"{name}.{item.name.value}"
+                    elif field is not None:
+                        open_values.append((named_type(field.value.type), item.value))
+            case _:
+                pass
 
 
 def _check_reference(supergraph: Supergraph, coordinate: str, type_ref: TypeRef, findings: Findings) -> None:
