@@ -210,6 +210,35 @@ async def test_a_streams_first_record_can_be_skipped_though_there_is_no_document
         assert await site.waiting() == [(1, True, True)]
 
 
+async def test_an_attempt_is_finished_even_if_whoever_asked_for_it_has_left() -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    go_on.set()
+
+    class SlowBuild(MemoryBuild[Door]):
+        async def save(self, fold: Fold[Door]) -> None:
+            asked.set()
+            await go_on.wait()
+            await super().save(fold)
+
+    site = Site(view=MemoryView("doors", SlowBuild))
+    async with site.at_work() as projector:
+        site.put("a", OAK, POISON, Opened())
+        await site.settle()
+        asked.clear()
+        go_on.clear()
+        skipping = asyncio.create_task(projector.skip("a", "no such paint"))
+        await asked.wait()
+        for _ in range(2):
+            skipping.cancel()
+            await asyncio.sleep(0)
+        go_on.set()
+        site.put("a", Opened(), after=3)
+        await site.settle()
+        assert site.door("a") == (4, ("oak", (), 2))
+        assert await site.waiting() == [(2, True, True)]
+        await asyncio.wait((skipping,))
+
+
 async def test_only_a_stream_that_waits_can_be_tried_again_or_skipped() -> None:
     site = Site()
     async with site.at_work() as projector:
