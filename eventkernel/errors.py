@@ -7,6 +7,7 @@ KernelError
 │   ├── AlreadyExists        ALREADY_EXISTS
 │   ├── ClaimTaken           CLAIM_TAKEN (a domain gives it its own name, such as USERNAME_TAKEN)
 │   ├── VersionConflict      VERSION_CONFLICT
+│   ├── TooCostly            TOO_COSTLY
 │   └── IdempotencyMismatch  IDEMPOTENCY_MISMATCH
 ├── ConcurrencyConflict      the stream has moved on between reading and appending: decide again
 ├── OutOfDate                OUT_OF_DATE: a view did not reach the bookmark in time
@@ -63,6 +64,12 @@ class VersionConflict(Refusal):
     def __init__(self, stream: str, expected: int, actual: int) -> None:
         super().__init__(f"{stream}: expected version {expected}, found version {actual}")
         self.stream, self.expected, self.actual = stream, expected, actual
+
+
+class TooCostly(Refusal):
+    """An exact answer would take more work than one request may; nothing else than an exact one is given."""
+
+    code = "TOO_COSTLY"
 
 
 class IdempotencyMismatch(Refusal):

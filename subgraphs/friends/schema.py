@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import strawberry
 from strawberry.types import Info
 
-from eventkernel.errors import NotFound
+from eventkernel.errors import NotFound, TooCostly
 from subgraphs.friends.domain import (
     AddFriend,
     FriendshipCommand,
@@ -51,6 +51,9 @@ FriendsInfo = Info[Request[FriendView, FriendWrites], None]
 
 _LIST_ORDER: Final = "friends"
 
+FRIENDS_LIMIT: Final = 20_000
+"""The most friends in one answer, of everybody in it together: more is TOO_COSTLY."""
+
 First = Annotated[
     int | None,
     strawberry.argument(description=f"How many friends the page has at most: 0 to {inputs.PAGE_LIMIT}."),
@@ -72,7 +75,10 @@ class User:
         description="The user's id, made by the server. Users that are created later have greater ids."
     )
 
-    @field("The user's friends, in the order of their ids.")
+    @field(
+        "The user's friends, in the order of their ids. TOO_COSTLY where all pages of friends in this request together "
+        f"have more than {FRIENDS_LIMIT} friends."
+    )
     async def friends(
         self, info: FriendsInfo, first: First = inputs.PAGE_DEFAULT, after: After = strawberry.UNSET
     ) -> FriendConnection | None:
@@ -275,6 +281,11 @@ async def _load_friends(view: FriendView, asked: Sequence[_Asked]) -> Sequence[S
     for user, after, limit in asked:
         users.setdefault((after, limit), []).append(user)
     found = {page: await view.friends(ids, *page) for page, ids in users.items()}
+    # One more than the page is asked for, to know whether another page follows.
+    total = sum(min(len(found[after, limit][user]), limit - 1) for user, after, limit in asked)
+    if total > FRIENDS_LIMIT:
+        expected = f"expected at most {FRIENDS_LIMIT} friends in one answer"
+        raise TooCostly(f"{expected}, found {total}: ask for fewer with the argument first")
     return [found[after, limit][user] for user, after, limit in asked]
 
 

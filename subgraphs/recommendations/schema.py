@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final
 import strawberry
 from strawberry.types import Info
 
-from eventkernel.errors import InvalidInput, NotFound
+from eventkernel.errors import InvalidInput, NotFound, TooCostly
 from subgraphs.recommendations.projection import UserDoc
-from subgraphs.recommendations.views import RecommendationView, Recommended, TooCostly, Two
+from subgraphs.recommendations.views import RecommendationView, Recommended, Two
 from subgraphs.serving import inputs
 from subgraphs.serving.federation import QUERY, FederatedSchema, Representation, field, key_of
 from subgraphs.serving.request import Request

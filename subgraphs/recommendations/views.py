@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from eventkernel.errors import Refusal
+from eventkernel.errors import TooCostly
 from eventkernel.views import ViewBuild
 from subgraphs.recommendations.projection import GraphDoc, UserDoc
 
@@ -20,17 +20,11 @@ Two = tuple[str, str]
 """The ids of two users."""
 
 
-class TooCostly(Refusal):
-    """An exact answer would take more work than one request may."""
-
-    code = "TOO_COSTLY"
-
-    @classmethod
-    def check(cls, steps: int, bound: int) -> None:
-        """Raises this where there are more steps than the bound."""
-        if steps > bound:
-            found = f"found at least {steps}"
-            raise cls(f"expected at most {bound} steps from friend to friend in one request, {found}")
+def refuse_beyond(bound: int, steps: int) -> None:
+    """Raises TooCostly where there are more steps than the bound."""
+    if steps > bound:
+        found = f"found at least {steps}"
+        raise TooCostly(f"expected at most {bound} steps from friend to friend in one request, {found}")
 
 
 @dataclass(frozen=True, slots=True)

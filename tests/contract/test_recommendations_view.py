@@ -12,13 +12,14 @@ import pytest
 
 from eventkernel.adapters.sqlite.views import SqliteView
 from eventkernel.codec import Codec
+from eventkernel.errors import TooCostly
 from eventkernel.testing.view_contract import ViewContract
 from eventkernel.views import State
 from subgraphs.recommendations.adapters import sqlite
 from subgraphs.recommendations.adapters.sqlite import SqliteRecommendationView
 from subgraphs.recommendations.events import EVENT_TYPES
 from subgraphs.recommendations.projection import FriendshipDoc, GraphDoc, UserDoc, projection
-from subgraphs.recommendations.views import RecommendationView, TooCostly
+from subgraphs.recommendations.views import RecommendationView
 from tests.support.feeding import FRIENDS, USERS, Feed
 from tests.support.views import SqliteUnderTest
 

@@ -251,6 +251,18 @@ async def test_many_entities_are_three_reads(social: Social, monkeypatch: pytest
     assert len(reads) == 3  # who is deleted, the counts, the pages
 
 
+async def test_more_friends_than_an_answer_may_have_are_asked_for_in_part(
+    social: Social, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await social.befriend([("a", "b"), ("a", "c"), ("a", "d"), ("b", "c")])
+    monkeypatch.setattr("subgraphs.friends.schema.FRIENDS_LIMIT", 4)
+    answer = await social.friends.ask(FRIENDS, user("a", "b"))
+    assert {error["extensions"]["code"] for error in answer["errors"]} == {"TOO_COSTLY"}
+    assert answer["data"]["_entities"] == [{"friendCount": 3, "friends": None}, {"friendCount": 2, "friends": None}]
+    found = await social.friends.data(FRIENDS, {**user("a", "b"), "first": 1})
+    assert [[edge["node"]["id"] for edge in one["friends"]["edges"]] for one in found] == [["b"], ["a"]]
+
+
 @pytest.mark.parametrize("friendship", ["a", "b~a", "a~a", "a~b~c", "~a", "a~", "a~b"])
 async def test_what_is_no_friendship_is_null(social: Social, friendship: str) -> None:
     assert await social.friends.data(FRIENDSHIP, {"id": friendship}) is None

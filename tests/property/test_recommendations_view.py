@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from eventkernel.adapters.sqlite.views import SqliteView
 from eventkernel.codec import Codec
+from eventkernel.errors import TooCostly
 from subgraphs.recommendations.adapters.sqlite import SqliteRecommendationView
 from subgraphs.recommendations.events import EVENT_TYPES
 from subgraphs.recommendations.projection import projection
-from subgraphs.recommendations.views import RecommendationView, TooCostly
+from subgraphs.recommendations.views import RecommendationView
 from tests.support.feeding import Feed
 from tests.support.histories import PEOPLE, Deed, Network, deliver_in_pieces, happen, histories
 

@@ -19,7 +19,7 @@ from eventkernel.adapters.sqlite.build import SqliteViewBuild, json_list
 from eventkernel.views import Change, State
 from subgraphs.recommendations.events import USER_STREAM_PREFIX
 from subgraphs.recommendations.projection import FriendshipDoc, GraphDoc, UserDoc
-from subgraphs.recommendations.views import Recommended, TooCostly, Two
+from subgraphs.recommendations.views import Recommended, Two, refuse_beyond
 
 _SCHEMA: Final = """
 CREATE TABLE users (
@@ -139,8 +139,8 @@ class SqliteRecommendationView(SqliteViewBuild[GraphDoc]):
         def query(connection: sqlite3.Connection) -> dict[str, Sequence[Recommended]]:
             nodes = _nodes(connection, ids)
             # Every friend has at least one friend, so that these numbers are bounds of the steps, too.
-            TooCostly.check(sum(node.friends for node in nodes.values()), bound)
-            TooCostly.check(sum(_steps(connection, node) for node in nodes.values()), bound)
+            refuse_beyond(bound, sum(node.friends for node in nodes.values()))
+            refuse_beyond(bound, sum(_steps(connection, node) for node in nodes.values()))
             found: dict[str, Sequence[Recommended]] = dict.fromkeys(ids, ())
             for user, node in nodes.items():
                 rows = connection.execute(RECOMMENDED, {"user": node.number, "limit": limit})
@@ -153,7 +153,7 @@ class SqliteRecommendationView(SqliteViewBuild[GraphDoc]):
         def query(connection: sqlite3.Connection) -> dict[Two, Sequence[str]]:
             nodes = _nodes(connection, list({user for two in twos for user in two}))
             asked = [two for two in twos if two[0] != two[1] and two[0] in nodes and two[1] in nodes]
-            TooCostly.check(sum(min(nodes[one].friends, nodes[other].friends) for one, other in asked), bound)
+            refuse_beyond(bound, sum(min(nodes[one].friends, nodes[other].friends) for one, other in asked))
             found: dict[Two, Sequence[str]] = dict.fromkeys(twos, ())
             for two in asked:
                 fewer, more = sorted((nodes[two[0]], nodes[two[1]]), key=lambda node: node.friends)
