@@ -162,7 +162,10 @@ class Projector(Generic[Doc]):
 
     async def _drop_later(self, build: str) -> None:
         await asyncio.sleep(self._grace)
-        await self._view.drop(build)
+        try:
+            await self._view.drop(build)
+        except Unavailable as error:  # it is removed when the view is opened next
+            _log.warning("the view %s: the build %s cannot be dropped: %s", self._view.name, build, error)
 
     def _fill(self, build: ViewBuild[Doc]) -> Running[Doc]:
         filling = Filling(self._projection, self._sources, build, clock=self._clock, backoff=self._backoff)
@@ -188,5 +191,4 @@ class Projector(Generic[Doc]):
         self._live = self._new = None
         for task in tasks:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -39,7 +39,7 @@ class Running(Generic[Doc]):
     async def stop(self) -> None:
         """Stop filling; returns when the last save is done."""
         self.task.cancel()
-        await asyncio.wait((self.task,))
+        await asyncio.gather(self.task, return_exceptions=True)
 
     async def reach(self, position: Position) -> None:
         """Returns when the build is there; raises what ends the filling before that."""

@@ -122,6 +122,8 @@ class MemoryView(Generic[BuildT]):
         return self._live
 
     async def ready(self, timeout: float) -> BuildT:
+        if self._live is not None:
+            return self._live
         try:
             async with asyncio.timeout(timeout):
                 await self._went_live.wait()

@@ -84,6 +84,8 @@ class SqliteView(Generic[BuildT]):
         return self._live
 
     async def ready(self, timeout: float) -> BuildT:
+        if self._live is not None:
+            return self._live
         try:
             async with asyncio.timeout(timeout):
                 await self._went_live.wait()
@@ -106,7 +108,10 @@ class SqliteView(Generic[BuildT]):
         if dropped is self._live:
             raise InvalidInput(f"the build {build} of the view {self.name} is live: only others can be dropped")
         await dropped.aclose()
-        await asyncio.to_thread(dropped.unlink)
+        try:
+            await asyncio.to_thread(dropped.unlink)
+        except OSError as error:
+            raise Unavailable(f"the build {build} of the view {self.name}: {error.strerror}") from error
         self._builds.pop(build, None)
 
     async def aclose(self) -> None:
