@@ -1,0 +1,130 @@
+"""The command `graphrouter`, as somebody types it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from typer.testing import CliRunner, Result
+
+from graphrouter.cli import app
+from tests.support.tiny_subgraph import reviews_subgraph, users_subgraph
+
+LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key"])\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, sdl in (
+        ("users", 'type Query { me: User } type User @key(fields: "id") { id: ID! name: String! }'),
+        ("reviews", 'type User @key(fields: "id") { id: ID! reviews: [Review!]! } type Review { body: String! }'),
+    ):
+        (tmp_path / f"{name}.graphql").write_text(LINK + sdl)
+    (tmp_path / "me.graphql").write_text("query Me { me { name reviews { body } } } query Other { me { id } }")
+    run("compose", *(f"{n}={tmp_path / n}.graphql" for n in ("users", "reviews")), "-o", str(tmp_path / "all.graphql"))
+    return tmp_path
+
+
+def run(*arguments: str, stdin: str = "") -> Result:
+    return CliRunner().invoke(app, arguments, input=stdin)
+
+
+def test_compose_writes_a_supergraph_that_every_stage_reads(folder: Path) -> None:
+    supergraph = ("-s", str(folder / "all.graphql"))
+    operation = (str(folder / "me.graphql"), *supergraph, "--operation", "Me")
+    for command, expected in (
+        ("normalize", "reviews"),
+        ("paths", "users"),
+        ("plan", 'Fetch(service: "reviews"'),
+        ("check", "the plan is right"),
+    ):
+        result = run(command, *operation)
+        assert (result.exit_code, expected in result.stdout) == (0, True), result.output
+    assert "users" in run("graph", *supergraph).stdout
+    assert "Fetch" in run("plan", "-", *supergraph, stdin="{ me { id } }").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("compose", "users"), 2, "expected NAME=…, found 'users'"),
+        (("compose", "users=absent.graphql"), 2, "cannot read absent.graphql"),
+        (("compose", "users=http://127.0.0.1:9/graphql"), 2, "subgraph users: the subgraph could not be reached"),
+        (("plan", "-", "-s", "absent.graphql"), 2, "cannot read absent.graphql"),
+        (("serve", "-s", "absent.graphql"), 2, "cannot read absent.graphql"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_one_line(arguments: tuple[str, ...], code: int, message: str) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_what_is_refused_is_said_with_its_code(folder: Path) -> None:
+    supergraph = ("-s", str(folder / "all.graphql"))
+    result = run("plan", "-", *supergraph, stdin="{ nobody }")
+    assert (result.exit_code, "nobody" in result.stderr) == (1, True)
+    (folder / "users.graphql").write_text(LINK + 'type Query { me: User } type User @key(fields: "nope") { id: ID! }')
+    result = run("compose", f"users={folder / 'users.graphql'}")
+    assert (result.exit_code, result.stderr.startswith("KEY_INVALID_FIELDS")) == (1, True)
+    result = run("plan", "-", "-s", str(folder / "me.graphql"), stdin="{ me { id } }")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+
+
+def test_a_taken_port_and_an_unknown_subgraph_are_told(folder: Path) -> None:
+    serve = (
+        "serve",
+        "-s",
+        str(folder / "all.graphql"),
+        *(f"--subgraph={n}=http://127.0.0.1:9/" for n in ("users", "reviews")),
+    )
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = run(*serve, "--port", str(taken.getsockname()[1]))
+        assert (result.exit_code, "cannot listen on 127.0.0.1 port" in result.stderr) == (2, True)
+    result = run(*serve, "--subgraph", "nobody=http://127.0.0.1:9/")
+    assert (result.exit_code, "no subgraph 'nobody'" in result.stderr) == (2, True)
+
+
+@pytest.fixture
+async def subgraph_urls() -> AsyncGenerator[dict[str, str]]:
+    urls: dict[str, str] = {}
+    servers: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
+    for name, subgraph in (("users", users_subgraph()), ("reviews", reviews_subgraph())):
+        listener = socket.create_server(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(subgraph, log_config=None))
+        servers.append((server, asyncio.create_task(server.serve(sockets=[listener]))))
+        urls[name] = f"http://127.0.0.1:{listener.getsockname()[1]}/graphql"
+    yield urls
+    for server, task in servers:
+        server.should_exit = True
+        await task
+
+
+async def test_serve_answers_and_stops_at_a_signal(tmp_path: Path, subgraph_urls: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "graphrouter"]
+    file = str(tmp_path / "all.graphql")
+    composing = await asyncio.create_subprocess_exec(
+        *command, "compose", *(f"{name}={url}" for name, url in subgraph_urls.items()), "--output", file
+    )
+    assert await composing.wait() == 0
+    serving = await asyncio.create_subprocess_exec(
+        *command, "serve", "-s", file, "--port", "0", stderr=asyncio.subprocess.PIPE
+    )
+    assert serving.stderr is not None
+    url = (await asyncio.wait_for(serving.stderr.readline(), 20)).decode().strip()
+    async with httpx.AsyncClient() as client:
+        response = await client.post(url, json={"query": "{ me { name reviews { body } } }"})
+    assert response.json()["data"] == {"me": {"name": "Ada", "reviews": [{"body": "first"}, {"body": "third"}]}}
+    serving.send_signal(signal.SIGINT)
+    log = (await serving.stderr.read()).decode()
+    assert await serving.wait() == 130  # what shells know an interrupted command by
+    assert "operation=- errors=-" in log
+    assert "Traceback" not in log
