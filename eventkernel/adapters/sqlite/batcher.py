@@ -11,6 +11,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 from eventkernel.errors import Unavailable
@@ -19,13 +20,23 @@ Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
 Answers: TypeAlias = "Sequence[Answer | Exception]"
-_Waiting: TypeAlias = "list[tuple[Request, asyncio.Future[Answer]]]"
+
+
+@dataclass(slots=True)
+class _Turn(Generic[Request, Answer]):
+    """What was asked in one turn of the event loop."""
+
+    requests: list[Request]
+    futures: list[asyncio.Future[Answer]]
+    timer: asyncio.TimerHandle | None = None
 
 
 class Batcher(Generic[Request, Answer]):
     """`answer` runs in the thread and gives each request its answer or the exception that its asker gets.
 
-    `afterwards` runs on the event loop after each batch, before anybody who asked goes on.
+    Who has no answer after `patience` seconds gets `Unavailable`, and the request may yet be carried out. `afterwards`
+    runs on the event loop after each batch, before anybody who asked goes on.
+
     Belongs to the event loop that is running when it is made; `ask` and `aclose` are called there.
     """
 
@@ -34,38 +45,37 @@ class Batcher(Generic[Request, Answer]):
         name: str,
         answer: Callable[[Sequence[Request]], Answers[Answer]],
         *,
+        patience: float,
         afterwards: Callable[[], None] | None = None,
         largest_batch: int = 512,
     ) -> None:
         self._name = name
         self._answer = answer
+        self._patience = patience
         self._afterwards = afterwards
         self._largest_batch = largest_batch
         self._loop = asyncio.get_running_loop()
-        self._gathered: _Waiting[Request, Answer] = []
-        self._queue: queue.SimpleQueue[_Waiting[Request, Answer] | None] = queue.SimpleQueue()
+        self._turn: _Turn[Request, Answer] = _Turn([], [])
+        self._queue: queue.SimpleQueue[_Turn[Request, Answer] | None] = queue.SimpleQueue()
         self._ended = self._loop.create_future()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    async def ask(self, request: Request, *, patience: float) -> Answer:
-        """The answer to one request.
+    def ask(self, request: Request) -> asyncio.Future[Answer]:
+        """The answer to one request, to be awaited.
 
         Raises:
-            Unavailable: there was none within `patience` seconds, or this is closed. It may yet be carried out.
+            Unavailable: this is closed.
         """
         if self._closed:
             raise Unavailable(f"{self._name} is closed")
         future: asyncio.Future[Answer] = self._loop.create_future()
-        if not self._gathered:
+        if not self._turn.requests:
             self._loop.call_soon(self._hand_over)
-        self._gathered.append((request, future))
-        try:
-            async with asyncio.timeout(patience):
-                return await future
-        except TimeoutError:
-            raise Unavailable(f"{self._name} gave no answer within {patience:g} seconds") from None
+        self._turn.requests.append(request)
+        self._turn.futures.append(future)
+        return future
 
     async def aclose(self) -> None:
         """Returns when everything that was asked before is answered and the thread has ended."""
@@ -76,30 +86,35 @@ class Batcher(Generic[Request, Answer]):
         await asyncio.shield(self._ended)
 
     def _hand_over(self) -> None:
-        if self._gathered:
-            self._queue.put(self._gathered)
-            self._gathered = []
+        turn = self._turn
+        if turn.requests:
+            turn.timer = self._loop.call_later(self._patience, self._give_up, turn)
+            self._queue.put(turn)
+            self._turn = _Turn([], [])
 
     def _run(self) -> None:
         more = True
         while more:
-            batch, more = self._next_batch()
-            if batch:
-                self._loop.call_soon_threadsafe(self._settle, batch, self._answers([request for request, _ in batch]))
+            turns, more = self._next_batch()
+            if turns:
+                answers = self._answers([request for turn in turns for request in turn.requests])
+                self._loop.call_soon_threadsafe(self._settle, turns, answers)
         self._loop.call_soon_threadsafe(self._ended.set_result, None)
 
-    def _next_batch(self) -> tuple[_Waiting[Request, Answer], bool]:
+    def _next_batch(self) -> tuple[Sequence[_Turn[Request, Answer]], bool]:
         """What is to be answered next, and whether there may be more after it."""
-        batch: _Waiting[Request, Answer] = []
-        while len(batch) < self._largest_batch:
+        turns: list[_Turn[Request, Answer]] = []
+        size = 0
+        while size < self._largest_batch:
             try:
-                arrived = self._queue.get(block=not batch)
+                turn = self._queue.get(block=not turns)
             except queue.Empty:
                 break
-            if arrived is None:
-                return batch, False
-            batch += arrived
-        return batch, True
+            if turn is None:
+                return turns, False
+            turns.append(turn)
+            size += len(turn.requests)
+        return turns, True
 
     def _answers(self, requests: Sequence[Request]) -> Answers[Answer]:
         try:
@@ -107,13 +122,22 @@ class Batcher(Generic[Request, Answer]):
         except Exception as error:  # noqa: BLE001 -- whatever it is belongs to those who asked, not to this thread
             return [error] * len(requests)
 
-    def _settle(self, batch: _Waiting[Request, Answer], answers: Answers[Answer]) -> None:
-        for (_, future), answer in zip(batch, answers, strict=True):
+    def _settle(self, turns: Sequence[_Turn[Request, Answer]], answers: Answers[Answer]) -> None:
+        futures = [future for turn in turns for future in turn.futures]
+        for future, answer in zip(futures, answers, strict=True):
             if future.done():
                 continue  # its asker has given up
             if isinstance(answer, Exception):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
+        for turn in turns:
+            if turn.timer is not None:
+                turn.timer.cancel()
         if self._afterwards is not None:
             self._afterwards()
+
+    def _give_up(self, turn: _Turn[Request, Answer]) -> None:
+        for future in turn.futures:
+            if not future.done():
+                future.set_exception(Unavailable(f"{self._name} gave no answer within {self._patience:g} seconds"))

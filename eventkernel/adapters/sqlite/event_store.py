@@ -43,7 +43,7 @@ class SqliteLog:
         self._connections = [open_reader(path), open_reader(path)]
         # Two threads, so that a long scan holds up no command.
         self._lookups, self._scans = (
-            Batcher[_Question, object](f"{kind} {log}", _answering(path, connection))
+            Batcher[_Question, object](f"{kind} {log}", _answering(path, connection), patience=_PATIENCE_SECONDS)
             for kind, connection in zip(("look-ups", "scans"), self._connections, strict=True)
         )
 
@@ -106,7 +106,7 @@ class SqliteLog:
 
     async def _ask(self, batcher: Batcher[_Question, object], question: Callable[[sqlite3.Connection], T]) -> T:
         # A batcher answers a question with what the question returns.
-        return cast("T", await batcher.ask(question, patience=_PATIENCE_SECONDS))
+        return cast("T", await batcher.ask(question))
 
 
 class SqliteEventStore(SqliteLog):
@@ -119,7 +119,9 @@ class SqliteEventStore(SqliteLog):
         self._commits = GroupCommit(opened, clock)
         self._known_end = self._commits.end
         self._growth = asyncio.Event()
-        self._appends = Batcher[Append, Commit](f"the writer of {self.log}", self._commits, afterwards=self._wake)
+        self._appends = Batcher[Append, Commit](
+            f"the writer of {self.log}", self._commits, patience=_PATIENCE_SECONDS, afterwards=self._wake
+        )
 
     @classmethod
     async def open(cls, path: Path, *, name: str, clock: Clock) -> SqliteEventStore:
@@ -153,7 +155,7 @@ class SqliteEventStore(SqliteLog):
     ) -> Commit:
         sealed = seal_claims(self._key, claims)
         append = checked(Append(stream, events, expected_version, command_id, fingerprint, sealed, metadata))
-        return await self._appends.ask(append, patience=_PATIENCE_SECONDS)
+        return await self._appends.ask(append)
 
     async def find_claim(self, claim: str) -> ClaimHolder | None:
         seal = self._key.seal(claim)
