@@ -12,6 +12,7 @@ cancelled before the switch drops the new build, and the projector goes on with 
 leaves a build that is not live, and the view removes that when it is opened next.
 
 The first build of a view has no live one before it: there the logs' ends at the beginning are the position to reach.
+Nor can more be reached than a log has: where one was restored to less than the live build has seen, its end has to do.
 """
 
 from __future__ import annotations
@@ -67,15 +68,22 @@ async def rebuild(
     build = await view.create()
     new = begin(build)
     try:
-        if live is None:
-            await new.reach(Position.joined([await log.head() for log in logs]))
-        else:
-            await new.reach((await live.filling.build.checkpoint()).position)
+        await new.reach(await _goal(logs, live))
+        if live is not None:
             await live.stop()
-            await new.reach((await live.filling.build.checkpoint()).position)
+            await new.reach(await _goal(logs, live))
         await view.switch(build.name)
     except BaseException:
         await new.stop()
         await view.drop(build.name)
         raise
     return new
+
+
+async def _goal(logs: Sequence[LogReader], live: Running[Doc] | None) -> Position:
+    """Where the new build has to be: as far as the live one, and no further than the logs."""
+    ends = Position.joined([await log.head() for log in logs])
+    if live is None:
+        return ends
+    position = (await live.filling.build.checkpoint()).position
+    return Position({partition: min(offset, position.get(partition, 0)) for partition, offset in ends.items()})

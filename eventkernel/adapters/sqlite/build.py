@@ -50,7 +50,8 @@ _FORMAT: Final = 1
 """Raised whenever the machinery's own tables change: every build is then filled anew."""
 
 _IDENTITY_SCHEMA: Final = "CREATE TABLE IF NOT EXISTS kernel_build (identity TEXT NOT NULL) STRICT;"
-_SUFFIXES: Final = ("", "-wal", "-shm")
+_SUFFIXES: Final = ("-wal", "-shm", "")
+"""What a build's files are called after its name. The database comes last: as long as it is there, the rest is found."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -266,6 +266,18 @@ async def test_a_rebuild_meets_what_is_poison_again() -> None:
         assert await site.view.live().parked_streams() != {}
 
 
+async def test_a_view_that_has_seen_more_than_its_restored_log_can_be_rebuilt() -> None:
+    site = Site()
+    async with site.at_work() as projector:
+        for version, event in enumerate((OAK, Opened(), Opened()), 1):
+            site.log.put("a", version, event)
+        await site.settle()
+        del site.log.partitions[0][2:]
+        async with asyncio.timeout(10):
+            await projector.rebuild()
+        assert door(site.view.live(), "a") == (2, ("oak", (), 1))
+
+
 async def test_a_projector_follows_when_somebody_else_switches_its_view() -> None:
     site = Site()
     async with site.at_work():
