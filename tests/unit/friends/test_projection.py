@@ -1,84 +1,107 @@
-"""What the friends' view keeps of events."""
+"""What the friends' view keeps of events, as those who own them write them."""
 
 from __future__ import annotations
 
 import pytest
 
-from eventkernel.codec import Unread
+from eventkernel.codec import Codec, Unread
 from eventkernel.errors import CorruptData
 from eventkernel.events import DomainEvent, Record, RecordedEvent
+from eventkernel.testing.projection_spec import ProjectionSpec
+from subgraphs.friends import events
 from subgraphs.friends.domain import FriendAdded, FriendRemoved, Pair
-from subgraphs.friends.events import UserCreated, UserDeleted, UserUpdated
-from subgraphs.friends.projection import FriendsDoc, FriendshipDoc, UserDoc, evolve
+from subgraphs.friends.projection import FriendsDoc, FriendshipDoc, UserDoc, evolve, projection
+from subgraphs.users import domain as users
 
+PAIR = Pair("a", "b")
+FRIENDSHIP = "friendship-a~b"
 ADDED = FriendAdded(users=("a", "b"))
 REMOVED = FriendRemoved(users=("a", "b"), reason="by hand")
-PAIR = Pair("a", "b")
+
+CREATED = users.UserCreated(first_name="Ada", last_name="Lovelace", username="ada")
+UPDATED = users.UserUpdated(username_removed=True)
+DELETED = users.UserDeleted()
+
+START = 1_700_000_000_000_000
+SECOND = 1_000_000
 
 
-def folded(stream: str, *events: DomainEvent) -> FriendsDoc | None:
-    doc: FriendsDoc | None = None
-    for version, event in enumerate(events, start=1):
-        record = Record(
-            log="any.x",
-            partition=0,
-            offset=10 * version,
-            id=f"e{version}",
-            type=str(event.__struct_config__.tag),
-            time_us=1_000_000 * version,
-            stream=stream,
-            version=version,
-            first_version=version,
-            commit_size=1,
-            command_id=f"c{version}",
-            fingerprint="f",
-        )
-        doc = evolve(doc, RecordedEvent(event, record))
-    return doc
+class UserPromoted(DomainEvent, frozen=True, tag="users.UserPromoted"):
+    """What a later version of the users subgraph may write."""
 
 
-def test_a_friendship_lasts_since_its_latest_beginning() -> None:
-    stream = "friendship-a~b"
-    assert folded(stream, ADDED) == FriendshipDoc(PAIR, 1, 1_000_000, 10)
-    assert folded(stream, ADDED, REMOVED) == FriendshipDoc(PAIR, 2, 1_000_000, 10, ended=True)
-    again = folded(stream, ADDED, REMOVED, ADDED)
-    assert again == FriendshipDoc(PAIR, 3, 3_000_000, 30)
+@pytest.fixture
+def spec() -> ProjectionSpec[FriendsDoc]:
+    own = (FriendAdded, FriendRemoved)
+    written = (*own, users.UserCreated, users.UserUpdated, users.UserDeleted, UserPromoted)
+    read = Codec((*own, *events.EVENT_TYPES), skip_others=True)
+    return ProjectionSpec(projection, read, encoder=Codec(written))
+
+
+def test_a_friendship_lasts_since_its_latest_beginning(spec: ProjectionSpec[FriendsDoc]) -> None:
+    assert spec.given(FRIENDSHIP, ADDED).then() == {FRIENDSHIP: FriendshipDoc(PAIR, 1, START, 0)}
+    assert spec.given(FRIENDSHIP, REMOVED).then() == {FRIENDSHIP: FriendshipDoc(PAIR, 2, START, 0, ended=True)}
+    again = spec.given(FRIENDSHIP, ADDED).then()[FRIENDSHIP]
+    assert again == FriendshipDoc(PAIR, 3, START + 2 * SECOND, 2)
     assert isinstance(again, FriendshipDoc)
-    assert (again.id, again.since.isoformat()) == ("a~b", "1970-01-01T00:00:03+00:00")
+    assert (again.id, again.since.isoformat()) == ("a~b", "2023-11-14T22:13:22+00:00")
 
 
-def test_a_user_is_there_from_the_creation_to_the_deletion() -> None:
-    assert folded("user-a", UserCreated()) == UserDoc("a", 1_000_000, 10)
-    assert folded("user-a", UserCreated(), UserUpdated()) == UserDoc("a", 1_000_000, 10)
-    assert folded("user-a", UserCreated(), UserUpdated(), UserDeleted()) == UserDoc("a", 1_000_000, 10, deleted=True)
+def test_a_user_is_there_from_the_creation_to_the_deletion(spec: ProjectionSpec[FriendsDoc]) -> None:
+    assert spec.given("user-a", CREATED).then() == {"user-a": UserDoc("a", START, 0)}
+    assert spec.given("user-a", UPDATED).then() == {"user-a": UserDoc("a", START, 0)}
+    assert spec.given("user-a", DELETED).then() == {"user-a": UserDoc("a", START, 0, deleted=True)}
 
 
-def test_an_event_that_is_not_read_changes_nothing() -> None:
-    assert folded("user-a", UserCreated(), Unread(), UserDeleted()) == UserDoc("a", 1_000_000, 10, deleted=True)
+def test_an_event_that_is_not_read_changes_nothing(spec: ProjectionSpec[FriendsDoc]) -> None:
+    spec.given("user-a", CREATED, UserPromoted(), UPDATED)
+    assert spec.then() == {"user-a": UserDoc("a", START, 0)}
+
+
+def test_documents_do_not_depend_on_the_order_of_streams_and_on_repetitions(spec: ProjectionSpec[FriendsDoc]) -> None:
+    spec.given("user-a", CREATED).given("user-b", CREATED, DELETED).given(FRIENDSHIP, ADDED, REMOVED, ADDED)
+    spec.given("friendship-a~c", FriendAdded(users=("a", "c")))
+    assert spec.then() == {
+        "user-a": UserDoc("a", START, 0),
+        "user-b": UserDoc("b", START + SECOND, 1, deleted=True),
+        FRIENDSHIP: FriendshipDoc(PAIR, 3, START + 5 * SECOND, 5),
+        "friendship-a~c": FriendshipDoc(Pair("a", "c"), 1, START + 6 * SECOND, 6),
+    }
 
 
 @pytest.mark.parametrize(
-    ("stream", "events"),
+    ("stream", "happened"),
     [
-        ("friendship-a~b", [REMOVED]),
+        (FRIENDSHIP, [REMOVED]),
         ("friendship-b~a", [ADDED]),
         ("friendship-a", [ADDED]),
-        ("friendship-a~b", [ADDED, UserCreated()]),
+        (FRIENDSHIP, [ADDED, events.UserCreated()]),
         ("user-a", [Unread()]),
-        ("user-a", [UserUpdated()]),
-        ("user-a", [UserDeleted()]),
-        ("user-a", [UserCreated(), ADDED]),
-        ("user-a", [UserCreated(), REMOVED]),
+        ("user-a", [events.UserUpdated()]),
+        ("user-a", [events.UserDeleted()]),
+        ("user-a", [events.UserCreated(), ADDED]),
+        ("user-a", [events.UserCreated(), REMOVED]),
     ],
 )
-def test_what_cannot_be_is_refused(stream: str, events: list[DomainEvent]) -> None:
+def test_what_cannot_be_is_refused(stream: str, happened: list[DomainEvent]) -> None:
+    doc: FriendsDoc | None = None
     with pytest.raises(CorruptData, match=stream):
-        folded(stream, *events)
+        for version, event in enumerate(happened, start=1):
+            doc = evolve(doc, RecordedEvent(event, _record(stream, version)))
 
 
-def test_an_event_of_no_known_kind_is_refused() -> None:
-    class Opened(DomainEvent, frozen=True, tag="doors.Opened"):
-        pass
-
-    with pytest.raises(CorruptData, match=r"user-a has a doors\.Opened"):
-        folded("user-a", UserCreated(), Opened())
+def _record(stream: str, version: int) -> Record:
+    return Record(
+        log="any.x",
+        partition=0,
+        offset=version,
+        id=f"e{version}",
+        type="any",
+        time_us=version,
+        stream=stream,
+        version=version,
+        first_version=version,
+        commit_size=1,
+        command_id=f"c{version}",
+        fingerprint="f",
+    )
