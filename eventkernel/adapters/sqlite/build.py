@@ -51,7 +51,7 @@ _FORMAT: Final = 1
 
 _IDENTITY_SCHEMA: Final = "CREATE TABLE IF NOT EXISTS kernel_build (identity TEXT NOT NULL) STRICT;"
 _SUFFIXES: Final = ("-wal", "-shm", "")
-"""What a build's files are called after its name. The database comes last: as long as it is there, the rest is found."""
+"""What a build's files end in. The database is removed last: while it is there, the others are found."""
 
 
 @dataclass(frozen=True, slots=True)
