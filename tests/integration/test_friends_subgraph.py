@@ -136,6 +136,17 @@ async def test_where_the_replica_cannot_catch_up_nobody_says_that_there_is_no_su
         assert await social.friends.codes(ADD, arguments, **headers) == ["UNAVAILABLE"]
 
 
+async def test_whether_a_parked_user_is_there_nobody_can_tell(social: Social) -> None:
+    impossible = EncodedEvent("users.UserDeleted", 1, b"{}")
+    await social.users_log.append("user-z", [impossible], expected_version=0, command_id="z", fingerprint="f")
+    arguments = {"input": {"userId": "a", "friendId": "z"}}
+    answer = await social.friends.ask(ADD, arguments)
+    (error,) = answer["errors"]
+    assert error["extensions"]["code"] == "UNAVAILABLE"
+    assert error["message"].startswith("whether there is a user z cannot be told now")
+    assert await social.friends.codes(ADD, {"input": {"userId": "a", "friendId": "y"}}) == ["NOT_FOUND"]
+
+
 async def test_what_a_mutation_decided_on_is_in_its_bookmark(social: Social) -> None:
     await friends_of(social, "a")  # the replica is at the end of the users' log
     social.bookmark = Bookmark()
