@@ -107,7 +107,7 @@ class ViewBuild(Protocol[Doc]):
 
         Where the engine has transactions it is one. Repeating a save, or one with states that are already there, has no
         further effect: a state whose version is not above the stored one is dropped. The checkpoint never goes back.
-        A record that is parked again keeps its reason unless it comes with a new one.
+        A record that is parked again keeps its reason unless it comes with a new one, and stays skipped if it was.
 
         Raises:
             BuildRetired: the view has switched to another build, or has dropped this one. Nothing was written.
