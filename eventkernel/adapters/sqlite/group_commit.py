@@ -44,18 +44,22 @@ class GroupCommit:
             return [outcome for append in appends for outcome in self([append])]
 
     def _commit(self, appends: Sequence[Append]) -> Sequence[Commit | Exception]:
+        self._roll_back()  # where the last group's rollback has failed too
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             outcomes, records = self._settle(appends)
             insert(self._connection, records)
             self._connection.execute("COMMIT")
         except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            self._roll_back()
             raise
         if records:
             self.end = records[-1].offset + 1
         return outcomes
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
     def _settle(self, appends: Sequence[Append]) -> tuple[Sequence[Commit | Exception], Sequence[Record]]:
         ledger = load_ledger(self._connection, self._log, appends)
