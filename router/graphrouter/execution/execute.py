@@ -12,7 +12,6 @@ import logging
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import cast
 
 import orjson
 
@@ -25,7 +24,7 @@ from graphrouter.execution.errors import (
     SubgraphError,
     error_object,
 )
-from graphrouter.execution.merge import JsonObject, copy_tree, merge_object
+from graphrouter.execution.merge import Json, JsonObject, copy_tree, merge_object
 from graphrouter.execution.prepare import PreparedFetch, PreparedGroup, PreparedPlan, holds
 from graphrouter.execution.representations import Collected, Placement, objects_at, positions_at
 from graphrouter.execution.rewrites import rename, rename_path
@@ -126,9 +125,7 @@ class Execution:
             return
         rename((data,), fetch.renames)
         for number, found in enumerate(objects_at(self.data, fetch.path)):
-            merge_object(
-                found, data if not number else cast("JsonObject", copy_tree(data)), self.subgraphs.object_types
-            )
+            merge_object(found, copy_tree(data) if number else data, self.subgraphs.object_types)
 
     def _root_positions(self, prepared: PreparedFetch, fetch: RootFetch) -> Iterator[ResponsePath]:
         for above, _ in positions_at(self.data, fetch.path):
@@ -149,9 +146,9 @@ class Execution:
             return
         self._tell_entity_errors(service, inputs, raw_errors)
         for group, collected in inputs:
-            entities = data.get(group.group.alias) if data is not None else None
-            if entities.__class__ is list and len(cast("list[object]", entities)) == len(collected.encoded):
-                self._merge_entities(group, collected, cast("list[object]", entities))
+            entities: Json = data.get(group.group.alias) if data is not None else None
+            if entities.__class__ is list and len(entities) == len(collected.encoded):
+                self._merge_entities(group, collected, entities)
             elif collected.encoded and not raw_errors:
                 misfit = _Malformed("the subgraph's list of entities does not fit the request")
                 self._fail(service, misfit, self._positions(group, collected))
@@ -165,13 +162,13 @@ class Execution:
         ]
         return Collected(encoded, placements)
 
-    def _merge_entities(self, group: PreparedGroup, collected: Collected, entities: list[object]) -> None:
-        found = [cast("JsonObject", entity) if entity.__class__ is dict else None for entity in entities]
+    def _merge_entities(self, group: PreparedGroup, collected: Collected, entities: list[Json]) -> None:
+        found: list[Json] = [entity if entity.__class__ is dict else None for entity in entities]
         rename([entity for entity in found if entity is not None], group.group.renames)
         object_types = self.subgraphs.object_types
         for number, placement in enumerate(collected.placements):
             if number and placement:
-                found = [cast("JsonObject | None", copy_tree(entity)) for entity in found]
+                found = [copy_tree(entity) for entity in found]
             for index, target in placement:
                 entity = found[index]
                 if entity is not None:
@@ -222,17 +219,15 @@ class Execution:
         response = await self.subgraphs.transports[service].send(request)
         answer = _read(response)
         self._join_bookmark(service, response, answer)
-        data, raw_errors = answer.get("data"), answer.get("errors")
-        return (
-            cast("JsonObject", data) if data.__class__ is dict else None,
-            cast("list[object]", raw_errors) if raw_errors.__class__ is list else [],
-        )
+        data: Json = answer.get("data")
+        raw_errors: Json = answer.get("errors")
+        return data if data.__class__ is dict else None, raw_errors if raw_errors.__class__ is list else []
 
     def _join_bookmark(self, service: str, response: SubgraphResponse, answer: JsonObject) -> None:
         texts = [response.headers.get("bookmark")]
-        extensions = answer.get("extensions")
+        extensions: Json = answer.get("extensions")
         if extensions.__class__ is dict:
-            texts.append(cast("dict[str, str | None]", extensions).get("bookmark"))
+            texts.append(extensions.get("bookmark"))
         for text in texts:
             if text is None:
                 continue
@@ -255,7 +250,7 @@ def _read(response: SubgraphResponse) -> JsonObject:
     data, errors = answer.get("data"), answer.get("errors")
     if data.__class__ is not dict and not (data is None and errors.__class__ is list and errors):
         raise _unreadable(response, "a GraphQL response")
-    return cast("JsonObject", answer)
+    return answer
 
 
 def _unreadable(response: SubgraphResponse, expected: str) -> _Malformed:

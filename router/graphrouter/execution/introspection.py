@@ -64,5 +64,5 @@ class Introspection:
             result = execute_sync(self._schema, self._document, variable_values=dict(variables))
             if result.data is None:
                 raise RuntimeError(f"introspection failed: {result.errors}")
-            self._answer = cast("JsonObject", result.data)
+            self._answer = result.data
         return self._answer

@@ -8,9 +8,12 @@ so whatever is merged there later is the same for all. Positions of different ta
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias
 
-JsonObject: TypeAlias = dict[str, object]
+Json: TypeAlias = Any
+"""What the decoder gives. A union of its types would cost a cast, which is a call, at every step of the hot loops."""
+
+JsonObject: TypeAlias = dict[str, Json]
 
 
 def merge_object(into: JsonObject, source: JsonObject, object_types: Container[object]) -> None:
@@ -26,30 +29,33 @@ def merge_object(into: JsonObject, source: JsonObject, object_types: Container[o
             into[key] = value
         elif value.__class__ is dict:
             if known is not value and known.__class__ is dict:
-                merge_object(cast("JsonObject", known), cast("JsonObject", value), object_types)
+                merge_object(known, value, object_types)
         elif value.__class__ is list:
             if known is not value and known.__class__ is list:
-                _merge_list(cast("list[object]", known), cast("list[object]", value), object_types)
+                _merge_list(known, value, object_types)
         elif value is not None and (key != "__typename" or value in object_types):
             into[key] = value
 
 
-def _merge_list(into: list[object], source: list[object], object_types: Container[object]) -> None:
+def _merge_list(into: list[Json], source: list[Json], object_types: Container[object]) -> None:
     for index, (known, value) in enumerate(zip(into, source, strict=False)):
         if known is None:
             into[index] = value
         elif known is value:
             continue
         elif known.__class__ is dict and value.__class__ is dict:
-            merge_object(cast("JsonObject", known), cast("JsonObject", value), object_types)
+            merge_object(known, value, object_types)
         elif known.__class__ is list and value.__class__ is list:
-            _merge_list(cast("list[object]", known), cast("list[object]", value), object_types)
+            _merge_list(known, value, object_types)
 
 
-def copy_tree(value: object) -> object:
+def copy_tree(value: Json) -> Json:
     """A copy that shares no dict and no list with the original."""
     if value.__class__ is dict:
-        return {key: copy_tree(child) for key, child in cast("JsonObject", value).items()}
+        return {
+            key: copy_tree(child) if child.__class__ is dict or child.__class__ is list else child
+            for key, child in value.items()
+        }
     if value.__class__ is list:
-        return [copy_tree(child) for child in cast("list[object]", value)]
+        return [copy_tree(child) for child in value]
     return value

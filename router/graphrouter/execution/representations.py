@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, cast
 
 import orjson
 
-from graphrouter.execution.merge import JsonObject
+from graphrouter.execution.merge import Json, JsonObject
 from graphrouter.planning.plan import InputField, InputSelection, Key, Path, Representation, Target, TypeIs
 
 Placement: TypeAlias = list[tuple[int, JsonObject]]
@@ -50,19 +50,19 @@ def _children(objects: list[JsonObject], name: str) -> list[JsonObject]:
             continue
         if child.__class__ is dict:
             seen.add(id(child))
-            found.append(cast("JsonObject", child))
+            found.append(child)
         elif child.__class__ is list:
             seen.add(id(child))
-            _spread(cast("list[object]", child), found)
+            _spread(child, found)
     return found
 
 
-def _spread(items: list[object], into: list[JsonObject]) -> None:
+def _spread(items: list[Json], into: list[JsonObject]) -> None:
     for item in items:
         if item.__class__ is dict:
-            into.append(cast("JsonObject", item))
+            into.append(item)
         elif item.__class__ is list:
-            _spread(cast("list[object]", item), into)
+            _spread(item, into)
 
 
 def positions_at(root: JsonObject, path: Path) -> Iterator[tuple[list[str | int], JsonObject]]:
@@ -70,12 +70,12 @@ def positions_at(root: JsonObject, path: Path) -> Iterator[tuple[list[str | int]
     yield from _positions(root, path, [])
 
 
-def _positions(value: object, path: Path, taken: list[str | int]) -> Iterator[tuple[list[str | int], JsonObject]]:
+def _positions(value: Json, path: Path, taken: list[str | int]) -> Iterator[tuple[list[str | int], JsonObject]]:
     if value.__class__ is list:
-        for index, item in enumerate(cast("list[object]", value)):
+        for index, item in enumerate(value):
             yield from _positions(item, path, [*taken, index])
     elif value.__class__ is dict:
-        found = cast("JsonObject", value)
+        found = value
         if not path:
             yield taken, found
         elif isinstance(step := path[0], TypeIs):
@@ -191,15 +191,15 @@ def _copy_fields(source: JsonObject, selections: Sequence[InputSelection], into:
 _MISSING: Any = object()
 
 
-def _copy_value(value: object, selections: Sequence[InputSelection], known: object) -> object:
+def _copy_value(value: Json, selections: Sequence[InputSelection], known: Json) -> Json:
     if value.__class__ is list:
-        items = cast("list[object]", value)
-        before: Sequence[object] = cast("list[object]", known) if known.__class__ is list else [None] * len(items)
+        items: list[Json] = value
+        before: Sequence[Json] = known if known.__class__ is list else [None] * len(items)
         copies = [_copy_value(item, selections, old) for item, old in zip(items, before, strict=True)]
         return _MISSING if any(copy is _MISSING for copy in copies) else copies
     if value.__class__ is dict:
-        into: JsonObject = cast("JsonObject", known) if known.__class__ is dict else {}
-        return into if _copy_fields(cast("JsonObject", value), selections, into) else _MISSING
+        into: JsonObject = known if known.__class__ is dict else {}
+        return into if _copy_fields(value, selections, into) else _MISSING
     return value
 
 
