@@ -97,7 +97,6 @@ async def opened(folder: DataFolder, clock: Clock) -> AsyncIterator[Sequence[Sub
         friends_view = await view(SqliteFriendView, friends_projection, both)
         recommendations_view = await view(SqliteRecommendationView, recommendations_projection, both)
         checkpoints = await stack.enter_async_context(aclosing(await SqliteCheckpointStore.open(folder.processes)))
-        checkpoints = await stack.enter_async_context(aclosing(await SqliteCheckpointStore.open(folder.processes)))
         yield [
             users_subgraph(users_log, users_view, log_names=LOG_NAMES),
             friends_subgraph(friends_log, users_log, friends_view, checkpoints, log_names=LOG_NAMES),

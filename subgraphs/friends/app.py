@@ -68,8 +68,8 @@ def friends_subgraph(
         name=NAME,
         app=app,
         sdl=schema.as_str(),
-        workers=[
-            Projector(projection, sources, view),
+        projector=Projector(projection, sources, view),
+        processes=[
             ProcessManager(
                 endings.NAME,
                 sources,

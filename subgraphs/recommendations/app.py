@@ -34,4 +34,4 @@ def recommendations_subgraph(
     app = subgraph_app(schema, gate=BookmarkGate(view, logs, log_names), writes=None, readiness=readiness)
     codec = Codec(EVENT_TYPES, skip_others=True)
     projector = Projector(projection, [Source(log, codec) for log in logs], view)
-    return Subgraph(name=NAME, app=app, sdl=schema.as_str(), workers=[projector])
+    return Subgraph(name=NAME, app=app, sdl=schema.as_str(), projector=projector)

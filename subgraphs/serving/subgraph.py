@@ -10,6 +10,9 @@ from typing import Protocol
 
 from starlette.types import ASGIApp
 
+from eventkernel.process import ProcessStatus
+from eventkernel.projector import ProjectorStatus
+
 
 class Worker(Protocol):
     """Runs beside the requests: a projector, a process manager."""
@@ -17,6 +20,26 @@ class Worker(Protocol):
     async def run(self) -> None:
         """Works until it is cancelled. Deals with what can go wrong by itself; what it raises is a defect."""
         ...
+
+
+class ViewWorker(Worker, Protocol):
+    """Keeps the subgraph's view: what those who operate the system ask of a `Projector`."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    async def rebuild(self) -> str: ...
+    async def retry(self, stream: str) -> None: ...
+    async def skip(self, stream: str, reason: str) -> None: ...
+    async def status(self) -> ProjectorStatus: ...
+
+
+class ProcessWorker(Worker, Protocol):
+    """Reacts to events: what those who operate the system ask of a `ProcessManager`."""
+
+    name: str
+
+    async def try_again(self) -> None: ...
+    async def status(self) -> ProcessStatus: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +54,12 @@ class Subgraph:
     app: ASGIApp
     sdl: str
     """The schema with its Federation directives, as `_service { sdl }` gives it."""
-    workers: Sequence[Worker] = ()
+    projector: ViewWorker
+    processes: Sequence[ProcessWorker] = ()
+
+    @property
+    def workers(self) -> Sequence[Worker]:
+        return (self.projector, *self.processes)
 
 
 @asynccontextmanager

@@ -41,4 +41,4 @@ def users_subgraph(store: EventStore, view: View[UserView], *, log_names: Collec
         readiness=readiness,
     )
     projector = Projector(projection, [Source(store, codec)], view)
-    return Subgraph(name=NAME, app=app, sdl=schema.as_str(), workers=[projector])
+    return Subgraph(name=NAME, app=app, sdl=schema.as_str(), projector=projector)
