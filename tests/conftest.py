@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def full_campaign(request: pytest.FixtureRequest) -> bool:
     """Whether a campaign runs in its full length, as in `make test-all`."""
-    return request.config.getoption("--campaign") == "full"
+    return bool(request.config.getoption("--campaign") == "full")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +88,7 @@ class RunningKith:
 
 
 @asynccontextmanager
-async def kith_up(data: Path, *options: str) -> AsyncIterator[RunningKith]:
+async def kith_up(data: Path, *options: str) -> AsyncGenerator[RunningKith]:
     """Start `kith up` on a free port and wait until it says that it is ready; killed at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
         COMMAND,
