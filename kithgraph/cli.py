@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,8 @@ import typer
 from kithgraph import __version__
 from kithgraph.errors import StartError
 from kithgraph.load import command as load_command
+
+DataOption = Annotated[Path, typer.Option(envvar="KITH_DATA", help="The data folder.")]
 
 app = typer.Typer(
     name="kith",
@@ -76,16 +79,34 @@ def up(
 
 @app.command()
 def events(
-    data: Annotated[Path, typer.Option(envvar="KITH_DATA", help="The data folder.")] = Path("data"),
+    data: DataOption = Path("data"),
     log: Annotated[list[str] | None, typer.Option(help="Only this log; may be given again.")] = None,
+    stream: Annotated[list[str] | None, typer.Option(help="Only this stream; may be given again.")] = None,
+    event_type: Annotated[
+        list[str] | None, typer.Option("--type", help="Only this type, such as users.UserCreated; may be given again.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(metavar="MOMENT", help="Only from this moment on.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="MOMENT", help="Only before this moment.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones until Ctrl-C.")] = False,
 ) -> None:
     """Print the event log: one CloudEvents JSON object a line, oldest first. Also beside a running system.
 
-    Example: kith events --data /some/folder --log users
-    """
-    from kithgraph.event_log import print_events  # noqa: PLC0415
+    A moment is written as 2026-01-31T12:00:00Z, with its offset from UTC, or as 2026-01-31.
 
-    asyncio.run(print_events(data, log, sys.stdout.buffer))
+    Example: kith events --type users.UserCreated --since 2026-01-31
+
+    Example: kith events --data /some/folder --log users --follow
+    """
+    from kithgraph.event_log import Wanted, parse_moment, print_events  # noqa: PLC0415
+
+    wanted = Wanted(
+        frozenset(stream or ()),
+        frozenset(event_type or ()),
+        None if since is None else parse_moment(since),
+        None if until is None else parse_moment(until),
+    )
+    with suppress(KeyboardInterrupt):
+        asyncio.run(print_events(data, log, sys.stdout.buffer, wanted, follow=follow))
 
 
 @app.command()

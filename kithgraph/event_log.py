@@ -2,26 +2,85 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from eventkernel.adapters.sqlite.event_store import SqliteLog
 from eventkernel.envelope import to_json
 from eventkernel.errors import KernelError
-from eventkernel.events import Position, Record
+from eventkernel.events import Partition, Position, Record
 from eventkernel.store import Checkpoint, LogReader
 from kithgraph.data_folder import LOG_NAMES, log_file
 from kithgraph.errors import StartError
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-async def recorded(data: Path, names: Sequence[str] = LOG_NAMES) -> AsyncGenerator[Record, None]:
-    """Every record of these logs that is there now; each log in its order, between them the earlier one first.
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which records are asked for; what is empty or None asks for all."""
+
+    streams: frozenset[str] = frozenset()
+    types: frozenset[str] = frozenset()
+    since: datetime | None = None
+    until: datetime | None = None
+    """The first moment that is not wanted any more."""
+
+    def has(self, record: Record) -> bool:
+        return (
+            (not self.streams or record.stream in self.streams)
+            and (not self.types or record.type in self.types)
+            and (self.since is None or record.time_us >= microseconds(self.since))
+            and (self.until is None or record.time_us < microseconds(self.until))
+        )
+
+
+EVERYTHING: Final = Wanted()
+
+
+def parse_moment(text: str) -> datetime:
+    """A moment as people write one: RFC 3339 with its offset from UTC, or a day, which begins at midnight UTC.
 
     Raises:
-        StartError: the folder holds no such log, or one that cannot be read.
+        StartError: it is neither.
     """
+    try:
+        if len(text) == len("2026-01-31"):
+            return datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise _no_moment(text) from None
+    if moment.tzinfo is None:
+        raise _no_moment(text)
+    return moment
+
+
+def _no_moment(text: str) -> StartError:
+    return StartError(
+        f"a moment is written as 2026-01-31T12:00:00Z, with its offset from UTC, or as 2026-01-31; found {text!r}"
+    )
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970 UTC."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+@asynccontextmanager
+async def logs_of(data: Path, names: Sequence[str] = LOG_NAMES) -> AsyncGenerator[Sequence[SqliteLog]]:
+    """These logs of a data folder, to be read.
+
+    Raises:
+        StartError: a name is no log's, or the folder holds no such log, or one that cannot be read.
+    """
+    unknown = sorted(set(names) - set(LOG_NAMES))
+    if unknown:
+        raise StartError(f"there is no log {unknown[0]!r}, only {' and '.join(LOG_NAMES)}")
     async with AsyncExitStack() as stack:
         try:
             logs = [
@@ -29,7 +88,18 @@ async def recorded(data: Path, names: Sequence[str] = LOG_NAMES) -> AsyncGenerat
             ]
         except KernelError as error:
             raise StartError(f"the data folder {data} cannot be read: {error}") from error
-        readers = [await stack.enter_async_context(aclosing(_until_now(log))) for log in logs]
+        try:
+            yield logs
+        except KernelError as error:
+            raise StartError(f"the data folder {data} cannot be read: {error}") from error
+
+
+async def recorded(logs: Sequence[LogReader], ends: Sequence[Position]) -> AsyncGenerator[Record, None]:
+    """Every record of these logs up to their ends; each log in its order, between them the earlier one first."""
+    async with AsyncExitStack() as stack:
+        readers = [
+            await stack.enter_async_context(aclosing(_up_to(log, end))) for log, end in zip(logs, ends, strict=True)
+        ]
         waiting = [(reader, record) for reader in readers if (record := await anext(reader, None)) is not None]
         while waiting:
             earliest = min(range(len(waiting)), key=lambda index: waiting[index][1].time_us)
@@ -40,27 +110,45 @@ async def recorded(data: Path, names: Sequence[str] = LOG_NAMES) -> AsyncGenerat
                 waiting.insert(earliest, (reader, following))
 
 
-async def print_events(data: Path, names: Sequence[str] | None, output: BinaryIO) -> None:
-    """Write the records of these logs (None: all) as CloudEvents JSON lines.
+async def print_events(
+    data: Path, names: Sequence[str] | None, output: BinaryIO, wanted: Wanted = EVERYTHING, *, follow: bool = False
+) -> None:
+    """Write the records of these logs (None: all) as CloudEvents JSON lines; with `follow` new ones, too, for ever.
 
     Raises:
-        StartError: a name is no log's, or as for `recorded`.
+        StartError: as for `logs_of`, or no end is to be expected of what has one.
     """
-    unknown = sorted(set(names or ()) - set(LOG_NAMES))
-    if unknown:
-        raise StartError(f"there is no log {unknown[0]!r}, only {' and '.join(LOG_NAMES)}")
-    async for record in recorded(data, names or LOG_NAMES):
+    if follow and wanted.until is not None:
+        raise StartError("--follow goes on for ever, --until has an end: leave one of them out")
+    async with logs_of(data, names or LOG_NAMES) as logs:
+        ends = [await log.head() for log in logs]
+        async with aclosing(recorded(logs, ends)) as records:
+            async for record in records:
+                _write(record, wanted, output)
+        output.flush()
+        if follow:
+            await asyncio.gather(*(_follow(log, end, wanted, output) for log, end in zip(logs, ends, strict=True)))
+
+
+async def _follow(log: LogReader, after: Position, wanted: Wanted, output: BinaryIO) -> None:
+    async with aclosing(log.subscribe(Checkpoint(after))) as batches:
+        async for batch in batches:
+            for record in batch.records:
+                _write(record, wanted, output)
+            output.flush()
+
+
+def _write(record: Record, wanted: Wanted, output: BinaryIO) -> None:
+    if wanted.has(record):
         output.write(to_json(record) + b"\n")
-    output.flush()
 
 
-async def _until_now(log: LogReader) -> AsyncGenerator[Record, None]:
-    """The records up to the log's present end."""
-    end = await log.head()
+async def _up_to(log: LogReader, end: Position) -> AsyncGenerator[Record, None]:
     position = Position()
     async with aclosing(log.subscribe(Checkpoint())) as batches:
         while not position.covers(end):
             batch = await anext(batches)
             position = position.join(Position.of(batch.log, batch.partition, batch.next_offset))
             for record in batch.records:
-                yield record
+                if record.offset < end.get(Partition(record.log, record.partition), 0):
+                    yield record
