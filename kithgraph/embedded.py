@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from socket import socket
@@ -16,6 +16,7 @@ from eventkernel.errors import CorruptData, Unavailable
 from eventkernel.store import LogReader
 from eventkernel.views import Projection
 from graphrouter import GraphRouter, RouterOptions
+from graphrouter.options import DEFAULT_FORWARDED_HEADERS
 from graphrouter.router import SubgraphSource
 from kithgraph import __version__
 from kithgraph.data_folder import LOG_NAMES, DataFolder
@@ -66,7 +67,11 @@ async def run(settings: Settings, announce: Callable[[str], None]) -> None:
             await stack.enter_async_context(running(subgraph.workers))
         stack.push_async_callback(servers.shut_down)
         sources = await _serve_subgraphs(servers, subgraphs, listeners.subgraphs)
-        options = RouterOptions(examples=EXAMPLES, health_paths=dict.fromkeys(sources, "/health/ready"))
+        options = RouterOptions(
+            examples=EXAMPLES,
+            health_paths=dict.fromkeys(sources, "/health/ready"),
+            forwarded_headers=DEFAULT_FORWARDED_HEADERS | {"correlation-id"},
+        )
         router = await GraphRouter.compose(sources, options)
         await servers.start([Endpoint(router.app(), listeners.router)])
         announce(_banner(folder, listeners, sources))
@@ -74,7 +79,7 @@ async def run(settings: Settings, announce: Callable[[str], None]) -> None:
 
 
 @asynccontextmanager
-async def opened(folder: DataFolder, clock: Clock) -> AsyncIterator[Sequence[Subgraph]]:
+async def opened(folder: DataFolder, clock: Clock) -> AsyncGenerator[Sequence[Subgraph]]:
     """The three subgraphs on the files of a data folder."""
     async with AsyncExitStack() as stack:
         users_log, friends_log = [
@@ -87,7 +92,7 @@ async def opened(folder: DataFolder, clock: Clock) -> AsyncIterator[Sequence[Sub
         async def view(
             build: type[BuildT], projection: Projection[Any], logs: Sequence[LogReader]
         ) -> SqliteView[BuildT]:
-            opening = SqliteView.open(
+            opening = SqliteView[BuildT].open(
                 folder.view(projection.name), build, shape=projection.shape, logs=[log.log for log in logs]
             )
             return await stack.enter_async_context(aclosing(await opening))
