@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from graphrouter.composition.field_set import SelectedField, Selections
-from graphrouter.composition.merged import Merged, MergedComposite
+from graphrouter.composition.merged import Merged, MergedComposite, MergedUnion
 from graphrouter.composition.model import Field, InterfaceType, Key, ObjectType, Subgraph, named_type
 
 
@@ -163,6 +163,24 @@ class Reach:
                 return Place(returned.subgraph, name, returned.provided)
         return None
 
+    def children(self, resolvers: Iterable[Place], name: str, type_name: str) -> list[tuple[str, tuple[Place, ...]]]:
+        """The objects that a field of the supergraph's type `type_name` leads to: each runtime type and its places.
+
+        Subgraphs that share a field return the same value: of a union, only the members that all of them can return
+        come, unless they have none in common. For an interface every implementation counts that one of them knows.
+        """
+        returned = [item for place in resolvers for item in self.returned(place, name)]
+        found: list[tuple[str, tuple[Place, ...]]] = []
+        common: list[tuple[str, tuple[Place, ...]]] = []
+        for runtime in self.runtime_types(type_name):
+            places = [place for item in returned if (place := self.as_type(item, runtime)) is not None]
+            if places:
+                found.append((runtime, tuple(dict.fromkeys(places))))
+            if places and len(places) == len(returned):
+                common.append(found[-1])
+        is_union = isinstance(self._merged.supergraph.types.get(type_name), MergedUnion)
+        return common if is_union and common else found
+
     def missing(self, selections: Selections, tails: Iterable[Place], runtime: str) -> str | None:
         """The first field of the selections, as a dotted path, that cannot be got; None where all can."""
         return self._missing(selections, self.closure(tails, runtime), runtime, None)
@@ -290,13 +308,11 @@ class Reach:
         parent = self._merged.supergraph.types[runtime]
         if not isinstance(parent, MergedComposite) or selected.name not in parent.fields:
             return selected.name
-        returned = [item for place in resolvers for item in self.returned(place, selected.name)]
-        for child in self.runtime_types(named_type(parent.fields[selected.name].type)):
-            tails = [place for item in returned if (place := self.as_type(item, child)) is not None]
-            if tails:
-                missing = self._missing(selected.selections, self._read(tails, child, reader), child, reader)
-                if missing is not None:
-                    return f"{selected.name}.{missing}"
+        type_name = named_type(parent.fields[selected.name].type)
+        for child, tails in self.children(resolvers, selected.name, type_name):
+            missing = self._missing(selected.selections, self._read(tails, child, reader), child, reader)
+            if missing is not None:
+                return f"{selected.name}.{missing}"
         return None
 
     def _read(self, tails: Iterable[Place], runtime: str, reader: tuple[Place, str] | None) -> Closure:

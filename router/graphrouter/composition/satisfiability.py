@@ -5,9 +5,9 @@ can be asked for fields (see `reach.py`). A field is answered if one of these pl
 are those of all subgraphs that resolve it, for the router may ask several of them and take from each what it has.
 
 Paths are infinite, but what happens next depends only on the object's type and its places. So the walk is over pairs
-(type, places) and each is visited once; a pair with more places than one already visited is passed over too, since more
-places can only help. The walk is breadth first, so the first path that fails at a field is a shortest one; it is
-printed as a witness query, with each subgraph's reason.
+(type, places), and each is visited once. More places do not always help, for they may return more types of objects; so
+a pair is passed over for an equal one only. The walk is breadth first, so the first path that fails at a field is a
+shortest one; it is printed as a witness query, with each subgraph's reason.
 
 A mutation is not repeated: where several subgraphs resolve one mutation field, one of them alone must lead everywhere.
 Override labels are switched per request: the proof holds for each combination of up to six labels; beyond, for none,
@@ -24,7 +24,7 @@ from itertools import chain, combinations
 from graphrouter.composition.diagnostics import Code, Findings, listed
 from graphrouter.composition.merged import Merged, MergedComposite, MergedField
 from graphrouter.composition.model import ROOT_TYPES, named_type
-from graphrouter.composition.reach import Closure, Place, Reach
+from graphrouter.composition.reach import Place, Reach
 from graphrouter.composition.unreachable import explain
 from graphrouter.composition.witness import Step, witness_query
 
@@ -120,7 +120,7 @@ class _Walk:
     def __init__(self, merged: Merged, reach: Reach) -> None:
         self._merged = merged
         self._reach = reach
-        self._seen: dict[str, list[frozenset[Place]]] = {}
+        self._seen: set[tuple[str, frozenset[Place]]] = set()
         self._open: deque[tuple[str, tuple[Place, ...], Step | None]] = deque()
 
     def from_object(self, runtime: str, tails: tuple[Place, ...], before: Step | None) -> Iterator[Failure]:
@@ -137,8 +137,10 @@ class _Walk:
         while self._open:
             runtime, tails, before = self._open.popleft()
             closure = self._reach.closure(tails, runtime)
-            if self._is_seen(runtime, closure):
+            pair = (runtime, frozenset(closure.places))
+            if pair in self._seen:
                 continue
+            self._seen.add(pair)
             for field in visible_fields(self._merged, runtime):
                 step = Step(runtime, field.name, before)
                 resolvers = self._reach.resolvers(closure, field.name)
@@ -147,27 +149,13 @@ class _Walk:
                 else:
                     yield Failure(step, tails)
 
-    def _is_seen(self, runtime: str, closure: Closure) -> bool:
-        places = frozenset(closure.places)
-        seen = self._seen.setdefault(runtime, [])
-        if any(known <= places for known in seen):
-            return True
-        seen[:] = [known for known in seen if not places <= known]
-        seen.append(places)
-        return False
-
     def _open_children(self, step: Step, field: MergedField, resolvers: Iterable[Place]) -> None:
         type_name = named_type(field.type)
         definition = self._merged.supergraph.types.get(type_name)
         possible = self._merged.supergraph.possible_types
         if not isinstance(definition, MergedComposite) and type_name not in possible:
             return
-        returned = [item for place in resolvers for item in self._reach.returned(place, field.name)]
-        for runtime in self._reach.runtime_types(type_name):
+        for runtime, tails in self._reach.children(resolvers, field.name, type_name):
             child = self._merged.supergraph.types.get(runtime)
-            if child is None or child.marks.inaccessible:
-                continue
-            places = (self._reach.as_type(item, runtime) for item in returned)
-            tails = tuple(dict.fromkeys(place for place in places if place is not None))
-            if tails:
+            if child is not None and not child.marks.inaccessible:
                 self._open.append((runtime, tails, step))

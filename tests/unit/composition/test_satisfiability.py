@@ -70,6 +70,11 @@ ANSWERED: dict[str, dict[str, str]] = {
         "a": "type Query { u: U @shareable } union U = X | Y type X @shareable { n: Int } type Y { p: Int }",
         "b": "type Query { u: U @shareable } union U = X | Z type X @shareable { n: Int } type Z { q: Int }",
     },
+    "a member that one of the subgraphs cannot return, so that it never comes": {
+        "a": "type Query { u: U @shareable } union U = X | Y type X @shareable { n: Int } type Y { p: Int @shareable }",
+        "b": "type Query { u: U @shareable } union U = X type X @shareable { n: Int }",
+        "c": "type Query { y: Y } type Y { p: Int @shareable q: Int }",
+    },
     "an interface object learns the type first": {
         "a": 'interface I @key(fields: "id") { id: ID! } type X implements I @key(fields: "id") { id: ID! p: Int } '
         "type Query { i: I }",
@@ -190,6 +195,34 @@ NOT_ANSWERED: dict[str, tuple[dict[str, str], str, str, list[str]]] = {
         [
             'subgraph "a" does not have "X.q"',
             'subgraph "b", which has "X.q", cannot be entered: "X" has no resolvable @key there',
+        ],
+    ),
+    "an implementation that only one of the subgraphs returns": (
+        {
+            "a": "type Query { i: I @shareable } interface I { p: Int } type Y implements I { p: Int @shareable }",
+            "b": "type Query { i: I @shareable } interface I { p: Int } type X implements I { p: Int }",
+            "c": "type Query { y: Y } type Y { p: Int @shareable q: Int }",
+        },
+        "Y.q",
+        "{ i { ... on Y { q } } }",
+        [
+            'subgraph "a" does not have "Y.q"',
+            'subgraph "c", which has "Y.q", cannot be entered: "Y" has no resolvable @key there',
+        ],
+    ),
+    "a later path on which more subgraphs return more types": (
+        {
+            "a": "type Query { one: X both: X @shareable } type X @shareable { i: I } interface I { p: Int } "
+            "type P implements I { p: Int }",
+            "b": "type Query { both: X @shareable } type X @shareable { i: I } interface I { p: Int } "
+            "type Y implements I { p: Int @shareable }",
+            "c": "type Query { y: Y } type Y { p: Int @shareable q: Int }",
+        },
+        "Y.q",
+        "{ both { i { ... on Y { q } } } }",
+        [
+            'subgraph "b" does not have "Y.q"',
+            'subgraph "c", which has "Y.q", cannot be entered: "Y" has no resolvable @key there',
         ],
     ),
     "one type of an interface": (
