@@ -107,6 +107,7 @@ def test_a_bookmark_of_too_many_partitions_is_refused() -> None:
         text_of({"users.a/": 1}),
         text_of({"users.a/-1": 1}),
         text_of({"users.a/²": 1}),
+        text_of({"users.a/١": 1}),
         text_of({"users.a/0/": 1}),
         base64.urlsafe_b64encode(b"\x81\xa9users.a/0\x01\x00").rstrip(b"=").decode(),
         base64.urlsafe_b64encode(b"\x81\xa9users.\xff/0\x01").rstrip(b"=").decode(),
