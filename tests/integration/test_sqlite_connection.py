@@ -44,6 +44,7 @@ def test_every_connection_is_durable_and_leaves_transactions_to_the_code(
 
 def test_a_reader_cannot_write(path: Path) -> None:
     reader = open_reader(path)
+    assert pragma(reader, "query_only") == 1
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         reader.execute("INSERT INTO t VALUES (1)")
     reader.close()

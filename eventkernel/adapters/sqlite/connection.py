@@ -46,7 +46,9 @@ def open_reader(path: Path) -> sqlite3.Connection:
     Raises:
         Unavailable: the file is missing, cannot be opened or is no database.
     """
-    return _open(path, "ro")
+    connection = _open(path, "ro")
+    connection.execute("PRAGMA query_only = ON")
+    return connection
 
 
 def _open(path: Path, mode: str) -> sqlite3.Connection:
