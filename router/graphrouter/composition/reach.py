@@ -8,9 +8,9 @@ again. All that is monotone: knowing more never makes less reachable. So each cl
 under these moves, and a requirement that needs itself stays unmet, as it must.
 
 Selections of keys and requirements may be nested, so that the closure of one place reads those of others, even in
-circles (a key made of a friend's key). Therefore all closures grow together: a worklist holds the closures whose
-inputs grew, each re-reads what it depends on, and the work ends when nothing grows. A closure is computed once for a
-supergraph, whatever the number of paths that lead to its place.
+circles (two types may each have the other's key in their own). Therefore all closures grow together: a worklist holds
+the closures whose inputs grew, each re-reads what it depends on, and the work ends when nothing grows. A closure is
+computed once for a supergraph, whatever the number of paths that lead to its place.
 """
 
 from __future__ import annotations
