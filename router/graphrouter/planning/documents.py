@@ -102,7 +102,7 @@ def _fragment(on: str | None, conditions: tuple[Condition, ...], inner: str) -> 
             inner = f"{{{_fragment(None, left, inner)}}}"
             break
         head.append(condition)
-    return f"...{f' on {on}' if on else ''}{conditions_text(tuple(head))}{inner}"
+    return f"...{f'on {on}' if on else ''}{conditions_text(tuple(head))}{inner}"
 
 
 def _joined(parts: list[str]) -> str:

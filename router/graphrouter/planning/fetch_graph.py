@@ -192,9 +192,11 @@ class _Builder:
 
     def _tell_type(self, step: Step, selected: Selected) -> None:
         """Where objects of several types can be, their type is always asked for, if the subgraph knows it."""
-        known = self._graph.known(step.type_name, step.subgraph)
-        if self._graph.supergraph.is_abstract(step.static) and not known.is_interface_object:
+        if self._graph.supergraph.is_abstract(step.static) and not self._is_interface_object(step):
             selected.fields.setdefault(TYPENAME, SelectedField(TYPENAME_MOVE, None))
+
+    def _is_interface_object(self, step: Step) -> bool:
+        return self._graph.known(step.type_name, step.subgraph).is_interface_object
 
     def _next_fetch(self, step: Step, before: _Place) -> _Place:
         fetch = self._add(step, before.fetch.order, before.path, before.conditions)
@@ -203,7 +205,8 @@ class _Builder:
         if isinstance(step.move, EntityMove):
             fetch.representation = step.move.representation
             fetch.has_requirements = step.move.has_requirements
-            self._tell_type(step, fetch.selected)
+            if step.parent and self._is_interface_object(step.parent):
+                self._tell_type(step, fetch.selected)
         return _Place(fetch, fetch.selected, before.path, before.conditions)
 
 

@@ -31,9 +31,10 @@ __all__ = ["Limits", "PlanningError", "QueryPlanner"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Upper bounds of one planning: selections (fragments written out), units of work in the walk, seconds."""
+    """Upper bounds of one planning: selections and levels (fragments written out), units of work, seconds."""
 
     max_selections: int = 20_000
+    max_depth: int = 100
     max_work: int = 500_000
     max_seconds: float = 5.0
 
@@ -56,7 +57,7 @@ class QueryPlanner:
 
     def normalize(self, document: DocumentNode, operation_name: str | None = None) -> Operation:
         """The first stage; printed, it is GraphQL."""
-        return normalize(document, operation_name, self.supergraph, self.limits.max_selections)
+        return normalize(document, operation_name, self.supergraph, self.limits.max_selections, self.limits.max_depth)
 
     def find_paths(self, operation: Operation) -> Demands:
         """The second stage."""

@@ -100,3 +100,40 @@ def test_fragments_that_double_again_and_again_are_not_written_out() -> None:
         QueryPlanner(wide(ONE_OWNER)).plan(parse(text))
     assert caught.value.code == "OPERATION_TOO_LARGE"
     assert time.perf_counter() - start < 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{ root { " + "again { " * 120 + "id" + "}" * 122,
+        "{ root { ...F0 } }"
+        + "".join(f" fragment F{n} on Wide {{ again {{ ...F{n + 1} }} }}" for n in range(100))
+        + " fragment F100 on Wide { id }",
+        "{ root { ...F again { again { ...F } } } } fragment F on Wide { " + "again { " * 97 + "id" + " }" * 98,
+    ],
+)
+def test_what_is_too_deep_is_refused(text: str) -> None:
+    with pytest.raises(PlanningError, match="deeper than 100 levels") as caught:
+        QueryPlanner(wide(THREE_OWNERS)).plan(parse(text))
+    assert caught.value.code == "OPERATION_TOO_LARGE"
+
+
+def test_a_hundred_levels_are_planned() -> None:
+    text = "{ nodes { wide { " + "f1 again { " * 96 + "id" + "}" * 99
+    assert QueryPlanner(FORTY).plan(parse(text)).fetches
+
+
+def test_keys_that_need_one_another_end_the_search() -> None:
+    graph = supergraph(
+        """
+        type Query @t(A) @t(B) { left: Left @f(A) }
+        type Left @t(A) @t(B, key: "right { id }") { right: Right @f(A) @f(B) x: Int @f(B) }
+        type Right @t(A) @t(B, key: "left { x }") { left: Left @f(A) @f(B) id: ID @f(B) }
+        """,
+        "A",
+        "B",
+    )
+    with pytest.raises(PlanningError) as caught:
+        QueryPlanner(graph).plan(parse("{ left { x } }"))
+    assert caught.value.code == "UNREACHABLE_FIELD"
+    assert '"b": defines it, but {right{id}} cannot be had from there' in caught.value.message

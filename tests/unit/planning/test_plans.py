@@ -269,7 +269,7 @@ def test_object_types_of_an_interface_travel_together_by_the_key_that_they_share
     )
     assert requests(plan_of(graph, "{ nodes { name } }")) == [
         "0 a query{nodes{__typename id}}",
-        "1 b[0] entities{...on Node{__typename name}}}",
+        "1 b[0] entities{...on Node{name}}}",
     ]
 
 
@@ -320,3 +320,162 @@ def test_each_stage_can_be_printed() -> None:
     assert stages["fetch graph"].splitlines()[:4] == ["0 users", "  users", "    id", "1 friends at users after 0"]
     assert stages["plan"].startswith("QueryPlan(query) {")
     assert "User => User/friends by id" in str(planner.query_graph).splitlines()
+
+
+APART = """
+type Query @t(A) @t(B) @t(C) { thing: Thing @f(A) @f(B) }
+type Thing @t(A) @t(B) @t(C, key: "x y") { x: Int @f(A) @f(C) y: Int @f(B) @f(C) z: Int @f(C) }
+"""
+
+
+def test_a_key_may_come_from_several_subgraphs() -> None:
+    plan = plan_of(supergraph(APART, "A", "B", "C"), "{ thing { z } }")
+    assert requests(plan) == [
+        "0 a query{thing{x}}",
+        "1 b query{thing{y}}",
+        "2 c[0, 1] entities{...on Thing{z}}}",
+    ]
+
+
+def test_what_a_field_requires_may_come_from_several_subgraphs() -> None:
+    graph = supergraph(
+        """
+        type Query @t(A) @t(B) @t(C) { thing: Thing @f(A) @f(B) }
+        type Thing @t(A) @t(B) @t(C, key: "id") {
+          id: ID! @f(A) @f(B) @f(C)
+          x: Int @f(A) @f(C, external: true)
+          y: Int @f(B) @f(C, external: true)
+          z: Int @f(C, requires: "x y")
+        }
+        """,
+        "A",
+        "B",
+        "C",
+    )
+    plan = plan_of(graph, "{ thing { z } }")
+    assert [fetch.subgraph for fetch in plan.fetches] == ["a", "b", "c"]
+    assert plan.fetches[2].depends_on == (0, 1)
+
+
+def test_of_plans_with_equally_many_requests_the_one_with_fewer_in_a_row_is_taken() -> None:
+    graph = supergraph(
+        """
+        type Query @t(A) @t(B) { list: List @f(A) }
+        type List @t(A, key: "items { id pid }") @t(B, key: "items { id pid }") { items: [Item!]! total: Int @f(B) }
+        type Item @t(A) @t(B, key: "id pid") @t(C, key: "id") {
+          id: ID! pid: ID @f(B) @f(C) @f(A, external: true) price: Int @f(B) name: String @f(C)
+        }
+        """,
+        "A",
+        "B",
+        "C",
+    )
+    plan = plan_of(graph, "{ list { items { name price } } }")
+    assert [(fetch.subgraph, fetch.depends_on) for fetch in plan.fetches] == [("a", ()), ("c", (0,)), ("b", (1,))]
+    (target,) = plan.fetches[2].groups[0].targets  # type: ignore[union-attr] # an entity fetch
+    assert [step.name for step in target.path] == ["list", "items"]  # type: ignore[union-attr] # keys, no types
+
+
+def test_selections_that_differ_in_type_get_an_alias_and_their_key_back() -> None:
+    graph = supergraph(
+        """
+        type Query @t(A) { all: [Either!]! deep: [Either!]! }
+        union Either @t(A) @u(A, member: "X") @u(A, member: "Y") = X | Y
+        type X @t(A) { id: ID @f(A, type: "ID!") next: X }
+        type Y @t(A) { id: ID next: Y }
+        """,
+        "A",
+    )
+    plan = plan_of(graph, "{ all { ... on X { id next { id } } ... on Y { id next { id } } } }")
+    (fetch,) = plan.fetches
+    assert fetch.document == "query{all{__typename ...on X{id next{id}}...on Y{_id_1:id next{_id_1:id}}}}"
+    assert isinstance(fetch, RootFetch)
+    assert [(tuple(map(str, rename.path)), rename.alias, rename.name) for rename in fetch.renames] == [
+        (("Key(name='all')",), "_id_1", "id"),
+        (("Key(name='all')", "Key(name='next')"), "_id_1", "id"),
+    ]
+
+
+def test_a_fragment_on_a_type_that_the_subgraph_lacks_is_written_for_its_object_types() -> None:
+    graph = supergraph(
+        """
+        type Query @t(A) @t(B) { all: [Node!]! @f(A) }
+        interface Node @t(A) @t(B) { id: ID! }
+        interface Named @t(B) { name: String }
+        type X implements Node & Named @i(A, interface: "Node") @i(B, interface: "Node") @i(B, interface: "Named")
+          @t(A, key: "id") @t(B, key: "id") { id: ID! name: String }
+        type Y implements Node @i(A, interface: "Node") @t(A, key: "id") { id: ID! }
+        type Z implements Node & Named @i(A, interface: "Node") @i(B, interface: "Node") @i(B, interface: "Named")
+          @t(A, key: "id") @t(B, key: "id") { id: ID! name: String @f(B) }
+        """,
+        "A",
+        "B",
+    )
+    plan = plan_of(graph, "{ all { ... on Named { name } } }")
+    assert requests(plan) == [
+        "0 a query{all{__typename ...on X{name}...on Z{id}}}",
+        "1 b[0] entities{...on Z{name}}}",
+    ]
+
+
+def test_of_a_shared_union_only_the_members_that_all_know_are_asked_for() -> None:
+    graph = supergraph(
+        """
+        type Query @t(A) @t(B) { shared: Either only: Either @f(A) }
+        union Either @t(A) @t(B) @u(A, member: "X") @u(A, member: "Y") @u(B, member: "X") @u(B, member: "Z") = X | Y | Z
+        type X @t(A) @t(B) { x: Int }
+        type Y @t(A) { y: Int }
+        type Z @t(B) { z: Int }
+        """,
+        "A",
+        "B",
+    )
+    selections = "{ ... on X { x } ... on Y { y } ... on Z { z } }"
+    assert requests(plan_of(graph, f"{{ shared {selections} }}")) == ["0 a query{shared{__typename ...on X{x}}}"]
+    assert requests(plan_of(graph, f"{{ only {selections} }}")) == ["0 a query{only{__typename ...on X{x}...on Y{y}}}"]
+
+
+def test_an_interface_s_lookup_keeps_apart_from_those_of_its_object_types() -> None:
+    graph = supergraph(
+        """
+        type Query @t(A) @t(B) { blind: [Node!]! @f(B) x: X @f(B) }
+        interface Node @t(A, key: "id") @t(B, key: "id", isInterfaceObject: true) { id: ID! }
+        type X implements Node @i(A, interface: "Node") @t(A, key: "id") @t(B, key: "id") { id: ID! name: String @f(A) }
+        """,
+        "A",
+        "B",
+    )
+    plan = plan_of(graph, "{ blind { __typename } x { name } }")
+    assert [fetch.document for fetch in plan.fetches] == [
+        "query{blind{id}x{id}}",
+        "query($representations_0:[_Any!]!,$representations_1:[_Any!]!)"
+        "{_e0:_entities(representations:$representations_0){...on Node{__typename}}"
+        "_e1:_entities(representations:$representations_1){...on X{name}}}",
+    ]
+
+
+def test_an_interface_object_s_field_is_looked_up_by_the_interface_s_name() -> None:
+    graph = supergraph(
+        """
+        type Query @t(A) @t(B) { nodes: [Node!]! @f(A) }
+        interface Node @t(A, key: "id") @t(B, key: "id", isInterfaceObject: true) { id: ID! likes: Int @f(B) }
+        type X implements Node @i(A, interface: "Node") @t(A, key: "id") { id: ID! likes: Int @join__field }
+        """,
+        "A",
+        "B",
+    )
+    for text in ("{ nodes { likes } }", "{ nodes { ... on X { likes } } }"):
+        plan = plan_of(graph, text)
+        (_, fetch) = plan.fetches
+        assert fetch.document.endswith("{...on Node{likes}}}")
+        assert isinstance(fetch, EntityFetch)
+        assert fetch.groups[0].targets[0].representation.typename == "Node"
+
+
+def test_a_provided_field_needs_no_other_request() -> None:
+    graph = supergraph(SHOP, *SHOP_GRAPHS)
+    plan = plan_of(graph, "{ me { reviews { author { username } } } }")
+    assert requests(plan) == [
+        "0 accounts query{me{id}}",
+        "1 reviews[0] entities{...on User{reviews{author{username}}}}}",
+    ]

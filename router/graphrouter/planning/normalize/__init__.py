@@ -24,10 +24,14 @@ PASSES: tuple[Callable[[Operation, Supergraph], Operation], ...] = (
 
 
 def normalize(
-    document: DocumentNode, operation_name: str | None, supergraph: Supergraph, max_selections: int
+    document: DocumentNode,
+    operation_name: str | None,
+    supergraph: Supergraph,
+    max_selections: int,
+    max_depth: int,
 ) -> Operation:
     """The operation asked for, normalised; PlanningError if there is none or if it is too large."""
-    operation = read_operation(document, operation_name, supergraph, max_selections)
+    operation = read_operation(document, operation_name, supergraph, max_selections, max_depth)
     for run in PASSES:
         operation = run(operation, supergraph)
     return operation

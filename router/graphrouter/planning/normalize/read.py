@@ -31,14 +31,16 @@ from graphrouter.supergraph.field_set import arguments_text
 Conditions = tuple[Condition, ...]
 
 
-def read_operation(document: DocumentNode, name: str | None, supergraph: Supergraph, max_selections: int) -> Operation:
+def read_operation(
+    document: DocumentNode, name: str | None, supergraph: Supergraph, max_selections: int, max_depth: int
+) -> Operation:
     """The operation of that name (the only one, if there is no name)."""
     node = _asked_for(document, name)
     kind: OperationKind = node.operation.value
     root_type = supergraph.roots.get(kind)
     if root_type is None:
         raise PlanningError("UNKNOWN_OPERATION", f"The schema has no {kind} type.")
-    reader = _Reader(document, max_selections)
+    reader = _Reader(document, max_selections, max_depth)
     return Operation(
         kind=kind,
         name=node.name.value if node.name else None,
@@ -70,45 +72,58 @@ def _asked_for(document: DocumentNode, name: str | None) -> OperationDefinitionN
 class _Reader:
     """Reads selections; each named fragment once. `size` counts what the selections come to, written out."""
 
-    def __init__(self, document: DocumentNode, max_selections: int) -> None:
+    def __init__(self, document: DocumentNode, max_selections: int, max_depth: int) -> None:
         self._fragments = {
             node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
         }
-        self._read: dict[str, tuple[Selections, int]] = {}
+        self._read: dict[str, tuple[Selections, int, int]] = {}
         self._max = max_selections
+        self._max_depth = max_depth
         self._size = 0
+        self._deepest = 0
 
-    def selections(self, nodes: Iterable[SelectionNode]) -> Selections:
-        return tuple(selection for node in nodes for selection in self._selection(node))
+    def selections(self, nodes: Iterable[SelectionNode], depth: int = 0) -> Selections:
+        """The selections at a depth, counted from 0 at the root."""
+        self._reach(depth)
+        return tuple(selection for node in nodes for selection in self._selection(node, depth + 1))
 
-    def _selection(self, node: SelectionNode) -> Iterator[Selection]:
+    def _selection(self, node: SelectionNode, below: int) -> Iterator[Selection]:
         conditions = _conditions(node.directives or ())
         if conditions is None:
             return
         self._count(1)
         match node:
             case FieldNode():
-                inner = self.selections(node.selection_set.selections) if node.selection_set else ()
+                inner = self.selections(node.selection_set.selections, below) if node.selection_set else ()
                 field = _field(node, inner)
                 yield Fragment(None, conditions, (field,)) if conditions else field
             case InlineFragmentNode():
                 on = node.type_condition.name.value if node.type_condition else None
-                yield Fragment(on, conditions, self.selections(node.selection_set.selections))
+                yield Fragment(on, conditions, self.selections(node.selection_set.selections, below))
             case FragmentSpreadNode():
                 on = self._fragments[node.name.value].type_condition.name.value
-                yield Fragment(on, conditions, self._named(node.name.value))
+                yield Fragment(on, conditions, self._named(node.name.value, below))
             case _:
                 raise TypeError(f"Expected a selection, found {node.kind}.")
 
-    def _named(self, name: str) -> Selections:
+    def _named(self, name: str, depth: int) -> Selections:
         if name in self._read:
-            selections, size = self._read[name]
+            selections, size, levels = self._read[name]
             self._count(size)
+            self._reach(depth + levels)
             return selections
-        before = self._size
-        selections = self.selections(self._fragments[name].selection_set.selections)
-        self._read[name] = selections, self._size - before
+        size_before, deepest_before, self._deepest = self._size, self._deepest, depth
+        selections = self.selections(self._fragments[name].selection_set.selections, depth)
+        self._read[name] = selections, self._size - size_before, self._deepest - depth
+        self._deepest = max(self._deepest, deepest_before)
         return selections
+
+    def _reach(self, depth: int) -> None:
+        self._deepest = max(self._deepest, depth)
+        if depth > self._max_depth:
+            raise PlanningError(
+                "OPERATION_TOO_LARGE", f"The operation is deeper than {self._max_depth} levels, fragments written out."
+            )
 
     def _count(self, size: int) -> None:
         self._size += size

@@ -39,13 +39,12 @@ def _find(graph: FetchGraph, group: list[Fetch]) -> tuple[Fetch, Fetch] | None:
 def _can_fold(graph: FetchGraph, fetch: Fetch, into: Fetch) -> bool:
     if not set(into.conditions) <= set(fetch.conditions):
         return False
-    before = into.ancestors()
-    dependents = graph.dependents(fetch)
-    if into in dependents or any(other in before for other in dependents):
-        return False  # it would wait for itself
-    if fetch.has_requirements and not (fetch.depends_on <= before and set(into.conditions) == set(fetch.conditions)):
+    if fetch.has_requirements and not (
+        fetch.depends_on <= into.ancestors() and set(into.conditions) == set(fetch.conditions)
+    ):
         return False  # what is required is not there yet, or not in every case
-    return not dependents or _depth(into) <= _depth(fetch)
+    # What waits for the fetch must not wait longer; so it is nothing that the other one waits for, either.
+    return not graph.dependents(fetch) or _depth(into) <= _depth(fetch)
 
 
 def _depth(fetch: Fetch) -> int:
