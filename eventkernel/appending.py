@@ -75,6 +75,11 @@ class Ledger:
     """The sealed claims of each stream."""
 
 
+def is_name(text: str) -> bool:
+    """Whether an append takes this text as a stream, a command id, a fingerprint or a claim."""
+    return _name(text) is not None
+
+
 def checked(append: Append) -> Append:
     """The append, if it is well formed.
 

@@ -20,7 +20,14 @@ import msgspec
 
 from eventkernel.codec import Codec
 from eventkernel.decider import Command, Decider, Event, State
-from eventkernel.errors import ConcurrencyConflict, IdempotencyMismatch, Refusal, Unavailable, VersionConflict
+from eventkernel.errors import (
+    ConcurrencyConflict,
+    IdempotencyMismatch,
+    InvalidInput,
+    Refusal,
+    Unavailable,
+    VersionConflict,
+)
 from eventkernel.events import NO_METADATA, DomainEvent, Metadata, Record
 from eventkernel.store import Commit, EventStore
 
@@ -122,8 +129,11 @@ def fingerprint(name: str, canonical_input: object) -> str:
     """64 hexadecimal digits that tell two commands apart: by name, and by input in canonical form (JSON-able).
 
     The order of keys does not count. Take it before ids and times are drawn.
+
+    Raises:
+        InvalidInput: a text in it is none (half of a surrogate pair).
     """
-    return hashlib.sha256(_canonical.encode([name, canonical_input])).hexdigest()
+    return _digest([name, canonical_input])
 
 
 def command_id(caller: str, key: str) -> str:
@@ -131,4 +141,11 @@ def command_id(caller: str, key: str) -> str:
 
     Callers cannot meet each other's keys, and what a key says does not come on the log.
     """
-    return hashlib.sha256(_canonical.encode([caller, key])).hexdigest()[:32]
+    return _digest([caller, key])[:32]
+
+
+def _digest(value: object) -> str:
+    try:
+        return hashlib.sha256(_canonical.encode(value)).hexdigest()
+    except UnicodeEncodeError:
+        raise InvalidInput("input: expected text, found half of a surrogate pair in it") from None

@@ -82,7 +82,10 @@ class LogReader(Protocol):
 
 
 class EventStore(LogReader, Protocol):
-    """What a command needs. Every method raises `Unavailable` where the outcome is unknown, in bounded time."""
+    """What a command needs. Every method raises `Unavailable` where the outcome is unknown, in bounded time.
+
+    A look-up by a name that no append would take finds nothing.
+    """
 
     async def append(
         self,
@@ -106,6 +109,7 @@ class EventStore(LogReader, Protocol):
             ClaimTaken: another stream holds one of the claims.
             IdempotencyMismatch: the command id is known with another fingerprint. With the same fingerprint the
                 commit that it made is returned, and nothing is appended.
+            InvalidInput: a name is malformed or the commit too large (docs/events.md has the limits).
             Unavailable: the outcome is unknown; the same call may be repeated.
         """
         ...

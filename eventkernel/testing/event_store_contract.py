@@ -488,6 +488,12 @@ class EventStoreContract:
         with pytest.raises(InvalidInput, match="stream"):
             await put(store, name, "a", command="c1")
 
+    @pytest.mark.parametrize("name", ["", "*", "\ud800", "x" * 10_000])
+    async def test_nothing_is_found_by_a_malformed_name(self, store: EventStore, name: str) -> None:
+        assert await store.read_stream(name) == []
+        assert await store.find_command(name) is None
+        assert await store.find_claim(name) is None
+
     async def test_names_may_have_any_other_characters(self, store: EventStore) -> None:
         for stream in ("friendship-a~b", "a/\"b\"\\ 'c' *", "Zoë 😀", "%_", "x" * LONGEST_NAME):
             await put(store, stream, stream.replace('"', "").replace("\\", ""), command=stream, claims={stream})

@@ -17,7 +17,7 @@ from eventkernel.adapters.sqlite.connection import open_reader
 from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.group_commit import GroupCommit
 from eventkernel.adapters.sqlite.log_file import OpenLog, open_log, read_log_id
-from eventkernel.appending import Append, checked, seal_claims
+from eventkernel.appending import Append, checked, is_name, seal_claims
 from eventkernel.clock import Clock
 from eventkernel.errors import CorruptData
 from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
@@ -77,9 +77,13 @@ class SqliteLog:
         return Position.of(self._log, statements.PARTITION, await self._end())
 
     async def find_command(self, command_id: str) -> Commit | None:
+        if not is_name(command_id):
+            return None
         return await self._ask(self._lookups, lambda db: statements.find_command(db, self._log, command_id))
 
     async def read_stream(self, stream: str, up_to: int | None = None) -> Sequence[Record]:
+        if not is_name(stream):
+            return []
         last = statements.LAST_VERSION if up_to is None else up_to
         return await self._ask(self._lookups, lambda db: statements.read_stream(db, self._log, stream, last))
 

@@ -18,6 +18,7 @@ from eventkernel.errors import (
     ClaimTaken,
     ConcurrencyConflict,
     IdempotencyMismatch,
+    InvalidInput,
     Unavailable,
     VersionConflict,
 )
@@ -289,6 +290,13 @@ def test_a_fingerprint_tells_name_and_content_and_not_the_order_of_keys() -> Non
     ]
     assert len({first, *others}) == 4
     assert len(first) == 64
+
+
+def test_input_that_is_no_text_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="half of a surrogate pair"):
+        fingerprint("createUser", {"firstName": "\ud800"})
+    with pytest.raises(InvalidInput, match="half of a surrogate pair"):
+        command_id("me", "\ud800")
 
 
 def test_command_ids_of_callers_never_meet() -> None:
