@@ -62,8 +62,8 @@ async def run(
     """Ask for a network at an endpoint; `pause` is the first one between attempts, in seconds."""
     outcome = Outcome(network, Figures(), Differences())
     async with Client.open(endpoint, outcome.figures, connections=network.concurrency, pause=pause) as client:
-        # Letters, then digits: one word to every search, and its own for every run, whatever the seed.
-        shared = Shared(client, History(), outcome.differences, f"r{secrets.randbits(40):x}")
+        # One word to every search, and every run's own, whatever the seed; of one length, so that none begins another.
+        shared = Shared(client, History(), outcome.differences, f"r{secrets.token_hex(5)}")
         await _Run(outcome, shared, draw, watcher).all()
     return outcome
 
@@ -133,7 +133,8 @@ class _Run:
         if person is None:
             return False
         begun, left = perf_counter(), list(self._sessions)
-        self._watcher.begin("settling", len(left) - 1)
+        if len(left) > 1:
+            self._watcher.begin("settling", len(left) - 1)
         while len(left) > 1:
             half = (len(left) + 1) // 2
             joins = [one.join(person, other.bookmark) for one, other in zip(left, left[half:], strict=False)]
@@ -145,7 +146,8 @@ class _Run:
         for session in self._sessions:
             session.settle(left[0].bookmark)
         self._history.settle()
-        self._figures.phases.append(PhaseTime("settling", len(self._sessions) - 1, perf_counter() - begun))
+        if len(self._sessions) > 1:
+            self._figures.phases.append(PhaseTime("settling", len(self._sessions) - 1, perf_counter() - begun))
         return True
 
     def _comparisons(self) -> Iterator[Job]:

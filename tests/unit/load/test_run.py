@@ -34,7 +34,7 @@ async def load(kith: FakeKith, wanted: Network | None = None) -> Outcome:
 
 def crowd(seed: int = 3) -> Network:
     """Small enough for a test, with a pair that makes friends, parts and makes friends again at the end."""
-    wanted = network.free(random.Random(seed), people=24, friends_per_person=4, requests=100, concurrency=8)
+    wanted = network.free(random.Random(seed), people=10, friends_per_person=3, requests=60, concurrency=8)
     ends = [
         network.Phase(kind, [network.Wish(kind, one, other)])
         for kind, one, other in [
