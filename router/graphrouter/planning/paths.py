@@ -110,7 +110,7 @@ class _Walk:
         return tuple(demands)
 
     def _field(self, field: Field, tails: Tails) -> Demands | None:
-        if field.name.startswith("__") and tails[0].parent is None:
+        if field.name.startswith("__") and tails[0].position is self._root:
             return ()  # the router answers introspection itself
         if field.name == TYPENAME:
             return self._typename(field, tails)

@@ -34,6 +34,10 @@ Selection: TypeAlias = Field | Fragment
 Selections: TypeAlias = tuple[Selection, ...]
 
 
+TYPENAME_FIELD = Field("__typename", "__typename")
+"""What is left of selections that all count for nothing: that there is an object, and of which type."""
+
+
 @dataclass(frozen=True, slots=True)
 class Variable:
     """A variable of the operation: `definition` is the text that declares it, `$limit:Int=1`."""

@@ -479,3 +479,57 @@ def test_a_provided_field_needs_no_other_request() -> None:
         "0 accounts query{me{id}}",
         "1 reviews[0] entities{...on User{reviews{author{username}}}}}",
     ]
+
+
+def test_introspection_under_a_condition_needs_no_request_either() -> None:
+    text = "query ($x: Boolean!) { ... @include(if: $x) { __typename __schema { queryType { name } } } }"
+    assert plan_of(social(), text).fetches == ()
+
+
+def test_a_fragment_that_repeats_its_surroundings_still_asks_for_the_type() -> None:
+    graph = supergraph(
+        """
+        type Query @t(A) @t(B) { blind: [Node!]! @f(B) }
+        interface Node @t(A, key: "id") @t(B, key: "id", isInterfaceObject: true) { id: ID! }
+        type X implements Node @i(A, interface: "Node") @t(A, key: "id") { id: ID! }
+        type Y implements Node @i(A, interface: "Node") @t(A, key: "id") { id: ID! }
+        """,
+        "A",
+        "B",
+    )
+    assert requests(plan_of(graph, "{ blind { id ... on X { id } } }")) == [
+        "0 b query{blind{id}}",
+        "1 a[0] entities{...on Node{__typename}}}",
+    ]
+
+
+def test_a_subscription_is_one_root_fetch_and_what_follows_each_event() -> None:
+    graph = supergraph(
+        """
+        type Query @t(A) @t(B) { x: Int @f(A) }
+        type Subscription @t(A) @t(B) { changed(id: ID!): Thing! @f(A) }
+        type Thing @t(A, key: "id") @t(B, key: "id") { id: ID! a: Int @f(A) b: Int @f(B) }
+        """,
+        "A",
+        "B",
+        more="subscription: Subscription",
+    )
+    plan = plan_of(graph, "subscription ($i: ID!) { changed(id: $i) { a b } }")
+    assert plan.kind == "subscription"
+    assert requests(plan) == [
+        "0 a subscription($i:ID!){changed(id:$i){a id}}",
+        "1 b[0] entities{...on Thing{b}}}",
+    ]
+
+
+def test_conditions_of_a_mutation_s_root_fields_keep_the_order() -> None:
+    plan = plan_of(
+        social(),
+        'mutation ($x: Boolean!) { ... @skip(if: $x) { a: createUser(name: "A") { friendCount } }'
+        ' b: addFriend(id: "1") { id } }',
+    )
+    assert [(fetch.subgraph, fetch.depends_on, len(fetch.conditions)) for fetch in plan.fetches] == [
+        ("users", (), 1),
+        ("friends", (0,), 1),
+        ("friends", (1,), 0),
+    ]

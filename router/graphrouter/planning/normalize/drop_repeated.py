@@ -1,11 +1,14 @@
-"""A fragment loses the fields that its surroundings ask for anyway."""
+"""A fragment loses the fields that its surroundings ask for anyway.
+
+One with a type condition that has nothing left keeps the question which type it is: whoever shapes the response asks.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 
-from graphrouter.planning.selection import Field, Operation, Selection, Selections
+from graphrouter.planning.selection import TYPENAME_FIELD, Field, Operation, Selection, Selections
 from graphrouter.supergraph import Supergraph
 
 
@@ -20,5 +23,7 @@ def _kept(selections: Selections, outer: frozenset[Field]) -> Iterator[Selection
         if isinstance(selection, Field):
             if selection not in outer:
                 yield replace(selection, selections=tuple(_kept(selection.selections, frozenset())))
-        elif inner := tuple(_kept(selection.selections, here)):
-            yield replace(selection, selections=inner)
+        else:
+            inner = tuple(_kept(selection.selections, here))
+            if inner or selection.type_condition:
+                yield replace(selection, selections=inner or (TYPENAME_FIELD,))

@@ -6,11 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from graphrouter.planning.plan import Condition
-from graphrouter.planning.selection import Field, Fragment, Operation, Selection, Selections
+from graphrouter.planning.selection import TYPENAME_FIELD, Field, Fragment, Operation, Selection, Selections
 from graphrouter.supergraph import Supergraph
-
-# What is left of selections that all count for nothing: that the object is there.
-_TYPENAME = Field("__typename", "__typename")
 
 
 def flatten_fragments(operation: Operation, supergraph: Supergraph) -> Operation:
@@ -34,7 +31,7 @@ class _Flattening:
             yield from self._fragment(selection, parent, known)
         elif inner := self._composite_type(parent, selection.name):
             below = self.selections(selection.selections, inner, known)
-            yield replace(selection, selections=below or (_TYPENAME,))
+            yield replace(selection, selections=below or (TYPENAME_FIELD,))
         else:
             yield selection
 
