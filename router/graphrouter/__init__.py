@@ -2,7 +2,7 @@
 
 from graphrouter.limits import Limits
 from graphrouter.options import Example, RouterOptions
-from graphrouter.pipeline import GraphQLAnswer, GraphQLRequest
+from graphrouter.request import GraphQLAnswer, GraphQLRequest
 from graphrouter.router import GraphRouter, SubgraphUnavailable, federate
 
 __all__ = [

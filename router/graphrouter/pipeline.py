@@ -38,12 +38,14 @@ from graphrouter.execution.collect import condition_variables
 from graphrouter.execution.errors import ErrorObject, ResponseErrors, error_object
 from graphrouter.execution.execute import Execution, SubgraphSettings
 from graphrouter.execution.introspection import Introspection
+from graphrouter.execution.misfits import ShapeErrors
 from graphrouter.execution.prepare import PreparedPlan
-from graphrouter.execution.shape import Shape, ShapeErrors, compile_shape
+from graphrouter.execution.shape import Shape, compile_shape
 from graphrouter.limits import LimitExceeded, check_document
 from graphrouter.options import RouterOptions
 from graphrouter.planning.errors import PlanningError
 from graphrouter.planning.plan import QueryPlan
+from graphrouter.request import GraphQLAnswer, GraphQLRequest, RequestRefused
 from graphrouter.supergraph import Supergraph
 
 _log = logging.getLogger("graphrouter.pipeline")
@@ -53,57 +55,6 @@ class Planner(Protocol):
     """Plans one operation of a document that was validated against the API schema."""
 
     def plan(self, document: DocumentNode, operation_name: str | None) -> QueryPlan: ...
-
-
-@dataclass(frozen=True, slots=True)
-class GraphQLRequest:
-    """A request as a client makes it; header names in lower case.
-
-    `only_queries` is for transports such as GET that must change nothing.
-    """
-
-    query: str
-    variables: Mapping[str, object] = field(default_factory=dict[str, object])
-    operation_name: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    extensions: Mapping[str, object] = field(default_factory=dict[str, object])
-    only_queries: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class GraphQLAnswer:
-    """The answer to a request. `refused`: the request itself was wrong, and nothing was executed (there is no data).
-
-    https://spec.graphql.org/October2021/#sec-Response-Format
-    """
-
-    data: dict[str, object] | None
-    errors: list[ErrorObject]
-    extensions: dict[str, object]
-    refused: bool = False
-
-    @property
-    def bookmark(self) -> str | None:
-        return cast("str | None", self.extensions.get("bookmark"))
-
-    def body(self) -> dict[str, object]:
-        """The response's JSON map, without empty entries."""
-        body: dict[str, object] = {}
-        if self.errors:
-            body["errors"] = self.errors
-        if not self.refused:
-            body["data"] = self.data
-        if self.extensions:
-            body["extensions"] = self.extensions
-        return body
-
-
-class RequestRefused(Exception):
-    """The request cannot be executed; its errors say why."""
-
-    def __init__(self, *errors: ErrorObject) -> None:
-        super().__init__(errors[0]["message"])
-        self.errors = list(errors)
 
 
 class PipelineStatistics(TypedDict):
@@ -360,7 +311,7 @@ class Pipeline:
             except RecursionError as error:
                 raise RequestRefused(error_object("the operation is nested too deeply", "TOO_DEEP")) from error
             self._plans.put(key, plan, seconds=time.perf_counter() - started)
-        return PreparedOperation(
+        prepared = PreparedOperation(
             supergraph=self._supergraph,
             operation=operation,
             fragments={node.name.value: node for node in own.definitions if isinstance(node, FragmentDefinitionNode)},
@@ -372,6 +323,9 @@ class Pipeline:
                 if definition.default_value is not None
             },
         )
+        if not prepared.condition_variables:
+            prepared.variant({})
+        return prepared
 
 
 def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode:

@@ -15,8 +15,9 @@ from graphrouter.composition import compose as compose_sdls
 from graphrouter.execution.execute import SubgraphSettings
 from graphrouter.execution.inflight import JoiningTransport
 from graphrouter.options import RouterOptions
-from graphrouter.pipeline import GraphQLAnswer, GraphQLRequest, Pipeline
+from graphrouter.pipeline import Pipeline
 from graphrouter.planning.planner import QueryPlanner
+from graphrouter.request import GraphQLAnswer, GraphQLRequest
 from graphrouter.supergraph import Supergraph
 from graphrouter.transport.http import HttpTransport
 from graphrouter.transport.inprocess import AsgiApp, InProcessTransport

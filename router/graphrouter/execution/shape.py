@@ -51,132 +51,13 @@ from graphql import (
 )
 
 from graphrouter.execution.collect import FieldCollector
-from graphrouter.execution.errors import INVALID_VALUE, ResponseErrors, error_object
 from graphrouter.execution.merge import JsonObject
-
-Position: TypeAlias = Any
-"""`(position of the parent, response key or index)`, None at the root; recursive, which type checkers cannot follow."""
+from graphrouter.execution.misfits import Leaf, Position, ShapeErrors
 
 OutputType: TypeAlias = Any
 """Any type of a field; graphql-core's wrappers are generic in a way that strict checkers cannot follow."""
 
-Shape: TypeAlias = Callable[[JsonObject, Position, "ShapeErrors"], JsonObject | None]
-
-
-class Leaf:
-    """What the values of one scalar or enum look like in JSON."""
-
-    __slots__ = ("_type", "classes", "hidden", "values")
-
-    def __init__(self, type_: GraphQLScalarType | GraphQLEnumType, hidden: frozenset[str]) -> None:
-        self._type = type_
-        self.hidden = hidden
-        self.values: frozenset[str] | None = None
-        self.classes: frozenset[type] | None = _CLASSES.get(type_.name)
-        if isinstance(type_, GraphQLEnumType):
-            self.values = frozenset(type_.values)
-            self.classes = frozenset({str})
-
-    def coerce(self, value: object) -> object:
-        """The value as the type writes it; GraphQLError where it cannot be one.
-
-        https://spec.graphql.org/October2021/#sec-Scalars.Result-Coercion-and-Serialization
-        """
-        if self.values is not None:
-            if value.__class__ is str and value in self.values:
-                return value
-            raise GraphQLError(f"a value that the enum {self._type.name} does not have")
-        if self.classes is None or value.__class__ in self.classes:
-            return value
-        try:
-            return self._type.coerce_output_value(value)
-        except (GraphQLError, TypeError, ValueError) as error:
-            raise GraphQLError(f"a value that is no {self._type.name}") from error
-
-
-_CLASSES: Mapping[str, frozenset[type]] = {
-    "String": frozenset({str}),
-    "ID": frozenset({str}),
-    "Int": frozenset({int}),
-    "Float": frozenset({float, int}),
-    "Boolean": frozenset({bool}),
-}
-
-
-class ShapeErrors:
-    """What a shape met that does not fit, in one response."""
-
-    __slots__ = ("_invalid", "_nulls", "failed")
-
-    def __init__(self) -> None:
-        self.failed = False
-        self._nulls: list[list[str | int]] = []
-        self._invalid: list[tuple[list[str | int], str]] = []
-
-    def leaf(self, leaf: Leaf, value: object, parent: Position, step: str | int) -> object:
-        """A value of an unexpected class at a non-null leaf: what it is coerced to, or None after noting why."""
-        if value is None or (value.__class__ is str and value in leaf.hidden):
-            self.null(parent, step)
-            return None
-        return self.nullable_leaf(leaf, value, parent, step)
-
-    def nullable_leaf(self, leaf: Leaf, value: object, parent: Position, step: str | int) -> object:
-        """The same at a nullable leaf, where nothing is said about null, nor about a value hidden from clients."""
-        if value is None or (value.__class__ is str and value in leaf.hidden):
-            return None
-        try:
-            return leaf.coerce(value)
-        except GraphQLError as error:
-            self._note_invalid((parent, step), error.message)
-            return None
-
-    def leaves(self, leaf: Leaf, values: list[object], position: Position, nullable: bool) -> list[object] | None:
-        """A list of leaves with at least one value of an unexpected class."""
-        check = self.nullable_leaf if nullable else self.leaf
-        result = [check(leaf, value, position, index) for index, value in enumerate(values)]
-        return result if nullable or None not in result else None
-
-    def null(self, parent: Position, step: str | int) -> None:
-        """Null where the schema has none."""
-        self.failed = True
-        self._nulls.append(_path((parent, step)))
-
-    def no_object(self, value: object, position: Position) -> None:
-        if value is None:
-            self.null(*position)
-        else:
-            self._note_invalid(position, "a value that is no object")
-
-    def no_list(self, value: object, position: Position) -> None:
-        if value is None:
-            self.null(*position)
-        else:
-            self._note_invalid(position, "a value that is no list")
-
-    def no_type(self, is_hidden: bool, nullable: bool, position: Position) -> None:
-        """An object whose type is unknown, not possible at its place, or hidden from clients, for whom it is null."""
-        if not is_hidden:
-            self._note_invalid(position, "an object of a type that is not possible here")
-        elif not nullable:
-            self.null(*position)
-
-    def _note_invalid(self, position: Position, found: str) -> None:
-        self.failed = True
-        self._invalid.append((_path(position), found))
-
-    def tell(self, errors: ResponseErrors) -> None:
-        for path, found in self._invalid:
-            errors.add(error_object(f"a subgraph gave {found}", INVALID_VALUE, path=path))
-        errors.add_nulls(self._nulls)
-
-
-def _path(position: Position) -> list[str | int]:
-    path: list[str | int] = []
-    while position is not None:
-        position, step = position
-        path.append(step)
-    path.reverse()
-    return path
+Shape: TypeAlias = Callable[[JsonObject, Position, ShapeErrors], JsonObject | None]
 
 
 def compile_shape(
@@ -232,19 +113,25 @@ class _Compiler:
         return f"{prefix}{len(self._written)}"
 
     def object_function(
-        self, type_: GraphQLObjectType | GraphQLInterfaceType, sets: tuple[SelectionSetNode, ...]
+        self, type_: GraphQLObjectType | GraphQLInterfaceType, sets: tuple[SelectionSetNode, ...], own_name: str = ""
     ) -> str:
-        key = (type_.name, *map(id, sets))
+        """The function for objects of one type. Types with the same fields share it: an interface may have many.
+
+        `own_name` is the source of the value of `__typename`; where it is empty, the type's name.
+        """
+        fields = self._collector.fields(type_, sets)
+        own_name = own_name or repr(type_.name)
+        key = ("object", *(self._signature(type_, name, nodes, own_name) for name, nodes in fields.items()))
         if key in self._written:
             return self._written[key]
         name = self._written[key] = self._name("f")
         body = [f"def {name}(v, p, e):", " if v.__class__ is not dict: return e.no_object(v, p)"]
         entries: list[str] = []
-        for number, (response_key, nodes) in enumerate(self._collector.fields(type_, sets).items()):
+        for number, (response_key, nodes) in enumerate(fields.items()):
             literal = repr(response_key)
             field_name = nodes[0].name.value
             if field_name == "__typename":
-                entries.append(f"{literal}: {type_.name!r}")
+                entries.append(f"{literal}: {own_name}")
             elif field_name in ("__schema", "__type"):
                 # Shaped by graphql-core already: see `introspection.py`.
                 entries.append(f"{literal}: v.get({literal})")
@@ -256,6 +143,15 @@ class _Compiler:
         body.append(f" return {{{', '.join(entries)}}}")
         self._lines += body
         return name
+
+    @staticmethod
+    def _signature(
+        type_: GraphQLObjectType | GraphQLInterfaceType, response_key: str, nodes: list[FieldNode], own_name: str
+    ) -> object:
+        """Everything that the code for one field depends on."""
+        name = nodes[0].name.value
+        what = own_name if name == "__typename" else str(type_.fields[name].type) if name in type_.fields else name
+        return (response_key, what, *map(id, nodes))
 
     def _check(self, variable: str, key: str, type_: OutputType, nodes: list[FieldNode]) -> Iterable[str]:
         """The lines that complete the value in `variable`, read under `key`."""
@@ -320,9 +216,8 @@ class _Compiler:
         if key in self._written:
             return self._written[key]
         name = self._written[key] = self._name("d")
-        possible = self._schema.get_possible_types(type_)
         self._names[f"{name}_types"] = {}
-        self._dispatch.append((f"{name}_types", {t.name: self.object_function(t, sets) for t in possible}))
+        self._dispatch.append((f"{name}_types", self._functions(type_, sets)))
         self._lines += [
             f"def {name}(v, p, e):",
             " if v.__class__ is not dict: return e.no_object(v, p)",
@@ -335,6 +230,11 @@ class _Compiler:
             " return f(v, p, e)",
         ]
         return name
+
+    def _functions(self, type_: GraphQLAbstractType, sets: tuple[SelectionSetNode, ...]) -> dict[str, str]:
+        """The function's name for each type that an object may have; there, the data say which one it is."""
+        own_name = "v['__typename']"
+        return {t.name: self.object_function(t, sets, own_name) for t in self._schema.get_possible_types(type_)}
 
     def _untyped_function(self, type_: GraphQLAbstractType, sets: tuple[SelectionSetNode, ...]) -> str | None:
         """For objects known only as the interface (the subgraph has it as an interface object).

@@ -20,7 +20,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from graphrouter.execution.errors import error_object
-from graphrouter.pipeline import GraphQLAnswer, GraphQLRequest
+from graphrouter.request import GraphQLAnswer, GraphQLRequest
 
 if TYPE_CHECKING:
     from graphrouter.router import GraphRouter

@@ -11,8 +11,9 @@ from graphql import OperationDefinitionNode, build_schema, parse
 
 from graphrouter.execution.errors import ResponseErrors
 from graphrouter.execution.execute import Execution, SubgraphSettings
+from graphrouter.execution.misfits import ShapeErrors
 from graphrouter.execution.prepare import PreparedPlan
-from graphrouter.execution.shape import ShapeErrors, compile_shape
+from graphrouter.execution.shape import compile_shape
 from graphrouter.planning.plan import (
     EntityFetch,
     EntityGroup,

@@ -1,0 +1,129 @@
+"""Values that do not fit their place in the response: what they are coerced to, or how they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from graphql import GraphQLEnumType, GraphQLError, GraphQLScalarType
+
+from graphrouter.execution.errors import INVALID_VALUE, ResponseErrors, error_object
+
+Position: TypeAlias = Any
+"""`(position of the parent, response key or index)`, None at the root; recursive, which type checkers cannot follow."""
+
+
+class Leaf:
+    """What the values of one scalar or enum look like in JSON."""
+
+    __slots__ = ("_type", "classes", "hidden", "values")
+
+    def __init__(self, type_: GraphQLScalarType | GraphQLEnumType, hidden: frozenset[str]) -> None:
+        self._type = type_
+        self.hidden = hidden
+        self.values: frozenset[str] | None = None
+        self.classes: frozenset[type] | None = _CLASSES.get(type_.name)
+        if isinstance(type_, GraphQLEnumType):
+            self.values = frozenset(type_.values)
+            self.classes = frozenset({str})
+
+    def coerce(self, value: object) -> object:
+        """The value as the type writes it; GraphQLError where it cannot be one.
+
+        https://spec.graphql.org/October2021/#sec-Scalars.Result-Coercion-and-Serialization
+        """
+        if self.values is not None:
+            if value.__class__ is str and value in self.values:
+                return value
+            raise GraphQLError(f"a value that the enum {self._type.name} does not have")
+        if self.classes is None or value.__class__ in self.classes:
+            return value
+        try:
+            return self._type.coerce_output_value(value)
+        except (GraphQLError, TypeError, ValueError) as error:
+            raise GraphQLError(f"a value that is no {self._type.name}") from error
+
+
+_CLASSES: Mapping[str, frozenset[type]] = {
+    "String": frozenset({str}),
+    "ID": frozenset({str}),
+    "Int": frozenset({int}),
+    "Float": frozenset({float, int}),
+    "Boolean": frozenset({bool}),
+}
+
+
+class ShapeErrors:
+    """What a shape met that does not fit, in one response."""
+
+    __slots__ = ("_invalid", "_nulls", "failed")
+
+    def __init__(self) -> None:
+        self.failed = False
+        self._nulls: list[list[str | int]] = []
+        self._invalid: list[tuple[list[str | int], str]] = []
+
+    def leaf(self, leaf: Leaf, value: object, parent: Position, step: str | int) -> object:
+        """A value of an unexpected class at a non-null leaf: what it is coerced to, or None after noting why."""
+        if value is None or (value.__class__ is str and value in leaf.hidden):
+            self.null(parent, step)
+            return None
+        return self.nullable_leaf(leaf, value, parent, step)
+
+    def nullable_leaf(self, leaf: Leaf, value: object, parent: Position, step: str | int) -> object:
+        """The same at a nullable leaf, where nothing is said about null, nor about a value hidden from clients."""
+        if value is None or (value.__class__ is str and value in leaf.hidden):
+            return None
+        try:
+            return leaf.coerce(value)
+        except GraphQLError as error:
+            self._note_invalid((parent, step), error.message)
+            return None
+
+    def leaves(self, leaf: Leaf, values: list[object], position: Position, nullable: bool) -> list[object] | None:
+        """A list of leaves with at least one value of an unexpected class."""
+        check = self.nullable_leaf if nullable else self.leaf
+        result = [check(leaf, value, position, index) for index, value in enumerate(values)]
+        return result if nullable or None not in result else None
+
+    def null(self, parent: Position, step: str | int) -> None:
+        """Null where the schema has none."""
+        self.failed = True
+        self._nulls.append(_path((parent, step)))
+
+    def no_object(self, value: object, position: Position) -> None:
+        if value is None:
+            self.null(*position)
+        else:
+            self._note_invalid(position, "a value that is no object")
+
+    def no_list(self, value: object, position: Position) -> None:
+        if value is None:
+            self.null(*position)
+        else:
+            self._note_invalid(position, "a value that is no list")
+
+    def no_type(self, is_hidden: bool, nullable: bool, position: Position) -> None:
+        """An object whose type is unknown, not possible at its place, or hidden from clients, for whom it is null."""
+        if not is_hidden:
+            self._note_invalid(position, "an object of a type that is not possible here")
+        elif not nullable:
+            self.null(*position)
+
+    def _note_invalid(self, position: Position, found: str) -> None:
+        self.failed = True
+        self._invalid.append((_path(position), found))
+
+    def tell(self, errors: ResponseErrors) -> None:
+        for path, found in self._invalid:
+            errors.add(error_object(f"a subgraph gave {found}", INVALID_VALUE, path=path))
+        errors.add_nulls(self._nulls)
+
+
+def _path(position: Position) -> list[str | int]:
+    path: list[str | int] = []
+    while position is not None:
+        position, step = position
+        path.append(step)
+    path.reverse()
+    return path

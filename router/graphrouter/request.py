@@ -1,0 +1,60 @@
+"""A GraphQL request and its answer, apart from any transport."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from graphrouter.execution.errors import ErrorObject
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLRequest:
+    """A request as a client makes it; header names in lower case.
+
+    `only_queries` is for transports such as GET that must change nothing.
+    """
+
+    query: str
+    variables: Mapping[str, object] = field(default_factory=dict[str, object])
+    operation_name: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    extensions: Mapping[str, object] = field(default_factory=dict[str, object])
+    only_queries: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLAnswer:
+    """The answer to a request. `refused`: the request itself was wrong, and nothing was executed (there is no data).
+
+    https://spec.graphql.org/October2021/#sec-Response-Format
+    """
+
+    data: dict[str, object] | None
+    errors: list[ErrorObject]
+    extensions: dict[str, object]
+    refused: bool = False
+
+    @property
+    def bookmark(self) -> str | None:
+        return cast("str | None", self.extensions.get("bookmark"))
+
+    def body(self) -> dict[str, object]:
+        """The response's JSON map, without empty entries."""
+        body: dict[str, object] = {}
+        if self.errors:
+            body["errors"] = self.errors
+        if not self.refused:
+            body["data"] = self.data
+        if self.extensions:
+            body["extensions"] = self.extensions
+        return body
+
+
+class RequestRefused(Exception):
+    """The request cannot be executed; its errors say why."""
+
+    def __init__(self, *errors: ErrorObject) -> None:
+        super().__init__(errors[0]["message"])
+        self.errors = list(errors)
