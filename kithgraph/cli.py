@@ -110,6 +110,39 @@ def events(
 
 
 @app.command()
+def export(
+    file: Annotated[str, typer.Argument(help="Where the log goes: a new file, or - for standard output.")],
+    keys: Annotated[Path, typer.Option(help="Where the keys of the claims go: a new file, to be kept secret.")],
+    data: DataOption = Path("data"),
+) -> None:
+    """Write the whole log as CloudEvents JSON lines, for `kith import`. Also beside a running system.
+
+    Example: kith export monday.jsonl --keys monday.keys --data /some/folder
+
+    Example: kith export - --keys monday.keys | zstd > monday.jsonl.zst
+    """
+    from kithgraph.log_export import export as write  # noqa: PLC0415
+
+    write(data, file, keys)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[str, typer.Argument(help="What `kith export` wrote, or - for standard input.")],
+    keys: Annotated[Path, typer.Option(help="The keys that `kith export` wrote.")],
+    data: Annotated[Path, typer.Option(help="The folder to fill: missing or empty.")],
+) -> None:
+    """Make the same system out of an export, in a new data folder: same users, bookmarks, idempotency keys, usernames.
+
+    Example: kith import monday.jsonl --keys monday.keys --data /another/folder
+    """
+    from kithgraph.log_import import import_ as read  # noqa: PLC0415
+
+    for log, records in read(file, keys, data).items():
+        typer.echo(f"{log}: {records:,} records")
+
+
+@app.command()
 def schema(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a file is not up to date.")] = False,
     folder: Annotated[Path, typer.Option(help="Where the files are.")] = Path(),

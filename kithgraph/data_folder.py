@@ -13,6 +13,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +26,8 @@ from kithgraph.errors import StartError
 FORMAT: Final = 1
 """Raised by one whenever an older release could not read the folder any more."""
 
+
+_DRAFT: Final = "import.draft"
 
 LOG_NAMES: Final = ("users", "friends")
 """The logs of the system, one per owning subgraph."""
@@ -81,6 +86,46 @@ class DataFolder:
         self._lock.close()
 
 
+@contextmanager
+def filling_folder(path: Path) -> Generator[Path]:
+    """A draft of a data folder, which takes the place of a missing or empty one when the block ends well.
+
+    Where the block raises, the folder is as it was. One that was killed left a lock and a draft behind: that counts as
+    empty.
+
+    Raises:
+        StartError: the folder is not empty, another process has it, or it cannot be written.
+    """
+    path = path.absolute()
+    was_there = path.exists()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        found = sorted(entry.name for entry in path.iterdir() if entry.name not in {"lock", _DRAFT})
+        if found:
+            raise StartError(f"the data folder {path} is not empty, it has {found[0]}: name another one")
+        draft = path / _DRAFT
+        with (path / "lock").open("a+") as lock:
+            _take(lock, path)
+            try:
+                shutil.rmtree(draft, ignore_errors=True)
+                (draft / "logs").mkdir(parents=True)
+                yield draft
+                _sync(draft / "logs")
+                (draft / "logs").rename(path / "logs")
+                _write_marker(path / "kithgraph.json")
+            except BaseException:
+                shutil.rmtree(draft, ignore_errors=True)
+                (path / "lock").unlink()
+                if not was_there:
+                    path.rmdir()
+                raise
+            draft.rmdir()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StartError(f"the data folder {path} cannot be written: {error.strerror}") from error
+
+
 def _take(lock: IO[str], path: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -124,7 +169,12 @@ def _write_marker(marker: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(marker)
-    folder = os.open(marker.parent, os.O_RDONLY)
+    _sync(marker.parent)
+
+
+def _sync(path: Path) -> None:
+    """Make a folder's entries durable."""
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

@@ -120,18 +120,25 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM sqlite_schema").fetchone() is None
 
 
+def make_tables(connection: sqlite3.Connection, log: str) -> None:
+    """Make an empty file the file of a log; inside of the caller's transaction."""
+    for table in _TABLES:
+        connection.execute(table)
+    connection.execute("INSERT INTO log VALUES (?, ?)", (log, ENVELOPE_VERSION))
+    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+
 def _make(connection: sqlite3.Connection, path: Path, name: str, now_us: int) -> None:
     """The key comes first: a key without a log does no harm, and is used by the log that is made next."""
     key_path = claims_key_path(path)
     if key_path.exists():
-        key = _read_key(key_path)
+        key = read_key(key_path)
     else:
         key = ClaimsKey.draw()
-        _write_key(key_path, key)
+        write_key(key_path, key)
     connection.execute("BEGIN IMMEDIATE")
-    for table in _TABLES:
-        connection.execute(table)
-    connection.execute("INSERT INTO log VALUES (?, ?)", (f"{name}.{secrets.token_hex(4)}", ENVELOPE_VERSION))
+    make_tables(connection, f"{name}.{secrets.token_hex(4)}")
     connection.execute(
         """
         INSERT INTO records (offset, type, time_us, stream, version, first_version, commit_size, fingerprint,
@@ -140,8 +147,6 @@ def _make(connection: sqlite3.Connection, path: Path, name: str, now_us: int) ->
         """,
         (FENCE, now_us, msgspec.json.encode(FenceData(key.fingerprint)).decode()),
     )
-    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {FORMAT}")
     connection.execute("COMMIT")
 
 
@@ -164,21 +169,25 @@ def _matching_key(connection: sqlite3.Connection, path: Path) -> ClaimsKey:
     key_path = claims_key_path(path)
     if not key_path.exists():
         raise CannotOpen(f"{key_path}: the claims key of this log is missing; it is in the same back-up as the log")
-    key = _read_key(key_path)
+    key = read_key(key_path)
     (data,) = connection.execute("SELECT data FROM records WHERE offset = 0").fetchone()
     if msgspec.json.decode(data, type=FenceData).claims_key != key.fingerprint:
         raise CannotOpen(f"{key_path}: this is the claims key of another log")
     return key
 
 
-def _read_key(path: Path) -> ClaimsKey:
+def read_key(path: Path) -> ClaimsKey:
+    """
+    Raises:
+        CannotOpen: the file cannot be read, or is no claims key.
+    """
     try:
         return ClaimsKey.from_text(path.read_text("ascii"))
     except (OSError, UnicodeDecodeError, CannotOpen) as error:
         raise CannotOpen(f"{path}: {error}") from None
 
 
-def _write_key(path: Path, key: ClaimsKey) -> None:
+def write_key(path: Path, key: ClaimsKey) -> None:
     """For the owner's eyes; under its name only when all of it is on disk."""
     draft = path.with_name(path.name + ".draft")
     draft.unlink(missing_ok=True)

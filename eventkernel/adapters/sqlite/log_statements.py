@@ -123,6 +123,12 @@ def scan(connection: sqlite3.Connection, log: str, offset: int, most: int) -> tu
     return [_record(log, row) for row in decoded if row.type != FENCE], next_offset
 
 
+def scan_with_fences(connection: sqlite3.Connection, log: str, offset: int, most: int) -> Sequence[Record]:
+    """Up to `most` records from an offset on, as they stand there."""
+    (rows,) = connection.execute(_SCAN, (offset, most)).fetchone()
+    return [_record(log, row) for row in _decode_records(rows)]
+
+
 def read_stream(connection: sqlite3.Connection, log: str, stream: str, up_to: int) -> Sequence[Record]:
     """The stream's events to a version, oldest first."""
     (rows,) = connection.execute(_STREAM, (stream, up_to)).fetchone()
@@ -235,7 +241,7 @@ def _row(record: Record) -> tuple[object, ...]:
         record.version,
         record.first_version,
         record.commit_size,
-        record.command_id,
+        record.command_id or None,
         record.fingerprint,
         " ".join(record.claims_taken) or None,
         " ".join(record.claims_given_up) or None,

@@ -1,0 +1,38 @@
+"""How far something long is: a bar on standard error where somebody watches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+Advance = Callable[[int, int], None]
+"""Called with what is done and the total."""
+
+
+@contextmanager
+def progress_bar(title: str, *, quiet: bool = False) -> Generator[Advance]:
+    """A bar for as long as the block lasts; none where standard error is no terminal."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield _silent
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,} of {task.total:,}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(title, total=0)
+
+        def advance(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        yield advance
+
+
+def _silent(done: int, total: int) -> None:
+    pass
