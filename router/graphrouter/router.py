@@ -80,13 +80,11 @@ class GraphRouter:
         """
         options = options or RouterOptions()
         supergraph = Supergraph.parse(sdl)
-        given = dict(subgraphs or {})
-        unknown = sorted(given.keys() - supergraph.subgraphs.keys())
+        known, given = supergraph.subgraphs, dict(subgraphs or {})
+        unknown = sorted(given.keys() - known.keys())
         if unknown:
-            raise ValueError(f"the supergraph has no subgraph {unknown[0]!r}, only {sorted(supergraph.subgraphs)}")
-        transports = {
-            name: _transport(name, given.get(name, info.url), options) for name, info in supergraph.subgraphs.items()
-        }
+            raise ValueError(f"the supergraph has no subgraph {unknown[0]!r}, only {sorted(known)}")
+        transports = {name: _transport(name, given.get(name, info.url), options) for name, info in known.items()}
         return cls(supergraph, transports, options)
 
     @classmethod
@@ -99,15 +97,15 @@ class GraphRouter:
             SubgraphUnavailable: a subgraph does not give its schema.
             CompositionError: the schemas do not fit together.
         """
-        options = options or RouterOptions()
-        transports = {name: _transport(name, source, options) for name, source in subgraphs.items()}
+        options, sources = options or RouterOptions(), dict(subgraphs)
+        transports = {name: _transport(name, source, options) for name, source in sources.items()}
         try:
             sdls = await asyncio.gather(
                 *(fetch_sdl(name, transport, options.subgraph_seconds) for name, transport in transports.items())
             )
             parts = [
                 SubgraphSdl(name=name, url=source if isinstance(source, str) else f"in-process:{name}", sdl=sdl)
-                for (name, source), sdl in zip(subgraphs.items(), sdls, strict=True)
+                for (name, source), sdl in zip(sources.items(), sdls, strict=True)
             ]
             result = await asyncio.to_thread(compose_sdls, parts)
             supergraph = await asyncio.to_thread(Supergraph.parse, result.supergraph_sdl)

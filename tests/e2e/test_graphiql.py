@@ -79,6 +79,6 @@ async def test_an_example_with_the_plans_header_shows_the_plan(page: Page, origi
     await page.click(".graphiql-execute-button")
     shown = await page.wait_for(f"{RESULT}?.includes('QueryPlan') && {RESULT}")
 
-    assert 'Fetch(service: \\"reviews\\"' in shown
+    assert '"lines": [' in shown
     keep("playground-plan.png", await page.screenshot())
     assert page.problems == []

@@ -61,7 +61,7 @@ class Execution:
     """
 
     plan: PreparedPlan
-    subgraphs: SubgraphSettings
+    settings: SubgraphSettings
     variables: Mapping[str, object]
     headers: tuple[tuple[str, str], ...]
     deadline: float
@@ -125,7 +125,7 @@ class Execution:
             return
         rename((data,), fetch.renames)
         for number, found in enumerate(objects_at(self.data, fetch.path)):
-            merge_object(found, copy_tree(data) if number else data, self.subgraphs.object_types)
+            merge_object(found, copy_tree(data) if number else data, self.settings.object_types)
 
     def _root_positions(self, prepared: PreparedFetch, fetch: RootFetch) -> Iterator[ResponsePath]:
         for above, _ in positions_at(self.data, fetch.path):
@@ -165,7 +165,7 @@ class Execution:
     def _merge_entities(self, group: PreparedGroup, collected: Collected, entities: list[Json]) -> None:
         found: list[Json] = [entity if entity.__class__ is dict else None for entity in entities]
         rename([entity for entity in found if entity is not None], group.group.renames)
-        object_types = self.subgraphs.object_types
+        object_types = self.settings.object_types
         for number, placement in enumerate(collected.placements):
             if number and placement:
                 found = [copy_tree(entity) for entity in found]
@@ -210,13 +210,13 @@ class Execution:
     async def _ask(self, prepared: PreparedFetch, body: bytes) -> tuple[JsonObject | None, list[object]]:
         """The `data` and the `errors` of one subgraph request."""
         service = prepared.fetch.subgraph
-        timeout = self.subgraphs.timeouts.get(service, self.subgraphs.timeout_seconds)
+        timeout = self.settings.timeouts.get(service, self.settings.timeout_seconds)
         deadline = min(self.deadline, asyncio.get_running_loop().time() + timeout)
         headers = self.headers
         if self.bookmark:
             headers = (*headers, ("bookmark", bookmarks.encode(self.bookmark)))
         request = SubgraphRequest(body, headers, deadline, repeatable=self.plan.plan.kind == "query")
-        response = await self.subgraphs.transports[service].send(request)
+        response = await self.settings.transports[service].send(request)
         answer = _read(response)
         self._join_bookmark(service, response, answer)
         data: Json = answer.get("data")

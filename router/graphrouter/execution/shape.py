@@ -3,7 +3,7 @@
 An operation is compiled once into Python functions, one per selection set and object type, that each build their part
 of the response as one dict display. Per field, the generated code does what cannot be left out: read the value, and
 compare its class with the one that the type asks for. A null, or anything else unexpected, fails that comparison and
-only then calls into `ShapeErrors`. For `user { id name friends { name } }`:
+only then calls into `ShapeErrors`. For `user { id name orders { total } }`:
 
     def f1(v, p, e):                                  # v: merged data, p: its position, e: ShapeErrors
         if v.__class__ is not dict: return e.no_object(v, p)
@@ -13,9 +13,9 @@ only then calls into `ShapeErrors`. For `user { id name friends { name } }`:
             if a0 is None: return None                # the null bubbles to this object
         a1 = v.get('name')
         if a1.__class__ is not str and a1 is not None: a1 = e.nullable_leaf(String, a1, p, 'name')
-        a2 = v.get('friends')
-        if a2 is not None: a2 = l2(a2, (p, 'friends'), e)
-        return {'id': a0, 'name': a1, 'friends': a2}
+        a2 = v.get('orders')
+        if a2 is not None: a2 = l2(a2, (p, 'orders'), e)
+        return {'id': a0, 'name': a1, 'orders': a2}
 
 A function that returns None has told `e` why; its caller lets the null bubble where the schema has none
 (https://spec.graphql.org/October2021/#sec-Handling-Field-Errors). Positions are linked tuples `(parent, step)`: made

@@ -109,7 +109,7 @@ async def execute(
 ) -> Execution:
     execution = Execution(
         plan=PreparedPlan.of(QueryPlan(kind, fetches)),
-        subgraphs=SubgraphSettings(subgraphs, frozenset({"User", "Review", "Admin"})),
+        settings=SubgraphSettings(subgraphs, frozenset({"User", "Review", "Admin"})),
         variables=variables or {},
         headers=(),
         deadline=asyncio.get_running_loop().time() + 5,
