@@ -7,6 +7,8 @@ BIN     := .venv/bin
 ARGS    ?=
 SOURCES := eventkernel subgraphs kithgraph router/graphrouter
 LOCKED  := uv.lock pyproject.toml router/pyproject.toml
+# One process a core; the tests of one file stay together, because they share running systems.
+PARALLEL := --numprocesses auto --dist loadfile
 MARK    := .venv/.installed
 
 export UV_PROJECT_ENVIRONMENT := .venv
@@ -40,11 +42,11 @@ format: $(MARK)-dev ## Put sources into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: $(MARK)-dev ## The tests that need Python alone, campaigns in their short version
-	$(BIN)/pytest -m "not (browser or node or wheel)" $(ARGS)
+test: $(MARK)-dev ## The tests that need Python alone; of campaigns a short version
+	$(BIN)/pytest $(PARALLEL) -m "not (browser or node or wheel or slow)" $(ARGS)
 
 test-all: $(MARK)-dev ## Every test, campaigns in full
-	$(BIN)/pytest --campaign full $(ARGS)
+	$(BIN)/pytest $(PARALLEL) --campaign full $(ARGS)
 
 generate: $(MARK)-dev ## Write schema.graphql and supergraph.graphql anew
 	$(BIN)/kith schema

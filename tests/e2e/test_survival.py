@@ -174,7 +174,6 @@ class Campaign:
             }
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_killed_under_load_nothing_is_lost_and_nothing_happens_twice(tmp_path: Path, full_campaign: bool) -> None:
     seed = random.SystemRandom().randrange(2**32)
