@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
@@ -19,6 +20,11 @@ LONGEST_TEXT: Final = 4_096
 
 ANY_STREAM: Final = "*"
 """The stream name that stands for some streams of a partition, more than are listed."""
+
+_LARGEST_PACKED: Final = LONGEST_TEXT * 3 // 4
+"""Bytes: three of them are four characters."""
+_REMEMBERED_TEXTS: Final = 512
+_REMEMBERED_KEYS: Final = 8_192
 
 _BASE64URL: Final = re.compile("[A-Za-z0-9_-]+")
 _Unsigned = Annotated[int, msgspec.Meta(ge=0)]
@@ -58,36 +64,44 @@ class Bookmark:
         Raises:
             InvalidInput: it names so many partitions that no text can hold it.
         """
-        keys: dict[str, int] = {}
+        offsets: dict[Partition, int] = {}
+        streams: dict[WrittenStream, int] = {}
         for bookmark in bookmarks:
-            for key, value in bookmark.as_map().items():
-                if value > keys.get(key, -1):
-                    keys[key] = value
-        return cls._of_keys(_within_limits(keys))
+            for partition, offset in bookmark.position.offsets.items():
+                if offset > offsets.get(partition, -1):
+                    offsets[partition] = offset
+            for stream, version in bookmark.streams.items():
+                if version > streams.get(stream, -1):
+                    streams[stream] = version
+        joined = cls(Position(offsets), streams)
+        keys = joined.as_map()
+        return joined if _is_within_limits(keys) else cls._of_keys(_within_limits(keys))
 
     def join(self, other: Bookmark) -> Bookmark:
         return Bookmark.joined((self, other))
 
-    @classmethod
-    def decode(cls, text: str) -> Bookmark:
+    @staticmethod
+    @lru_cache(_REMEMBERED_TEXTS)  # an answer's bookmark comes back, and goes to several subgraphs at once
+    def decode(text: str) -> Bookmark:
         """
         Raises:
             InvalidInput: the text is no bookmark.
         """
         if not text:
-            return cls()
+            return Bookmark()
         if len(text) > LONGEST_TEXT:
             raise InvalidInput(f"bookmark: expected at most {LONGEST_TEXT} characters, found {len(text)}")
         if _BASE64URL.fullmatch(text) is None or len(text) % 4 == 1:
             raise InvalidInput("bookmark: expected base64url without padding, found something else")
         try:
-            return cls._of_keys(_unpack(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))))
+            return Bookmark._of_keys(_unpack(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))))
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise InvalidInput(f"bookmark: expected one map from text to unsigned integers: {error}") from None
 
     def encode(self) -> str:
         """The opaque text; equal bookmarks give equal texts."""
-        return _text(_within_limits(self.as_map()))
+        keys = self.as_map()
+        return _text(keys if _is_within_limits(keys) else _within_limits(keys))
 
     def as_map(self) -> dict[str, int]:
         """The map that the text stands for, with the page's keys."""
@@ -100,26 +114,36 @@ class Bookmark:
         offsets: dict[Partition, int] = {}
         streams: dict[WrittenStream, int] = {}
         for key, value in keys.items():
-            log, _, rest = key.partition("/")
-            number, slash, name = rest.partition("/")
-            if not (log and number.isascii() and number.isdecimal() and len(number) < 10) or (slash and not name):
-                raise InvalidInput(f"bookmark: expected keys LOG/PARTITION or LOG/PARTITION/STREAM, found {key!r}")
-            if slash:
-                streams[WrittenStream(log, int(number), name)] = value
+            named = _named(key)
+            if isinstance(named, WrittenStream):
+                streams[named] = value
             else:
-                offsets[Partition(log, int(number))] = value
+                offsets[named] = value
         return cls(Position(offsets), streams)
+
+
+@lru_cache(_REMEMBERED_KEYS)
+def _named(key: str) -> Partition | WrittenStream:
+    log, _, rest = key.partition("/")
+    number, slash, name = rest.partition("/")
+    if not (log and number.isascii() and number.isdecimal() and len(number) < 10) or (slash and not name):
+        raise InvalidInput(f"bookmark: expected keys LOG/PARTITION or LOG/PARTITION/STREAM, found {key!r}")
+    return WrittenStream(log, int(number), name) if slash else Partition(log, int(number))
+
+
+def _is_within_limits(keys: Mapping[str, int]) -> bool:
+    return len(keys) <= MOST_STREAMS and len(_pack(keys)) <= _LARGEST_PACKED
 
 
 def _within_limits(keys: dict[str, int]) -> dict[str, int]:
     # The order of code points, Python's, is that of UTF-8 bytes.
     named = sorted(key for key in keys if key.count("/") >= 2 and key.split("/", 2)[2] != ANY_STREAM)
-    while named and (len(named) > MOST_STREAMS or len(_text(keys)) > LONGEST_TEXT):
+    while named and (len(named) > MOST_STREAMS or len(_pack(keys)) > _LARGEST_PACKED):
         last = named.pop()
         del keys[last]
         log, partition, _ = last.split("/", 2)
         keys[f"{log}/{partition}/{ANY_STREAM}"] = 1
-    if len(_text(keys)) > LONGEST_TEXT:
+    if len(_pack(keys)) > _LARGEST_PACKED:
         raise InvalidInput(f"bookmark: it names too many partitions for {LONGEST_TEXT} characters")
     return keys
 

@@ -56,7 +56,7 @@ def test_both_read_and_write_the_pages_vectors(written: dict[str, int], text: st
 def test_both_join_to_the_last_byte_alike(given_maps: list[dict[str, int]]) -> None:
     texts = [bookmarks.encode(bookmarks.join([one])) for one in given_maps]
     joined = router_join(texts)
-    assert joined == kernel_join(texts)
+    assert joined == kernel_join(texts) == bookmarks.join_texts(texts)
     assert len(joined) <= 4096
     named = [key for key in bookmarks.decode(joined) if key.count("/") > 1 and not re.fullmatch(r"[^/]*/\d+/\*", key)]
     assert len(named) <= 16

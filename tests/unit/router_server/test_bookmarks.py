@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphrouter.bookmarks import MAX_STREAMS, MAX_TEXT, InvalidBookmark, decode, encode, join
+from graphrouter.bookmarks import MAX_STREAMS, MAX_TEXT, InvalidBookmark, decode, encode, join, join_texts
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "bookmarks.md"
 VECTORS = [
@@ -84,7 +84,7 @@ def test_what_is_no_map_of_unsigned_integers_is_refused(packed: bytes) -> None:
         decode(base64.urlsafe_b64encode(packed).rstrip(b"=").decode())
 
 
-@pytest.mark.parametrize("text", ["%%%", "a", "ä", "gA==\n", "x" * (MAX_TEXT + 1)])
+@pytest.mark.parametrize("text", ["%%%", "a", "ä", "gA==\n", "gA==", "+A", "x" * (MAX_TEXT + 1)])
 def test_what_is_no_base64url_is_refused(text: str) -> None:
     with pytest.raises(InvalidBookmark):
         decode(text)
@@ -97,3 +97,25 @@ def test_any_bytes_are_a_bookmark_or_refused(packed: bytes) -> None:
     except InvalidBookmark:
         return
     assert decode(encode(found)) == found
+
+
+@given(st.lists(BOOKMARKS, max_size=4))
+def test_texts_join_to_the_text_of_the_join(bookmarks: list[dict[str, int]]) -> None:
+    texts = [encode(bookmark) for bookmark in bookmarks]
+    assert join_texts(texts) == encode(join(bookmarks))
+
+
+@given(st.lists(st.sampled_from("abcdefghijklmnopqrstuvwxyz"), min_size=17, unique=True), BOOKMARKS)
+def test_a_text_with_too_many_streams_is_shortened_also_when_it_comes_alone(
+    names: list[str], other: dict[str, int]
+) -> None:
+    long = {f"log/0/{name}": 1 for name in names}
+    assert join_texts([encode(long)]) == encode(join([long]))
+    assert join_texts([encode(long), encode(other)]) == encode(join([long, other]))
+
+
+def test_a_text_that_is_written_in_another_way_joins_as_the_one_way() -> None:
+    unsorted = base64.urlsafe_b64encode(b"\x82\xa3b/0\xcc\x01\xd9\x03a/0\x02").rstrip(b"=").decode()
+    assert join_texts(["", unsorted]) == encode({"a/0": 2, "b/0": 1})
+    with pytest.raises(InvalidBookmark):
+        join_texts([unsorted, "%%%"])
