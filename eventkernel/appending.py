@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Final
 
 from eventkernel.claims import ClaimsKey
@@ -158,7 +158,7 @@ def settle(append: Append, ledger: Ledger, now_us: int) -> tuple[Commit, Sequenc
     for seal in given_up:
         del ledger.holders[seal]
         ledger.held[stream].remove(seal)
-    return commit, records
+    return replace(commit, records=records), records
 
 
 def _claims(append: Append, ledger: Ledger) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -1,16 +1,18 @@
-"""Running a command: look it up, read, decide, append; and decide again when somebody was faster.
+"""Running a command: read, decide, append; and decide again when somebody was faster.
 
-A command has an id that its caller chose. Sent again it is not decided again (a retried «add» would be refused by its
-own effect): it gets the answer of the first time, the stream as it was after the commit. The same id with other content
-is a mistake of the caller, told by the fingerprint, which is taken before ids and times are drawn.
+A command has an id that its caller chose. Sent again it has no second effect: it gets the answer of the first time, the
+stream as it was after the commit. The same id with other content is a mistake of the caller, told by the fingerprint,
+which is taken before ids and times are drawn.
 
-Lookup and reading happen at the same time. So the very same command may be committed by a twin request after the
-lookup and before the reading, and the decider may then refuse the twin's effect. That is why a refusal looks once more.
+Nearly every command is new, so nobody looks its id up first. What is decided for one that is not goes nowhere: the
+store asks for the id before anything else, and gives the commit that it finds. Where the decider refuses instead (a
+repeated «add» meets its own effect, or that of a twin request), the id is looked up before anybody is told of it.
+
+The answer is made of the records that were decided on and those that the append has made: the stream is read once.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,7 +44,7 @@ class Outcome:
     """What a command led to: its commit, and the stream's records up to the commit's version, oldest first.
 
     `commit.stream` may be another stream than the repeated command named, where ids are drawn per request. `repeated`:
-    the command was known before it was decided.
+    the command was known before.
     """
 
     commit: Commit
@@ -84,9 +86,7 @@ class CommandHandler(Generic[State, Command, Event]):
             Unavailable: the outcome is unknown, or too many others were faster; the same call may be repeated.
         """
         for _ in range(_MOST_ATTEMPTS):
-            known, records = await asyncio.gather(self.store.find_command(command_id), self.store.read_stream(stream))
-            if known is not None:
-                return await self._repeated(known, fingerprint)
+            records = await self.store.read_stream(stream)
             try:
                 if expected_version is not None and expected_version != len(records):
                     raise VersionConflict(stream, expected_version, len(records))
@@ -109,7 +109,9 @@ class CommandHandler(Generic[State, Command, Event]):
                 )
             except ConcurrencyConflict:
                 continue
-            return Outcome(commit, await self.store.read_stream(commit.stream, commit.version), repeated=False)
+            if not commit.records:
+                return await self._repeated(commit, fingerprint)
+            return Outcome(commit, [*records, *(commit.records if commit.events else ())], repeated=False)
         raise Unavailable(f"{stream}: {_MOST_ATTEMPTS} commits of others came in between; try again")
 
     async def _repeated(self, known: Commit, fingerprint: str) -> Outcome:

@@ -23,6 +23,8 @@ class Commit:
     command_id: str
     fingerprint: str
     position: Position
+    records: Sequence[Record] = field(default=(), compare=False, repr=False)
+    """What was put on the log, for whom it was put there; empty where the commit was known before."""
 
 
 @dataclass(frozen=True, slots=True)

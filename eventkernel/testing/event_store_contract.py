@@ -211,6 +211,18 @@ class EventStoreContract:
         assert all(commit == commits[0] for commit in commits)
         assert len(await everything(store)) == 1
 
+    async def test_only_who_put_the_records_on_the_log_gets_them_with_the_commit(self, store: EventStore) -> None:
+        first = await put(store, "door-1", "a", "b", command="c1")
+        assert list(first.records) == await store.read_stream("door-1")
+        again, found = await put(store, "door-1", "a", command="c1"), await store.find_command("c1")
+        assert found is not None
+        assert not again.records
+        assert not found.records
+        nothing = await put(store, "door-1", after=2, command="c2")
+        assert [*first.records, *nothing.records] == await everything(store)
+        twins = await asyncio.gather(*(put(store, "door-2", "a", command="c3") for _ in range(5)))
+        assert sorted(len(commit.records) for commit in twins) == [0, 0, 0, 0, 1]
+
     async def test_a_command_id_with_other_content_is_a_mismatch(self, store: EventStore) -> None:
         await put(store, "door-1", "a", command="c1", fingerprint="f1")
         for stream in ("door-1", "door-2"):
