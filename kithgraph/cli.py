@@ -15,11 +15,10 @@ from typing import Annotated
 
 import typer
 
-from kithgraph import __version__
+from kithgraph import __version__, parked_command
 from kithgraph.errors import StartError
 from kithgraph.load import command as load_command
-
-DataOption = Annotated[Path, typer.Option(envvar="KITH_DATA", help="The data folder.")]
+from kithgraph.options import DataOption, JsonOption
 
 app = typer.Typer(
     name="kith",
@@ -140,6 +139,36 @@ def import_(
 
     for log, records in read(file, keys, data).items():
         typer.echo(f"{log}: {records:,} records")
+
+
+@app.command()
+def rebuild(
+    view: Annotated[
+        list[str] | None, typer.Argument(help="Views, such as users; none: all of them.", show_default=False)
+    ] = None,
+    data: DataOption = Path("data"),
+    as_json: JsonOption = False,
+) -> None:
+    """Fill views anew from the logs, while queries go on: they read the old build until the new one has all it has.
+
+    Goes through the running system, and without one opens the folder. Ctrl-C ends it; nothing has changed then.
+
+    Example: kith rebuild
+
+    Example: kith rebuild users friends --data /some/folder
+    """
+    from kithgraph.rebuilding import rebuild as run  # noqa: PLC0415
+    from kithgraph.tables import print_json, print_table  # noqa: PLC0415
+
+    rebuilt = run(data, view or [])
+    if as_json:
+        print_json(rebuilt)
+    else:
+        rows = [(one.view, one.build, f"{one.records:,}", f"{one.seconds:.2f}") for one in rebuilt]
+        print_table(("view", "build", "records", "seconds"), rows, none="no views")
+
+
+app.add_typer(parked_command.app, name="parked")
 
 
 @app.command()

@@ -12,19 +12,23 @@ from eventkernel.adapters.sqlite.checkpoints import SqliteCheckpointStore
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.adapters.sqlite.views import SqliteView, SqliteViewBuild
 from eventkernel.clock import Clock, SystemClock
-from eventkernel.errors import CorruptData, Unavailable
+from eventkernel.errors import CannotOpen, CorruptData, Unavailable
 from eventkernel.store import LogReader
 from eventkernel.views import Projection
 from graphrouter import GraphRouter, RouterOptions
 from graphrouter.options import DEFAULT_FORWARDED_HEADERS
 from graphrouter.router import SubgraphSource
 from kithgraph import __version__
+from kithgraph.control_app import control_app
+from kithgraph.control_socket import listen_for_control, remove_control
 from kithgraph.data_folder import LOG_NAMES, DataFolder
 from kithgraph.errors import StartError
 from kithgraph.logs import log_to_stderr
 from kithgraph.playground import EXAMPLES
 from kithgraph.servers import Endpoint, Servers, listen
 from kithgraph.settings import Settings
+from kithgraph.status import StatusSource
+from kithgraph.status_page import status_routes
 from subgraphs.friends.adapters.sqlite import SqliteFriendView
 from subgraphs.friends.app import friends_subgraph
 from subgraphs.friends.projection import projection as friends_projection
@@ -61,7 +65,7 @@ async def run(settings: Settings, announce: Callable[[str], None]) -> None:
         servers.stop_on_signals()
         try:
             subgraphs = await stack.enter_async_context(opened(folder, SystemClock()))
-        except (Unavailable, CorruptData) as error:
+        except (Unavailable, CannotOpen, CorruptData) as error:
             raise StartError(f"the data folder {folder.path} cannot be opened: {error}") from error
         for subgraph in subgraphs:
             await stack.enter_async_context(running(subgraph.workers))
@@ -73,7 +77,15 @@ async def run(settings: Settings, announce: Callable[[str], None]) -> None:
             forwarded_headers=DEFAULT_FORWARDED_HEADERS | {"correlation-id"},
         )
         router = await GraphRouter.compose(sources, options)
-        await servers.start([Endpoint(router.app(), listeners.router)])
+        status = StatusSource(str(folder.path), subgraphs, router.statistics)
+        control = listen_for_control(folder.path)
+        stack.callback(remove_control, folder.path)
+        await servers.start(
+            [
+                Endpoint(control_app(status, subgraphs), control),
+                Endpoint(router.app(status_routes(status)), listeners.router),
+            ]
+        )
         announce(_banner(folder, listeners, sources))
         await servers.until_stopped()
 
@@ -139,6 +151,7 @@ def _banner(folder: DataFolder, listeners: Listeners, sources: dict[str, Subgrap
         "playground": f"{origin}/",
         "endpoint": f"{origin}/graphql",
         "health": f"{origin}/health/ready",
+        "status": f"{origin}/status",
         "data": str(folder.path),
     }
     rows |= {name: source for name, source in sources.items() if isinstance(source, str)}

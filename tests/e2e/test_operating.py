@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import sqlite3
 import stat
@@ -194,3 +195,116 @@ async def test_an_import_touches_no_folder_that_holds_something(tmp_path: Path) 
         target, keys = await exported(tmp_path / "data", tmp_path)
         assert "is not empty" in await import_(target, keys, tmp_path / "data")
         assert len(await events(tmp_path / "data")) == 1
+
+
+def put_on_log(data: Path, stream: str, version: int, kind: str) -> None:
+    """Behind the system's back, a record of a type that no projection knows."""
+    connection = sqlite3.connect(data / "logs" / "users.sqlite")
+    (offset,) = connection.execute("SELECT max(offset) + 1 FROM records").fetchone()
+    connection.execute(
+        """INSERT INTO records (offset, type, time_us, stream, version, first_version, commit_size, command_id,
+           fingerprint, generation, schema_version, data)
+           VALUES (?, ?, 1, ?, ?, ?, 1, ?, '', 0, 1, '{"a":"secret"}')""",
+        (offset, kind, stream, version, version, f"by-hand-{offset}"),
+    )
+    connection.commit()
+    connection.close()
+
+
+async def with_a_parked_stream(data: Path) -> str:
+    """A stream of which the users' view has parked two records."""
+    async with kith_up(data) as kith:
+        await create(kith, "Ada")
+        assert await kith.stop() == 0
+    (created,) = await events(data)
+    stream: str = created["subject"]
+    put_on_log(data, stream, 2, "users.UserRenamed")
+    put_on_log(data, stream, 3, "users.UserRenamed")
+    return stream
+
+
+async def test_parked_streams_are_listed_shown_retried_and_skipped_beside_a_running_system(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    stream = await with_a_parked_stream(data)
+    async with kith_up(data):
+        await operate_on(data, stream)
+
+
+async def test_without_a_running_system_the_folder_is_opened(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    stream = await with_a_parked_stream(data)
+    await operate_on(data, stream)
+    assert not (data / "control.sock").exists()
+
+
+async def operate_on(data: Path, stream: str) -> None:
+    async def parked(*arguments: str, code: int = 0) -> Json:
+        finished = await run_kith("parked", *arguments, "--data", str(data), "--json")
+        assert finished.code == code, finished.errors
+        return json.loads(finished.output) if finished.output else finished.errors
+
+    listed = await parked("list")
+    assert [(one["view"], one["stream"], one["version"], one["waiting"]) for one in listed] == [("users", stream, 2, 2)]
+    assert "users.UserRenamed" in listed[0]["reason"]
+    (shown,) = await parked("show", stream)
+    assert [record["streamversion"] for record in shown["records"]] == [2, 3]
+    assert "secret" not in json.dumps(shown)
+    assert (await parked("show", stream, "--values"))[0]["data"] == [{"a": "secret"}] * 2
+    assert await parked("retry", stream, code=1) == listed
+    (left,) = await parked("skip", stream, "--reason", "by hand", "--view", "users", code=1)
+    assert (left["version"], left["waiting"]) == (3, 1)
+    assert await parked("skip", stream, "--reason", "by hand") == []
+    assert await parked("list") == []
+    assert "no record of the stream" in await parked("retry", stream, code=1)
+    assert "'posts'" in await parked("list", "--view", "posts", code=1)
+    person = await run_kith("parked", "list", "--data", str(data))
+    assert (person.code, person.output) == (0, "Nothing waits.\n")
+
+
+async def test_views_are_rebuilt_while_queries_go_on(tmp_path: Path) -> None:
+    data = tmp_path / ("a long name " * 10) / "data"
+    async with kith_up(data) as kith:
+        await create(kith, "Ada")
+        before = {view: (data / "views" / view / "live").read_text().strip() for view in ("users", "friends")}
+        rebuilding = asyncio.create_task(run_kith("rebuild", "users", "friends", "--data", str(data), "--json"))
+        while not rebuilding.done():
+            answer = await kith.ask("{ users { edges { node { firstName friendCount } } } }")
+            assert answer.data["users"]["edges"] == [{"node": {"firstName": "Ada", "friendCount": 0}}]
+        finished = rebuilding.result()
+        assert finished.code == 0, finished.errors
+        rebuilt = json.loads(finished.output)
+        for one in rebuilt:
+            assert (data / "views" / one["view"] / "live").read_text().strip() == one["build"] != before[one["view"]]
+        assert [one["view"] for one in rebuilt] == ["users", "friends"]
+        assert stat.S_IMODE((data / "control.sock").stat().st_mode) == 0o600
+        unknown = await run_kith("rebuild", "posts", "--data", str(data))
+        assert (unknown.code, "'posts'" in unknown.errors) == (1, True)
+        assert await kith.stop() == 0
+    assert not (data / "control.sock").exists()
+    offline = await run_kith("rebuild", "--data", str(data))
+    assert (offline.code, offline.output.split()[:4]) == (0, ["view", "build", "records", "seconds"])
+    nowhere = await run_kith("rebuild", "--data", str(tmp_path / "nowhere"))
+    assert (nowhere.code, (tmp_path / "nowhere").exists()) == (1, False)
+
+
+async def test_the_status_is_a_page_for_people_and_json_for_programs(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    stream = await with_a_parked_stream(data)
+    async with kith_up(data) as kith:
+        await create(kith, "Bob")
+        page = await kith.client.get(f"{kith.origin}/status", headers={"accept": "text/html,*/*"})
+        assert page.headers["content-type"].startswith("text/html")
+        assert "<script" not in page.text
+        assert re.findall(r"""(?:src|href)=["'](\w+:)?//""", page.text) == []
+        for shown in ("users", "recommendations", "friends-endings", stream, "1 stream is parked", "plans"):
+            assert shown in page.text
+        plain = await kith.client.get(f"{kith.origin}/status.json")
+        asked = await kith.client.get(f"{kith.origin}/status", headers={"accept": "application/json"})
+        assert plain.json().keys() == asked.json().keys()
+        status = plain.json()
+        assert status["process"] == kith.process.pid
+        assert [one["name"] for one in status["subgraphs"]] == ["users", "friends", "recommendations"]
+        users = status["subgraphs"][0]["view"]["live"]
+        assert users["parked"][0]["stream"] == stream
+        assert {"log", "checkpoint", "head", "lagEvents", "lagSeconds"} <= users["partitions"][0].keys()
+        assert status["caches"]["plans"]["misses"] >= 1

@@ -1,0 +1,99 @@
+"""The system of a data folder for who operates it: the one that runs, or else one opened here meanwhile.
+
+What is opened here serves no clients and starts no process managers: it keeps the views, and answers on the same socket
+as `kith up` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from eventkernel.clock import SystemClock
+from eventkernel.errors import KernelError
+from kithgraph.control_app import control_app
+from kithgraph.control_socket import Control, listen_for_control, remove_control
+from kithgraph.data_folder import DataFolder
+from kithgraph.embedded import opened
+from kithgraph.errors import StartError
+from kithgraph.servers import Endpoint, Servers
+from kithgraph.status import StatusSource
+from subgraphs.serving.subgraph import Subgraph
+
+_LOOK_SECONDS: Final = 0.02
+
+
+@contextmanager
+def system_of(data: Path) -> Generator[Control]:
+    """
+    Raises:
+        StartError: it is no data folder, a process has it that does not answer, or something in it is damaged.
+    """
+    control = Control(data)
+    if control.answers():
+        yield control
+        return
+    if not (data / "kithgraph.json").exists():
+        raise StartError(f"{data.absolute()} is no data folder: name one with --data")
+    with DataFolder.open(data) as folder, _opened_here(folder):
+        yield control
+
+
+@contextmanager
+def _opened_here(folder: DataFolder) -> Generator[None]:
+    """Runs in a thread of its own, because who speaks with it waits for its answers."""
+    ready: Future[None] = Future()
+    loop = asyncio.new_event_loop()
+    enough = asyncio.Event()
+
+    def run() -> None:
+        try:
+            loop.run_until_complete(_serve(folder, ready, enough))
+        except BaseException as error:  # noqa: BLE001  # told where the block begins
+            if not ready.done():
+                ready.set_exception(error)
+        finally:
+            loop.close()
+
+    thread = threading.Thread(target=run, name="the system opened here")
+    thread.start()
+    try:
+        try:
+            ready.result()
+        except KernelError as error:
+            raise StartError(f"the data folder {folder.path} cannot be opened: {error}") from error
+        yield
+    finally:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(enough.set)
+        thread.join()
+
+
+async def _serve(folder: DataFolder, ready: Future[None], enough: asyncio.Event) -> None:
+    async with AsyncExitStack() as stack:
+        subgraphs = await stack.enter_async_context(opened(folder, SystemClock()))
+        for subgraph in subgraphs:
+            stack.push_async_callback(subgraph.projector.stop)
+            await subgraph.projector.start()
+        await _caught_up(subgraphs)
+        servers = Servers()
+        stack.push_async_callback(servers.shut_down)
+        listener = listen_for_control(folder.path)
+        stack.callback(remove_control, folder.path)
+        await servers.start([Endpoint(control_app(StatusSource(str(folder.path), subgraphs), subgraphs), listener)])
+        ready.set_result(None)
+        await enough.wait()
+
+
+async def _caught_up(subgraphs: Sequence[Subgraph]) -> None:
+    """Returns when every view is at the end of its logs, or something hinders it that its status then shows."""
+    for subgraph in subgraphs:
+        while (live := (await subgraph.projector.status()).live) is not None:
+            if live.troubles or not any(partition.lag_events for partition in live.partitions):
+                break
+            await asyncio.sleep(_LOOK_SECONDS)

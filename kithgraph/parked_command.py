@@ -1,0 +1,112 @@
+"""The commands `kith parked …`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kithgraph.options import DataOption, JsonOption
+
+if TYPE_CHECKING:
+    from kithgraph.parked import ParkedIn
+
+app = typer.Typer(
+    help="Streams that a view cannot go on with: list, show, retry, skip.",
+    no_args_is_help=True,
+)
+
+ViewOption = Annotated[
+    str | None,
+    typer.Option("--view", help="Only this view, or this process manager; else all of them.", show_default=False),
+]
+StreamArgument = Annotated[str, typer.Argument(help="The stream, as `kith parked list` shows it.")]
+
+
+@app.command("list")
+def list_(view: ViewOption = None, data: DataOption = Path("data"), as_json: JsonOption = False) -> None:
+    """List what waits: where, which stream, from which version on, how many records, why.
+
+    Goes through the running system, and without one opens the folder. So do the others.
+
+    Example: kith parked list --view users
+    """
+    from kithgraph.parked import parked  # noqa: PLC0415
+
+    _tell(parked(data, view), as_json)
+
+
+@app.command()
+def show(
+    stream: StreamArgument,
+    view: ViewOption = None,
+    values: Annotated[bool, typer.Option("--values", help="Also the records' data, which may be personal.")] = False,
+    data: DataOption = Path("data"),
+    as_json: JsonOption = False,
+) -> None:
+    """Show the records of a stream that wait, and why.
+
+    Example: kith parked show user-018f3c2e --values
+    """
+    from kithgraph.parked import show as found_of  # noqa: PLC0415
+    from kithgraph.tables import print_json, print_table  # noqa: PLC0415
+
+    found = found_of(data, stream, view, values=values)
+    if as_json:
+        print_json(found)
+        return
+    for waiting in found:
+        typer.echo(f"{waiting.parked.view}: {waiting.parked.reason}")
+        rows = [[str(one[title]) for title in ("streamversion", "type", "time")] for one in waiting.records]
+        for row, content in zip(rows, waiting.data, strict=False):  # no data unless asked for
+            row.append(bytes(content).decode())
+        print_table(("version", "type", "time", *(("data",) if values else ())), rows, none="no records")
+
+
+@app.command()
+def retry(
+    stream: StreamArgument, view: ViewOption = None, data: DataOption = Path("data"), as_json: JsonOption = False
+) -> None:
+    """Try a stream's records again, in order. Exit code 1 where some still wait.
+
+    Example: kith parked retry user-018f3c2e
+    """
+    from kithgraph.parked import retry as try_again  # noqa: PLC0415
+
+    left = try_again(data, stream, view)
+    _tell(left, as_json)
+    if left:
+        raise typer.Exit(1)
+
+
+@app.command()
+def skip(
+    stream: StreamArgument,
+    reason: Annotated[str, typer.Option(help="Why the record shall have no effect; it is kept beside the view.")],
+    view: ViewOption = None,
+    data: DataOption = Path("data"),
+    as_json: JsonOption = False,
+) -> None:
+    """Let the first record of a stream that waits have no effect, and try those behind it. Exit code 1 where some wait.
+
+    The log keeps the record, and a rebuild takes it again.
+
+    Example: kith parked skip user-018f3c2e --reason "written by a broken import, see the log book" --view users
+    """
+    from kithgraph.parked import skip as leave_out  # noqa: PLC0415
+
+    left = leave_out(data, stream, view, reason)
+    _tell(left, as_json)
+    if left:
+        raise typer.Exit(1)
+
+
+def _tell(found: list[ParkedIn], as_json: bool) -> None:
+    from kithgraph.tables import print_json, print_table  # noqa: PLC0415
+
+    if as_json:
+        print_json(found)
+        return
+    rows = [(one.view, one.stream, str(one.version), str(one.waiting), one.reason) for one in found]
+    print_table(("view", "stream", "from version", "records", "reason"), rows, none="Nothing waits.")
