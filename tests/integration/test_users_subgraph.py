@@ -99,7 +99,7 @@ async def serving(folder: Path, *, projecting: bool = True) -> AsyncGenerator[Us
     clock = ManualClock()
     store = await SqliteEventStore.open(folder / "users.sqlite", name="users", clock=clock)
     view = await SqliteView.open(folder / "views", SqliteUserView, shape=projection.shape, logs=[store.log])
-    subgraph = users_subgraph(store, view, log_names=["users", "friends"])
+    subgraph = users_subgraph(store, view, log_names=["users", "friends"], clock=clock)
     try:
         if not projecting:
             await view.switch((await view.create()).name)
@@ -481,11 +481,11 @@ async def test_a_user_whose_events_cannot_be_read_is_out_of_date_for_whoever_wro
 
 
 async def test_a_log_that_does_not_answer_is_unavailable(users: Users, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fail(_command_id: str) -> None:
+    async def fail(_stream: str) -> None:
         raise Unavailable("the disk is gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr(users.store, "find_command", fail)
+        patched.setattr(users.store, "read_stream", fail)
         given = {"firstName": "Ada", "lastName": "Lovelace", "idempotencyKey": "k1"}
         assert await users.code(CREATE, input=given) == "UNAVAILABLE"
     assert (await users.data(CREATE, input=given))["version"] == 1
