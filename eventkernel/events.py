@@ -148,6 +148,11 @@ def moment(time_us: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros)
 
 
+def log_name(log: str) -> str:
+    """A log's name, out of its id: the name, a dot, and random characters."""
+    return log.rpartition(".")[0] or log
+
+
 class Partition(NamedTuple):
     """One partition of one log; the order of records is promised inside it only."""
 

@@ -1,4 +1,4 @@
-"""Lets a request through as soon as its view is where the request's bookmark says.
+"""Lets a request through as soon as its view is where the request's bookmark says, or knows the past it asks for.
 
 A bookmark names positions in logs. This view reads some of them. Of these it must have reached the position; of the
 others only the name is checked: what they hold, this view does not show. A position that the log itself does not have
@@ -6,19 +6,27 @@ was never given out by it, so there is no use in waiting for it: the log was mad
 
 Reaching a position is not enough where a stream that the bookmark says was written is parked: the checkpoint has
 passed, the document has not. What else waits there is unrelated to the request.
+
+A request about the past is let through when nothing of that past can still be missing. For a moment that is when the
+view has reached the end that its logs have now; for a position, when it has reached that. A record that is parked and
+had happened by then is missing, whatever it says.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
+from eventkernel.as_of import AsOf, Moment, happened
 from eventkernel.bookmark import ANY_STREAM, Bookmark, WrittenStream
+from eventkernel.clock import Clock, SystemClock
 from eventkernel.errors import InvalidInput, OutOfDate
-from eventkernel.events import Partition, Position
+from eventkernel.events import Partition, Position, log_name, moment
 from eventkernel.store import LogReader
-from eventkernel.views import BuildRetired, View
+from eventkernel.views import BuildRetired, ParkedRecord, View
+
+SYSTEM_CLOCK: Final = SystemClock()
 
 
 class Reachable(Protocol):
@@ -27,6 +35,8 @@ class Reachable(Protocol):
     async def reached(self, position: Position, timeout: float) -> bool: ...
 
     async def parked_streams(self) -> Mapping[str, Partition]: ...
+
+    async def parked(self) -> Sequence[ParkedRecord]: ...
 
 
 BuildT = TypeVar("BuildT", bound=Reachable)
@@ -37,12 +47,20 @@ class StreamParked(OutOfDate):
 
 
 class BookmarkGate(Generic[BuildT]):
-    """The gate of one view. `logs` are those that the view reads, `known_logs` the names of all logs of the system."""
+    """The gate of one view. `logs` are those that the view reads, `known_logs` the names of all logs of the system;
+    `clock` is the one that the logs' events have their times from."""
 
-    def __init__(self, view: View[BuildT], logs: Sequence[LogReader], known_logs: Collection[str]) -> None:
+    def __init__(
+        self,
+        view: View[BuildT],
+        logs: Sequence[LogReader],
+        known_logs: Collection[str],
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
         self._view = view
+        self._clock = clock
         self._logs = {log.log: log for log in logs}
-        self._here = {_name(log.log): log.log for log in logs}
+        self._here = {log_name(log.log): log.log for log in logs}
         self._known = frozenset(known_logs) | self._here.keys()
         self._heads = Position()
 
@@ -55,8 +73,28 @@ class BookmarkGate(Generic[BuildT]):
                 written is parked.
             Unavailable: the view had no live build within that time, or a log does not answer.
         """
-        await self._check(bookmark.position)
+        await self._check(bookmark.position, "bookmark")
         return await self.reach(bookmark.position.within(self._logs), bookmark.streams, timeout)
+
+    async def wait_for_past(self, as_of: AsOf, bookmark: Bookmark, timeout: float) -> BuildT:
+        """The live build, as soon as it is no older than the bookmark and nothing that had happened then is missing.
+
+        Raises:
+            InvalidInput: as for `wait`; the moment is still to come; or the position does not name every partition of
+                this view's logs.
+            OutOfDate: as for `wait`; or (`StreamParked`) a record that had happened then is parked.
+            Unavailable: as for `wait`.
+        """
+        await self._check(bookmark.position, "bookmark")
+        past = await self._heads_at(as_of) if isinstance(as_of, Moment) else await self._complete(as_of)
+        build = await self.reach(bookmark.position.join(past).within(self._logs), bookmark.streams, timeout)
+        if await build.parked_streams():
+            for entry in await build.parked():
+                record = entry.record
+                place = Partition(record.log, record.partition)
+                if not entry.skipped and happened(as_of, record.time_us, place, record.offset):
+                    raise StreamParked(f"the view {self._view.name} cannot show all of this past: a stream is parked")
+        return build
 
     async def caught_up(self, log: LogReader, stream: str, timeout: float) -> BuildT:
         """The live build, as soon as it has reached this log's end of now: what it does not know then, is not there.
@@ -90,31 +128,49 @@ class BookmarkGate(Generic[BuildT]):
                 _refuse_parked(streams, await build.parked_streams(), self._view.name)
             return build
 
-    async def _check(self, position: Position) -> None:
-        """Every log is known, and has the position."""
+    async def _heads_at(self, as_of: Moment) -> Position:
+        now_us = self._clock.now_us()
+        if as_of.time_us > now_us:
+            now = moment(now_us).isoformat()
+            raise InvalidInput(f"As-Of: expected a moment that is not after now ({now}), found one to come")
+        return Position.joined([await log.head() for log in self._logs.values()])
+
+    async def _complete(self, as_of: Position) -> Position:
+        await self._check(as_of, "As-Of")
+        for log in self._logs.values():
+            unnamed = sorted(partition.number for partition in await log.head() if partition not in as_of)
+            if unnamed:
+                raise InvalidInput(
+                    f"As-Of: expected a bookmark that names every partition of {log.log}, found none for "
+                    f"{', '.join(map(str, unnamed))}: take one from an answer that was read from there"
+                )
+        return as_of
+
+    async def _check(self, position: Position, name: str) -> None:
+        """Every log is known, and has the position; `name` says what gave it."""
         past = [partition for partition, offset in position.items() if offset > self._heads.get(partition, 0)]
         if not past:
             return  # the usual case: a log's end never goes back
         for partition in past:
-            self._check_log(partition)
+            self._check_log(partition, name)
         for log in {partition.log for partition in past} & self._logs.keys():
             self._heads = self._heads.join(await self._logs[log].head())
         for partition in past:
             head = self._heads.get(partition, 0)
             if partition.log in self._logs and position[partition] > head:
                 raise InvalidInput(
-                    f"bookmark: expected an offset up to {head} in {partition.log}/{partition.number}, "
+                    f"{name}: expected an offset up to {head} in {partition.log}/{partition.number}, "
                     f"found {position[partition]}"
                 )
 
-    def _check_log(self, partition: Partition) -> None:
+    def _check_log(self, partition: Partition, name: str) -> None:
         if partition.log in self._logs:
             return
-        name = _name(partition.log)
-        if name in self._here:
-            raise InvalidInput(f"bookmark: expected the log {self._here[name]}, found {partition.log!r}")
-        if name not in self._known:
-            raise InvalidInput(f"bookmark: expected one of the logs {', '.join(sorted(self._known))}, found {name!r}")
+        log = log_name(partition.log)
+        if log in self._here:
+            raise InvalidInput(f"{name}: expected the log {self._here[log]}, found {partition.log!r}")
+        if log not in self._known:
+            raise InvalidInput(f"{name}: expected one of the logs {', '.join(sorted(self._known))}, found {log!r}")
 
 
 def _refuse_parked(written: Iterable[WrittenStream], parked: Mapping[str, Partition], view: str) -> None:
@@ -125,8 +181,3 @@ def _refuse_parked(written: Iterable[WrittenStream], parked: Mapping[str, Partit
         partition = Partition(log, number)
         if parked.get(stream) == partition or (stream == ANY_STREAM and partition in waiting):
             raise StreamParked(f"the view {view} cannot show a stream that was written: it is parked")
-
-
-def _name(log: str) -> str:
-    """A log's id is its name, a dot, and random characters."""
-    return log.rpartition(".")[0] or log

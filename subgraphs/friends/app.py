@@ -6,10 +6,11 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
 
+from eventkernel.clock import Clock
 from eventkernel.codec import Codec
 from eventkernel.commands import CommandHandler
 from eventkernel.errors import Unavailable
-from eventkernel.gate import BookmarkGate
+from eventkernel.gate import SYSTEM_CLOCK, BookmarkGate
 from eventkernel.process import CheckpointStore, ProcessManager
 from eventkernel.projector import Projector, Source
 from eventkernel.store import EventStore, LogReader
@@ -38,12 +39,14 @@ def friends_subgraph(
     checkpoints: CheckpointStore,
     *,
     log_names: Collection[str],
+    clock: Clock = SYSTEM_CLOCK,
 ) -> Subgraph:
     """`store` is the friends' log, `view` a view of `projection` over both logs, `checkpoints` is where its process
-    manager keeps how far it is, `log_names` the names of all logs of the system, which a bookmark may speak of."""
+    manager keeps how far it is, `log_names` the names of all logs of the system, which a bookmark may speak of, `clock`
+    the one that the events have their times from."""
     codec = Codec(EVENT_TYPES)
     commands = CommandHandler(store, codec, decider)
-    gate = BookmarkGate(view, [users_log, store], log_names)
+    gate = BookmarkGate(view, [users_log, store], log_names, clock)
 
     async def readiness() -> Readiness:
         found = await readiness_of(view, [users_log, store])

@@ -6,6 +6,8 @@ from typing import Final
 
 from eventkernel.events import DomainEvent
 
+USERS_LOG: Final = "users"
+"""The name of the users' log."""
 USER_STREAM_PREFIX: Final = "user-"
 
 

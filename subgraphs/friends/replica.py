@@ -17,7 +17,7 @@ from eventkernel.errors import OutOfDate, Unavailable
 from eventkernel.gate import BookmarkGate
 from eventkernel.store import LogReader
 from subgraphs.friends.events import USER_STREAM_PREFIX
-from subgraphs.friends.views import FriendView
+from subgraphs.friends.views import FriendQuestions, FriendView
 from subgraphs.serving.request import Request
 
 
@@ -28,13 +28,13 @@ class UserReplica:
     users_log: LogReader
     gate: BookmarkGate[FriendView]
 
-    async def missing(self, request: Request[FriendView, Any], ids: Sequence[str]) -> tuple[str, ...]:
+    async def missing(self, request: Request[FriendQuestions, Any], ids: Sequence[str]) -> tuple[str, ...]:
         """Those of these who are no users, or no longer. The request's bookmark then covers what was read.
 
         Raises:
             Unavailable: the replica does not get to the end of the users' log in time, or one of these is parked.
         """
-        view = request.view
+        view = await self.gate.wait(request.bookmark, request.timeout)
         known = await view.users(ids)
         unknown = [user for user in ids if user not in known]
         if unknown:

@@ -22,7 +22,7 @@ from subgraphs.friends.domain import (
 )
 from subgraphs.friends.projection import FriendshipDoc, UserDoc, evolve_friendship
 from subgraphs.friends.replica import UserReplica
-from subgraphs.friends.views import Friend, FriendView
+from subgraphs.friends.views import Friend, FriendQuestions
 from subgraphs.serving import connections, inputs
 from subgraphs.serving.connections import PageInfo
 from subgraphs.serving.federation import MUTATION, QUERY, FederatedSchema, Representation, field, key_of
@@ -47,7 +47,8 @@ class FriendWrites:
     replica: UserReplica
 
 
-FriendsInfo = Info[Request[FriendView, FriendWrites], None]
+FriendsRequest = Request[FriendQuestions, FriendWrites]
+FriendsInfo = Info[FriendsRequest, None]
 
 _LIST_ORDER: Final = "friends"
 
@@ -100,12 +101,13 @@ class User:
     async def resolve_references(
         cls, representations: Sequence[Representation], info: Info[Any, None]
     ) -> Sequence[User | None]:
-        """Null for a deleted user. One who has not been heard of yet is a user without friends: their events may be on
-        the way."""
-        request: Request[FriendView, FriendWrites] = info.context
+        """Null for a deleted user. One who has not been heard of yet is a user without friends, for their events may be
+        on the way; not so in the past, where nothing is missing."""
+        request: FriendsRequest = info.context
         ids = [key_of(representation) for representation in representations]
         known = await request.view.users(ids)
-        return [None if _is_deleted(known.get(user)) else User(id=strawberry.ID(user)) for user in ids]
+        is_hidden = _is_deleted if request.as_of is None else _is_missing
+        return [None if is_hidden(known.get(user)) else User(id=strawberry.ID(user)) for user in ids]
 
 
 @strawberry.type(description="A user's place in somebody's list of friends.")
@@ -256,17 +258,17 @@ async def _run(
     )
 
 
-async def _load_users(view: FriendView, ids: Sequence[str]) -> Sequence[UserDoc | None]:
+async def _load_users(view: FriendQuestions, ids: Sequence[str]) -> Sequence[UserDoc | None]:
     known = await view.users(ids)
     return [known.get(user) for user in ids]
 
 
-async def _load_friendships(view: FriendView, pairs: Sequence[Pair]) -> Sequence[FriendshipDoc | None]:
+async def _load_friendships(view: FriendQuestions, pairs: Sequence[Pair]) -> Sequence[FriendshipDoc | None]:
     found = await view.friendships(pairs)
     return [found.get(pair) for pair in pairs]
 
 
-async def _load_friend_counts(view: FriendView, ids: Sequence[str]) -> Sequence[int]:
+async def _load_friend_counts(view: FriendQuestions, ids: Sequence[str]) -> Sequence[int]:
     counts = await view.friend_counts(ids)
     return [counts[user] for user in ids]
 
@@ -275,7 +277,7 @@ _Asked = tuple[str, str | None, int]
 """A user, the id to go on behind, and how many friends."""
 
 
-async def _load_friends(view: FriendView, asked: Sequence[_Asked]) -> Sequence[Sequence[Friend]]:
+async def _load_friends(view: FriendQuestions, asked: Sequence[_Asked]) -> Sequence[Sequence[Friend]]:
     """One read for all users who are asked for the same page: that is all of them, but for aliases."""
     users: dict[tuple[str | None, int], list[str]] = {}
     for user, after, limit in asked:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from eventkernel.as_of import AsOf
 from eventkernel.events import moment
 from eventkernel.views import ViewBuild
 from subgraphs.friends.domain import Pair
@@ -25,11 +26,11 @@ class Friend:
         return moment(self.since_us)
 
 
-class FriendView(ViewBuild[FriendsDoc], Protocol):
-    """One build of the view.
+class FriendQuestions(Protocol):
+    """What is asked of the view, about now or about then.
 
-    A friendship is shown while it lasts and both of its users are known and not deleted; only `standing` looks behind
-    that. Ids are ordered by their code points. Every method is one read, however many it is asked for.
+    A friendship is shown while it lasts and both of its users are known and not deleted. Ids are ordered by their code
+    points. Every method is one read, however many it is asked for.
     """
 
     async def users(self, ids: Sequence[str]) -> Mapping[str, UserDoc]:
@@ -49,6 +50,15 @@ class FriendView(ViewBuild[FriendsDoc], Protocol):
 
     async def friend_counts(self, user_ids: Sequence[str]) -> Mapping[str, int]:
         """How many friends each of these users has."""
+        ...
+
+
+class FriendView(FriendQuestions, ViewBuild[FriendsDoc], Protocol):
+    """One build of the view; asked itself, it answers about now. Only `standing` looks behind what is shown."""
+
+    def as_of(self, then: AsOf | None) -> FriendQuestions:
+        """The same questions about then (about now without it), on this build. What they answer is what a fold of both
+        logs up to then gives, if the build has all of it."""
         ...
 
     async def standing(self, user_id: str) -> Sequence[Pair]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from eventkernel.clock import Clock
 from eventkernel.codec import Codec
-from eventkernel.gate import BookmarkGate
+from eventkernel.gate import SYSTEM_CLOCK, BookmarkGate
 from eventkernel.projector import Projector, Source
 from eventkernel.store import LogReader
 from eventkernel.views import View
@@ -22,16 +23,22 @@ NAME: Final = "recommendations"
 
 
 def recommendations_subgraph(
-    users_log: LogReader, friends_log: LogReader, view: View[RecommendationView], *, log_names: Collection[str]
+    users_log: LogReader,
+    friends_log: LogReader,
+    view: View[RecommendationView],
+    *,
+    log_names: Collection[str],
+    clock: Clock = SYSTEM_CLOCK,
 ) -> Subgraph:
     """`view` is a view of `projection` over both logs, `log_names` the names of all logs of the system, which a
-    bookmark may speak of."""
+    bookmark may speak of, `clock` the one that the events have their times from."""
     logs = [users_log, friends_log]
 
     async def readiness() -> Readiness:
         return await readiness_of(view, logs)
 
-    app = subgraph_app(schema, gate=BookmarkGate(view, logs, log_names), writes=None, readiness=readiness)
+    gate = BookmarkGate(view, logs, log_names, clock)
+    app = subgraph_app(schema, gate=gate, writes=None, readiness=readiness)
     codec = Codec(EVENT_TYPES, skip_others=True)
     projector = Projector(projection, [Source(log, codec) for log in logs], view)
     return Subgraph(name=NAME, app=app, sdl=schema.as_str(), projector=projector)

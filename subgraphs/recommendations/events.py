@@ -6,6 +6,9 @@ from typing import Final
 
 from eventkernel.events import DomainEvent
 
+USERS_LOG: Final = "users"
+FRIENDS_LOG: Final = "friends"
+"""The names of the logs."""
 USER_STREAM_PREFIX: Final = "user-"
 
 

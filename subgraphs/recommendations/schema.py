@@ -10,7 +10,7 @@ from strawberry.types import Info
 
 from eventkernel.errors import InvalidInput, NotFound, TooCostly
 from subgraphs.recommendations.projection import UserDoc
-from subgraphs.recommendations.views import RecommendationView, Recommended, Two
+from subgraphs.recommendations.views import RecommendationQuestions, Recommended, Two
 from subgraphs.serving import inputs
 from subgraphs.serving.federation import QUERY, FederatedSchema, Representation, field, key_of
 from subgraphs.serving.request import Request
@@ -23,7 +23,8 @@ STEPS_LIMIT: Final = 1_000_000
 MUTUAL_FRIENDS_LIMIT: Final = 10_000
 """The most mutual friends in one answer, of everybody in it together."""
 
-RecommendationsInfo = Info[Request[RecommendationView, None], None]
+RecommendationsRequest = Request[RecommendationQuestions, None]
+RecommendationsInfo = Info[RecommendationsRequest, None]
 
 _COSTS: Final = (
     f"TOO_COSTLY where an exact answer, for all users in this request together, takes more than {STEPS_LIMIT} steps "
@@ -72,15 +73,13 @@ class User:
     async def resolve_references(
         cls, representations: Sequence[Representation], info: Info[Any, None]
     ) -> Sequence[User | None]:
-        """Null for a deleted user. One who has not been heard of yet is a user without friends: their events may be on
-        the way."""
-        request: Request[RecommendationView, None] = info.context
+        """Null for a deleted user. One who has not been heard of yet is a user without friends, for their events may be
+        on the way; not so in the past, where nothing is missing."""
+        request: RecommendationsRequest = info.context
         ids = [key_of(representation) for representation in representations]
         known = await request.view.users(ids)
-        return [
-            None if (doc := known.get(user)) is not None and doc.deleted else User(id=strawberry.ID(user))
-            for user in ids
-        ]
+        is_hidden = _is_deleted if request.as_of is None else _is_missing
+        return [None if is_hidden(known.get(user)) else User(id=strawberry.ID(user)) for user in ids]
 
 
 @strawberry.type(description="Somebody whom a user could become friends with, and why.")
@@ -156,12 +155,20 @@ async def _mutual_friends(info: RecommendationsInfo, one: str, other: str, first
 
 async def _refuse_missing(info: RecommendationsInfo, *ids: str) -> None:
     docs = await info.context.loader(_load_users).load_many(ids)
-    missing = [user for user, doc in zip(ids, docs, strict=True) if doc is None or doc.deleted]
+    missing = [user for user, doc in zip(ids, docs, strict=True) if _is_missing(doc)]
     if missing:
         raise NotFound(f"there is no user {' and no user '.join(missing)}")
 
 
-async def _load_users(view: RecommendationView, ids: Sequence[str]) -> Sequence[UserDoc | None]:
+def _is_missing(user: UserDoc | None) -> bool:
+    return user is None or user.deleted
+
+
+def _is_deleted(user: UserDoc | None) -> bool:
+    return user is not None and user.deleted
+
+
+async def _load_users(view: RecommendationQuestions, ids: Sequence[str]) -> Sequence[UserDoc | None]:
     known = await view.users(ids)
     return [known.get(user) for user in ids]
 
@@ -170,7 +177,7 @@ async def _load_users(view: RecommendationView, ids: Sequence[str]) -> Sequence[
 
 
 async def _load_recommended(
-    view: RecommendationView, asked: Sequence[tuple[str, int]]
+    view: RecommendationQuestions, asked: Sequence[tuple[str, int]]
 ) -> Sequence[Sequence[Recommended]]:
     users: dict[int, list[str]] = {}
     for user, limit in asked:
@@ -180,7 +187,7 @@ async def _load_recommended(
 
 
 async def _load_mutual_friends(
-    view: RecommendationView, asked: Sequence[tuple[str, str, int | None]]
+    view: RecommendationQuestions, asked: Sequence[tuple[str, str, int | None]]
 ) -> Sequence[Sequence[str]]:
     twos: dict[int | None, list[Two]] = {}
     for one, other, limit in asked:

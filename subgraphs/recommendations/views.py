@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from eventkernel.as_of import AsOf
 from eventkernel.errors import TooCostly
 from eventkernel.views import ViewBuild
 from subgraphs.recommendations.projection import GraphDoc, UserDoc
@@ -35,8 +36,8 @@ class Recommended:
     mutual_friends: int
 
 
-class RecommendationView(ViewBuild[GraphDoc], Protocol):
-    """One build of the graph.
+class RecommendationQuestions(Protocol):
+    """What is asked of the graph, about now or about then.
 
     Users are shown who are known and not deleted; nobody else is in an answer or counted in one. Ids are ordered by
     their code points. Every method is one read, however many it is asked for.
@@ -64,4 +65,13 @@ class RecommendationView(ViewBuild[GraphDoc], Protocol):
         Raises:
             TooCostly: whoever has fewer friends of each two, together they have more than `bound`.
         """
+        ...
+
+
+class RecommendationView(RecommendationQuestions, ViewBuild[GraphDoc], Protocol):
+    """One build of the graph; asked itself, it answers about now."""
+
+    def as_of(self, then: AsOf | None) -> RecommendationQuestions:
+        """The same questions about then (about now without it), on this build. What they answer is what a fold of both
+        logs up to then gives, if the build has all of it."""
         ...

@@ -1,9 +1,10 @@
 """The ASGI app of a subgraph: GraphQL over HTTP with bookmarks at `/graphql` and `/`, health at `/health/…`.
 
 The way of a request: headers and body are read, their bookmarks joined; the gate gives the live build of the view once
-it has reached them; the document is executed on that one build; the answer carries a bookmark that covers what was
-sent, what was committed, and, for a query, the checkpoint of the build that was read. The checkpoint is asked for after
-the reading: an answer to this bookmark is never older than anything that this answer has shown.
+it has reached them, and knows the past that the request is about if it is about one; the document is executed on that
+one build; the answer carries a bookmark that covers what was sent, what was committed, and, for a query, the checkpoint
+of the build that was read. The checkpoint is asked for after the reading: an answer to this bookmark is never older
+than anything that this answer has shown.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from eventkernel.as_of import AsOf, read_as_of
 from eventkernel.bookmark import Bookmark
 from eventkernel.errors import InvalidInput, OutOfDate, Unavailable
 from subgraphs.serving.errors import ErrorObject, error_object, error_object_of
 from subgraphs.serving.execution import Documents, InvalidDocument
 from subgraphs.serving.federation import FederatedSchema
 from subgraphs.serving.readiness import Readiness
-from subgraphs.serving.request import NO_BOOKMARK, BuildT, Gate, Headers, Request, reading_the_past
+from subgraphs.serving.request import Gate, Headers, Request, ViewT
 
 BODY_LIMIT: Final = 10 * 1024 * 1024
 """The largest request body, in bytes."""
@@ -39,7 +41,7 @@ _GRAPHQL_JSON: Final = "application/graphql-response+json"
 def subgraph_app(
     schema: FederatedSchema,
     *,
-    gate: Gate[BuildT],
+    gate: Gate[ViewT],
     writes: object,
     readiness: Callable[[], Awaitable[Readiness]],
 ) -> Starlette:
@@ -64,8 +66,8 @@ class _Answer:
     https://graphql.github.io/graphql-over-http/draft/#sec-application-json demands for well-formed requests."""
 
 
-class _GraphQLEndpoint(Generic[BuildT]):
-    def __init__(self, schema: FederatedSchema, gate: Gate[BuildT], writes: object) -> None:
+class _GraphQLEndpoint(Generic[ViewT]):
+    def __init__(self, schema: FederatedSchema, gate: Gate[ViewT], writes: object) -> None:
         self._documents = Documents(schema)
         self._gate = gate
         self._writes = writes
@@ -93,14 +95,19 @@ class _GraphQLEndpoint(Generic[BuildT]):
             if operation_type is OperationType.SUBSCRIPTION:
                 raise InvalidInput("query: expected a query or a mutation, found a subscription")  # noqa: TRY301  # answered below like all others
             sent = headers.bookmark if payload.bookmark is None else headers.bookmark.join(payload.bookmark)
+            as_of = _one_past(headers.as_of, payload.as_of, operation_type)
             deadline = asyncio.get_running_loop().time() + headers.timeout
-            view = await self._gate.wait(sent, headers.timeout)
+            if as_of is None:
+                build = await self._gate.wait(sent, headers.timeout)
+            else:
+                build = await self._gate.wait_for_past(as_of, sent, headers.timeout)
             request = Request(
-                view=view, writes=self._writes, headers=headers, bookmark=sent, gate=self._gate, deadline=deadline
-            )
+                view=build.as_of(as_of), writes=self._writes, headers=headers, as_of=as_of, bookmark=sent,
+                gate=self._gate, deadline=deadline,
+            )  # fmt: skip
             result = await self._documents.execute(document, payload.variables, payload.operation, request)
             if operation_type is OperationType.QUERY:
-                checkpoint = await view.checkpoint()
+                checkpoint = await build.checkpoint()
                 request.join(Bookmark(position=checkpoint.position))
         except InvalidDocument as invalid:
             return _Answer({"errors": [error_object(error) for error in invalid.errors]}, status=400)
@@ -121,6 +128,7 @@ class _Payload:
     variables: dict[str, object] | None
     operation: str | None
     bookmark: Bookmark | None
+    as_of: AsOf | None
 
     @classmethod
     def read(cls, body: bytes) -> _Payload:
@@ -138,7 +146,13 @@ class _Payload:
         if operation is not None and not isinstance(operation, str):
             raise InvalidInput(f"operationName: expected a text, found {type(operation).__name__}")
         extensions = _object("extensions", parameters.get("extensions"))
-        return cls(query, _object("variables", parameters.get("variables")), operation or None, _bookmark(extensions))
+        return cls(
+            query=query,
+            variables=_object("variables", parameters.get("variables")),
+            operation=operation or None,
+            bookmark=None if (sent := _text(extensions, "bookmark")) is None else Bookmark.decode(sent),
+            as_of=None if (then := _text(extensions, "asOf")) is None else read_as_of(then),
+        )
 
 
 def _object(name: str, value: object) -> dict[str, object] | None:
@@ -147,17 +161,22 @@ def _object(name: str, value: object) -> dict[str, object] | None:
     return cast("dict[str, object] | None", value)
 
 
-def _bookmark(extensions: dict[str, object] | None) -> Bookmark | None:
-    if not extensions:
+def _text(extensions: dict[str, object] | None, name: str) -> str | None:
+    value = extensions.get(name) if extensions else None
+    if value is not None and not isinstance(value, str):
+        raise InvalidInput(f"extensions.{name}: expected a text, found {type(value).__name__}")
+    return value
+
+
+def _one_past(header: AsOf | None, extension: AsOf | None, operation_type: OperationType) -> AsOf | None:
+    """The past that a request is about; None for the present."""
+    if header is None and extension is None:
         return None
-    if extensions.get("asOf") is not None:
-        raise reading_the_past("extensions.asOf")
-    text = extensions.get("bookmark")
-    if text is None:
-        return None
-    if not isinstance(text, str):
-        raise InvalidInput(f"extensions.bookmark: expected a text, found {type(text).__name__}")
-    return Bookmark.decode(text) if text else NO_BOOKMARK
+    if operation_type is not OperationType.QUERY:
+        raise InvalidInput("As-Of: expected none, for the past cannot be changed, found one with a mutation")
+    if header is not None and extension is not None and header != extension:
+        raise InvalidInput("As-Of: expected the same past as extensions.asOf, found another one")
+    return extension if header is None else header
 
 
 def _refused(error: ErrorObject, status: int) -> _Answer:

@@ -1,4 +1,4 @@
-"""What one request knows while it is executed: the build that it reads, who asks, and the bookmark of its answer."""
+"""What one request knows while it is executed: the view that it reads, who asks, and the bookmark of its answer."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeVar, cast
+from typing import Final, Generic, Protocol, TypeVar, cast
 
 from strawberry.dataloader import DataLoader
 
+from eventkernel.as_of import AsOf, read_as_of
 from eventkernel.bookmark import Bookmark
 from eventkernel.errors import InvalidInput
 from eventkernel.events import Metadata
-from eventkernel.views import ViewBuild
+from eventkernel.store import Checkpoint
 
-BuildT = TypeVar("BuildT", bound=ViewBuild[Any])  # whatever its documents are
-BuildT_co = TypeVar("BuildT_co", covariant=True)
+ViewT = TypeVar("ViewT")
+ViewT_co = TypeVar("ViewT_co", covariant=True)
 WritesT = TypeVar("WritesT")
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -28,10 +29,20 @@ TIMEOUT_LIMIT: Final = 60.0
 _HEADER_LIMIT: Final = 512
 
 
-class Gate(Protocol[BuildT_co]):
+class ServedBuild(Protocol[ViewT_co]):
+    """One build of a subgraph's view; `ViewT_co` is the questions that resolvers ask of it."""
+
+    def as_of(self, then: AsOf | None) -> ViewT_co:
+        """The questions about then; about now without it."""
+        ...
+
+    async def checkpoint(self) -> Checkpoint: ...
+
+
+class Gate(Protocol[ViewT_co]):
     """Lets a request through as soon as its view has reached a bookmark."""
 
-    async def wait(self, bookmark: Bookmark, timeout: float) -> BuildT_co:
+    async def wait(self, bookmark: Bookmark, timeout: float) -> ServedBuild[ViewT_co]:
         """The live build, no older than the bookmark.
 
         Raises:
@@ -40,13 +51,24 @@ class Gate(Protocol[BuildT_co]):
         """
         ...
 
+    async def wait_for_past(self, as_of: AsOf, bookmark: Bookmark, timeout: float) -> ServedBuild[ViewT_co]:
+        """The same, and nothing is missing of what had happened then.
+
+        Raises:
+            InvalidInput: as for `wait`, or nobody can have seen that past yet.
+            OutOfDate: as for `wait`.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """What a request's headers say: the bookmark it requires, how long to wait for it, who asks, and within what."""
+    """What a request's headers say: the bookmark it requires, how long to wait for it, the past that it is about (None:
+    the present), who asks, and within what."""
 
     bookmark: Bookmark
     timeout: float
+    as_of: AsOf | None
     caller: str
     metadata: Metadata
 
@@ -54,14 +76,14 @@ class Headers:
     def read(cls, raw: Iterable[tuple[bytes, bytes]]) -> Headers:
         """From ASGI's list of headers, whose names are in lower case."""
         found = {name: value for name, value in raw if name in _HEADERS}
-        if b"as-of" in found:
-            raise reading_the_past("As-Of")
         bookmark = found.get(b"bookmark", b"")
+        as_of = found.get(b"as-of")
         actor = _opaque(found, b"actor")
         traceparent = _opaque(found, b"traceparent")
         return cls(
             bookmark=Bookmark.decode(bookmark.decode("latin-1")) if bookmark else NO_BOOKMARK,
             timeout=_timeout(found.get(b"bookmark-timeout")),
+            as_of=None if as_of is None else read_as_of(as_of.decode("latin-1").strip()),
             caller=actor or ANONYMOUS,
             metadata=Metadata(
                 actor=actor,
@@ -77,24 +99,38 @@ _HEADERS: Final = frozenset(
 )
 
 
-class Request(Generic[BuildT, WritesT]):
-    """The context of resolvers. `view` is one build for the whole request, `writes` the subgraph's write side."""
+class Request(Generic[ViewT, WritesT]):
+    """The context of resolvers. `view` is one build for the whole request, as of then where it is about the past;
+    `writes` is the subgraph's write side."""
 
-    __slots__ = ("_deadline", "_encoded", "_gate", "_loaders", "bookmark", "caller", "metadata", "view", "writes")
+    __slots__ = (
+        "_deadline",
+        "_encoded",
+        "_gate",
+        "_loaders",
+        "as_of",
+        "bookmark",
+        "caller",
+        "metadata",
+        "view",
+        "writes",
+    )
 
     def __init__(
         self,
         *,
-        view: BuildT,
+        view: ViewT,
         writes: WritesT,
         headers: Headers,
+        as_of: AsOf | None,
         bookmark: Bookmark,
-        gate: Gate[BuildT],
+        gate: Gate[ViewT],
         deadline: float,
     ) -> None:
         """`deadline` is on the event loop's clock."""
         self.view = view
         self.writes = writes
+        self.as_of = as_of
         self.caller = headers.caller
         self.metadata = headers.metadata
         self.bookmark = bookmark
@@ -121,12 +157,12 @@ class Request(Generic[BuildT, WritesT]):
             self._encoded = (self.bookmark, text)
         return text
 
-    async def catch_up(self, bookmark: Bookmark) -> BuildT:
-        """A build that has reached this bookmark, too, within what is left of the request's time."""
+    async def catch_up(self, bookmark: Bookmark) -> ViewT:
+        """The present of a build that has reached this bookmark, too, within what is left of the request's time."""
         self.join(bookmark)
-        return await self._gate.wait(bookmark, self.timeout)
+        return (await self._gate.wait(bookmark, self.timeout)).as_of(None)
 
-    def loader(self, load: Callable[[BuildT, Sequence[Key]], Awaitable[Sequence[Value]]]) -> DataLoader[Key, Value]:
+    def loader(self, load: Callable[[ViewT, Sequence[Key]], Awaitable[Sequence[Value]]]) -> DataLoader[Key, Value]:
         """This request's batch loader of a function that reads many keys at once from the view.
 
         The function must be the same object for all who want to share a batch (a function of a module, not a lambda).
@@ -140,11 +176,6 @@ class Request(Generic[BuildT, WritesT]):
 
             found = self._loaders[load] = DataLoader(load_fn=load_many)
         return cast("DataLoader[Key, Value]", found)
-
-
-def reading_the_past(field: str) -> InvalidInput:
-    """An answer of now would look like one of then."""
-    return InvalidInput(f"{field}: expected none, for this version answers with the present only, found one")
 
 
 def _timeout(value: bytes | None) -> float:

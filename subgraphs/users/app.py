@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from eventkernel.clock import Clock
 from eventkernel.codec import Codec
 from eventkernel.commands import CommandHandler
-from eventkernel.gate import BookmarkGate
+from eventkernel.gate import SYSTEM_CLOCK, BookmarkGate
 from eventkernel.projector import Projector, Source
 from eventkernel.store import EventStore
 from eventkernel.views import View
@@ -26,9 +27,11 @@ LOG: Final = "users"
 EVENT_TYPES: Final = (UserCreated, UserUpdated, UserDeleted)
 
 
-def users_subgraph(store: EventStore, view: View[UserView], *, log_names: Collection[str]) -> Subgraph:
+def users_subgraph(
+    store: EventStore, view: View[UserView], *, log_names: Collection[str], clock: Clock = SYSTEM_CLOCK
+) -> Subgraph:
     """`store` is the users' log, `view` a view of `projection`, `log_names` the names of all logs of the system, which
-    a bookmark may speak of."""
+    a bookmark may speak of, `clock` the one that the events have their times from."""
     codec = Codec(EVENT_TYPES)
 
     async def readiness() -> Readiness:
@@ -36,7 +39,7 @@ def users_subgraph(store: EventStore, view: View[UserView], *, log_names: Collec
 
     app = subgraph_app(
         schema,
-        gate=BookmarkGate(view, [store], log_names),
+        gate=BookmarkGate(view, [store], log_names, clock),
         writes=Mutations(CommandHandler(store, codec, decider, claims)),
         readiness=readiness,
     )

@@ -40,7 +40,7 @@ from subgraphs.users.domain import (
     username_claim,
 )
 from subgraphs.users.projection import UserDoc, evolve
-from subgraphs.users.views import UserView
+from subgraphs.users.views import UserQuestions
 from subgraphs.users.words import words
 
 NAME_LIMIT: Final = 100
@@ -49,7 +49,8 @@ SEARCH_LIMIT: Final = 100
 """The longest names, usernames and search texts, in code points."""
 
 UserMutations = Mutations[UserState, UserCommand, UserEvent]
-UsersInfo = Info[Request[UserView, UserMutations], None]
+UsersRequest = Request[UserQuestions, UserMutations]
+UsersInfo = Info[UsersRequest, None]
 
 _LIST_ORDER: Final = "users"
 
@@ -75,7 +76,7 @@ class User:
         cls, representations: Sequence[Representation], info: Info[Any, None]
     ) -> Sequence[User | None]:
         ids = [key_of(representation) for representation in representations]
-        request: Request[UserView, UserMutations] = info.context
+        request: UsersRequest = info.context
         found = await request.view.users(ids)
         return [_user_or_none(found.get(user_id)) for user_id in ids]
 
@@ -320,9 +321,14 @@ async def _run(
         raise UsernameTaken("username: expected one that no other user has, found one that is taken") from taken
 
 
-async def _user_of_username(request: Request[UserView, UserMutations], username: str) -> User | None:
-    """Whoever holds the username by the event store's word, as the view shows them once it knows that they do."""
+async def _user_of_username(request: UsersRequest, username: str) -> User | None:
+    """Whoever holds the username by the event store's word, as the view shows them once it knows that they do.
+
+    The store knows of now only; who held it then is the view's word, which has all of that past.
+    """
     claim = username_claim(username)
+    if request.as_of is not None:
+        return _user_or_none(await request.view.of_username(claim))
     holder = await request.writes.store.find_claim(claim)
     if holder is None:
         return None

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
+from eventkernel.as_of import AsOf
 from eventkernel.views import ViewBuild
 from subgraphs.users.projection import UserDoc
 
 
-class UserView(ViewBuild[UserDoc], Protocol):
-    """One build of the view. Deleted users are in no answer. Ids are ordered by their code points."""
+class UserQuestions(Protocol):
+    """What is asked of the view, about now or about then. Deleted users are in no answer. Ids are ordered by their
+    code points."""
 
     async def users(self, ids: Sequence[str]) -> Mapping[str, UserDoc]:
         """Those of these users that exist, by id, in one read."""
@@ -25,4 +27,17 @@ class UserView(ViewBuild[UserDoc], Protocol):
 
         Words are as `words.words` makes them; prefixes are words, too.
         """
+        ...
+
+    async def of_username(self, claim: str) -> UserDoc | None:
+        """Who has the username that `domain.username_claim` gives this claim for."""
+        ...
+
+
+class UserView(UserQuestions, ViewBuild[UserDoc], Protocol):
+    """One build of the view; asked itself, it answers about now."""
+
+    def as_of(self, then: AsOf | None) -> UserQuestions:
+        """The same questions about then (about now without it), on this build. What they answer is what a fold of the
+        log up to then gives, if the build has all of it."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,16 @@ LOG = "users.x"
 
 
 class Feed:
-    """Folds events into a build as a projector does: the events of a user come in batches, offsets grow."""
+    """Folds events into a build as a projector does: the events of a user come in batches, offsets grow.
 
-    def __init__(self, build: UserView) -> None:
+    The clock moves by one of `paces` (microseconds) for each event; back, too. The times of a user never go back.
+    """
+
+    def __init__(self, build: UserView, paces: Iterable[int] = repeat(1_000)) -> None:
         self.build = build
         self.offset = 0
+        self._paces = iter(paces)
+        self._clock_us = 0
         self.states: dict[str, list[State[UserDoc]]] = {}
 
     async def take(self, *events: tuple[str, DomainEvent]) -> None:
@@ -44,6 +50,7 @@ class Feed:
 
     def _next(self, user_id: str, event: DomainEvent) -> State[UserDoc]:
         self.offset += 1
+        self._clock_us += next(self._paces)
         before = self.states.get(user_id, [])
         record = Record(
             log=LOG,
@@ -51,7 +58,7 @@ class Feed:
             offset=self.offset,
             id=f"e{self.offset}",
             type="any",
-            time_us=1_000 * self.offset,
+            time_us=max(self._clock_us, before[-1].time_us if before else 0),
             stream=stream_of(user_id),
             version=len(before) + 1,
             first_version=len(before) + 1,

@@ -481,11 +481,11 @@ async def test_a_user_whose_events_cannot_be_read_is_out_of_date_for_whoever_wro
 
 
 async def test_a_log_that_does_not_answer_is_unavailable(users: Users, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fail(_stream: str) -> None:
+    async def fail(*_arguments: object, **_more: object) -> None:
         raise Unavailable("the disk is gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr(users.store, "read_stream", fail)
+        patched.setattr(users.store, "append", fail)
         given = {"firstName": "Ada", "lastName": "Lovelace", "idempotencyKey": "k1"}
         assert await users.code(CREATE, input=given) == "UNAVAILABLE"
     assert (await users.data(CREATE, input=given))["version"] == 1

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -22,15 +24,20 @@ FRIENDS = "friends.0b"
 
 @dataclass
 class Feed(Generic[Doc]):
-    """Records wait on two logs until `deliver` folds them into the build, as a projector does."""
+    """Records wait on two logs until `deliver` folds them into the build, as a projector does.
+
+    The clock moves by one of `paces` (microseconds) for each record; back, too. The times of a stream never go back.
+    """
 
     build: ViewBuild[Doc]
     projection: Projection[Doc]
     codec: Codec
     logs: dict[str, list[Record]] = field(default_factory=lambda: {USERS: [], FRIENDS: []})
     delivered: Counter[str] = field(default_factory=Counter[str])
+    paces: Iterator[int] = field(default_factory=lambda: repeat(1_000))
     _versions: Counter[str] = field(default_factory=Counter[str])
-    _time_us: int = 1_000_000
+    _times: dict[str, int] = field(default_factory=dict[str, int])
+    _clock_us: int = 1_000_000
 
     def create(self, *users: str) -> Feed[Doc]:
         for user in users:
@@ -67,7 +74,8 @@ class Feed(Generic[Doc]):
 
     def _put(self, log: str, stream: str, event_type: str, data: dict[str, Any]) -> Feed[Doc]:
         self._versions[stream] += 1
-        self._time_us += 1_000
+        self._clock_us += next(self.paces)
+        self._times[stream] = max(self._clock_us, self._times.get(stream, 0))
         offset = len(self.logs[log])
         self.logs[log].append(
             Record(
@@ -76,7 +84,7 @@ class Feed(Generic[Doc]):
                 offset=offset,
                 id=f"{log}/{offset}",
                 type=event_type,
-                time_us=self._time_us,
+                time_us=self._times[stream],
                 stream=stream,
                 version=self._versions[stream],
                 first_version=self._versions[stream],

@@ -46,10 +46,13 @@ class Network:
 
     @classmethod
     def after(cls, happened: Happened, delivered: Counter[str]) -> Network:
+        return cls.of([deed for log, deeds in happened.items() for deed in deeds[: delivered[log]]])
+
+    @classmethod
+    def of(cls, deeds: Sequence[Deed]) -> Network:
         network = cls()
-        for log, deeds in happened.items():
-            for what, *who in deeds[: delivered[log]]:
-                network._take(what, *who)
+        for what, *who in deeds:
+            network._take(what, *who)
         return network
 
     def shown_friends(self, user: str) -> set[str]:

@@ -172,8 +172,8 @@ async def opened(folder: Path) -> AsyncGenerator[Social]:
         )
         social = Social(users_log, friends_log, friends_view, recommendations_view, clock)
         for subgraph in (
-            friends_subgraph(friends_log, users_log, friends_view, checkpoints, log_names=LOG_NAMES),
-            recommendations_subgraph(users_log, friends_log, recommendations_view, log_names=LOG_NAMES),
+            friends_subgraph(friends_log, users_log, friends_view, checkpoints, log_names=LOG_NAMES, clock=clock),
+            recommendations_subgraph(users_log, friends_log, recommendations_view, log_names=LOG_NAMES, clock=clock),
         ):
             http = httpx.AsyncClient(transport=httpx.ASGITransport(subgraph.app), base_url=f"http://{subgraph.name}")
             await stack.enter_async_context(http)

@@ -1,8 +1,10 @@
 """The friends' view in SQLite: who is whose friend lies next to each other, in the order in which pages are read.
 
+Here are the tables and the questions about now; `sqlite_past.py` asks the same ones about then.
+
 What is true now and what was true once are in tables of their own, so that the past costs the present nothing. A row of
-`past_friends` is one friendship from its beginning to an end; a row of `friends` is one that lasts. Both hold every
-friendship twice, once from each side.
+`past_friends` is one friendship from its beginning to an end, at the version that it had until then; a row of `friends`
+is one that lasts. Both hold every friendship twice, once from each side.
 """
 
 from __future__ import annotations
@@ -13,11 +15,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from eventkernel.adapters.sqlite.build import SqliteViewBuild, json_list
+from eventkernel.as_of import AsOf
 from eventkernel.views import Change, State
+from subgraphs.friends.adapters.sqlite_past import SqlitePastFriends
 from subgraphs.friends.domain import BETWEEN, STREAM_PREFIX, Pair, id_of
 from subgraphs.friends.events import USER_STREAM_PREFIX
 from subgraphs.friends.projection import FriendsDoc, FriendshipDoc, UserDoc
-from subgraphs.friends.views import Friend
+from subgraphs.friends.views import Friend, FriendQuestions
 
 _STATE: Final = """
     version   INTEGER NOT NULL,
@@ -57,6 +61,7 @@ CREATE TABLE past_friends (
     partition    INTEGER NOT NULL,
     since_offset INTEGER NOT NULL,
     until_offset INTEGER NOT NULL,
+    version      INTEGER NOT NULL,
     PRIMARY KEY (user, friend, since_offset)
 ) STRICT, WITHOUT ROWID;
 """
@@ -144,6 +149,9 @@ class SqliteFriendView(SqliteViewBuild[FriendsDoc]):
             return [Pair.of(user_id, friend) for (friend,) in connection.execute(STANDING, (user_id,))]
 
         return await self.read(query)
+
+    def as_of(self, then: AsOf | None) -> FriendQuestions:
+        return self if then is None else SqlitePastFriends(self.read, then)
 
     # What the machinery asks for
 
@@ -242,9 +250,9 @@ def _write_friendships(
 
 def _write_past(connection: sqlite3.Connection, ended: Iterable[tuple[State[FriendsDoc], FriendshipDoc]]) -> None:
     connection.executemany(
-        "INSERT OR REPLACE INTO past_friends VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO past_friends VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            (*side, doc.since_us, state.time_us, state.partition, doc.since_offset, state.offset)
+            (*side, doc.since_us, state.time_us, state.partition, doc.since_offset, state.offset, state.version - 1)
             for state, doc in ended
             for side in _sides(doc)
         ],

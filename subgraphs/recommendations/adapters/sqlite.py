@@ -3,6 +3,8 @@
 A walk of two steps is two range scans of one clustered table, over integers; ids are looked up for what comes out. A
 trigger counts every user's friends, so that what a question costs is known before it is asked.
 
+Here are the tables and the questions about now; `sqlite_past.py` asks the same ones about then.
+
 What is true now and what was true once are in tables of their own, so that the past costs the present nothing. A row of
 `past_friends` is one friendship from its beginning to an end; a row of `friends` is one that lasts. Both hold every
 friendship twice, once from each side. A user who is only known from a friendship has no version yet.
@@ -16,10 +18,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from eventkernel.adapters.sqlite.build import SqliteViewBuild, json_list
+from eventkernel.as_of import AsOf
 from eventkernel.views import Change, State
+from subgraphs.recommendations.adapters.sqlite_past import SqlitePastRecommendations
 from subgraphs.recommendations.events import USER_STREAM_PREFIX
 from subgraphs.recommendations.projection import FriendshipDoc, GraphDoc, UserDoc
-from subgraphs.recommendations.views import Recommended, Two, refuse_beyond
+from subgraphs.recommendations.views import RecommendationQuestions, Recommended, Two, refuse_beyond
 
 _SCHEMA: Final = """
 CREATE TABLE users (
@@ -169,6 +173,9 @@ class SqliteRecommendationView(SqliteViewBuild[GraphDoc]):
             return found
 
         return await self.read(query)
+
+    def as_of(self, then: AsOf | None) -> RecommendationQuestions:
+        return self if then is None else SqlitePastRecommendations(self.read, then)
 
     # What the machinery asks for
 

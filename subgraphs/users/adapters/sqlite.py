@@ -1,8 +1,11 @@
 """The users' view in SQLite: who there is now, who there was when, and the words that they are found by.
 
+Here are the tables and the questions about now; `sqlite_past.py` asks the same ones about then.
+
 `user` has one row per user, also deleted ones; `user_past` has the states before, each valid from `since` until `until`
 (time and offset at both ends, the end excluded), so that any moment can be read from the two by their keys. `word` says
-from which version until which the names had a word; `until_version` is null while they have it.
+from which version until which the names had a word; `until_version` is null while they have it. `claim` tells usernames
+that count as the same one.
 """
 
 from __future__ import annotations
@@ -13,9 +16,12 @@ from itertools import pairwise
 from typing import ClassVar, Final
 
 from eventkernel.adapters.sqlite.build import SqliteViewBuild, json_list
+from eventkernel.as_of import AsOf
 from eventkernel.views import Change, State
-from subgraphs.users.domain import id_of, stream_of
+from subgraphs.users.adapters.sqlite_past import SqlitePastUsers
+from subgraphs.users.domain import id_of, stream_of, username_claim
 from subgraphs.users.projection import UserDoc
+from subgraphs.users.views import UserQuestions
 from subgraphs.users.words import prefix_end, words
 
 _STATE_COLUMNS: Final = """
@@ -27,15 +33,20 @@ _STATE_COLUMNS: Final = """
     first_name   TEXT NOT NULL,
     last_name    TEXT NOT NULL,
     username     TEXT,
+    claim        TEXT,
     created_us   INTEGER NOT NULL,
     deleted      INTEGER NOT NULL"""
 
-_STATE: Final = "version, since_us, since_offset, log, partition, first_name, last_name, username, created_us, deleted"
+_STATE: Final = (
+    "version, since_us, since_offset, log, partition, first_name, last_name, username, claim, created_us, deleted"
+)
+_LOADED: Final = "version, since_us, since_offset, log, partition, first_name, last_name, username, created_us, deleted"
 _DOC: Final = "user.id, version, first_name, last_name, username, created_us, since_us, deleted"
 
 _ONE: Final = f"SELECT {_DOC} FROM user WHERE id = ? AND deleted = 0"  # noqa: S608  # constants of this module only
 _MANY: Final = f"SELECT {_DOC} FROM user WHERE id IN (SELECT value FROM json_each(?)) AND deleted = 0"  # noqa: S608
 _PAGE: Final = f"SELECT {_DOC} FROM user WHERE id > ? AND deleted = 0 ORDER BY id LIMIT ?"  # noqa: S608
+_OF_USERNAME: Final = f"SELECT {_DOC} FROM user WHERE claim = ?"  # noqa: S608
 
 _Row = tuple[str, int, str, str, str | None, int, int, int]
 
@@ -59,6 +70,9 @@ CREATE TABLE word (
     PRIMARY KEY (id, word, since_version)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX word_now ON word (word, id, until_version) WHERE until_version IS NULL;
+CREATE INDEX word_past ON word (word, id, since_version, until_version) WHERE until_version IS NOT NULL;
+CREATE INDEX user_claim ON user (claim) WHERE claim IS NOT NULL;
+CREATE INDEX user_past_claim ON user_past (claim) WHERE claim IS NOT NULL;
 """
 
     many: ClassVar[int] = 4_000
@@ -83,8 +97,14 @@ CREATE INDEX word_now ON word (word, id, until_version) WHERE until_version IS N
 
         return await self.read(found)
 
+    async def of_username(self, claim: str) -> UserDoc | None:
+        return next(iter(await self.read(lambda connection: _docs(connection, _OF_USERNAME, (claim,)))), None)
+
+    def as_of(self, then: AsOf | None) -> UserQuestions:
+        return self if then is None else SqlitePastUsers(self.read, then, self.many)
+
     def load_documents(self, connection: sqlite3.Connection, streams: Sequence[str]) -> Mapping[str, State[UserDoc]]:
-        query = f"SELECT id, {_STATE} FROM user WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608
+        query = f"SELECT id, {_LOADED} FROM user WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608
         rows = connection.execute(query, (json_list([id_of(stream) for stream in streams]),))
         return {
             stream_of(user_id): State(
@@ -183,7 +203,8 @@ def _state_row(state: State[UserDoc]) -> tuple[object, ...]:
     doc = state.doc
     return (
         doc.id, state.version, state.time_us, state.offset, state.log, state.partition,
-        doc.first_name, doc.last_name, doc.username, doc.created_us, int(doc.deleted),
+        doc.first_name, doc.last_name, doc.username, None if doc.username is None else username_claim(doc.username),
+        doc.created_us, int(doc.deleted),
     )  # fmt: skip
 
 

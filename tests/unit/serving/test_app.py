@@ -12,6 +12,7 @@ import strawberry
 from strawberry.types import Info
 from structlog.testing import capture_logs
 
+from eventkernel.as_of import AsOf, Moment
 from eventkernel.bookmark import Bookmark
 from eventkernel.errors import AlreadyExists, NotFound, OutOfDate, VersionConflict
 from eventkernel.events import Position
@@ -33,6 +34,11 @@ class View:
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
         self.position = self.position_after = LATER.position
+        self.then: list[AsOf | None] = []
+
+    def as_of(self, then: AsOf | None) -> View:
+        self.then.append(then)
+        return self
 
     async def checkpoint(self) -> Checkpoint:
         return Checkpoint(self.position)
@@ -44,12 +50,17 @@ class Gate:
     def __init__(self, view: View) -> None:
         self.view = view
         self.asked: list[tuple[Bookmark, float]] = []
+        self.pasts: list[AsOf] = []
 
     async def wait(self, bookmark: Bookmark, timeout: float) -> View:
         self.asked.append((bookmark, timeout))
         if any(offset > 100 for offset in bookmark.position.values()):
             raise OutOfDate("the view did not get there")
         return self.view
+
+    async def wait_for_past(self, as_of: AsOf, bookmark: Bookmark, timeout: float) -> View:
+        self.pasts.append(as_of)
+        return await self.wait(bookmark, timeout)
 
 
 async def read_doors(view: View, ids: Sequence[str]) -> Sequence[str]:
@@ -156,7 +167,7 @@ async def client(gate: Gate, readiness: list[Readiness]) -> AsyncIterator[httpx.
     async def ready() -> Readiness:
         return readiness[-1]
 
-    app = subgraph_app(SCHEMA, gate=gate, writes=None, readiness=ready)  # type: ignore[type-var]  # what is used of it
+    app = subgraph_app(SCHEMA, gate=gate, writes=None, readiness=ready)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://doors") as made:
         yield made
 
@@ -253,8 +264,11 @@ async def test_a_bookmark_that_is_not_reached_is_an_error_before_anything_is_exe
         ({"Bookmark-Timeout": "nan"}, {}),
         ({"Bookmark-Timeout": "1e1"}, {}),
         ({"Actor": "x" * 513}, {}),
-        ({"As-Of": "2026-01-01T00:00:00Z"}, {}),
-        ({}, {"extensions": {"asOf": "2026-01-01T00:00:00Z"}}),
+        ({"As-Of": ""}, {}),
+        ({"As-Of": "yesterday"}, {}),
+        ({"As-Of": "2026-01-01"}, {}),
+        ({}, {"extensions": {"asOf": ""}}),
+        ({}, {"extensions": {"asOf": 1}}),
         ({}, {"extensions": {"bookmark": "%"}}),
         ({}, {"extensions": {"bookmark": 1}}),
         ({}, {"extensions": []}),
@@ -267,6 +281,44 @@ async def test_a_request_that_is_malformed_is_refused(
 ) -> None:
     answer, response = await ask(client, "{ door(number: 1) { id } }", headers, **parameters)
     assert (code(answer), response.status_code) == ("INVALID_INPUT", 400)
+
+
+@pytest.mark.parametrize(
+    ("headers", "parameters"),
+    [
+        ({"As-Of": "2026-01-01T00:00:00Z"}, {}),
+        ({}, {"extensions": {"asOf": "2026-01-01T01:00:00+01:00"}}),
+        ({"As-Of": "2026-01-01T00:00:00Z"}, {"extensions": {"asOf": "2025-12-31T23:00:00.0-01:00"}}),
+    ],
+)
+async def test_a_query_about_the_past_waits_for_all_of_it_and_reads_nothing_else(
+    client: httpx.AsyncClient, gate: Gate, headers: dict[str, str], parameters: dict[str, object]
+) -> None:
+    sent = {"Bookmark": SENT.encode(), **headers}
+    answer, response = await ask(client, "{ door(number: 1) { name } }", sent, **parameters)
+    assert (answer["data"], response.status_code) == ({"door": {"name": "door 1"}}, 200)
+    then = Moment(1_767_225_600_000_000)
+    assert (gate.pasts, gate.view.then) == ([then], [then])
+    assert [bookmark for bookmark, _ in gate.asked] == [SENT]
+
+
+async def test_a_bookmark_of_the_past_is_a_position(client: httpx.AsyncClient, gate: Gate) -> None:
+    await ask(client, "{ door(number: 1) { name } }", {"As-Of": SENT.encode()})
+    assert gate.view.then == [SENT.position]
+
+
+async def test_the_past_cannot_be_changed(client: httpx.AsyncClient, gate: Gate) -> None:
+    answer, _ = await ask(client, "mutation { open }", {"As-Of": "2026-01-01T00:00:00Z"})
+    assert code(answer) == "INVALID_INPUT"
+    assert answer["errors"][0]["message"].startswith("As-Of: expected none")
+    assert gate.asked == []
+
+
+async def test_a_request_is_about_one_past(client: httpx.AsyncClient, gate: Gate) -> None:
+    other = {"asOf": "2026-01-01T00:00:01Z"}
+    answer, _ = await ask(client, "{ __typename }", {"As-Of": "2026-01-01T00:00:00Z"}, extensions=other)
+    assert code(answer) == "INVALID_INPUT"
+    assert gate.asked == []
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"query": 1}', b'{"query": "\\ud800"}', b"\xff"])
