@@ -168,6 +168,29 @@ def rebuild(
         print_table(("view", "build", "records", "seconds"), rows, none="no views")
 
 
+@app.command()
+def doctor(data: DataOption = Path("data"), as_json: JsonOption = False) -> None:
+    """Say what is wrong with a data folder or the system that runs on it, why it matters and what to do. Only reads.
+
+    Exit code 1 where something is wrong; a notice is nothing wrong.
+
+    Example: kith doctor --data /some/folder
+    """
+    from kithgraph.doctor import examine  # noqa: PLC0415
+    from kithgraph.tables import print_json  # noqa: PLC0415
+
+    found = list(examine(data))
+    if as_json:
+        print_json(found)
+    else:
+        for one in found:
+            typer.echo(f"{one.severity}: {one.where}: {one.what}\n  why: {one.why}\n  do:  {one.do}")
+        if not found:
+            typer.echo("Nothing is wrong.")
+    if any(one.severity == "error" for one in found):
+        raise typer.Exit(1)
+
+
 app.add_typer(parked_command.app, name="parked")
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 import signal
 import sqlite3
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from kithgraph.doctor import examine
 from tests.support.kith import COMMAND, Json, RunningKith, clean_environment, kith_up, run_kith
 
 CREATE = """mutation ($first: String!, $name: String, $key: String) {
@@ -308,3 +311,68 @@ async def test_the_status_is_a_page_for_people_and_json_for_programs(tmp_path: P
         assert users["parked"][0]["stream"] == stream
         assert {"log", "checkpoint", "head", "lagEvents", "lagSeconds"} <= users["partitions"][0].keys()
         assert status["caches"]["plans"]["misses"] >= 1
+
+
+async def diagnosis(data: Path) -> tuple[int, list[Json]]:
+    finished = await run_kith("doctor", "--data", str(data), "--json")
+    assert finished.errors == ""
+    return finished.code, json.loads(finished.output)
+
+
+async def test_the_doctor_finds_nothing_wrong_with_a_healthy_system(tmp_path: Path) -> None:
+    async with kith_up(tmp_path / "data") as kith:
+        await create(kith, "Ada", "ada")
+        assert await diagnosis(tmp_path / "data") == (0, [])
+        await kith.kill()
+    assert await diagnosis(tmp_path / "data") == (0, [])
+    person = await run_kith("doctor", "--data", str(tmp_path / "data"))
+    assert (person.code, person.output) == (0, "Nothing is wrong.\n")
+    nowhere = await run_kith("doctor", "--data", str(tmp_path / "nowhere"))
+    assert (nowhere.code, "no data folder" in nowhere.errors) == (1, True)
+
+
+async def test_the_doctor_says_what_is_wrong_why_and_what_to_do(tmp_path: Path) -> None:
+    healthy, sick = tmp_path / "healthy", tmp_path / "sick"
+    async with kith_up(healthy) as kith:
+        for name in ("ada", "bob"):
+            await create(kith, name.title(), name)
+        assert await kith.stop() == 0
+
+    def on_users_log(statement: str) -> None:
+        connection = sqlite3.connect(sick / "logs" / "users.sqlite")
+        connection.execute(statement)
+        connection.commit()
+        connection.close()
+
+    key = sick / "logs" / "users.sqlite.claims-key"
+    live = sick / "views" / "users"
+    harms: list[tuple[str, str, Callable[[], object]]] = [
+        ("logs/users.sqlite", "gap", lambda: on_users_log("UPDATE records SET version = 2 WHERE offset = 1")),
+        ("logs/users.sqlite", "are missing", lambda: on_users_log("DELETE FROM records WHERE offset = 1")),
+        ("logs/users.sqlite", "claims", lambda: on_users_log("DELETE FROM claims")),
+        ("logs/users.sqlite", "not whole", lambda: on_users_log("UPDATE records SET commit_size = 2")),
+        ("views/users", "which ends at 2", lambda: on_users_log("DELETE FROM records WHERE offset = 2")),
+        ("logs/users.sqlite.claims-key", "mode 644", lambda: key.chmod(0o644)),
+        ("logs/users.sqlite.claims-key", "is missing", key.unlink),
+        ("logs/friends.sqlite", "cannot be read", (sick / "logs" / "friends.sqlite").unlink),
+        ("kithgraph.json", "damaged", lambda: (sick / "kithgraph.json").write_text("{")),
+        ("views/users", "damaged", lambda: next(live.glob("*.sqlite")).write_text("no database, and long enough")),
+    ]
+    for where, what, harm in harms:
+        shutil.rmtree(sick, ignore_errors=True)
+        shutil.copytree(healthy, sick)
+        harm()
+        found = list(examine(sick))
+        assert [one for one in found if one.severity == "error" and one.where == where and what in one.what], found
+        assert all(one.why and one.do for one in found)
+    code, found_by_command = await diagnosis(sick)
+    assert (code, found_by_command[0]["where"]) == (1, "views/users")
+
+
+async def test_the_doctor_sees_parked_streams(tmp_path: Path) -> None:
+    stream = await with_a_parked_stream(tmp_path / "data")
+    async with kith_up(tmp_path / "data"):
+        code, found = await diagnosis(tmp_path / "data")
+    assert code == 1
+    assert [one["where"] for one in found] == ["views/users"]
+    assert stream in found[0]["what"]

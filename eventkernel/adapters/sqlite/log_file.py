@@ -95,7 +95,7 @@ def open_log(path: Path, name: str, now_us: int) -> OpenLog:
             if _is_empty(connection):
                 _make(connection, path, name, now_us)
             log = _checked(connection, path, name)
-            return OpenLog(path, connection, log, _matching_key(connection, path), head(connection))
+            return OpenLog(path, connection, log, matching_key(connection, path), head(connection))
     except BaseException:
         connection.close()
         raise
@@ -165,7 +165,25 @@ def _checked(connection: sqlite3.Connection, path: Path, name: str | None) -> st
     return str(log)
 
 
-def _matching_key(connection: sqlite3.Connection, path: Path) -> ClaimsKey:
+def check_key(path: Path) -> None:
+    """
+    Raises:
+        CannotOpen: the claims key of the log in this file is missing, unreadable or another one.
+        Unavailable, CorruptData: the file cannot be read.
+    """
+    connection = open_reader(path)
+    try:
+        with failures_of(path):
+            matching_key(connection, path)
+    finally:
+        connection.close()
+
+
+def matching_key(connection: sqlite3.Connection, path: Path) -> ClaimsKey:
+    """
+    Raises:
+        CannotOpen: the key beside the log's file is missing, unreadable or another one.
+    """
     key_path = claims_key_path(path)
     if not key_path.exists():
         raise CannotOpen(f"{key_path}: the claims key of this log is missing; it is in the same back-up as the log")

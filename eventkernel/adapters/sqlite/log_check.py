@@ -1,0 +1,112 @@
+"""Whether what a log's file holds agrees with itself; read only, also beside its writer."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from eventkernel.adapters.sqlite.connection import open_reader
+from eventkernel.adapters.sqlite.failures import failures_of
+from eventkernel.adapters.sqlite.log_statements import head
+from eventkernel.events import FENCE
+
+_SHOWN: Final = 5
+"""Of what may be wrong with many streams so many are named."""
+
+_OFFSETS: Final = "SELECT count(*), min(offset), max(offset) FROM records"
+_STREAMS: Final = """
+    SELECT stream FROM records WHERE version > 0
+    GROUP BY stream HAVING min(version) <> 1 OR max(version) <> count(*)
+"""
+_COMMITS: Final = """
+    SELECT stream FROM records WHERE version > 0
+    GROUP BY stream, first_version
+    HAVING count(*) <> min(commit_size) OR min(version) <> first_version OR count(DISTINCT command_id) <> 1
+        OR max(offset) - min(offset) + 1 <> count(*)
+"""
+_CLAIMS: Final = """
+    SELECT stream, first_version + commit_size - 1, claims_given_up, claims_taken FROM records
+    WHERE claims_given_up IS NOT NULL OR claims_taken IS NOT NULL ORDER BY offset
+"""
+
+
+def quick_check(path: Path) -> Iterator[str]:
+    """What SQLite itself finds wrong with a file (https://www.sqlite.org/pragma.html#pragma_quick_check).
+
+    Raises:
+        Unavailable, CorruptData: it cannot be read.
+    """
+    connection = open_reader(path)
+    try:
+        with failures_of(path):
+            for (line,) in connection.execute(f"PRAGMA quick_check({_SHOWN})").fetchall():
+                if line != "ok":
+                    yield str(line)
+    finally:
+        connection.close()
+
+
+def flaws_of_log(path: Path) -> Iterator[str]:
+    """What contradicts itself: offsets, versions, commits, claims. One snapshot for all questions.
+
+    Raises:
+        Unavailable, CorruptData: it cannot be read.
+    """
+    connection = open_reader(path)
+    try:
+        with failures_of(path):
+            connection.execute("BEGIN")
+            yield from _offsets(connection)
+            yield from _named(connection, _STREAMS, "versions that do not go from 1 on without a gap")
+            yield from _named(connection, _COMMITS, "commits that are not whole")
+            yield from _claims(connection)
+    finally:
+        connection.close()
+
+
+def end_of_log(path: Path) -> int:
+    """The offset after the last record.
+
+    Raises:
+        Unavailable, CorruptData: it cannot be read.
+    """
+    connection = open_reader(path)
+    try:
+        with failures_of(path):
+            return head(connection)
+    finally:
+        connection.close()
+
+
+def _offsets(connection: sqlite3.Connection) -> Iterator[str]:
+    count, first, last = connection.execute(_OFFSETS).fetchone()
+    if not count:
+        yield "it has no records, not even its first fence"
+        return
+    if first != 0 or last != count - 1:
+        yield f"records are missing: it has {count} between the offsets {first} and {last}"
+    found = connection.execute("SELECT type FROM records WHERE offset = 0").fetchone()
+    if found is not None and found[0] != FENCE:
+        yield f"its first record is of type {found[0]!r} and no fence"
+
+
+def _named(connection: sqlite3.Connection, query: str, what: str) -> Iterator[str]:
+    streams = sorted({stream for (stream,) in connection.execute(query)})
+    if streams:
+        more = f" and {len(streams) - _SHOWN} more" if len(streams) > _SHOWN else ""
+        yield f"{what}: {', '.join(streams[:_SHOWN])}{more}"
+
+
+def _claims(connection: sqlite3.Connection) -> Iterator[str]:
+    """The table of claims must be what the records say, one after the other."""
+    held: dict[str, tuple[str, int]] = {}
+    for stream, version, given_up, taken in connection.execute(_CLAIMS):
+        for claim in (given_up or "").split():
+            held.pop(claim, None)
+        held.update(dict.fromkeys((taken or "").split(), (stream, version)))
+    table = {claim: (stream, version) for claim, stream, version in connection.execute("SELECT * FROM claims")}
+    if held != table:
+        differing = {stream for stream, _ in dict(held.items() ^ table.items()).values()}
+        yield f"the claims that are held are not what the records say, of {len(differing)} streams"

@@ -1,0 +1,222 @@
+"""`kith doctor`: what is wrong with a data folder or the system that runs on it, why it matters, what to do.
+
+It only reads, and asks the running system where there is one. An *error* needs somebody; a *notice* mends itself or can
+wait.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from eventkernel.adapters.sqlite.build_check import ReaderFile, live_build, look_at
+from eventkernel.adapters.sqlite.log_check import end_of_log, flaws_of_log, quick_check
+from eventkernel.adapters.sqlite.log_file import check_key, claims_key_path, read_log_id
+from eventkernel.errors import KernelError
+from eventkernel.events import Partition
+from kithgraph.control_socket import Control
+from kithgraph.data_folder import FORMAT, LOG_NAMES, log_file
+from kithgraph.errors import StartError
+from kithgraph.status import SystemStatus
+from kithgraph.views import VIEWS
+from subgraphs.friends import endings
+
+_LITTLE_ROOM: Final = 512 * 1024 * 1024
+_BEHIND: Final = 10_000
+"""Events; as many as the health of a subgraph allows."""
+
+_BACK_UP: Final = "stop the system, keep a copy of the folder, and go back to a back-up or an export"
+_REBUILD: Final = "run `kith rebuild {}`: it is filled anew from the logs"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    severity: Literal["error", "notice"]
+    where: str
+    what: str
+    why: str
+    """Why it matters."""
+    do: str
+    """What to do about it."""
+
+
+def examine(data: Path) -> Iterator[Finding]:
+    """What is wrong, one finding after the other.
+
+    Raises:
+        StartError: there is no such folder.
+    """
+    if not data.is_dir():
+        raise StartError(f"there is no data folder {data.absolute()}: name one with --data")
+    yield from _marker(data)
+    yield from _room(data)
+    status = None
+    try:
+        control = Control(data)
+        status = control.status() if control.answers() else None
+        if status is None:
+            yield from _lock(data)
+    except StartError as error:
+        yield Finding(
+            "error", "control.sock", str(error), "commands cannot reach the running system", "look at its log"
+        )
+    ends: dict[str, int] = {}
+    for name in LOG_NAMES:
+        yield from _log(data, name, ends)
+    for view in VIEWS:
+        yield from _view(data, view, ends, running=status is not None)
+    yield from _processes(data, ends)
+    if status is not None:
+        yield from _running(status)
+
+
+def _marker(data: Path) -> Iterator[Finding]:
+    path = data / "kithgraph.json"
+    why = "without it nobody knows which release can read the folder"
+    try:
+        found: object = json.loads(path.read_bytes())["format"]
+    except FileNotFoundError:
+        yield Finding("error", path.name, "it is missing", why, "is this the right folder? A start makes a new one")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        yield Finding("error", path.name, f"it is damaged: {error}", why, f'write {{"format": {FORMAT}}} into it')
+    else:
+        if not isinstance(found, int) or not 1 <= found <= FORMAT:
+            what = f"its format is {found!r}, this release reads 1 to {FORMAT}"
+            yield Finding("error", path.name, what, "this release cannot start on it", "use a newer Kithgraph")
+
+
+def _room(data: Path) -> Iterator[Finding]:
+    free = shutil.disk_usage(data).free
+    if free < _LITTLE_ROOM:
+        what = f"{free // 1024 // 1024} MiB are free on its disk"
+        yield Finding("error", str(data), what, "on a full disk every mutation is UNAVAILABLE", "make room")
+
+
+def _lock(data: Path) -> Iterator[Finding]:
+    path = data / "lock"
+    if not path.exists():
+        return
+    with path.open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            what = f"process {lock.read().strip() or 'unknown'} has it and does not answer on control.sock"
+            yield Finding(
+                "error", "lock", what, "nothing else can open the folder", "look at that process; stop it if it hangs"
+            )
+
+
+def _log(data: Path, name: str, ends: dict[str, int]) -> Iterator[Finding]:
+    path = log_file(data, name)
+    where = str(path.relative_to(data))
+    try:
+        log = read_log_id(path)
+        ends[log] = end_of_log(path)
+        for flaw in quick_check(path):
+            yield Finding("error", where, f"SQLite finds it damaged: {flaw}", "events may be lost", _BACK_UP)
+        for flaw in flaws_of_log(path):
+            yield Finding("error", where, flaw, "views and answers to retries rest on it", _BACK_UP)
+    except KernelError as error:
+        yield Finding("error", where, f"it cannot be read: {error}", "the system cannot start without it", _BACK_UP)
+        return
+    key = claims_key_path(path)
+    try:
+        check_key(path)
+    except KernelError as error:
+        why = "without its key nobody can tell which usernames are taken"
+        yield Finding("error", f"{where}.claims-key", str(error), why, "get it from the back-up of this log")
+        return
+    mode = stat.S_IMODE(key.stat().st_mode)
+    if mode & 0o077:
+        why = "whoever reads it can tell from the log who has which username"
+        yield Finding(
+            "error", str(key.relative_to(data)), f"others may open it (mode {mode:o})", why, f"chmod 600 {key}"
+        )
+
+
+def _view(data: Path, view: str, ends: Mapping[str, int], *, running: bool) -> Iterator[Finding]:
+    folder = data / "views" / view
+    where = f"views/{view}"
+    live = live_build(folder)
+    todo = _REBUILD.format(view) if running else "the next start fills it anew from the logs"
+    if live is None or not live.exists():
+        yield Finding("notice", where, "it has no live build", "requests are refused until it is filled", todo)
+        return
+    try:
+        flaws = list(quick_check(live))
+        build = look_at(live)
+    except KernelError as error:
+        flaws, build = [str(error)], None
+    for flaw in flaws:
+        yield Finding(
+            "error", where, f"its live build is damaged: {flaw}", "answers may be wrong", _REBUILD.format(view)
+        )
+    if build is None:
+        return
+    kind = VIEWS[view]
+    if build.identity != kind.build.identity(kind.projection.shape, [log for log in ends if _name(log) in kind.codecs]):
+        why = "this release fills it with another shape, other tables or other logs"
+        yield Finding("notice", where, "its live build is of another kind", why, "the next start fills it anew")
+    yield from _reader(data, where, view, build, ends, _REBUILD.format(view))
+    left = sorted(file.stem for file in folder.glob("*.sqlite") if file != live)
+    if left and not running:
+        what = f"builds that are not live: {', '.join(left)}"
+        yield Finding("notice", where, what, "they take room", "nothing: the next start removes them")
+
+
+def _processes(data: Path, ends: Mapping[str, int]) -> Iterator[Finding]:
+    path = data / "processes.sqlite"
+    if not path.exists():
+        return
+    todo = "stop the system and remove the file: every reaction is done again, with one effect"
+    try:
+        for flaw in quick_check(path):
+            yield Finding("error", path.name, f"it is damaged: {flaw}", "process managers stand still", todo)
+        found = look_at(path, endings.NAME)
+    except KernelError as error:
+        yield Finding("error", path.name, f"it cannot be read: {error}", "process managers stand still", todo)
+        return
+    yield from _reader(data, path.name, endings.NAME, found, ends, todo)
+
+
+def _reader(
+    data: Path, where: str, name: str, found: ReaderFile, ends: Mapping[str, int], again: str
+) -> Iterator[Finding]:
+    for (log, _), offset in found.position.items():
+        end = ends.get(log)
+        if end is None:
+            what = f"it has read the log {log}, which is not here"
+            yield Finding("error", where, what, "it shows what other logs say", again)
+        elif offset > end and offset > (end := end_of_log(log_file(data, _name(log)))):  # it may have grown meanwhile
+            what = f"it has read up to {offset} of the log {log}, which ends at {end}"
+            yield Finding("error", where, what, "it shows events that the log has lost", f"{_BACK_UP}; or {again}")
+    for log, end in ends.items():
+        behind = end - found.position.get(Partition(log, 0), 0)
+        if behind > _BEHIND and name in VIEWS and _name(log) in VIEWS[name].codecs:
+            what = f"it is {behind:,} events behind the log {log}"
+            yield Finding("notice", where, what, "answers are old", "wait; if it does not get less, look at /status")
+    for one in found.parked:
+        what = f"the stream {one.stream} is parked at version {one.version} ({one.waiting} records): {one.reason}"
+        why = "what happened to it since is not shown"
+        todo = f"kith parked show {one.stream}; mend the cause, then `kith parked retry`, or skip it with a reason"
+        yield Finding("error", where, what, why, todo)
+
+
+def _running(status: SystemStatus) -> Iterator[Finding]:
+    for subgraph in status.subgraphs:
+        view = subgraph.view
+        troubles = [*view.troubles, *(view.live.troubles if view.live else ())]
+        troubles += [trouble for process in subgraph.processes for trouble in process.troubles]
+        for trouble in troubles:
+            what = f"{trouble.doing} has failed {trouble.attempts} times in a row: {trouble.error}"
+            yield Finding("error", subgraph.name, what, "it goes no further meanwhile", "mend what the error names")
+
+
+def _name(log: str) -> str:
+    return log.rpartition(".")[0]
