@@ -154,13 +154,16 @@ def _unpack(packed: bytes) -> dict[str, int]:
     for _ in range(size):
         length, at = _unpack_size(packed, at, 0xA0, 0xBF, _WIDE_STRINGS, "a string")
         end = at + length
-        if end > len(packed):
-            raise InvalidBookmark(f"the bookmark breaks off at byte {len(packed)}")
         try:
-            key = packed[at:end].decode()
+            key, value = packed[at:end].decode(), packed[end]
         except UnicodeDecodeError as error:
             raise InvalidBookmark("a bookmark's keys are UTF-8") from error
-        result[key], at = _unpack_size(packed, end, 0x00, 0x7F, _WIDE_INTEGERS, "an unsigned integer")
+        except IndexError:
+            raise InvalidBookmark(f"the bookmark breaks off at byte {len(packed)}") from None
+        if value < 0x80:
+            result[key], at = value, end + 1
+        else:
+            result[key], at = _unpack_size(packed, end, 0x00, 0x7F, _WIDE_INTEGERS, "an unsigned integer")
     if at != len(packed):
         raise InvalidBookmark(f"a bookmark ends with its map, found more at byte {at}")
     return result

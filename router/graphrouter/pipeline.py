@@ -189,7 +189,7 @@ class Pipeline:
         if shape_errors.failed:
             shape_errors.tell(execution.errors)
         if execution.bookmark:
-            extensions["bookmark"] = bookmarks.encode(execution.bookmark)
+            extensions["bookmark"] = execution.bookmark
         return GraphQLAnswer(data, execution.errors.as_list(), extensions)
 
     def _wants_plan(self, request: GraphQLRequest) -> str | None:
@@ -220,14 +220,12 @@ class Pipeline:
         return tuple(sorted(forwarded.items()))
 
     @staticmethod
-    def _bookmark(request: GraphQLRequest) -> dict[str, int]:
+    def _bookmark(request: GraphQLRequest) -> str:
         in_header, in_extensions = request.headers.get("bookmark", ""), request.extensions.get("bookmark", "")
         if not isinstance(in_extensions, str):
             raise RequestRefused(error_object("extensions.bookmark is a string", "INVALID_INPUT"))
-        if not in_header and not in_extensions:
-            return {}
         try:
-            return bookmarks.join((bookmarks.decode(in_header), bookmarks.decode(in_extensions)))
+            return bookmarks.join_texts((in_header, in_extensions))
         except bookmarks.InvalidBookmark as error:
             raise RequestRefused(error_object(str(error), "INVALID_INPUT")) from error
 

@@ -54,7 +54,7 @@ class _Malformed(Exception):
 
 @dataclass(slots=True)
 class Execution:
-    """One request being executed: the merged data, the errors, and the bookmark, as far as they have got.
+    """One request being executed: the merged data, the errors, and the bookmark's text, as far as they have got.
 
     `variables` are those of the client, as JSON values, with the defaults of the operation. `headers` go to every
     subgraph; `deadline` is a moment of the event loop's clock.
@@ -65,7 +65,7 @@ class Execution:
     variables: Mapping[str, object]
     headers: tuple[tuple[str, str], ...]
     deadline: float
-    bookmark: dict[str, int]
+    bookmark: str
     errors: ResponseErrors
     data: JsonObject = field(default_factory=dict[str, object])
 
@@ -214,7 +214,7 @@ class Execution:
         deadline = min(self.deadline, asyncio.get_running_loop().time() + timeout)
         headers = self.headers
         if self.bookmark:
-            headers = (*headers, ("bookmark", bookmarks.encode(self.bookmark)))
+            headers = (*headers, ("bookmark", self.bookmark))
         request = SubgraphRequest(body, headers, deadline, repeatable=self.plan.plan.kind == "query")
         response = await self.settings.transports[service].send(request)
         answer = _read(response)
@@ -224,15 +224,15 @@ class Execution:
         return data if data.__class__ is dict else None, raw_errors if raw_errors.__class__ is list else []
 
     def _join_bookmark(self, service: str, response: SubgraphResponse, answer: JsonObject) -> None:
-        texts = [response.headers.get("bookmark")]
+        texts: list[Json] = [response.headers.get("bookmark")]
         extensions: Json = answer.get("extensions")
         if extensions.__class__ is dict:
             texts.append(extensions.get("bookmark"))
         for text in texts:
-            if text is None:
+            if text is None or text == self.bookmark:
                 continue
             try:
-                self.bookmark = bookmarks.join((self.bookmark, bookmarks.decode(text)))
+                self.bookmark = bookmarks.join_texts((self.bookmark, text))
             except (bookmarks.InvalidBookmark, TypeError) as error:
                 _log.warning("subgraph %s returned a malformed bookmark: %s", service, error)
                 message = "the subgraph returned a malformed bookmark"

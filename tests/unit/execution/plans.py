@@ -105,7 +105,7 @@ async def execute(
     *,
     variables: Mapping[str, object] | None = None,
     kind: Any = "query",
-    bookmark: dict[str, int] | None = None,
+    bookmark: str = "",
 ) -> Execution:
     execution = Execution(
         plan=PreparedPlan.of(QueryPlan(kind, fetches)),
@@ -113,7 +113,7 @@ async def execute(
         variables=variables or {},
         headers=(),
         deadline=asyncio.get_running_loop().time() + 5,
-        bookmark=bookmark or {},
+        bookmark=bookmark,
         errors=ResponseErrors(),
     )
     await execution.run()

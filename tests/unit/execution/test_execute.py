@@ -325,14 +325,15 @@ async def test_bookmarks_of_arrived_answers_are_joined_and_sent_with_later_fetch
     )
     a, b = Scripted(first), Scripted(answer)
     fetches = (root(0, "a", "{users{id}}"), entities(1, "b", target("users")))
-    execution = await execute(fetches, {"a": a, "b": b}, bookmark={"users/0": 3, "users/1": 1})
+    execution = await execute(fetches, {"a": a, "b": b}, bookmark=bookmarks.encode({"users/0": 3, "users/1": 1}))
     assert a.raw[0].headers == (("bookmark", bookmarks.encode({"users/0": 3, "users/1": 1})),)
     assert b.raw[0].headers == (("bookmark", bookmarks.encode({"users/0": 7, "users/1": 1})),)
-    assert execution.bookmark == {"users/0": 7, "users/1": 1, "friends/0": 2}
+    assert execution.bookmark == bookmarks.encode({"users/0": 7, "users/1": 1, "friends/0": 2})
 
 
-async def test_a_malformed_bookmark_of_a_subgraph_is_an_error_that_names_it() -> None:
-    a = Scripted({**USERS, "extensions": {"bookmark": "%%%"}})
+@pytest.mark.parametrize("malformed", ["%%%", 5, ["gal1c2Vycy5hLzAB"]])
+async def test_a_malformed_bookmark_of_a_subgraph_is_an_error_that_names_it(malformed: object) -> None:
+    a = Scripted({**USERS, "extensions": {"bookmark": malformed}})
     execution = await execute((root(0, "a", "{users{id}}"),), {"a": a})
     assert execution.errors.as_list()[0]["extensions"] == {"code": "SUBREQUEST_MALFORMED", "service": "a"}
     assert execution.data["users"]
