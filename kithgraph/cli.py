@@ -191,6 +191,32 @@ def doctor(data: DataOption = Path("data"), as_json: JsonOption = False) -> None
         raise typer.Exit(1)
 
 
+@app.command("what-if")
+def what_if(
+    view: Annotated[list[str] | None, typer.Option("--view", help="Only this view; may be given again.")] = None,
+    values: Annotated[bool, typer.Option("--values", help="Also what the fields hold, which may be personal.")] = False,
+    data: DataOption = Path("data"),
+    as_json: JsonOption = False,
+) -> None:
+    """Fold the whole log with this working tree's projections and show what would differ from the live views.
+
+    Only reads, also beside a running system. Exit code 1 where something would differ.
+
+    Example: kith what-if --view users
+    """
+    from kithgraph.tables import print_json  # noqa: PLC0415
+    from kithgraph.what_if import tell  # noqa: PLC0415
+    from kithgraph.what_if import what_if as compare  # noqa: PLC0415
+
+    found = asyncio.run(compare(data, view or [], values=values))
+    if as_json:
+        print_json(found)
+    else:
+        tell(found)
+    if not all(one.same for one in found):
+        raise typer.Exit(1)
+
+
 app.add_typer(parked_command.app, name="parked")
 
 

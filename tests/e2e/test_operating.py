@@ -376,3 +376,34 @@ async def test_the_doctor_sees_parked_streams(tmp_path: Path) -> None:
     assert code == 1
     assert [one["where"] for one in found] == ["views/users"]
     assert stream in found[0]["what"]
+
+
+async def test_what_if_shows_what_the_projections_would_make_of_the_log(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+
+    async def what_if(*options: str, code: int) -> list[Json]:
+        finished = await run_kith("what-if", "--data", str(data), "--json", *options)
+        assert finished.code == code, finished.errors
+        found: list[Json] = json.loads(finished.output)
+        return found
+
+    async with kith_up(data) as kith:
+        ada, bob = [(await create(kith, name))["user"]["id"] for name in ("Ada", "Bob")]
+        await kith.ask(BEFRIEND, {"one": ada, "other": bob})
+        await kith.ask("{ users { edges { cursor } } }", bookmark=(await create(kith, "Cid"))["bookmark"])
+        same = await what_if(code=0)
+        assert [one["view"] for one in same] == ["users", "friends", "recommendations"]
+        assert same[0]["documents"] == 3
+        (file,) = (data / "views" / "users").glob("b-*.sqlite")
+        connection = sqlite3.connect(file)
+        connection.execute("UPDATE user SET first_name = 'Secret' WHERE id = ?", (ada,))
+        connection.commit()
+        connection.close()
+        (users,) = await what_if("--view", "users", code=1)
+        assert users["fields"] == {"first_name": 1}
+        assert users["differences"] == [{"stream": f"user-{ada}", "field": "first_name"}]
+        (shown,) = await what_if("--view", "users", "--values", code=1)
+        assert (shown["differences"][0]["live"], shown["differences"][0]["would_be"]) == ("'Secret'", "'Ada'")
+        person = await run_kith("what-if", "--view", "users", "--data", str(data))
+        assert f"user-{ada} first_name\n" in person.output
+        assert "Secret" not in person.output

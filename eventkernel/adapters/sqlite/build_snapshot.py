@@ -1,0 +1,66 @@
+"""A build of a view as it is at one moment, read beside the process that goes on filling it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, Self
+
+from eventkernel.adapters.sqlite.build import SqliteViewBuild
+from eventkernel.adapters.sqlite.connection import open_reader
+from eventkernel.adapters.sqlite.failures import failures_of
+from eventkernel.adapters.sqlite.progress import Progress
+from eventkernel.errors import CannotOpen
+from eventkernel.events import Position
+from eventkernel.views import Doc, ParkedRecord, State
+
+
+class BuildSnapshot(Generic[Doc]):
+    """Everything that it is asked it answers from one read transaction, which lasts until it is closed.
+
+    Raises:
+        CannotOpen: the file has other tables than builds of this type.
+        Unavailable, CorruptData: it cannot be read.
+    """
+
+    def __init__(self, file: Path, build_type: type[SqliteViewBuild[Doc]]) -> None:
+        self._file = file
+        self._build = build_type(file, 1)  # for its way of loading; its own threads and connections never begin
+        self._connection = open_reader(file)
+        try:
+            with failures_of(file):
+                self._connection.execute("BEGIN")
+                found = self._connection.execute("SELECT identity FROM kernel_build").fetchone()
+                _check_tables(file, found, build_type.identity(0, ()))
+                progress = Progress("view")
+                self.position: Position = progress.checkpoint(self._connection).position
+                self.parked: Sequence[ParkedRecord] = progress.parked(self._connection)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def load(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
+        """The latest state of each of these streams that is stored."""
+        with failures_of(self._file):
+            return self._build.load_documents(self._connection, streams)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _check_tables(file: Path, found: tuple[str] | None, expected: str) -> None:
+    if found is None or _tables(found[0]) != _tables(expected):
+        raise CannotOpen(f"{file.name}: it has other tables than this release gives it, and is filled anew by a start")
+
+
+def _tables(identity: str) -> tuple[Any, Any]:
+    """What of a build's identity says which tables it has."""
+    found = json.loads(identity)
+    return found["format"], found["schema"]
