@@ -41,6 +41,17 @@
     return response.json();
   };
   const examples = JSON.parse(document.getElementById("examples").textContent);
+  // GraphiQL shows what is named here in the tab that holds just that, and opens an empty one where none does: so this
+  // is the tab of the last visit, or the first example.
+  const lastTab = () => {
+    try {
+      const { tabs, activeTabIndex } = JSON.parse(localStorage.getItem("graphiql:tabState"));
+      return tabs[activeTabIndex];
+    } catch {
+      return undefined;
+    }
+  };
+  const tab = lastTab() ?? examples[0];
   YogaGraphiQL.renderYogaGraphiQL(document.getElementById("root"), {
     title: "Playground",
     logo: "<span></span>",
@@ -48,5 +59,8 @@
     // Operations may hold what nobody should find in the address bar.
     onEditQuery: () => {},
     ...(examples.length ? { defaultTabs: examples } : {}),
+    ...(tab?.query ? { initialQuery: tab.query } : {}),
+    ...(tab?.variables ? { initialVariables: tab.variables } : {}),
+    ...(tab?.headers ? { initialHeaders: tab.headers } : {}),
   });
 })();
