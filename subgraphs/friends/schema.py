@@ -11,10 +11,13 @@ import strawberry
 from strawberry.types import Info
 
 from eventkernel.errors import NotFound, TooCostly
+from eventkernel.events import RecordedEvent
+from subgraphs.friends import domain
 from subgraphs.friends.domain import (
+    STREAM_PREFIX,
     AddFriend,
+    FriendRemoved,
     FriendshipCommand,
-    FriendshipEvent,
     FriendshipState,
     Pair,
     Reason,
@@ -23,7 +26,7 @@ from subgraphs.friends.domain import (
 from subgraphs.friends.projection import FriendshipDoc, UserDoc, evolve_friendship
 from subgraphs.friends.replica import UserReplica
 from subgraphs.friends.views import Friend, FriendQuestions
-from subgraphs.serving import connections, inputs
+from subgraphs.serving import connections, history, inputs
 from subgraphs.serving.connections import PageInfo
 from subgraphs.serving.federation import MUTATION, QUERY, FederatedSchema, Representation, field, key_of
 from subgraphs.serving.mutations import (
@@ -36,7 +39,7 @@ from subgraphs.serving.mutations import (
 )
 from subgraphs.serving.request import Request
 
-FriendMutations = Mutations[FriendshipState, FriendshipCommand, FriendshipEvent]
+FriendMutations = Mutations[FriendshipState, FriendshipCommand, domain.FriendshipEvent]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,47 @@ class Friendship:
         description="The number of the friendship's latest change; its first beginning is number 1. For "
         "`expectedVersion`."
     )
+
+    @field("How the friendship came to be as it is here: the events up to `version`, oldest first.")
+    async def history(
+        self,
+        info: FriendsInfo,
+        first: history.First = inputs.PAGE_DEFAULT,
+        after: history.After = strawberry.UNSET,
+    ) -> FriendshipEventConnection | None:
+        stream = STREAM_PREFIX + self.id
+        page, _ = await history.history(info.context.writes.mutations, stream, self.version, first, after)
+        edges = [
+            FriendshipEventEdge(node=_event(event), cursor=cursor)
+            for event, cursor in zip(page.nodes, page.cursors, strict=True)
+        ]
+        return FriendshipEventConnection(edges=edges, page_info=page.info)
+
+
+@strawberry.type(description="Something that happened to a friendship.")
+class FriendshipEvent:
+    id: strawberry.ID = strawberry.field(description=history.ID)
+    type: str = strawberry.field(description="What happened: `friends.FriendAdded` or `friends.FriendRemoved`.")
+    version: int = strawberry.field(description=history.VERSION)
+    time: datetime = strawberry.field(description=history.TIME)
+    actor: str | None = strawberry.field(description=history.ACTOR)
+    correlation: str | None = strawberry.field(description=history.CORRELATION)
+    causation: str | None = strawberry.field(description=history.CAUSATION)
+    reason: str | None = strawberry.field(
+        description="Why the friendship ended: `by hand` or `user deleted`; null for a beginning."
+    )
+
+
+@strawberry.type(description="An event's place in a friendship's history.")
+class FriendshipEventEdge:
+    node: FriendshipEvent = strawberry.field(description="The event.")
+    cursor: str = strawberry.field(description="For `after`: the history goes on behind this event.")
+
+
+@strawberry.type(description="A page of a friendship's history.")
+class FriendshipEventConnection:
+    edges: list[FriendshipEventEdge] = strawberry.field(description="The events of this page, oldest first.")
+    page_info: PageInfo = strawberry.field(description="Where this page stands in the history.")
 
 
 @strawberry.input(description="Two users who become friends. It does not matter which of them is which.")
@@ -301,6 +345,20 @@ def _is_deleted(user: UserDoc | None) -> bool:
 
 def _pair(given: AddFriendInput | RemoveFriendInput) -> Pair:
     return Pair.of(inputs.identifier("userId", given.user_id), inputs.identifier("friendId", given.friend_id))
+
+
+def _event(recorded: RecordedEvent) -> FriendshipEvent:
+    record, event = recorded.record, recorded.event
+    return FriendshipEvent(
+        id=strawberry.ID(record.id),
+        type=record.type,
+        version=record.version,
+        time=record.time,
+        actor=record.actor,
+        correlation=record.correlation,
+        causation=record.causation,
+        reason=event.reason if isinstance(event, FriendRemoved) else None,
+    )
 
 
 def _friendship(doc: FriendshipDoc) -> Friendship:

@@ -63,6 +63,11 @@ class Mutations(Generic[State, Command, Event]):
     def store(self) -> EventStore:
         return self._handler.store
 
+    async def recorded(self, stream: str, up_to: int) -> Sequence[RecordedEvent]:
+        """A stream's events up to a version, oldest first."""
+        records = await self._handler.store.read_stream(stream, up_to)
+        return [self._handler.codec.recorded(record) for record in records]
+
     async def run(
         self,
         request: Request[Any, Any],

@@ -13,8 +13,8 @@ from strawberry.types import Info
 
 from eventkernel.bookmark import Bookmark, WrittenStream
 from eventkernel.errors import ClaimTaken, InvalidInput
-from eventkernel.events import Position
-from subgraphs.serving import connections, inputs
+from eventkernel.events import Position, RecordedEvent
+from subgraphs.serving import connections, history, inputs
 from subgraphs.serving.connections import PageInfo
 from subgraphs.serving.federation import MUTATION, QUERY, FederatedSchema, Representation, field, key_of
 from subgraphs.serving.mutations import (
@@ -26,13 +26,13 @@ from subgraphs.serving.mutations import (
     Mutations,
 )
 from subgraphs.serving.request import Request
+from subgraphs.users import domain
 from subgraphs.users.domain import (
     UNCHANGED,
     CreateUser,
     DeleteUser,
     UpdateUser,
     UserCommand,
-    UserEvent,
     UsernameTaken,
     UserState,
     id_of,
@@ -48,7 +48,7 @@ USERNAME_LIMIT: Final = 50
 SEARCH_LIMIT: Final = 100
 """The longest names, usernames and search texts, in code points."""
 
-UserMutations = Mutations[UserState, UserCommand, UserEvent]
+UserMutations = Mutations[UserState, UserCommand, domain.UserEvent]
 UsersRequest = Request[UserQuestions, UserMutations]
 UsersInfo = Info[UsersRequest, None]
 
@@ -71,6 +71,15 @@ class User:
         description="The number of the user's latest change; the creation is number 1. For `expectedVersion`."
     )
 
+    @field("How the user came to be as they are here: the events up to `version`, oldest first.")
+    async def history(
+        self,
+        info: UsersInfo,
+        first: history.First = inputs.PAGE_DEFAULT,
+        after: history.After = strawberry.UNSET,
+    ) -> UserEventConnection | None:
+        return await _history(info, self.id, self.version, first, after)
+
     @classmethod
     async def resolve_references(
         cls, representations: Sequence[Representation], info: Info[Any, None]
@@ -91,6 +100,39 @@ class UserEdge:
 class UserConnection:
     edges: list[UserEdge] = strawberry.field(description="The users of this page, in the order of the list.")
     page_info: PageInfo = strawberry.field(description="Where this page stands in the list.")
+
+
+@strawberry.type(description="What an event changed of a user.")
+class UserChange:
+    field: str = strawberry.field(description="The field: `firstName`, `lastName` or `username`.")
+    before: str | None = strawberry.field(description="What it was; null where there was nothing.")
+    after: str | None = strawberry.field(description="What it became; null where nothing was left.")
+
+
+@strawberry.type(description="Something that happened to a user.")
+class UserEvent:
+    id: strawberry.ID = strawberry.field(description=history.ID)
+    type: str = strawberry.field(
+        description="What happened: `users.UserCreated`, `users.UserUpdated` or `users.UserDeleted`."
+    )
+    version: int = strawberry.field(description=history.VERSION)
+    time: datetime = strawberry.field(description=history.TIME)
+    actor: str | None = strawberry.field(description=history.ACTOR)
+    correlation: str | None = strawberry.field(description=history.CORRELATION)
+    causation: str | None = strawberry.field(description=history.CAUSATION)
+    changes: list[UserChange] = strawberry.field(description="The fields that it changed.")
+
+
+@strawberry.type(description="An event's place in a user's history.")
+class UserEventEdge:
+    node: UserEvent = strawberry.field(description="The event.")
+    cursor: str = strawberry.field(description="For `after`: the history goes on behind this event.")
+
+
+@strawberry.type(description="A page of a user's history.")
+class UserEventConnection:
+    edges: list[UserEventEdge] = strawberry.field(description="The events of this page, oldest first.")
+    page_info: PageInfo = strawberry.field(description="Where this page stands in the history.")
 
 
 _USERNAME_DESCRIPTION: Final = (
@@ -345,6 +387,44 @@ async def _user_of_username(request: UsersRequest, username: str) -> User | None
     if doc is None or doc.username is None or username_claim(doc.username) != claim:
         return None
     return _user(doc)
+
+
+async def _history(
+    info: UsersInfo, user_id: str, version: int, first: int | None, after: str | None
+) -> UserEventConnection:
+    page, recorded = await history.history(info.context.writes, stream_of(user_id), version, first, after)
+    docs: list[UserDoc | None] = [None]
+    for event in recorded:
+        docs.append(evolve(docs[-1], event))
+    edges = [
+        UserEventEdge(node=_event(event, docs[event.version - 1], docs[event.version]), cursor=cursor)
+        for event, cursor in zip(page.nodes, page.cursors, strict=True)
+    ]
+    return UserEventConnection(edges=edges, page_info=page.info)
+
+
+def _event(recorded: RecordedEvent, before: UserDoc | None, after: UserDoc | None) -> UserEvent:
+    record = recorded.record
+    was, became = _fields(before), _fields(after)
+    return UserEvent(
+        id=strawberry.ID(record.id),
+        type=record.type,
+        version=record.version,
+        time=record.time,
+        actor=record.actor,
+        correlation=record.correlation,
+        causation=record.causation,
+        changes=[
+            UserChange(field=name, before=was[name], after=became[name]) for name in was if was[name] != became[name]
+        ],
+    )
+
+
+def _fields(doc: UserDoc | None) -> dict[str, str | None]:
+    """What events change of a user, by the names in the graph."""
+    if doc is None or doc.deleted:
+        return {"firstName": None, "lastName": None, "username": None}
+    return {"firstName": doc.first_name, "lastName": doc.last_name, "username": doc.username}
 
 
 def _connection(found: Sequence[UserDoc], size: int, after: str | None) -> UserConnection:

@@ -7,9 +7,11 @@ import asyncio
 import pytest
 
 from eventkernel.adapters.memory_views import MemoryBuild, MemoryView
+from eventkernel.as_of import Moment
 from eventkernel.bookmark import ANY_STREAM, Bookmark, WrittenStream
+from eventkernel.clock import ManualClock
 from eventkernel.errors import InvalidInput, OutOfDate, Unavailable
-from eventkernel.events import Position
+from eventkernel.events import Partition, Position
 from eventkernel.gate import BookmarkGate, StreamParked
 from eventkernel.store import Checkpoint
 from eventkernel.views import Fold, ParkedRecord
@@ -25,7 +27,8 @@ class Site:
     def __init__(self) -> None:
         self.log = ScriptedLog("doors.1", partitions=2)
         self.view = MemoryView("doors", MemoryBuild[Door])
-        self.gate = BookmarkGate(self.view, [self.log], {"doors", "users"})
+        self.clock = ManualClock()
+        self.gate = BookmarkGate(self.view, [self.log], {"doors", "users"}, self.clock)
 
     async def live(self) -> MemoryBuild[Door]:
         build = await self.view.create()
@@ -168,3 +171,82 @@ async def test_catching_up_reaches_the_logs_end_of_now(site: Site) -> None:
     site.log.put("a", 2, OAK)
     with pytest.raises(OutOfDate):
         await site.gate.caught_up(site.log, "a", 0)
+
+
+# The past
+
+
+def position(first: int, second: int) -> Position:
+    return Position({Partition("doors.1", 0): first, Partition("doors.1", 1): second})
+
+
+async def test_a_moment_waits_for_the_ends_that_all_logs_have_now(site: Site) -> None:
+    build = await site.live()
+    site.log.put("a", 1, OAK)
+    last = site.log.put("b", 1, OAK, 1)
+    long_ago = Moment(0)
+    waiting = asyncio.create_task(site.gate.wait_for_past(long_ago, Bookmark(), 30))
+    await asyncio.sleep(0)
+    await reach(build, last)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await reach(build, position(1, 1))
+    assert await waiting is build
+    site.log.put("a", 2, OAK)
+    with pytest.raises(OutOfDate):
+        await site.gate.wait_for_past(long_ago, Bookmark(), 0)
+
+
+async def test_a_moment_to_come_is_refused_at_once(site: Site) -> None:
+    build = await site.live()
+    now_us = site.clock.now_us()
+    assert await site.gate.wait_for_past(Moment(now_us), Bookmark(), 0) is build
+    with pytest.raises(InvalidInput, match="As-Of: expected a moment that is not after now"):
+        await site.gate.wait_for_past(Moment(now_us + 1), Bookmark(), 0)
+
+
+async def test_a_position_waits_for_itself_only_and_names_every_partition(site: Site) -> None:
+    build = await site.live()
+    for version in (1, 2):
+        site.log.put("a", version, OAK)
+    site.log.put("b", 1, OAK, 1)
+    with pytest.raises(OutOfDate):
+        await site.gate.wait_for_past(position(1, 1), Bookmark(), 0)
+    await reach(build, position(1, 1))
+    assert await site.gate.wait_for_past(position(1, 1), Bookmark(), 0) is build
+    for incomplete in (Position.of("doors.1", 0, 1), Position.of("users.x", 0, 1)):
+        with pytest.raises(InvalidInput, match=r"names every partition of doors\.1, found none for .*1"):
+            await site.gate.wait_for_past(incomplete, Bookmark(), 0)
+    for wrong in (position(3, 1), position(1, 1).join(Position.of("doors.1", 2, 1))):
+        with pytest.raises(InvalidInput, match="As-Of: expected an offset up to"):
+            await site.gate.wait_for_past(wrong, Bookmark(), 0)
+    with pytest.raises(InvalidInput, match="As-Of: expected one of the logs doors, users, found 'windows'"):
+        await site.gate.wait_for_past(position(1, 1).join(Position.of("windows.1", 0, 1)), Bookmark(), 0)
+
+
+async def test_the_bookmark_of_a_request_about_the_past_is_waited_for_too(site: Site) -> None:
+    build = await site.live()
+    site.log.put("b", 1, OAK, 1)
+    for version in (1, 2):
+        site.log.put("a", version, OAK)
+    await reach(build, position(1, 1))
+    with pytest.raises(OutOfDate):
+        await site.gate.wait_for_past(position(1, 1), written("a", 0, 2), 0)
+    await reach(build, position(2, 1))
+    assert await site.gate.wait_for_past(position(1, 1), written("a", 0, 2), 0) is build
+
+
+async def test_a_parked_record_that_had_happened_then_is_missing(site: Site) -> None:
+    build = await site.live()
+    await reach(build, site.log.put("b", 1, OAK, 1))
+    await reach(build, site.log.put("c", 1, OAK))
+    await park(site, build, "a", 0)
+    parked = site.log.partitions[0][-1]
+    site.clock.advance(1)
+    assert await site.gate.wait_for_past(Moment(parked.time_us - 1), Bookmark(), 0) is build
+    assert await site.gate.wait_for_past(position(1, 1), Bookmark(), 0) is build
+    for past in (Moment(parked.time_us), position(2, 1)):
+        with pytest.raises(StreamParked, match="cannot show all of this past"):
+            await site.gate.wait_for_past(past, Bookmark(), 0)
+    await build.save(Fold([], Checkpoint(position(2, 1)), [ParkedRecord(parked, "why", skipped=True)]))
+    assert await site.gate.wait_for_past(position(2, 1), Bookmark(), 0) is build, "what was skipped is not missed"
