@@ -115,9 +115,9 @@ async def opened(folder: DataFolder, clock: Clock) -> AsyncGenerator[Sequence[Su
         recommendations_view = await view(SqliteRecommendationView, recommendations_projection, both)
         checkpoints = await stack.enter_async_context(aclosing(await SqliteCheckpointStore.open(folder.processes)))
         yield [
-            users_subgraph(users_log, users_view, log_names=LOG_NAMES),
-            friends_subgraph(friends_log, users_log, friends_view, checkpoints, log_names=LOG_NAMES),
-            recommendations_subgraph(users_log, friends_log, recommendations_view, log_names=LOG_NAMES),
+            users_subgraph(users_log, users_view, log_names=LOG_NAMES, clock=clock),
+            friends_subgraph(friends_log, users_log, friends_view, checkpoints, log_names=LOG_NAMES, clock=clock),
+            recommendations_subgraph(users_log, friends_log, recommendations_view, log_names=LOG_NAMES, clock=clock),
         ]
 
 

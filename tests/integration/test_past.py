@@ -18,7 +18,8 @@ from tests.integration.test_users_subgraph import ENTITIES as USER_ENTITIES
 from tests.support.social import ADD, Social, at_work
 
 HISTORY = """query ($id: ID!, $first: Int, $after: String) { user(id: $id) { version
-  history(first: $first, after: $after) { edges { cursor node { id type version time actor correlation causation changes { field before after } } }
+  history(first: $first, after: $after) {
+    edges { cursor node { id type version time actor correlation causation changes { field before after } } }
   pageInfo { hasNextPage hasPreviousPage endCursor } } } }"""
 FRIENDSHIP_HISTORY = """query ($id: ID!, $first: Int) { friendship(id: $id) { history(first: $first) {
   edges { node { type version time reason causation correlation } } pageInfo { hasNextPage } } } }"""
