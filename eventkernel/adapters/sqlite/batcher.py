@@ -1,8 +1,8 @@
-"""A thread that answers what an event loop asks, in batches.
+"""Threads that answer what an event loop asks, in batches.
 
-What is asked in one turn of the loop goes over together; what arrives while the thread is busy is its next batch. So a
-batch is as large as the load makes it, nobody waits for company, and each batch costs one hop to the thread and one
-back, however many ask.
+What is asked in one turn of the loop goes over together; what arrives while every thread is busy is the next batch of
+whichever is free first. So a batch is as large as the load makes it, nobody waits for company, and each batch costs one
+hop to a thread and one back, however many ask.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Answers: TypeAlias = "Sequence[Answer | Exception]"
 
 @dataclass(slots=True)
 class _Turn(Generic[Request, Answer]):
-    """What was asked in one turn of the event loop."""
+    """What was asked in one turn of the event loop, or as much of it as a batch may have."""
 
     requests: list[Request]
     futures: list[asyncio.Future[Answer]]
@@ -32,7 +32,7 @@ class _Turn(Generic[Request, Answer]):
 
 
 class Batcher(Generic[Request, Answer]):
-    """`answer` runs in the thread and gives each request its answer or the exception that its asker gets.
+    """`answer` runs in a thread and gives each request its answer or the exception that its asker gets.
 
     Who has no answer after `patience` seconds gets `Unavailable`, and the request may yet be carried out. `afterwards`
     runs on the event loop after each batch, before anybody who asked goes on.
@@ -48,6 +48,7 @@ class Batcher(Generic[Request, Answer]):
         patience: float,
         afterwards: Callable[[], None] | None = None,
         largest_batch: int = 512,
+        threads: int = 1,
     ) -> None:
         self._name = name
         self._answer = answer
@@ -59,8 +60,9 @@ class Batcher(Generic[Request, Answer]):
         self._queue: queue.SimpleQueue[_Turn[Request, Answer] | None] = queue.SimpleQueue()
         self._ended = self._loop.create_future()
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        self._at_work = threads
+        for number in range(threads):
+            threading.Thread(target=self._run, name=f"{name} {number}", daemon=True).start()
 
     def ask(self, request: Request) -> asyncio.Future[Answer]:
         """The answer to one request, to be awaited.
@@ -78,19 +80,21 @@ class Batcher(Generic[Request, Answer]):
         return future
 
     async def aclose(self) -> None:
-        """Returns when everything that was asked before is answered and the thread has ended."""
+        """Returns when everything that was asked before is answered and the threads have ended."""
         if not self._closed:
             self._closed = True
             self._hand_over()
-            self._queue.put(None)
+            for _ in range(self._at_work):
+                self._queue.put(None)
         await asyncio.shield(self._ended)
 
     def _hand_over(self) -> None:
-        turn = self._turn
-        if turn.requests:
+        asked, self._turn = self._turn, _Turn([], [])
+        size = self._largest_batch
+        for start in range(0, len(asked.requests), size):
+            turn = _Turn(asked.requests[start : start + size], asked.futures[start : start + size])
             turn.timer = self._loop.call_later(self._patience, self._give_up, turn)
             self._queue.put(turn)
-            self._turn = _Turn([], [])
 
     def _run(self) -> None:
         more = True
@@ -99,7 +103,12 @@ class Batcher(Generic[Request, Answer]):
             if turns:
                 answers = self._answers([request for turn in turns for request in turn.requests])
                 self._loop.call_soon_threadsafe(self._settle, turns, answers)
-        self._loop.call_soon_threadsafe(self._ended.set_result, None)
+        self._loop.call_soon_threadsafe(self._end_one)
+
+    def _end_one(self) -> None:
+        self._at_work -= 1
+        if not self._at_work:
+            self._ended.set_result(None)
 
     def _next_batch(self) -> tuple[Sequence[_Turn[Request, Answer]], bool]:
         """What is to be answered next, and whether there may be more after it."""

@@ -12,9 +12,9 @@ questions through `read`:
         async def open_doors(self) -> list[str]:
             return await self.read(lambda connection: [name for (name,) in connection.execute("SELECT name …")])
 
-Here are the threads (one that writes, a few that read, each read on a snapshot of its own), the transaction that holds
-documents, parked records and checkpoint, and the waiting for a position. Tables whose names begin with `kernel_` belong
-to the machinery.
+Here are the threads (one that writes, a few that read; what is asked in one turn of the event loop shares a snapshot,
+which is taken after it was asked), the transaction that holds documents, parked records and checkpoint, and the waiting
+for a position. Tables whose names begin with `kernel_` belong to the machinery.
 
 The file carries the identity of what filled it: the projection's shape, the tables' definition, the logs. A file with
 another identity is not this build, and the view fills a new one.
@@ -32,8 +32,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Final, Generic, TypeVar
+from typing import ClassVar, Final, Generic, TypeAlias, TypeVar, cast
 
+from eventkernel.adapters.sqlite.batcher import Batcher
 from eventkernel.adapters.sqlite.connection import open_reader, open_writer
 from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, Progress
@@ -45,7 +46,12 @@ from eventkernel.store import Checkpoint
 from eventkernel.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State, waiting_streams
 
 T = TypeVar("T")
+_Query: TypeAlias = Callable[[sqlite3.Connection], object]
 
+_LARGEST_BATCH: Final = 8
+"""Queries that one thread answers in a row: what follows a slow one waits for it, and other threads may be free."""
+_PATIENCE_SECONDS: Final = 60.0
+"""After so long an answer is `Unavailable`: the longest time that a request may have."""
 _FORMAT: Final = 1
 """Raised whenever the machinery's own tables change: every build is then filled anew."""
 
@@ -79,7 +85,13 @@ class SqliteViewBuild(ABC, Generic[Doc]):
         self._connection: sqlite3.Connection | None = None
         self._idle: deque[sqlite3.Connection] = deque()
         self._writer = ThreadPoolExecutor(1, f"write {self.name}")
-        self._readers = ThreadPoolExecutor(readers, f"read {self.name}")
+        self._readers = Batcher[_Query, object](
+            f"read {self.name}",
+            self._answers,
+            patience=_PATIENCE_SECONDS,
+            largest_batch=_LARGEST_BATCH,
+            threads=readers,
+        )
 
     # What a derived class brings
 
@@ -108,9 +120,9 @@ class SqliteViewBuild(ABC, Generic[Doc]):
         """
         if self._closed:
             raise Unavailable(f"the build {self.name} is closed")
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._snapshot, query)
+        return cast("T", await self._readers.ask(query))  # the batcher answers a query with what it returns
 
-    def _snapshot(self, query: Callable[[sqlite3.Connection], T]) -> T:
+    def _answers(self, queries: Sequence[_Query]) -> Sequence[object]:
         with failures_of(self._file):
             try:
                 connection = self._idle.pop()
@@ -119,11 +131,18 @@ class SqliteViewBuild(ABC, Generic[Doc]):
             try:
                 connection.execute("BEGIN")
                 try:
-                    return query(connection)
+                    return [self._answer(connection, query) for query in queries]
                 finally:
                     connection.execute("ROLLBACK")  # nothing was written
             finally:
                 self._idle.append(connection)
+
+    def _answer(self, connection: sqlite3.Connection, query: _Query) -> object:
+        try:
+            with failures_of(self._file):
+                return query(connection)
+        except Exception as error:  # noqa: BLE001 -- whatever it is belongs to who asked, not to the others of the batch
+            return error
 
     # The port `ViewBuild`
 
@@ -266,10 +285,10 @@ class SqliteViewBuild(ABC, Generic[Doc]):
             return
         self._closed = True
         self._arrivals.retire()
+        await self._readers.aclose()
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        self._readers.shutdown()
         self._writer.shutdown()
         while self._idle:
             self._idle.pop().close()

@@ -50,7 +50,7 @@ async def test_what_is_asked_in_one_turn_of_the_loop_is_one_batch(
 ) -> None:
     assert await asyncio.gather(*(batcher.ask(number) for number in range(5))) == [0, 2, 4, 6, 8]
     assert doubling.batches == [[0, 1, 2, 3, 4]]
-    assert doubling.threads == {"doubling"}
+    assert doubling.threads == {"doubling 0"}
 
 
 async def test_what_arrives_meanwhile_is_the_next_batch_up_to_its_limit(
@@ -65,6 +65,32 @@ async def test_what_arrives_meanwhile_is_the_next_batch_up_to_its_limit(
     doubling.free.set()
     assert await asyncio.gather(*answers) == [2 * number for number in range(21)]
     assert [len(batch) for batch in doubling.batches] == [1, 8, 8, 4]
+
+
+async def test_what_is_asked_in_one_turn_is_divided_where_it_is_more_than_a_batch_takes(
+    batcher: Batcher[int, int], doubling: Doubling
+) -> None:
+    assert await asyncio.gather(*(batcher.ask(number) for number in range(20))) == [2 * n for n in range(20)]
+    assert doubling.batches == [list(range(8)), list(range(8, 16)), list(range(16, 20))]
+
+
+async def test_a_slow_batch_holds_up_nobody_where_another_thread_is_free() -> None:
+    waiting, free = threading.Event(), threading.Event()
+
+    def answer(numbers: Sequence[int]) -> Sequence[int]:
+        if 0 in numbers:
+            waiting.set()
+            free.wait()
+        return numbers
+
+    batcher = Batcher[int, int]("two", answer, patience=10, threads=2)
+    slow = batcher.ask(0)
+    await asyncio.to_thread(waiting.wait)
+    assert await batcher.ask(1) == 1
+    assert not slow.done()
+    free.set()
+    await batcher.aclose()
+    assert await slow == 0
 
 
 async def test_a_refusal_is_its_askers_alone(batcher: Batcher[int, int]) -> None:
