@@ -18,7 +18,7 @@ import typer
 from kithgraph import __version__, parked_command
 from kithgraph.errors import StartError
 from kithgraph.load import command as load_command
-from kithgraph.options import DataOption, JsonOption
+from kithgraph.options import DataOption, JsonOption, complete_log, complete_view
 
 app = typer.Typer(
     name="kith",
@@ -79,7 +79,9 @@ def up(
 @app.command()
 def events(
     data: DataOption = Path("data"),
-    log: Annotated[list[str] | None, typer.Option(help="Only this log; may be given again.")] = None,
+    log: Annotated[
+        list[str] | None, typer.Option(help="Only this log; may be given again.", autocompletion=complete_log)
+    ] = None,
     stream: Annotated[list[str] | None, typer.Option(help="Only this stream; may be given again.")] = None,
     event_type: Annotated[
         list[str] | None, typer.Option("--type", help="Only this type, such as users.UserCreated; may be given again.")
@@ -144,7 +146,10 @@ def import_(
 @app.command()
 def rebuild(
     view: Annotated[
-        list[str] | None, typer.Argument(help="Views, such as users; none: all of them.", show_default=False)
+        list[str] | None,
+        typer.Argument(
+            help="Views, such as users; none: all of them.", show_default=False, autocompletion=complete_view
+        ),
     ] = None,
     data: DataOption = Path("data"),
     as_json: JsonOption = False,
@@ -193,7 +198,10 @@ def doctor(data: DataOption = Path("data"), as_json: JsonOption = False) -> None
 
 @app.command("what-if")
 def what_if(
-    view: Annotated[list[str] | None, typer.Option("--view", help="Only this view; may be given again.")] = None,
+    view: Annotated[
+        list[str] | None,
+        typer.Option("--view", help="Only this view; may be given again.", autocompletion=complete_view),
+    ] = None,
     values: Annotated[bool, typer.Option("--values", help="Also what the fields hold, which may be personal.")] = False,
     data: DataOption = Path("data"),
     as_json: JsonOption = False,

@@ -32,6 +32,9 @@ _DRAFT: Final = "import.draft"
 LOG_NAMES: Final = ("users", "friends")
 """The logs of the system, one per owning subgraph."""
 
+VIEW_NAMES: Final = ("users", "friends", "recommendations")
+"""The views of the system, one per subgraph."""
+
 
 def log_file(folder: Path, name: str) -> Path:
     """Where a data folder keeps a log."""

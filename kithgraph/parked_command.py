@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kithgraph.options import DataOption, JsonOption
+from kithgraph.options import DataOption, JsonOption, complete_view
 
 if TYPE_CHECKING:
     from kithgraph.parked import ParkedIn
@@ -19,7 +19,12 @@ app = typer.Typer(
 
 ViewOption = Annotated[
     str | None,
-    typer.Option("--view", help="Only this view, or this process manager; else all of them.", show_default=False),
+    typer.Option(
+        "--view",
+        help="Only this view, or this process manager; else all of them.",
+        show_default=False,
+        autocompletion=complete_view,
+    ),
 ]
 StreamArgument = Annotated[str, typer.Argument(help="The stream, as `kith parked list` shows it.")]
 
