@@ -75,7 +75,7 @@ class Bookmark:
                     streams[stream] = version
         joined = cls(Position(offsets), streams)
         keys = joined.as_map()
-        return joined if _is_within_limits(keys) else cls._of_keys(_within_limits(keys))
+        return joined if joined._is_within_limits(keys) else cls._of_keys(_within_limits(keys))
 
     def join(self, other: Bookmark) -> Bookmark:
         return Bookmark.joined((self, other))
@@ -101,13 +101,17 @@ class Bookmark:
     def encode(self) -> str:
         """The opaque text; equal bookmarks give equal texts."""
         keys = self.as_map()
-        return _text(keys if _is_within_limits(keys) else _within_limits(keys))
+        return _text(keys if self._is_within_limits(keys) else _within_limits(keys))
 
     def as_map(self) -> dict[str, int]:
         """The map that the text stands for, with the page's keys."""
         keys = {f"{log}/{partition}": offset for (log, partition), offset in self.position.items()}
         keys.update({f"{log}/{partition}/{name}": version for (log, partition, name), version in self.streams.items()})
         return keys
+
+    def _is_within_limits(self, keys: Mapping[str, int]) -> bool:
+        named = [stream for stream in self.streams if stream.name != ANY_STREAM]
+        return len(named) <= MOST_STREAMS and len(_pack(keys)) <= _LARGEST_PACKED
 
     @classmethod
     def _of_keys(cls, keys: Mapping[str, int]) -> Bookmark:
@@ -129,10 +133,6 @@ def _named(key: str) -> Partition | WrittenStream:
     if not (log and number.isascii() and number.isdecimal() and len(number) < 10) or (slash and not name):
         raise InvalidInput(f"bookmark: expected keys LOG/PARTITION or LOG/PARTITION/STREAM, found {key!r}")
     return WrittenStream(log, int(number), name) if slash else Partition(log, int(number))
-
-
-def _is_within_limits(keys: Mapping[str, int]) -> bool:
-    return len(keys) <= MOST_STREAMS and len(_pack(keys)) <= _LARGEST_PACKED
 
 
 def _within_limits(keys: dict[str, int]) -> dict[str, int]:
