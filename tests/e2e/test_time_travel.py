@@ -34,8 +34,8 @@ PERSON = """query ($id: ID!, $other: ID!, $name: String!, $pair: ID!) {
   userByUsername(username: $name) { id friendCount }
   friendship(id: $pair) { users { firstName } history { edges { node { version } } } } }"""
 
-PEOPLE = 8
-DEEDS = 70
+PEOPLE = 10
+DEEDS = 150
 
 
 @dataclass
@@ -133,20 +133,20 @@ async def _live(kith: RunningKith, chance: random.Random) -> tuple[list[str], li
         await create()
     for _ in range(DEEDS):
         one, other = chance.sample(ids, 2)
-        match chance.randrange(20):
-            case 0:
+        match chance.randrange(40):
+            case 0 | 1:
                 await create()
-            case 1:
+            case 2:
                 await do(DELETE, id=one)
-            case 2 | 3:
+            case 3 | 4 | 5:
                 await do(UPDATE, id=one, firstName=f"Changed {chance.randrange(100)}")
-            case 4:
+            case 6 | 7:
                 await do(UPDATE, id=one, username=chance.choice([None, "shared"]))
             case number:
                 pair = {"userId": one, "friendId": other}
-                if number % 4 or await do(REMOVE, **pair) is None:
+                if number % 3 or await do(REMOVE, **pair) is None:
                     await do(ADD, **pair)
-        if chance.randrange(6) == 0:
+        if chance.randrange(10) == 0:
             # An answer of recommendations has read both logs: its bookmark names both.
             bookmarks.append((await kith.ask(EVERYBODY, bookmark=bookmark)).bookmark)
     return ids, bookmarks
