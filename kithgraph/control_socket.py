@@ -100,7 +100,9 @@ class Control:
 
     def status(self) -> SystemStatus:
         with self._asking("GET", "/status") as connection:
-            return decode(connection.getresponse().read())
+            response = connection.getresponse()
+            _check(response)
+            return decode(response.read())
 
     def rebuild(self, view: str, advance: Advance) -> str:
         """The new build's name. Whoever leaves before the end ends the rebuild."""
@@ -133,12 +135,18 @@ class Control:
         try:
             connection.request(method, path, None if order is None else msgspec.json.encode(order))
             yield connection
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, msgspec.MsgspecError) as error:
             raise StartError(f"the running system does not answer at {self._path}: {error}") from error
         finally:
             connection.close()
 
 
 def _check(response: HTTPResponse) -> None:
-    if response.status != 200:
-        raise StartError(msgspec.json.decode(response.read(), type=dict[str, str])["error"])
+    if response.status == 200:
+        return
+    body = response.read()
+    try:
+        error = msgspec.json.decode(body, type=dict[str, str])["error"]
+    except (msgspec.MsgspecError, KeyError):
+        error = f"the running system failed with HTTP status {response.status}: its log says why"
+    raise StartError(error)

@@ -50,10 +50,17 @@ def examine(data: Path) -> Iterator[Finding]:
     """What is wrong, one finding after the other.
 
     Raises:
-        StartError: there is no such folder.
+        StartError: there is no such folder, or this user may not read it.
     """
     if not data.is_dir():
         raise StartError(f"there is no data folder {data.absolute()}: name one with --data")
+    try:
+        yield from _examine(data)
+    except OSError as error:
+        raise StartError(f"{error.filename or data} cannot be read: {error.strerror}") from error
+
+
+def _examine(data: Path) -> Iterator[Finding]:
     yield from _marker(data)
     yield from _room(data)
     status = None

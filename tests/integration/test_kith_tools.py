@@ -146,6 +146,30 @@ async def test_the_socket_is_its_owners_and_an_old_one_is_replaced(tmp_path: Pat
         listener.close()
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"HTTP/1.1 500 no\r\ncontent-length: 4\r\n\r\noops", "HTTP status 500"),
+        (b'HTTP/1.1 409 no\r\ncontent-length: 16\r\n\r\n{"error":"never"}'[:-1], "HTTP status 409"),
+        (b'HTTP/1.1 409 no\r\ncontent-length: 17\r\n\r\n{"error":"never"}', "never"),
+        (b"HTTP/1.1 200 yes\r\ncontent-length: 2\r\n\r\n{}", "does not answer"),
+        (b"what?", "does not answer"),
+    ],
+)
+async def test_whatever_the_running_system_says_is_one_line(tmp_path: Path, answer: bytes, said: str) -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_unix_server(respond, sock=listen_for_control(tmp_path))
+    try:
+        with pytest.raises(StartError, match=said):
+            await asyncio.to_thread(Control(tmp_path).status)
+    finally:
+        server.close()
+
+
 def test_the_page_shows_what_it_is_told_as_text() -> None:
     line = PartitionLine("users.1", 0, 7, 1_010, 1_003, 2.5)
     evil = "<script>alert(1)</script>"
