@@ -18,7 +18,7 @@ from eventkernel.gate import BookmarkGate
 from eventkernel.store import LogReader
 from subgraphs.friends.events import USER_STREAM_PREFIX
 from subgraphs.friends.views import FriendQuestions, FriendView
-from subgraphs.serving.request import Request
+from subgraphs.serving.request import NO_BOOKMARK, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class UserReplica:
         Raises:
             Unavailable: the replica does not get to the end of the users' log in time, or one of these is parked.
         """
-        view = await self.gate.wait(request.bookmark, request.timeout)
+        view = await self.gate.wait(NO_BOOKMARK, request.timeout)  # the request has waited for its own bookmark
         known = await view.users(ids)
         unknown = [user for user in ids if user not in known]
         if unknown:

@@ -136,6 +136,18 @@ async def test_where_the_replica_cannot_catch_up_nobody_says_that_there_is_no_su
         assert await social.friends.codes(ADD, arguments, **headers) == ["UNAVAILABLE"]
 
 
+async def test_of_two_mutations_in_one_request_the_second_does_not_wait_until_the_first_is_seen(tmp_path: Path) -> None:
+    async with at_work(tmp_path) as social:
+        await social.create("a", "b", "c")
+        await social.settled()
+    async with opened(tmp_path) as social:
+        both = """mutation {
+          one: addFriend(input: {userId: "a", friendId: "b"}) { version }
+          two: addFriend(input: {userId: "a", friendId: "c"}) { version } }"""
+        answer = await social.friends.ask(both, bookmark="", Bookmark_Timeout="0.01")
+        assert answer["data"] == {"one": {"version": 1}, "two": {"version": 1}}
+
+
 async def test_whether_a_parked_user_is_there_nobody_can_tell(social: Social) -> None:
     impossible = EncodedEvent("users.UserDeleted", 1, b"{}")
     await social.users_log.append("user-z", [impossible], expected_version=0, command_id="z", fingerprint="f")
