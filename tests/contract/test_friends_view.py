@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from eventkernel.adapters.sqlite.views import SqliteView
+from eventkernel.as_of import Moment
 from eventkernel.codec import Codec
+from eventkernel.events import Partition, Position
 from eventkernel.testing.view_contract import ViewContract
 from eventkernel.views import State
 from subgraphs.friends import events
@@ -18,14 +20,14 @@ from subgraphs.friends.adapters import sqlite
 from subgraphs.friends.adapters.sqlite import SqliteFriendView
 from subgraphs.friends.domain import FriendAdded, FriendRemoved, Pair
 from subgraphs.friends.projection import FriendsDoc, FriendshipDoc, UserDoc, projection
-from subgraphs.friends.views import Friend, FriendView
+from subgraphs.friends.views import Friend, FriendQuestions, FriendView
 from tests.support.feeding import FRIENDS, USERS, Feed
 from tests.support.views import SqliteUnderTest
 
 A_B, A_C, B_C = Pair("a", "b"), Pair("a", "c"), Pair("b", "c")
 
 
-async def friends(build: FriendView, user: str, after: str | None = None, limit: int = 10) -> list[str]:
+async def friends(build: FriendQuestions, user: str, after: str | None = None, limit: int = 10) -> list[str]:
     return [friend.id for friend in (await build.friends([user], after, limit))[user]]
 
 
@@ -130,6 +132,34 @@ class FriendViewContract(ABC):
             await feed.deliver(USERS, first=0)
         assert await build.friendships([A_B, A_C]) == {A_B: FriendshipDoc(A_B, 3, 1_006_000, 2)}
         assert await build.friend_counts(["a"]) == {"a": 1}
+
+    async def test_every_question_has_the_answer_of_then(self, build: FriendView, feed: Feed[FriendsDoc]) -> None:
+        # 1_001 to 1_003: users; 1_004: friends; 1_005: not; 1_006: again; 1_007: c is deleted
+        await (
+            feed.create("a", "b", "c").add("a", "b").remove("a", "b").add("a", "b").delete("c").add("b", "c").deliver()
+        )
+        lasting = {"1_003": 0, "1_004": 1, "1_005": 0, "1_006": 3, "1_008": 3}
+        for then, version in lasting.items():
+            past = build.as_of(Moment(int(then) * 1_000))
+            since = {0: None, 1: 1_004_000, 3: 1_006_000}[version]
+            found = await past.friendships([A_B, B_C])
+            assert {pair: (doc.version, doc.since_us) for pair, doc in found.items()} == (
+                {A_B: (version, since)} if version else {}
+            )
+            assert await past.friends(["a"], None, 9) == {"a": [Friend("b", since)] if since else []}
+            assert await past.friend_counts(["a", "b", "c"]) == {"a": bool(version), "b": bool(version), "c": 0}
+            assert {user: doc.deleted for user, doc in (await past.users(["a", "c"])).items()} == {
+                "a": False,
+                "c": then == "1_008",
+            }
+        assert await build.as_of(Moment(1_000_000)).users(["a"]) == {}
+        assert await friends(build.as_of(None), "a") == ["b"]
+
+    async def test_a_position_is_a_line_through_both_logs(self, build: FriendView, feed: Feed[FriendsDoc]) -> None:
+        await feed.create("a", "b").delete("b").add("a", "b").remove("a", "b").deliver()
+        for ends, expected in {(1, 1): [], (2, 0): [], (2, 1): [A_B], (2, 2): [], (3, 1): []}.items():
+            then = Position({Partition(USERS, 0): ends[0], Partition(FRIENDS, 0): ends[1]})
+            assert list(await build.as_of(then).friendships([A_B])) == expected, ends
 
 
 class FriendshipsInSqlite(SqliteUnderTest[SqliteFriendView, FriendsDoc]):

@@ -11,15 +11,17 @@ from pathlib import Path
 import pytest
 
 from eventkernel.adapters.sqlite.views import SqliteView
+from eventkernel.as_of import Moment
 from eventkernel.codec import Codec
 from eventkernel.errors import TooCostly
+from eventkernel.events import Partition, Position
 from eventkernel.testing.view_contract import ViewContract
 from eventkernel.views import State
 from subgraphs.recommendations.adapters import sqlite
 from subgraphs.recommendations.adapters.sqlite import SqliteRecommendationView
 from subgraphs.recommendations.events import EVENT_TYPES
 from subgraphs.recommendations.projection import FriendshipDoc, GraphDoc, UserDoc, projection
-from subgraphs.recommendations.views import RecommendationView
+from subgraphs.recommendations.views import RecommendationQuestions, RecommendationView
 from tests.support.feeding import FRIENDS, USERS, Feed
 from tests.support.views import SqliteUnderTest
 
@@ -35,13 +37,13 @@ def graph(feed: Feed[GraphDoc], users: str, pairs: Sequence[str]) -> Feed[GraphD
 
 
 async def recommended(
-    build: RecommendationView, user: str, limit: int = 10, bound: int = NO_BOUND
+    build: RecommendationQuestions, user: str, limit: int = 10, bound: int = NO_BOUND
 ) -> list[tuple[str, int]]:
     found = await build.recommended([user], limit, bound)
     return [(one.id, one.mutual_friends) for one in found[user]]
 
 
-async def mutual(build: RecommendationView, one: str, other: str, limit: int | None = None) -> str:
+async def mutual(build: RecommendationQuestions, one: str, other: str, limit: int | None = None) -> str:
     found = await build.mutual_friends([(one, other)], limit, NO_BOUND)
     return "".join(found[one, other])
 
@@ -183,6 +185,35 @@ class RecommendationViewContract(ABC):
         await graph(feed, crowd, [one + other for one, other in combinations(crowd, 2)]).deliver()
         assert await recommended(build, "a") == []
         assert await mutual(build, "a", "l") == crowd[1:-1]
+
+    async def test_every_question_has_the_answer_of_then(self, build: RecommendationView, feed: Feed[GraphDoc]) -> None:
+        await graph(feed, "1234567", KNOWN).deliver()
+        before = Moment(1_015_000)
+        await feed.remove("1", "3").remove("3", "6").add("3", "6").delete("7").create("8").add("8", "2").deliver()
+        past = build.as_of(before)
+        assert await recommended(past, "1") == [("5", 2), ("6", 2), ("7", 1)]
+        assert (await mutual(past, "1", "5"), await mutual(past, "6", "1", limit=1)) == ("23", "3")
+        assert "8" not in await past.users(["8"])
+        assert [doc.deleted for doc in (await past.users(["7"])).values()] == [False]
+        after = build.as_of(Moment(1_016_000))
+        assert await recommended(after, "1") == [("5", 1), ("6", 1), ("7", 1)]
+        position = Position({Partition(USERS, 0): 7, Partition(FRIENDS, 0): 8})
+        assert await recommended(build.as_of(position), "1", limit=1) == [("5", 2)]
+        assert await recommended(build.as_of(None), "1") == [("5", 1), ("6", 1), ("8", 1)]
+
+    async def test_what_was_and_is_counts_as_work_about_then(
+        self, build: RecommendationView, feed: Feed[GraphDoc]
+    ) -> None:
+        await graph(feed, "1234567", KNOWN).deliver()
+        await feed.remove("4", "7").add("4", "7").remove("1", "2").deliver()
+        past = build.as_of(Moment(1_015_000))
+        # Then, 1 had the friends 2, 3, 4; in all, these have or had 2 + 3 + 4 friendships.
+        assert await recommended(past, "1", bound=9) == [("5", 2), ("6", 2), ("7", 1)]
+        with pytest.raises(TooCostly):
+            await recommended(past, "1", bound=8)
+        assert await past.mutual_friends([("4", "5")], None, 2)
+        with pytest.raises(TooCostly):
+            await past.mutual_friends([("4", "5")], None, 1)
 
 
 class FriendshipsInSqlite(SqliteUnderTest[SqliteRecommendationView, GraphDoc]):

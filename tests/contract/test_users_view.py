@@ -12,13 +12,14 @@ import pytest
 
 from eventkernel.adapters.memory_views import MemoryView
 from eventkernel.adapters.sqlite.views import SqliteView
+from eventkernel.as_of import AsOf, Moment
 from eventkernel.events import DomainEvent, Position, Record, RecordedEvent
 from eventkernel.store import Checkpoint
 from eventkernel.testing.view_contract import ViewContract, state
 from eventkernel.views import Change, Fold, State
 from subgraphs.users.adapters.memory import MemoryUserView
 from subgraphs.users.adapters.sqlite import SqliteUserView, search_by_user, search_by_word
-from subgraphs.users.domain import UserCreated, UserDeleted, UserUpdated, stream_of
+from subgraphs.users.domain import UserCreated, UserDeleted, UserUpdated, stream_of, username_claim
 from subgraphs.users.projection import UserDoc, evolve, projection
 from subgraphs.users.views import UserView
 
@@ -170,6 +171,38 @@ class UserViewContract(ABC):
         assert ids(await build.page(None, 9)) == ["a", "b"]
         assert (await build.users(["a"]))["a"].version == 2
         assert await build.search(["ada"], None, 9) == []
+
+    async def test_a_username_is_somebodys_whatever_its_case(self, build: UserView, feed: Feed) -> None:
+        await feed.take(("a", created("Ada", username="ÄDA")), ("b", created("Grace")))
+        ada = feed.states["a"][0].doc
+        assert await build.of_username(username_claim("äda")) == ada
+        assert await build.of_username(username_claim("ada")) is None
+        await feed.take(("a", UserDeleted()))
+        assert await build.of_username(username_claim("äda")) is None
+
+    async def test_every_question_has_the_answer_of_then(self, build: UserView, feed: Feed) -> None:
+        await feed.take(("a", created("Ada", "Byron", "ada")), ("b", created("Grace")))
+        await feed.take(("a", UserUpdated(last_name="Lovelace", username="countess")), ("b", UserDeleted()))
+        await feed.take(("c", created("Carol", "Byron", "ada")))
+        ada, ada_after = [state.doc for state in feed.states["a"]]
+        grace, carol = feed.states["b"][0].doc, feed.states["c"][0].doc
+        pasts: list[tuple[AsOf, AsOf, dict[str, UserDoc], list[str], UserDoc | None]] = [
+            (Moment(999), Position.of(LOG, 0, 1), {}, [], None),
+            (Moment(1_000), Position.of(LOG, 0, 2), {"a": ada}, ["a"], ada),
+            (Moment(2_999), Position.of(LOG, 0, 3), {"a": ada, "b": grace}, ["a"], ada),
+            (Moment(3_000), Position.of(LOG, 0, 4), {"a": ada_after, "b": grace}, [], None),
+            (Moment(4_000), Position.of(LOG, 0, 5), {"a": ada_after}, [], None),
+            (Moment(9_000), Position.of(LOG, 0, 6), {"a": ada_after, "c": carol}, ["c"], carol),
+        ]
+        for moment, position, people, byrons, holder in pasts:
+            for then in (moment, position):
+                past = build.as_of(then)
+                assert await past.users(["a", "b", "c"]) == people
+                assert await past.page(None, 9) == list(people.values())
+                assert ids(await past.page("a", 1)) == [i for i in people if i > "a"][:1]
+                assert ids(await past.search(["byr"], None, 9)) == byrons
+                assert await past.of_username(username_claim("Ada")) == holder
+        assert ids(await build.as_of(None).page(None, 9)) == ["a", "c"]
 
 
 class TestMemoryUserView(UserViewContract):
