@@ -122,8 +122,7 @@ FENCE: Final = "eventkernel.Fence"
 fingerprint as its data. Never given to subscribers."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedEvent:
+class RecordedEvent(msgspec.Struct, frozen=True):
     """A record with its event decoded."""
 
     event: DomainEvent

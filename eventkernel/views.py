@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
+import msgspec
+
 from eventkernel.events import Partition, Position, Record, RecordedEvent
 from eventkernel.store import Checkpoint
 
@@ -33,8 +35,7 @@ class Projection(Generic[Doc]):
     evolve: Callable[[Doc | None, RecordedEvent], Doc]
 
 
-@dataclass(frozen=True, slots=True)
-class State(Generic[Doc]):
+class State(msgspec.Struct, Generic[Doc], frozen=True):
     """A stream's document after its event number `version`; valid from `time_us` and `offset` until the next one's."""
 
     version: int

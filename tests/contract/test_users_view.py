@@ -215,7 +215,9 @@ class TestSqliteUserView(UserViewContract):
     @pytest.fixture
     async def build(self, tmp_path: Path) -> AsyncIterator[SqliteUserView]:
         view = await SqliteView.open(tmp_path / "users", SqliteUserView, shape=projection.shape, logs=[LOG])
-        yield await view.create()
+        build = await view.create()
+        await build.finish()
+        yield build
         await view.aclose()
 
     async def test_every_state_stands_in_the_past_with_its_validity(self, build: SqliteUserView, feed: Feed) -> None:

@@ -17,6 +17,7 @@ from subgraphs.recommendations.adapters.sqlite_past import PastQueries as PastRe
 from subgraphs.users.adapters.sqlite import SqliteUserView
 from subgraphs.users.adapters.sqlite_past import PastQueries as PastUsers
 
+USER_TABLES = SqliteUserView.schema + SqliteUserView.indexes
 PASTS: list[AsOf] = [
     Moment(5),
     Position({Partition("users.a", 0): 5, Partition("friends.b", 0): 7}),
@@ -60,7 +61,7 @@ def plan(schema: str, text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("schema", "question"),
     [
-        *((SqliteUserView.schema, question) for question in USERS.values()),
+        *((USER_TABLES, question) for question in USERS.values()),
         *((SqliteFriendView.schema, question) for question in FRIENDS.values()),
         *((SqliteRecommendationView.schema, question) for question in RECOMMENDATIONS.values()),
     ],
@@ -76,8 +77,11 @@ def test_no_question_about_the_past_walks_through_a_table(
 @pytest.mark.parametrize("past", PASTS, ids=["moment", "position", "partitions"])
 def test_pages_of_the_past_are_read_in_their_order_and_no_further_than_they_go(past: AsOf) -> None:
     for steps, keys in (
-        (plan(SqliteUserView.schema, PastUsers(past).page()), ["user", "user_past"]),
-        (plan(SqliteUserView.schema, PastUsers(past).search_by_user(1)), ["user", "user_past"]),
+        (plan(USER_TABLES, PastUsers(past).page()), ["user", "user_past"]),
+        (
+            plan(USER_TABLES, PastUsers(past).search_by_user(1)),
+            ["user", "user_past"],
+        ),
         (plan(SqliteFriendView.schema, PastFriends(past).friends()), ["f", "f"]),
     ):
         assert steps[0] == "MERGE (UNION ALL)"
@@ -87,7 +91,7 @@ def test_pages_of_the_past_are_read_in_their_order_and_no_further_than_they_go(p
 
 
 def test_a_username_of_then_is_looked_up_by_its_claim() -> None:
-    steps = plan(SqliteUserView.schema, PastUsers(Moment(5)).of_username())
+    steps = plan(USER_TABLES, PastUsers(Moment(5)).of_username())
     assert [step for step in steps if step.startswith("SEARCH")] == [
         "SEARCH user USING INDEX user_claim (claim=?)",
         "SEARCH user_past USING INDEX user_past_claim (claim=?)",

@@ -86,6 +86,28 @@ async def test_every_connection_of_a_build_is_durable(folder: Path) -> None:
     await view.aclose()
 
 
+@pytest.mark.parametrize("ends", ["switch", "small batch"])
+async def test_a_build_is_complete_and_durable_once_it_has_caught_up_or_goes_live(folder: Path, ends: str) -> None:
+    def made(connection: sqlite3.Connection) -> list[object]:
+        indexes = connection.execute("SELECT name FROM sqlite_schema WHERE name = 'door_by_name'").fetchall()
+        return [
+            len(indexes),
+            *(connection.execute(f"PRAGMA {n}").fetchone()[0] for n in ("journal_mode", "synchronous")),
+        ]
+
+    view = await open_view(folder, kind=OtherTables)
+    build = await view.create()
+    await build.save(Fold([hung(f"door-{number}") for number in range(300)], upto(300)))
+    assert await build._on_writer(made) == [0, "memory", 0]
+    if ends == "switch":
+        await view.switch(build.name)
+    else:
+        await build.save(Fold([hung("door-300")], upto(301)))
+    assert await build._on_writer(made) == [1, "wal", 2]
+    assert len(await build.doors()) in {300, 301}
+    await view.aclose()
+
+
 async def test_all_statements_of_a_read_see_the_same_snapshot(folder: Path) -> None:
     view = await open_view(folder)
     build = await live_build(view, hung("a"))
@@ -179,7 +201,7 @@ async def test_what_an_interrupted_rebuild_left_behind_is_removed(folder: Path) 
 
 
 class OtherTables(SqliteDoors):
-    schema = SqliteDoors.schema + "CREATE INDEX door_by_name ON door (name);"
+    indexes = "CREATE INDEX IF NOT EXISTS door_by_name ON door (name);"
 
 
 @pytest.mark.parametrize("what", ["shape", "logs", "tables", "damaged", "missing", "no pointer", "empty"])

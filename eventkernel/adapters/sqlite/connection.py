@@ -30,14 +30,26 @@ def open_writer(path: Path) -> sqlite3.Connection:
     """
     connection = _open(path, "rwc")
     try:
+        log_ahead(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def log_ahead(connection: sqlite3.Connection, path: Path) -> None:
+    """Let a connection write durably from now on, beside readers.
+
+    Raises:
+        Unavailable: the file cannot be written now, is no database, or its file system cannot do it.
+    """
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     except sqlite3.Error as error:
-        connection.close()
         raise Unavailable(f"{path}: {error}") from error
     if mode != "wal":
-        connection.close()
         raise Unavailable(f"{path}: its file system cannot do write-ahead logging (journal mode {mode!r})")
-    return connection
 
 
 def open_reader(path: Path) -> sqlite3.Connection:

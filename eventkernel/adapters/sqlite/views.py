@@ -100,6 +100,7 @@ class SqliteView(Generic[BuildT]):
         new = self._find(build)
         if new is self._live:
             return
+        await new.finish()
         await asyncio.to_thread(self._point_to, build)
         self._go_live(new)
 

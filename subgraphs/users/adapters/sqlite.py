@@ -69,10 +69,13 @@ CREATE TABLE word (
     until_version INTEGER,
     PRIMARY KEY (id, word, since_version)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX word_now ON word (word, id, until_version) WHERE until_version IS NULL;
-CREATE INDEX word_past ON word (word, id, since_version, until_version) WHERE until_version IS NOT NULL;
-CREATE INDEX user_claim ON user (claim) WHERE claim IS NOT NULL;
-CREATE INDEX user_past_claim ON user_past (claim) WHERE claim IS NOT NULL;
+"""
+
+    indexes = """
+CREATE INDEX IF NOT EXISTS word_now ON word (word, id, until_version) WHERE until_version IS NULL;
+CREATE INDEX IF NOT EXISTS word_past ON word (word, id, since_version, until_version) WHERE until_version IS NOT NULL;
+CREATE INDEX IF NOT EXISTS user_claim ON user (claim) WHERE claim IS NOT NULL;
+CREATE INDEX IF NOT EXISTS user_past_claim ON user_past (claim) WHERE claim IS NOT NULL;
 """
 
     many: ClassVar[int] = 4_000
@@ -122,7 +125,7 @@ CREATE INDEX user_past_claim ON user_past (claim) WHERE claim IS NOT NULL;
         }  # fmt: skip
 
     def write_changes(self, connection: sqlite3.Connection, changes: Sequence[Change[UserDoc]]) -> None:
-        stored = self.load_documents(connection, [change.stream for change in changes])
+        stored = self.stored(connection, [change.stream for change in changes])
         now: list[tuple[object, ...]] = []
         past: list[tuple[object, ...]] = []
         closed: list[tuple[int, str, str]] = []
