@@ -46,28 +46,30 @@ class DataFolder:
     """An open data folder; as a context manager it gives the lock back at the end."""
 
     path: Path
-    _lock: IO[str]
+    _lock: IO[bytes]
 
     @classmethod
     def open(cls, path: Path) -> DataFolder:
         """Make the folder where it is missing, take its lock, check its format.
 
         Raises:
-            StartError: it cannot be written, another process has it, or a newer release wrote it.
+            StartError: it cannot be written, another process has it, a newer release wrote it, or a log is gone from it.
         """
         path = path.absolute()
         try:
             (path / "logs").mkdir(parents=True, exist_ok=True)
             (path / "views").mkdir(exist_ok=True)
-            lock = (path / "lock").open("a+")
+            # Without a buffer: what a full disk did not take would be written, and raise, once more on closing.
+            lock = (path / "lock").open("ab+", buffering=0)
+            try:
+                _take(lock, path)
+                _check_format(path)
+                _check_logs(path)
+            except BaseException:
+                lock.close()
+                raise
         except OSError as error:
             raise StartError(f"the data folder {path} cannot be written: {error.strerror}") from error
-        try:
-            _take(lock, path)
-            _check_format(path)
-        except BaseException:
-            lock.close()
-            raise
         return cls(path, lock)
 
     def log(self, name: str) -> Path:
@@ -107,7 +109,7 @@ def filling_folder(path: Path) -> Generator[Path]:
         if found:
             raise StartError(f"the data folder {path} is not empty, it has {found[0]}: name another one")
         draft = path / _DRAFT
-        with (path / "lock").open("a+") as lock:
+        with (path / "lock").open("ab+", buffering=0) as lock:
             _take(lock, path)
             try:
                 shutil.rmtree(draft, ignore_errors=True)
@@ -129,20 +131,20 @@ def filling_folder(path: Path) -> Generator[Path]:
         raise StartError(f"the data folder {path} cannot be written: {error.strerror}") from error
 
 
-def _take(lock: IO[str], path: Path) -> None:
+def _take(lock: IO[bytes], path: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.seek(0)
+        process = lock.read().decode("ascii", "replace").strip()
         raise StartError(
-            f"the data folder {path} is in use by process {lock.read().strip() or 'unknown'}: "
+            f"the data folder {path} is in use by process {process or 'unknown'}: "
             "stop that one, or name another folder with --data"
         ) from None
     except OSError as error:
         raise StartError(f"the data folder {path} cannot be locked: {error.strerror}") from error
     lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
+    lock.write(str(os.getpid()).encode())
 
 
 def _check_format(path: Path) -> None:
@@ -162,6 +164,21 @@ def _check_format(path: Path) -> None:
         raise StartError(
             f"the data folder {path} has format {found}, this release reads up to {FORMAT}: use a newer Kithgraph"
         )
+
+
+def _check_logs(path: Path) -> None:
+    """Views are made after the logs that they are filled from: where there are views, the logs are not to be made anew.
+
+    An empty log beside them would start a system without its history, as if nothing had ever happened.
+    """
+    if next(path.glob("views/*/live"), None) is None:
+        return
+    for log in (log_file(path, name) for name in LOG_NAMES):
+        if not log.exists() or log.stat().st_size == 0:
+            raise StartError(
+                f"the log {log} is {'empty' if log.exists() else 'gone'}, and what was made from it is there: "
+                "bring the log and its claims key back from a back-up, or begin anew in another folder with --data"
+            )
 
 
 def _write_marker(marker: Path) -> None:

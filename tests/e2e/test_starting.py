@@ -97,3 +97,26 @@ async def test_a_wrong_setting_is_named_in_one_line(tmp_path: Path) -> None:
 async def test_the_version_is_printed() -> None:
     finished = await run_kith("--version")
     assert (finished.code, finished.output.split()[0]) == (0, "kith")
+
+
+@pytest.mark.parametrize("name", ["users", "friends"])
+@pytest.mark.parametrize("what", ["gone", "empty"])
+async def test_a_log_that_was_lost_is_not_begun_anew(tmp_path: Path, name: str, what: str) -> None:
+    async with kith_up(tmp_path) as first:
+        await first.ask(CREATE)
+        assert await first.stop() == 0
+    log = tmp_path / "logs" / f"{name}.sqlite"
+    log.unlink()
+    if what == "empty":
+        log.touch()
+    finished = await run_kith("up", "--port", "0", "--data", str(tmp_path))
+    assert finished.code != 0
+    assert f"the log {log} is {what}" in one_line(finished.errors)
+    assert log.exists() == (what == "empty")
+
+
+async def test_a_disk_without_space_for_the_lock_is_named_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "lock").symlink_to("/dev/full")
+    finished = await run_kith("up", "--port", "0", "--data", str(tmp_path))
+    assert finished.code != 0
+    assert f"the data folder {tmp_path} cannot be written" in one_line(finished.errors)
