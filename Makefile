@@ -14,7 +14,7 @@ MARK    := .venv/.installed
 export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev develop check format test test-all generate bench lock clean
+.PHONY: help setup run dev develop check format test test-all audit generate bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ test: $(MARK)-dev ## The tests that need Python alone; of campaigns a short vers
 
 test-all: $(MARK)-dev ## Every test, campaigns in full
 	$(BIN)/pytest $(PARALLEL) --campaign full $(ARGS)
+
+audit: $(MARK)-dev ## Every case of the federation audit beside the repository, strict, in-process and over HTTP
+	@$(BIN)/python -m tests.support.router_audit
 
 generate: $(MARK)-dev ## Write schema.graphql and supergraph.graphql anew
 	$(BIN)/kith schema
