@@ -53,7 +53,7 @@ class DataFolder:
         """Make the folder where it is missing, take its lock, check its format.
 
         Raises:
-            StartError: it cannot be written, another process has it, a newer release wrote it, or a log is gone from it.
+            StartError: it cannot be written, another process has it, a newer release wrote it, or a log is gone.
         """
         path = path.absolute()
         try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import uvicorn
 from starlette.types import ASGIApp
 
+from graphrouter.server.http_protocol import HttpProtocol
 from kithgraph.errors import StartError
 
 GRACE_SECONDS = 5
@@ -83,6 +84,8 @@ class Servers:
         for endpoint in endpoints:
             config = uvicorn.Config(
                 endpoint.app,
+                http=HttpProtocol,
+                ws="none",
                 log_config=None,
                 access_log=False,
                 server_header=False,

@@ -76,6 +76,8 @@ def serve(
     """Serve a supergraph: /graphql, /health/live, /health/ready, and the playground at /."""
     import uvicorn  # noqa: PLC0415 - the other commands need no server
 
+    from graphrouter.server.http_protocol import HttpProtocol  # noqa: PLC0415
+
     if not hasattr(logging, log_level.upper()):
         _refuse(f"--log-level: expected debug, info, warning or error, found {log_level!r}", 2)
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -88,7 +90,9 @@ def serve(
         _refuse(str(error), 2)
     listener = _listen(host, port)
     typer.echo(f"http://{host}:{listener.getsockname()[1]}/graphql", err=True)
-    config = uvicorn.Config(router.app(), log_config=None, access_log=False, server_header=False)
+    config = uvicorn.Config(
+        router.app(), http=HttpProtocol, ws="none", log_config=None, access_log=False, server_header=False
+    )
     uvicorn.Server(config).run(sockets=[listener])
 
 
