@@ -106,7 +106,8 @@ class _GraphQLEndpoint(Generic[ViewT]):
                 gate=self._gate, deadline=deadline,
             )  # fmt: skip
             result = await self._documents.execute(document, payload.variables, payload.operation, request)
-            if operation_type is OperationType.QUERY:
+            # A refused mutation has committed nothing: its answer, too, says how far the replica was that it looked at.
+            if operation_type is OperationType.QUERY or not request.bookmark.position:
                 checkpoint = await build.checkpoint()
                 request.join(Bookmark(position=checkpoint.position))
         except InvalidDocument as invalid:

@@ -141,6 +141,13 @@ async def test_refusals_have_their_codes(kith: RunningKith) -> None:
     assert await codes(CREATE, firstName="x" * 10_000, lastName="Lovelace") == ["INVALID_INPUT"]
 
 
+async def test_a_refused_mutation_has_a_bookmark_like_every_answer(kith: RunningKith) -> None:
+    refused = await kith.ask(ADD, {"input": {"userId": "nobody", "friendId": "nobody"}})
+    assert refused.codes == ["INVALID_INPUT"]
+    assert refused.bookmark == refused.headers["bookmark"]
+    assert (await kith.ask("{ users(first: 1) { edges { cursor } } }", bookmark=refused.bookmark)).codes == []
+
+
 async def test_look_ups_of_the_unknown_are_null_and_everything_else_not_found(kith: RunningKith) -> None:
     unknown = str(uuid.uuid4())
     answer = await kith.ask(
