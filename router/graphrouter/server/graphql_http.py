@@ -62,7 +62,7 @@ class GraphQLEndpoint:
         except HttpRefusal as refusal:
             answer = GraphQLAnswer(None, [error_object(str(refusal), refusal.code)], {}, refused=True)
             status = refusal.status
-        await _respond(send, status, media_type, answer)
+        await _respond(send, scope["method"], status, media_type, answer)
         if _access.isEnabledFor(logging.INFO):
             _log_access(scope["method"], request, answer, status, time.perf_counter() - started)
 
@@ -83,6 +83,8 @@ class GraphQLEndpoint:
             raise HttpRefusal(415, "UNSUPPORTED_MEDIA_TYPE", "a request by POST has the content type application/json")
         if "charset" in parameters.lower() and "utf-8" not in parameters.lower():
             raise HttpRefusal(415, "UNSUPPORTED_MEDIA_TYPE", "a request is encoded in UTF-8")
+        if headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise HttpRefusal(415, "UNSUPPORTED_MEDIA_TYPE", "a request's body is not compressed")
         return read_body(await self._body(headers, receive), headers)
 
     async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
@@ -181,13 +183,13 @@ def _status(answer: GraphQLAnswer, media_type: bytes) -> int:
     return _STATUS_OF_REFUSAL.get(str(code), 400 if media_type is GRAPHQL_RESPONSE else 200)
 
 
-async def _respond(send: Send, status: int, media_type: bytes, answer: GraphQLAnswer) -> None:
+async def _respond(send: Send, method: str, status: int, media_type: bytes, answer: GraphQLAnswer) -> None:
     body = orjson.dumps(answer.body())
     headers = [(b"content-type", media_type), (b"content-length", str(len(body)).encode())]
     if answer.bookmark:
         headers.append((b"bookmark", answer.bookmark.encode()))
     if status == 405:
-        headers.append((b"allow", b"POST" if answer.refused else b"GET, POST"))
+        headers.append((b"allow", b"GET, POST" if method not in {"GET", "POST"} else b"POST"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

@@ -8,8 +8,10 @@ does not: a connection on which an upgrade is offered goes on with h11.
 
 from __future__ import annotations
 
+from typing import cast
+
 from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 
 class _ReadsOn(H11Protocol):
@@ -21,7 +23,8 @@ class HttpProtocol(HttpToolsProtocol):
     """For `uvicorn.Config(http=HttpProtocol, ws="none")`."""
 
     def data_received(self, data: bytes) -> None:
-        between_requests = not self.cycle or self.cycle.response_complete  # type: ignore[truthy-bool]  # None at first
+        latest = cast("RequestResponseCycle | None", self.cycle)
+        between_requests = latest is None or latest.response_complete
         if not (between_requests and b"\r\nupgrade:" in data.partition(b"\r\n\r\n")[0].lower()):
             super().data_received(data)
             return

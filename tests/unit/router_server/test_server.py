@@ -135,6 +135,15 @@ async def test_a_body_that_is_no_graphql_request_is_refused(
     assert (response.status_code, response.json()["errors"][0]["extensions"]["code"]) == (status, code)
 
 
+async def test_a_compressed_body_is_refused_by_name(client: httpx.AsyncClient) -> None:
+    for encoding, status in (("gzip", 415), ("br", 415), ("Identity", 200)):
+        headers = {"content-type": "application/json", "content-encoding": encoding}
+        response = await client.post("/graphql", content='{"query": "{me{id}}"}', headers=headers)
+        assert response.status_code == status
+        if status == 415:
+            assert "compressed" in response.json()["errors"][0]["message"]
+
+
 async def test_a_body_without_a_length_is_bounded_too(client: httpx.AsyncClient) -> None:
     async def chunks() -> AsyncGenerator[bytes]:
         for _ in range(30):
@@ -154,7 +163,8 @@ async def test_get_executes_queries_with_variables(client: httpx.AsyncClient) ->
     assert response.json() == {"data": {"user": {"name": "Grace"}}}
     assert (await client.get("/graphql", params={"query": "{me{id}}", "variables": "{"})).status_code == 400
     assert (await client.get("/graphql", params={"query": "x" * 3000})).status_code == 414
-    assert (await client.put("/graphql", json={"query": "{me{id}}"})).status_code == 405
+    put = await client.put("/graphql", json={"query": "{me{id}}"})
+    assert (put.status_code, put.headers["allow"]) == (405, "GET, POST")
 
 
 async def test_get_executes_no_mutation() -> None:
