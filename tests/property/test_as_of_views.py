@@ -37,10 +37,11 @@ from subgraphs.users.projection import UserDoc
 from subgraphs.users.views import UserQuestions, UserView
 from tests.contract.test_users_view import LOG
 from tests.contract.test_users_view import Feed as UserFeed
-from tests.property.test_users_view import NAMES, PREFIXES, WORDS, EverythingIsCommon
+from tests.property.test_users_view import BEGINNINGS, NAMES, PREFIXES, WORDS, EverythingIsCommon
 from tests.support.feeding import Feed
 from tests.support.histories import PEOPLE, Deed, Happened, Network, deliver_in_pieces, happen, histories
 
+CROWDED = histories(least=25, pairs=5)
 PACES = st.sampled_from([0, 0, 1_000, 3_000, -2_000])
 
 
@@ -132,7 +133,7 @@ async def agree_on_recommendations(view: RecommendationQuestions, past: Past) ->
 
 
 @settings(deadline=None, max_examples=50)
-@given(histories(), st.data(), st.sampled_from([None, *PEOPLE]), st.integers(0, 9))
+@given(CROWDED, st.data(), st.sampled_from([None, *PEOPLE]), st.integers(0, 9))
 async def test_friendships_of_then_are_what_a_fold_up_to_then_gives(
     deeds: Sequence[Deed], data: st.DataObject, after: str | None, limit: int
 ) -> None:
@@ -150,7 +151,7 @@ async def test_friendships_of_then_are_what_a_fold_up_to_then_gives(
 
 
 @settings(deadline=None, max_examples=50)
-@given(histories(), st.data())
+@given(CROWDED, st.data())
 async def test_recommendations_of_then_are_what_a_fold_up_to_then_gives(
     deeds: Sequence[Deed], data: st.DataObject
 ) -> None:
@@ -241,11 +242,13 @@ async def agree_on_users(
     behind = [doc for user, doc in people.items() if user > (after or "")]
     assert await view.page(after, limit) == behind[:limit]
 
-    def found(doc: UserDoc) -> bool:
+    def found(doc: UserDoc, prefixes: set[str]) -> bool:
         own = WORDS[doc.first_name] + WORDS[doc.last_name]
-        return all(any(word.startswith(prefix) for word in own) for prefix in search)
+        return all(any(word.startswith(prefix) for word in own) for prefix in prefixes)
 
-    assert await view.search(search, after, limit) == [doc for doc in behind if found(doc)][:limit]
+    assert await view.search(search, after, limit) == [doc for doc in behind if found(doc, search)][:limit]
+    for beginning in BEGINNINGS:
+        assert await view.search({beginning}, None, 9) == [doc for doc in people.values() if found(doc, {beginning})]
 
 
 async def agree_on_usernames(view: UserQuestions, people: dict[str, UserDoc]) -> None:

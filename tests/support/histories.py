@@ -24,10 +24,11 @@ Happened = dict[str, list[Deed]]
 """By log, what each of its records says."""
 
 
-def histories(most: int = 60) -> st.SearchStrategy[Sequence[Deed]]:
-    """Most users are created sooner or later; friendships do not care."""
+def histories(most: int = 60, *, least: int = 0, pairs: int = 1) -> st.SearchStrategy[Sequence[Deed]]:
+    """Most users are created sooner or later; friendships do not care. To one deed of a user come `pairs` of pairs."""
     everybody = st.permutations([("user", user) for user in PEOPLE])
-    return st.tuples(everybody, st.lists(_PAIR | _USER, max_size=most), st.randoms()).map(_mixed)
+    deeds = st.lists(st.one_of(*[_PAIR] * pairs, _USER), min_size=least, max_size=most)
+    return st.tuples(everybody, deeds, st.randoms()).map(_mixed)
 
 
 def _mixed(drawn: Any) -> Sequence[Deed]:
