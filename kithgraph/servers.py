@@ -109,6 +109,9 @@ class Servers:
         for server, task in reversed(self._running):
             server.should_exit = True
             await asyncio.wait({task})
+            if server.force_exit and server.started:
+                # uvicorn in a hurry leaves the app's lifespan waiting, to be torn down with the event loop.
+                await server.lifespan.shutdown()
         failures = [error for _, task in self._running if (error := task.exception()) is not None]
         if failures:
             raise BaseExceptionGroup("servers failed while they stopped", failures)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 from pathlib import Path
 
@@ -24,6 +25,14 @@ async def test_a_second_run_finds_the_data_of_the_first(tmp_path: Path) -> None:
             bookmark=payload["bookmark"],
         )
         assert answer.data == {"user": {"firstName": "Ada"}}
+
+
+async def test_a_second_signal_stops_without_a_word_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    async with kith_up(tmp_path / "data") as running:
+        running.process.send_signal(signal.SIGINT)
+        running.process.send_signal(signal.SIGTERM)
+        assert await running.process.wait() == 0
+    assert capfd.readouterr().err == ""
 
 
 async def test_the_banner_names_playground_endpoint_health_and_data(tmp_path: Path) -> None:
