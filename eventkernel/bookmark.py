@@ -27,6 +27,7 @@ _REMEMBERED_TEXTS: Final = 512
 _REMEMBERED_KEYS: Final = 8_192
 
 _BASE64URL: Final = re.compile("[A-Za-z0-9_-]+")
+_PARTITION: Final = re.compile("0|[1-9][0-9]{0,8}")
 _Unsigned = Annotated[int, msgspec.Meta(ge=0)]
 _unpack: Final = msgspec.msgpack.Decoder(dict[str, _Unsigned]).decode
 _pack: Final = msgspec.msgpack.Encoder().encode
@@ -130,7 +131,8 @@ class Bookmark:
 def _named(key: str) -> Partition | WrittenStream:
     log, _, rest = key.partition("/")
     number, slash, name = rest.partition("/")
-    if not (log and number.isascii() and number.isdecimal() and len(number) < 10) or (slash and not name):
+    # One way to write a number: two keys of one partition would hide each other.
+    if not (log and _PARTITION.fullmatch(number)) or (slash and not name):
         raise InvalidInput(f"bookmark: expected keys LOG/PARTITION or LOG/PARTITION/STREAM, found {key!r}")
     return WrittenStream(log, int(number), name) if slash else Partition(log, int(number))
 

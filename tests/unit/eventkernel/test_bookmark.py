@@ -106,6 +106,8 @@ def test_a_bookmark_of_too_many_partitions_is_refused() -> None:
         text_of({"/0": 1}),
         text_of({"users.a/": 1}),
         text_of({"users.a/-1": 1}),
+        text_of({"users.a/0": 5, "users.a/00": 1}),
+        text_of({"users.a/0/user-1": 5, "users.a/00/user-1": 1}),
         text_of({"users.a/²": 1}),
         text_of({"users.a/١": 1}),
         text_of({"users.a/0/": 1}),
