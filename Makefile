@@ -54,6 +54,9 @@ audit: $(MARK)-dev ## Every case of the federation audit beside the repository, 
 generate: $(MARK)-dev ## Write schema.graphql and supergraph.graphql anew
 	$(BIN)/kith schema
 
+bench: $(MARK)-dev ## Measure speed, in ratios where it can be; some: make bench ARGS="appends rebuild"
+	@$(BIN)/python -m tests.benchmark $(ARGS)
+
 lock: $(UV) ## Resolve dependencies anew
 	$(UV) lock
 

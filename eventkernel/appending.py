@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Final
 
 from eventkernel.claims import ClaimsKey
@@ -141,15 +141,10 @@ def settle(append: Append, ledger: Ledger, now_us: int) -> tuple[Commit, Sequenc
     records = _records(append, ledger, end, max(now_us, end.time_us), (taken, given_up))
     ledger.next_offset += len(records)
     events = len(append.events)
-    commit = Commit(
-        stream=stream,
-        version=end.version + events,
-        events=events,
-        command_id=append.command_id,
-        fingerprint=append.fingerprint,
-        position=Position.of(ledger.log, ledger.partition, ledger.next_offset),
-    )
-    ledger.commits[append.command_id] = commit
+    position = Position.of(ledger.log, ledger.partition, ledger.next_offset)
+    version = end.version + events
+    commit = Commit(stream, version, events, append.command_id, append.fingerprint, position, records)
+    ledger.commits[append.command_id] = Commit(stream, version, events, append.command_id, append.fingerprint, position)
     if events:
         ledger.ends[stream] = StreamEnd(commit.version, records[-1].time_us)
     for seal in taken:
@@ -158,7 +153,7 @@ def settle(append: Append, ledger: Ledger, now_us: int) -> tuple[Commit, Sequenc
     for seal in given_up:
         del ledger.holders[seal]
         ledger.held[stream].remove(seal)
-    return replace(commit, records=records), records
+    return commit, records
 
 
 def _claims(append: Append, ledger: Ledger) -> tuple[tuple[str, ...], tuple[str, ...]]:

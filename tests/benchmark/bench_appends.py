@@ -5,6 +5,10 @@ the same file, tables, indexes and settings, rows that are ready, and a thread t
 COMMIT, and tells all of them at once. It looks nothing up and refuses nothing. The ceiling beside it has no writers at
 all: one loop over groups of as many rows. Both sides run in turns, and the middle ratio is printed, because a disk's
 fsync is not the same from one second to the next.
+
+Beside them run the recorder of the PyPI library `eventsourcing` (SQLite, synchronous=FULL) and the event store UmaDB
+(its server and its Python client), with 64 writing threads each; `rivals.py` says what they do. They are installed into
+an environment that lasts as long as the benchmark; one that cannot be had is named and left out.
 """
 
 from __future__ import annotations
@@ -12,11 +16,13 @@ from __future__ import annotations
 import asyncio
 import queue
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 import timeit
+import venv
 from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -32,7 +38,7 @@ from eventkernel.events import DomainEvent, Metadata, Record
 from eventkernel.store import Checkpoint
 
 APPENDS = 20_000
-ROUNDS = 5
+ROUNDS = 3
 METADATA = Metadata(actor="actor-0189f6e4", correlation="0af7651916cd43dd8448eb211c80319c")
 
 
@@ -156,7 +162,7 @@ async def scanned(folder: Path, records: int) -> float:
 
 
 async def commands(folder: Path, writers: int, count: int) -> float:
-    """Commands a second, each with its lookup, two readings and the append."""
+    """Commands a second, each with its reading and the append."""
     store = await opened(folder)
     decider: Decider[int, Opened, Opened] = Decider(lambda: 0, lambda command, _: [command], lambda state, _: state + 1)
     handler = CommandHandler(store, CODEC, decider)
@@ -173,6 +179,36 @@ async def commands(folder: Path, writers: int, count: int) -> float:
     return rate
 
 
+RIVALS = {"eventsourcing": "eventsourcing==9.5.6", "umadb": "umadb==0.7.8"}
+RIVAL_APPENDS = 5_000
+
+
+def against_rivals(parent: Path | None, writers: int = 64) -> None:
+    with tempfile.TemporaryDirectory(dir=parent) as root:
+        environment = Path(root, "environment")
+        venv.create(environment, with_pip=True)
+        python = environment / "bin" / "python"
+        for name, requirement in RIVALS.items():
+            install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement]
+            if subprocess.run(install, capture_output=True, check=False).returncode:
+                print(f"{name}: left out, {requirement} cannot be installed")
+                continue
+            rates: list[tuple[float, float]] = []
+            for number in range(3):
+                folders = [Path(root, f"{name}-{side}-{number}") for side in ("kernel", "rival")]
+                for folder in folders:
+                    folder.mkdir()
+                kernel = asyncio.run(kernel_appends(folders[0], writers, RIVAL_APPENDS))
+                program, sizes = Path(__file__).with_name("rivals.py"), [str(writers), str(RIVAL_APPENDS)]
+                asked = [str(python), str(program), name, str(folders[1]), *sizes]
+                answer = subprocess.run(asked, capture_output=True, text=True, check=True)
+                rates.append((kernel, float(answer.stdout)))
+            kernel, rival = sorted(rates, key=lambda rate: rate[0] / rate[1])[1]
+            print(
+                f"{writers:4} writers: {kernel / rival:5.2f} × {requirement} ({kernel:,.0f}/s against {rival:,.0f}/s)"
+            )
+
+
 def codec_microseconds() -> tuple[float, float]:
     """To encode an event and to decode it, each."""
     encoded = CODEC.encode(EVENT, "door-1")
@@ -186,9 +222,8 @@ def codec_microseconds() -> tuple[float, float]:
     return encoding / count * 1e6, decoding / count * 1e6
 
 
-def main() -> None:
-    parent = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-    for writers, appends in ((1, 2_000), (8, APPENDS), (64, APPENDS), (256, APPENDS)):
+def main(parent: Path | None = None) -> None:
+    for writers, appends in ((1, 1_000), (8, APPENDS // 4), (64, APPENDS), (256, APPENDS)):
         rates: list[tuple[float, float, float]] = []
         for _ in range(ROUNDS):
             with tempfile.TemporaryDirectory(dir=parent) as root:
@@ -208,9 +243,10 @@ def main() -> None:
         asyncio.run(kernel_appends(Path(root), 64, APPENDS))
         print(f"subscribing: {asyncio.run(scanned(Path(root), APPENDS)):,.0f} records/s")
         print(f"commands, 64 at once: {asyncio.run(commands(Path(root), 64, 5_000)):,.0f}/s")
+    against_rivals(parent)
     encoding, decoding = codec_microseconds()
     print(f"codec: {encoding:.2f} µs to encode an event, {decoding:.2f} µs to decode it")
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)

@@ -18,7 +18,6 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.adapters.sqlite.views import SqliteView, SqliteViewBuild
 from eventkernel.codec import Codec
 from eventkernel.folding import ParkedStreams, RecordReader, fold, streams_of
