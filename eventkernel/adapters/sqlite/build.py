@@ -40,7 +40,7 @@ from pathlib import Path
 from typing import ClassVar, Final, Generic, TypeAlias, TypeVar, cast
 
 from eventkernel.adapters.sqlite.batcher import Batcher
-from eventkernel.adapters.sqlite.connection import log_ahead, open_reader, open_writer
+from eventkernel.adapters.sqlite.connection import CACHE_KIB, log_ahead, open_reader, open_writer
 from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, Progress
 from eventkernel.arrivals import Arrivals
@@ -53,6 +53,8 @@ from eventkernel.views import BuildRetired, Change, Doc, Fold, ParkedRecord, Sta
 T = TypeVar("T")
 _Query: TypeAlias = Callable[[sqlite3.Connection], object]
 
+_CACHE_KIB_FOR_FILLING: Final = 65_536
+"""Keys come in any order, and each page that has no room in the cache is read and written again."""
 _CAUGHT_UP: Final = 200
 """A save of fewer documents is one at the logs' end."""
 _LARGEST_BATCH: Final = 8
@@ -294,6 +296,7 @@ class SqliteViewBuild(ABC, Generic[Doc]):
                 self._unfinished = True
                 connection.execute("PRAGMA journal_mode = MEMORY")
                 connection.execute("PRAGMA synchronous = OFF")
+                connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB_FOR_FILLING}")
                 connection.executescript(f"BEGIN; {_IDENTITY_SCHEMA} {PROGRESS_SCHEMA} {self.schema}; COMMIT;")
                 connection.execute("INSERT INTO kernel_build VALUES (?)", (identity,))
             return self._progress.checkpoint(connection), self._progress.parked(connection)
@@ -313,6 +316,7 @@ class SqliteViewBuild(ABC, Generic[Doc]):
 
     def _finish(self, connection: sqlite3.Connection) -> None:
         connection.executescript(self.indexes)
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         log_ahead(connection, self._file)
         with self._file.open("rb") as file:
             os.fsync(file.fileno())

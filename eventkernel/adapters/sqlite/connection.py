@@ -19,7 +19,7 @@ BUSY_TIMEOUT_MS: Final = 5_000
 """How long a statement waits for another process's lock before it fails."""
 
 _CACHED_STATEMENTS: Final = 256
-_CACHE_KIB: Final = 16_384
+CACHE_KIB: Final = 16_384
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
@@ -78,7 +78,7 @@ def _open(path: Path, mode: str) -> sqlite3.Connection:
             "synchronous = FULL",
             "foreign_keys = ON",
             "trusted_schema = OFF",
-            f"cache_size = -{_CACHE_KIB}",
+            f"cache_size = -{CACHE_KIB}",
             "temp_store = MEMORY",
         ):
             connection.execute(f"PRAGMA {setting}")
