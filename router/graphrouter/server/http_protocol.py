@@ -8,10 +8,14 @@ does not: a connection on which an upgrade is offered goes on with h11.
 
 from __future__ import annotations
 
+import re
 from typing import cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+# From the start of a request to the header of this name; a head that comes in pieces stays with httptools.
+_OFFER = re.compile(rb"[A-Z]+ [^\r\n]+ HTTP/1\.1\r\n(?:[^\r\n]+\r\n)*?upgrade:", re.IGNORECASE)
 
 
 class _ReadsOn(H11Protocol):
@@ -25,7 +29,7 @@ class HttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         latest = cast("RequestResponseCycle | None", self.cycle)
         between_requests = latest is None or latest.response_complete
-        if not (between_requests and b"\r\nupgrade:" in data.partition(b"\r\n\r\n")[0].lower()):
+        if not (between_requests and _OFFER.match(data)):
             super().data_received(data)
             return
         self._unset_keepalive_if_required()

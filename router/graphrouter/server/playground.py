@@ -64,9 +64,9 @@ class Playground:
 
     async def serve_file(self, request: Request) -> Response:
         name: str = request.path_params["name"]
-        for folder in (_PAGES, self.assets):
-            file = folder / name
-            if file.suffix in {".js", ".css"} and file.is_file():
+        # Found by looking, because a path made of whatever somebody asks for is not always one that can be asked about.
+        for file in (*_PAGES.glob("*"), *self.assets.glob("*")):
+            if file.name == name and file.suffix in {".js", ".css"}:
                 return FileResponse(file, headers={"cache-control": "no-cache", "x-content-type-options": "nosniff"})
         return Response(status_code=404)
 

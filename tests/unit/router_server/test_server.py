@@ -396,5 +396,12 @@ async def test_the_page_asks_a_cdn_with_a_hash_where_its_files_are_missing(tmp_p
 
 async def test_the_playgrounds_files_are_served_and_nothing_else(client: httpx.AsyncClient) -> None:
     assert (await client.get("/playground/playground.js")).status_code == 200
-    for name in ("playground.html", "package-lock.json", "..%2fplayground.py", "nothing.js"):
+    for name in (
+        "playground.html",
+        "package-lock.json",
+        "..%2fplayground.py",
+        "nothing.js",
+        "a" * 999 + ".js",
+        "%00.js",
+    ):
         assert (await client.get(f"/playground/{name}")).status_code == 404
