@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from graphrouter.limits import Limits
+from graphrouter.override_labels import LabelChoice
 from graphrouter.transport.port import MAX_RESPONSE_BYTES
 
 
@@ -43,6 +44,9 @@ class RouterOptions:
         default_factory=lambda: {"asOf": "as-of", "bookmarkTimeout": "bookmark-timeout"}
     )
     """Entries of the request's `extensions` that go to subgraphs as the header named here."""
+    override_labels: LabelChoice | None = None
+    """Which labels of `@override` are on for a request: a function of its headers (names in lower case), or per label
+    the percentage of requests. By default `percent(n)` is drawn for every request, and other labels are off."""
     subgraph_seconds: float = 30.0
     """How long one request to a subgraph may take."""
     subgraph_timeouts: Mapping[str, float] = field(default_factory=dict[str, float])

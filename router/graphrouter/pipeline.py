@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol, TypedDict, cast
+from typing import Protocol, TypeAlias, TypedDict, cast
 
 from graphql import (
     DocumentNode,
@@ -43,6 +43,7 @@ from graphrouter.execution.prepare import PreparedPlan
 from graphrouter.execution.shape import Shape, compile_shape
 from graphrouter.limits import LimitExceeded, check_document
 from graphrouter.options import RouterOptions
+from graphrouter.override_labels import OverrideLabels
 from graphrouter.planning.errors import PlanningError
 from graphrouter.planning.plan import QueryPlan
 from graphrouter.request import GraphQLAnswer, GraphQLRequest, RequestRefused
@@ -55,6 +56,14 @@ class Planner(Protocol):
     """Plans one operation of a document that was validated against the API schema."""
 
     def plan(self, document: DocumentNode, operation_name: str | None) -> QueryPlan: ...
+
+    def under(self, labels: frozenset[str]) -> Planner:
+        """The planner while these labels of `@override`, and no others, are on."""
+        ...
+
+    def labels_of(self, document: DocumentNode) -> frozenset[str]:
+        """The labels that plans of this document can depend on."""
+        ...
 
 
 class PipelineStatistics(TypedDict):
@@ -113,12 +122,20 @@ class PreparedOperation:
         }
 
 
+_Asked: TypeAlias = tuple[str | None, frozenset[str]]
+_MAX_VARIANTS = 64
+
+
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """A document that is within the limits and valid, with those of its operations that were asked for."""
+    """A document that is within the limits and valid, with those of its operations that were asked for.
+
+    `labels` are those that its plans depend on; `operations` goes by the operation's name and which of them are on.
+    """
 
     document: DocumentNode
-    operations: dict[str | None, PreparedOperation] = field(default_factory=dict[str | None, PreparedOperation])
+    labels: frozenset[str]
+    operations: dict[_Asked, PreparedOperation] = field(default_factory=dict["_Asked", PreparedOperation])
 
 
 class Pipeline:
@@ -135,7 +152,8 @@ class Pipeline:
             options.cached_documents, options.cached_document_characters
         )
         self._plans: LruCache[PreparedPlan] = LruCache(options.cached_plans)
-        self._preparing: dict[tuple[str, str | None], asyncio.Task[PreparedOperation]] = {}
+        self._preparing: dict[tuple[str, str | None, frozenset[str]], asyncio.Task[PreparedOperation]] = {}
+        self._labels = OverrideLabels(supergraph.labels, options.override_labels)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="graphrouter-planner")
         self._rules = [*specified_rules, *([] if options.introspection else [NoSchemaIntrospectionCustomRule])]
 
@@ -150,7 +168,8 @@ class Pipeline:
         deadline = asyncio.get_running_loop().time() + self._options.limits.seconds
         try:
             async with asyncio.timeout_at(deadline):
-                prepared = await self._prepared(request.query, request.operation_name)
+                labels = self._labels.on(request.headers)
+                prepared = await self._prepared(request.query, request.operation_name, labels)
             return await self._run(prepared, request, deadline)
         except RequestRefused as refusal:
             return GraphQLAnswer(None, refusal.errors, {}, refused=True)
@@ -229,13 +248,15 @@ class Pipeline:
         except bookmarks.InvalidBookmark as error:
             raise RequestRefused(error_object(str(error), "INVALID_INPUT")) from error
 
-    async def _prepared(self, query: str, operation_name: str | None) -> PreparedOperation:
+    async def _prepared(self, query: str, operation_name: str | None, labels: frozenset[str]) -> PreparedOperation:
         known = self._documents.get(query)
         if isinstance(known, list):
             raise RequestRefused(*known)
-        if known is not None and operation_name in known.operations:
-            return known.operations[operation_name]
-        key = (query, operation_name)
+        if known is not None:
+            labels &= known.labels
+            if found := known.operations.get((operation_name, labels)):
+                return found
+        key = (query, operation_name, labels)
         task = self._preparing.get(key)
         if task is None:
             task = asyncio.create_task(self._prepare_in_thread(key))
@@ -243,19 +264,22 @@ class Pipeline:
             task.add_done_callback(lambda done: (self._preparing.pop(key), done.cancelled() or done.exception()))
         return await asyncio.shield(task)
 
-    async def _prepare_in_thread(self, key: tuple[str, str | None]) -> PreparedOperation:
+    async def _prepare_in_thread(self, key: tuple[str, str | None, frozenset[str]]) -> PreparedOperation:
         return await asyncio.get_running_loop().run_in_executor(self._worker, self._prepare, *key)
 
     def prepare(self, query: str, operation_name: str | None = None) -> PreparedOperation:
         """Checks and plans an operation, in the caller's thread; RequestRefused where it cannot be executed."""
-        return self._prepare(query, operation_name)
+        return self._prepare(query, operation_name, frozenset())
 
-    def _prepare(self, query: str, operation_name: str | None) -> PreparedOperation:
+    def _prepare(self, query: str, operation_name: str | None, labels: frozenset[str]) -> PreparedOperation:
         checked = self._checked(query)
-        prepared = checked.operations.get(operation_name)
+        asked = (operation_name, labels & checked.labels)
+        prepared = checked.operations.get(asked)
         if prepared is None:
-            prepared = self._plan(checked.document, operation_name)
-            checked.operations[operation_name] = prepared
+            prepared = self._plan(checked.document, *asked)
+            if checked.labels and len(checked.operations) >= _MAX_VARIANTS:
+                checked.operations.clear()  # each label doubles what there can be; the plans stay cached
+            checked.operations[asked] = prepared
         return prepared
 
     def _checked(self, query: str) -> _Checked:
@@ -263,7 +287,8 @@ class Pipeline:
         if known is None:
             started = time.perf_counter()
             try:
-                known = _Checked(self._parse_and_validate(query))
+                document = self._parse_and_validate(query)
+                known = _Checked(document, self._planner.labels_of(document))
             except RequestRefused as refusal:
                 known = refusal.errors
             self._documents.put(query, known, weight=len(query) + 1, seconds=time.perf_counter() - started)
@@ -293,17 +318,17 @@ class Pipeline:
             raise RequestRefused(*(_located(error, "GRAPHQL_VALIDATION_FAILED") for error in errors))
         return document
 
-    def _plan(self, document: DocumentNode, operation_name: str | None) -> PreparedOperation:
+    def _plan(self, document: DocumentNode, operation_name: str | None, labels: frozenset[str]) -> PreparedOperation:
         operation = _operation(document, operation_name)
         if operation.operation.value == "subscription":
             raise RequestRefused(error_object("subscriptions are not supported", "SUBSCRIPTIONS_NOT_SUPPORTED"))
         own = separate_operations(document)[operation.name.value if operation.name else ""]
-        key = strip_ignored_characters(print_ast(own))
+        key = (strip_ignored_characters(print_ast(own)), labels)
         plan = self._plans.get(key)
         if plan is None:
             started = time.perf_counter()
             try:
-                plan = PreparedPlan.of(self._planner.plan(own, operation_name))
+                plan = PreparedPlan.of(self._planner.under(labels).plan(own, operation_name))
             except PlanningError as error:
                 raise RequestRefused(error_object(str(error), error.code)) from error
             except RecursionError as error:

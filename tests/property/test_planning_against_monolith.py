@@ -54,7 +54,7 @@ def _entities_of(graph: str) -> Any:
 
 async def compare(seed: int, operations: int) -> None:
     """Some operations on one random supergraph."""
-    random = Random(seed)
+    random, dice = Random(seed), Random(~seed)
     supergraph = Supergraph.parse(random_supergraph(random))
     federation = Federation(supergraph)
     planner = QueryPlanner(supergraph)
@@ -64,9 +64,11 @@ async def compare(seed: int, operations: int) -> None:
         if validate(supergraph.api_schema, document):
             event("invalid operation")
             continue
-        plan = planner.plan(document)
+        on = frozenset(label for label in supergraph.labels if dice.random() < 0.5)
+        plan = planner.under(on & planner.labels_of(document)).plan(document)
         event(f"{len(plan.fetches)} fetches")
-        assert check(plan, document, supergraph) == [], render(plan)
+        event(f"{len(on)} override labels on")
+        assert check(plan, document, supergraph.with_labels(on)) == [], render(plan)
         expected = graphql_sync(federation.monolith, text).formatted
         answer = await run_plan(plan, document, supergraph.api_schema, federation.ask)
         assert answer == expected, f"{text}\n{render(plan)}"

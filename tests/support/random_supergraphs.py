@@ -82,6 +82,7 @@ def random_supergraph(random: Random) -> str:
     for name, owners in world.entities.items():
         _references(world, name, owners)
     _query(world)
+    _labelled_overrides(world)
     body = [_entity(world, name) for name in world.entities]
     body += [f"type Value {' '.join(f'@t({graph})' for graph in world.graphs)} {world.body('Value')}"]
     body += [_interface(world), _union(world)]
@@ -106,6 +107,20 @@ def _plain_fields(world: World, name: str, graphs: list[str]) -> None:
             graph = world.random.choice(strangers)
             world.add(name, later, "String", [graph], f', requires: "{required}"')
             world.add(name, required, "", [graph], ", external: true")
+
+
+def _labelled_overrides(world: World) -> None:
+    """Under labels, fields move to a subgraph that had nothing to do with them; that must not change any answer."""
+    random = Random(repr(world.fields))
+    for name, graphs in world.entities.items():
+        for plain in "abc":
+            joined = world.fields[name][plain][1]
+            strangers = [graph for graph in graphs if not any(one.startswith(f"@f({graph}") for one in joined)]
+            owners = [graph for graph in graphs if f"@f({graph})" in joined]
+            if strangers and owners and random.random() < 0.3:
+                source, label = random.choice(owners), f'overrideLabel: "label{random.randint(1, 3)}"'
+                joined[joined.index(f"@f({source})")] = f"@f({source}, {label})"
+                joined.append(f'@f({random.choice(strangers)}, override: "{source.lower()}", {label})')
 
 
 def _references(world: World, name: str, graphs: list[str]) -> None:

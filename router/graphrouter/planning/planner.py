@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 from graphql import DocumentNode
 
+from graphrouter.cache import LruCache
 from graphrouter.planning.assemble import assemble
 from graphrouter.planning.choose import choose
 from graphrouter.planning.demands import Budget, Demands, demands_text
 from graphrouter.planning.errors import PlanningError
 from graphrouter.planning.fetch_graph import FetchGraph, build_fetch_graph
+from graphrouter.planning.labels import PlanLabels
 from graphrouter.planning.normalize import normalize
 from graphrouter.planning.passes import optimize
 from graphrouter.planning.paths import find_paths
@@ -39,13 +41,36 @@ class Limits:
     max_seconds: float = 5.0
 
 
+MAX_KEPT = 64
+"""Planners that are kept, one for each set of labels that are on."""
+
+
 class QueryPlanner:
-    """Plans operations against one supergraph. It keeps nothing between operations: any thread may use it."""
+    """Plans operations against one supergraph. It keeps nothing of an operation: any thread may use it.
+
+    Labels of `@override` are off; `under` gives the planner for the time when some are on.
+    """
 
     def __init__(self, supergraph: Supergraph, limits: Limits | None = None) -> None:
         self.supergraph = supergraph
         self.limits = limits or Limits()
         self.query_graph = QueryGraph(supergraph)
+        self._labels = PlanLabels(supergraph)
+        self._under: LruCache[QueryPlanner] = LruCache(MAX_KEPT)
+
+    def labels_of(self, document: DocumentNode) -> frozenset[str]:
+        """The labels of `@override` that plans of this document can depend on; the others make no difference."""
+        return self._labels.of(document)
+
+    def under(self, labels: frozenset[str]) -> QueryPlanner:
+        """The planner while these labels, and no others, are on."""
+        if labels == self.supergraph.labels_on:
+            return self
+        found = self._under.get(labels)
+        if found is None:
+            found = QueryPlanner(self.supergraph.with_labels(labels), self.limits)
+            self._under.put(labels, found)
+        return found
 
     def plan(self, document: DocumentNode, operation_name: str | None = None) -> QueryPlan:
         """The plan of an operation that is valid against the API schema; PlanningError if there is none."""

@@ -30,10 +30,10 @@ def _reason(graph: QueryGraph, type_name: str, field: str, subgraph: str) -> str
 def _why_not(known: TypeInSubgraph, found: FieldInSubgraph) -> str:
     if found.external:
         return "only mentions it (@external)"
+    if found.overridden and found.label:
+        return f'does not have it while the label "{found.label.name}" is {"off" if found.label.takes_over else "on"}'
     if found.overridden:
         return "has lost it to another subgraph (@override)"
-    if not found.resolvable:
-        return "gives it only under a label that is not active"
     keys = [key for key in known.keys if key.resolvable]
     if not keys:
         return f"defines it, but has no resolvable @key of {known.name}"

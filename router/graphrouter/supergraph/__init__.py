@@ -4,7 +4,7 @@ from graphrouter.supergraph.field_set import FieldSet, RequiredField, RequiredFr
 from graphrouter.supergraph.model import (
     FieldInSubgraph,
     Key,
-    OverrideInfo,
+    OverrideLabel,
     SubgraphInfo,
     Supergraph,
     SupergraphError,
@@ -16,7 +16,7 @@ __all__ = [
     "FieldInSubgraph",
     "FieldSet",
     "Key",
-    "OverrideInfo",
+    "OverrideLabel",
     "RequiredField",
     "RequiredFragment",
     "SubgraphInfo",

@@ -42,7 +42,7 @@ from graphrouter.supergraph.field_set import (
 from graphrouter.supergraph.model import (
     FieldInSubgraph,
     Key,
-    OverrideInfo,
+    OverrideLabel,
     SubgraphInfo,
     Supergraph,
     SupergraphError,
@@ -179,21 +179,21 @@ class _Reader:
         here = next((f for f in joined if f.get("graph") == graph), None)
         if here is None:
             return None
-        label = here.get("overrideLabel")
-        lost = _is_overridden(here, graph, joined)
-        inactive = bool(here.get("override")) and label is not None
+        label = _label(here, graph, joined)
+        lost = label is None and _is_overridden(here, graph, joined)
         type_text = here.get("type") or plain.type
-        return replace(
+        found = replace(
             plain,
             type=type_text,
             named_type=type_text.strip("[]!"),
-            resolvable=not (here.get("external") or lost or inactive),
+            resolvable=not (here.get("external") or lost),
             external=bool(here.get("external")),
             overridden=lost,
             requires=_field_set(here.get("requires"), f"{node.name.value} @requires"),
             provides=_field_set(here.get("provides"), f"{node.name.value} @provides"),
-            override=OverrideInfo(here["override"], label) if here.get("override") else None,
+            label=label,
         )
+        return found.with_labels(())
 
     def _interfaces(self, node: Composite, graph: str) -> frozenset[str]:
         joined = list(self.applied(node, "implements"))
@@ -236,10 +236,17 @@ class _Reader:
 
 
 def _is_overridden(here: Arguments, graph: str, joined: list[Arguments]) -> bool:
-    """Whether another subgraph has taken the field over; one that does so under a label has not, by default."""
-    if any(f.get("overrideLabel") is not None for f in joined):
-        return False
+    """Whether another subgraph has taken the field over for good."""
     return bool(here.get("usedOverridden")) or any(f.get("override") == graph for f in joined)
+
+
+def _label(here: Arguments, graph: str, joined: list[Arguments]) -> OverrideLabel | None:
+    """The label that decides about this subgraph's field; it stands on both sides, or on the one that takes over."""
+    if here.get("override") and here.get("overrideLabel") is not None:
+        return OverrideLabel(str(here["overrideLabel"]), takes_over=True)
+    others = (f.get("overrideLabel") for f in joined if f.get("override") == graph)
+    label = next((one for one in (*others, here.get("overrideLabel")) if one is not None), None)
+    return None if label is None else OverrideLabel(str(label), takes_over=False)
 
 
 def _graph(value: EnumValueDefinitionNode, join: str) -> tuple[str, SubgraphInfo]:

@@ -6,8 +6,8 @@ the join specification (https://specs.apollo.dev/join/v0.3/).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
 
@@ -37,11 +37,15 @@ class SubgraphInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class OverrideInfo:
-    """A field taken over from another subgraph; with a label, only where the label is active."""
+class OverrideLabel:
+    """What a label decides about a field of one subgraph: while it is on, the field is taken over, or given away.
 
-    from_subgraph: str
-    label: str | None
+    Of the two subgraphs of a labelled `@override`, the one that has the directive takes the field over.
+    https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/reference/directives#override
+    """
+
+    name: str
+    takes_over: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,8 @@ class FieldInSubgraph:
     """A field as one subgraph has it.
 
     `type` is the text of its type there, `named_type` that type without lists and non-null marks. `resolvable` is
-    false where the subgraph only mentions the field (external), or has lost it to another (overridden).
+    false where the subgraph only mentions the field (external), or does not have it to give (overridden): another
+    subgraph has taken it over, or the `label` under which it takes the field over is not on.
     """
 
     name: str
@@ -60,7 +65,14 @@ class FieldInSubgraph:
     overridden: bool = False
     requires: FieldSet = ()
     provides: FieldSet = ()
-    override: OverrideInfo | None = None
+    label: OverrideLabel | None = None
+
+    def with_labels(self, on: Collection[str]) -> FieldInSubgraph:
+        """The field while these labels, and no others, are on."""
+        if self.label is None:
+            return self
+        lost = (self.label.name in on) != self.label.takes_over
+        return replace(self, overridden=lost, resolvable=not (lost or self.external))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +101,12 @@ class TypeInSubgraph:
     enum_values: frozenset[str] = frozenset()
     is_interface_object: bool = False
 
+    def with_labels(self, on: Collection[str]) -> TypeInSubgraph:
+        """The type while these labels, and no others, are on."""
+        if all(field.label is None for field in self.fields.values()):
+            return self
+        return replace(self, fields={name: field.with_labels(on) for name, field in self.fields.items()})
+
     @property
     def is_abstract(self) -> bool:
         """Whether this subgraph can tell several object types behind it apart."""
@@ -100,7 +118,8 @@ class Supergraph:
     """All subgraphs as one graph.
 
     `schema` is the complete schema, `api_schema` what clients see of it. `types` gives, per type and subgraph, what
-    that subgraph knows of the type; `field_types` the named type of each field, by type and field.
+    that subgraph knows of the type; `field_types` the named type of each field, by type and field. `labels_on` are
+    the labels of `@override` that count as on; when read, none is.
     """
 
     sdl: str
@@ -110,6 +129,7 @@ class Supergraph:
     types: Mapping[str, Mapping[str, TypeInSubgraph]]
     kinds: Mapping[str, TypeKind]
     field_types: Mapping[tuple[str, str], str]
+    labels_on: frozenset[str] = frozenset()
 
     @staticmethod
     def parse(sdl: str) -> Supergraph:
@@ -119,6 +139,27 @@ class Supergraph:
         )
 
         return read_supergraph(sdl)
+
+    def with_labels(self, on: frozenset[str]) -> Supergraph:
+        """The supergraph while these labels, and no others, are on."""
+        if on == self.labels_on:
+            return self
+        types = {
+            name: {graph: known.with_labels(on) for graph, known in by_graph.items()}
+            for name, by_graph in self.types.items()
+        }
+        return replace(self, types=types, labels_on=on)
+
+    @cached_property
+    def labels(self) -> Mapping[str, frozenset[str]]:
+        """The labels of `@override` that there are, each with the names of the fields that it switches."""
+        found: dict[str, set[str]] = {}
+        for by_graph in self.types.values():
+            for known in by_graph.values():
+                for name, here in known.fields.items():
+                    if here.label is not None:
+                        found.setdefault(here.label.name, set()).add(name)
+        return {label: frozenset(names) for label, names in sorted(found.items())}
 
     @cached_property
     def roots(self) -> Mapping[RootKind, str]:
