@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from socket import socket
@@ -16,6 +17,7 @@ from eventkernel.errors import CannotOpen, CorruptData, Unavailable
 from eventkernel.store import LogReader
 from eventkernel.views import Projection
 from graphrouter import GraphRouter, RouterOptions
+from graphrouter.composition import SubgraphSdl, compose
 from graphrouter.options import DEFAULT_FORWARDED_HEADERS
 from graphrouter.router import SubgraphSource
 from kithgraph import __version__
@@ -76,7 +78,7 @@ async def run(settings: Settings, announce: Callable[[str], None]) -> None:
             health_paths=dict.fromkeys(sources, "/health/ready"),
             forwarded_headers=DEFAULT_FORWARDED_HEADERS | {"correlation-id"},
         )
-        router = await GraphRouter.compose(sources, options)
+        router = await _router(subgraphs, sources, options)
         status = StatusSource(str(folder.path), subgraphs, router.statistics)
         control = listen_for_control(folder.path)
         stack.callback(remove_control, folder.path)
@@ -138,6 +140,18 @@ async def _serve_subgraphs(
     pairs = list(zip(subgraphs, listeners, strict=True))
     await servers.start([Endpoint(subgraph.app, listener) for subgraph, listener in pairs])
     return {subgraph.name: f"{_origin(listener)}/graphql" for subgraph, listener in pairs}
+
+
+async def _router(
+    subgraphs: Sequence[Subgraph], sources: Mapping[str, SubgraphSource], options: RouterOptions
+) -> GraphRouter:
+    """The schemas are known here: a subgraph is not asked for its own, which it may not tell before its view is filled.
+    Until then it answers UNAVAILABLE, and the health says why."""
+    parts = [SubgraphSdl(name=one.name, url=f"in-process:{one.name}", sdl=one.sdl) for one in subgraphs]
+    supergraph = await asyncio.to_thread(compose, parts)
+    router = GraphRouter.from_supergraph(supergraph.supergraph_sdl, sources, options)
+    await router.start()
+    return router
 
 
 def _origin(listener: socket) -> str:
