@@ -51,8 +51,9 @@ test-all: $(MARK)-dev ## Every test, campaigns in full
 audit: $(MARK)-dev ## Every case of the federation audit beside the repository, strict, in-process and over HTTP
 	@$(BIN)/python -m tests.support.router_audit
 
-generate: $(MARK)-dev ## Write schema.graphql and supergraph.graphql anew
+generate: $(MARK)-dev ## Write the generated files anew: the schemas, the frames of docs/planner.md
 	$(BIN)/kith schema
+	$(BIN)/python -m tests.support.planner_page
 
 bench: $(MARK)-dev ## Measure speed, in ratios where it can be; some: make bench ARGS="appends rebuild"
 	@$(BIN)/python -m tests.benchmark $(ARGS)
