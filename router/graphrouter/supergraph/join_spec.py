@@ -49,6 +49,7 @@ from graphrouter.supergraph.model import (
     TypeInSubgraph,
     TypeKind,
 )
+from graphrouter.supergraph.provided import Types, with_provided
 
 _KINDS: dict[type[TypeDefinitionNode], TypeKind] = {
     ObjectTypeDefinitionNode: "object",
@@ -74,7 +75,9 @@ def read_supergraph(sdl: str) -> Supergraph:
     prefixes = {feature.prefix for feature in features if feature.name in {"join", "link", "core"}} | {"link"}
     schema, api_schema = build_schemas(document, sorted(prefixes), prefix_of(features, "inaccessible"))
     reader = _Reader.of(document, prefix_of(features, "join") or "join", sorted(prefixes))
-    types = {node.name.value: reader.type_in_subgraphs(node) for node in reader.definitions}
+    types: Types = {node.name.value: reader.type_in_subgraphs(node) for node in reader.definitions}
+    if any(feature.name == "join" and feature.version == "0.1" for feature in features):
+        types = with_provided(types)
     return Supergraph(
         sdl=sdl,
         subgraphs={info.name: info for info in reader.graphs.values()},
