@@ -7,7 +7,8 @@ Nodes are pairs of a type and a subgraph. There are three kinds of edges:
   looked up. The key's fields must be had before. For an object type, the interfaces that it implements count too,
   where a subgraph has them as interface objects. For an interface, a key that all its object types share counts as its
   own: its objects can be looked up together;
-- a *re-entry* leads from a root type to the same root type in any subgraph, and needs nothing.
+- a *re-entry* leads from the root type of queries to the same type in any subgraph, and needs nothing. For mutations
+  there is none: which subgraph acts is settled where the operation begins, and nothing is done twice.
 
 Nothing here depends on an operation: it is made once per supergraph.
 """
@@ -25,7 +26,7 @@ TYPENAME = "__typename"
 
 @dataclass(frozen=True, slots=True)
 class EntityEdge:
-    """A move to `type_name` in `subgraph`, by a key; without a key it is a re-entry into a root type.
+    """A move to `type_name` in `subgraph`, by a key; without a key it is a re-entry into the root of queries.
 
     `typename` is what the subgraph is told, where that is not the object's own type. `sources` are the object types
     for which the move holds.
@@ -117,7 +118,7 @@ class QueryGraph:
         possible = self.supergraph.possible_types[type_name]
         abstract = self.supergraph.is_abstract(type_name)
         for subgraph, known in self.supergraph.types[type_name].items():
-            if type_name in self.supergraph.roots.values():
+            if type_name == self.supergraph.roots.get("query"):
                 yield EntityEdge(type_name, subgraph, None, None, possible)
             for key in known.keys:
                 if key.resolvable:

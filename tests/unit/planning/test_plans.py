@@ -309,6 +309,28 @@ def test_an_override_under_a_label_is_not_in_force() -> None:
     assert requests(plan_of(graph, "{ x }")) == ["0 a query{x}"]
 
 
+def test_a_shared_mutation_field_happens_in_one_subgraph_that_leads_everywhere() -> None:
+    graph = supergraph(
+        """
+        type Query @t(A) @t(B) @t(C) { x: Int @f(A) }
+        type Mutation @t(A) @t(B) @t(C) { act: Made @f(A) @f(B) other: Int @f(C) }
+        type Made @t(A) @t(B) { one: Int two: Int @f(B) query: Query mutation: Mutation }
+        """,
+        "A",
+        "B",
+        "C",
+        more="mutation: Mutation",
+    )
+    assert requests(plan_of(graph, "mutation { act { one two } }")) == ["0 b mutation{act{one two}}"]
+    assert requests(plan_of(graph, "mutation { act { one } }")) == ["0 a mutation{act{one}}"]
+    inner = plan_of(graph, "mutation { act { mutation { act { one two } } } }")
+    assert requests(inner) == ["0 b mutation{act{mutation{act{one two}}}}"]
+    again = plan_of(graph, "mutation { act { two query { x } } }")
+    assert [fetch.subgraph for fetch in again.fetches] == ["b", "a"]
+    with pytest.raises(PlanningError, match=r'Mutation\.other cannot be answered, coming from "a"'):
+        QueryPlanner(graph).plan(parse("mutation { act { mutation { other } } }"))
+
+
 def test_each_stage_can_be_printed() -> None:
     planner = QueryPlanner(social())
     stages = planner.explain(parse("{ users { ...F } } fragment F on User { id friendCount }"))
