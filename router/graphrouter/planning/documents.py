@@ -76,7 +76,8 @@ class Writer:
                 name = key if number == 0 else f"_{key}_{number}"
                 below = [selected.below for selected in same if selected.below]
                 if below:
-                    self._find_conflicts(below, (*path, Key(name)))
+                    step = Key(name, same[0].move.type_text.count("["))
+                    self._find_conflicts(below, (*path, step))
                 if number:
                     self._aliases.update((id(selected), name) for selected in same)
                     self.renames.append(Rename(path, name, key))

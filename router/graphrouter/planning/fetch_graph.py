@@ -188,7 +188,8 @@ class _Builder:
         new = Selected(step.type_name)
         below = before.selected.fields.setdefault(move.response_key, SelectedField(move, new)).below or new
         self._tell_type(step, below)
-        return _Place(before.fetch, below, (*before.path, Key(move.response_key)), before.conditions)
+        key = Key(move.response_key, move.type_text.count("["))
+        return _Place(before.fetch, below, (*before.path, key), before.conditions)
 
     def _tell_type(self, step: Step, selected: Selected) -> None:
         """Where objects of several types can be, their type is always asked for, if the subgraph knows it."""
@@ -230,11 +231,11 @@ def _selected_lines(selected: Selected, depth: int) -> Iterator[str]:
 
 
 def path_text(path: Path) -> str:
-    """`products.reviews|[Book]`: response keys, and the types that objects are narrowed to."""
+    """`products.@.review|[Book]`: response keys, `@` for each list, and the types that objects are narrowed to."""
     parts: list[str] = []
     for part in path:
         if isinstance(part, Key):
-            parts.append(part.name)
+            parts += [part.name, *["@"] * part.lists]
         elif parts:
             parts[-1] += f"|[{','.join(sorted(part.types))}]"
     return ".".join(parts)

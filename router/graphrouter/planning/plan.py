@@ -10,7 +10,7 @@ that can be prepared is prepared here: documents are complete texts, so that exe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 OperationKind: TypeAlias = Literal["query", "mutation", "subscription"]
@@ -18,9 +18,13 @@ OperationKind: TypeAlias = Literal["query", "mutation", "subscription"]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Step into the object's field with this response key; every list met on the way is spread over its items."""
+    """Step into the object's field with this response key; every list met on the way is spread over its items.
+
+    `lists` says for readers how many lists are within one another there; it makes no difference to what a path means.
+    """
 
     name: str
+    lists: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

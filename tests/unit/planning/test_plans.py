@@ -96,9 +96,9 @@ def test_the_rendered_tree_reads_in_the_words_of_the_field() -> None:
                 }
               }
             }
-            Flatten(path: "user.friends") {
+            Flatten(path: "user.friends.@") {
               Fetch(service: "users", id: 2, after: [1]) {
-                $representations <- user.friends { __typename: "User" id }
+                $representations <- user.friends.@ { __typename: "User" id }
                 query ($representations: [_Any!]!) {
                   _entities(representations: $representations) {
                     ... on User {
@@ -112,6 +112,22 @@ def test_the_rendered_tree_reads_in_the_words_of_the_field() -> None:
         }
         """
     )
+
+
+def test_a_path_has_an_at_sign_for_each_list() -> None:
+    graph = supergraph(
+        """
+        type Query @t(A) @t(B) { grid: [[Node!]!]! @f(A) }
+        interface Node @t(A) { id: ID! one: Cell }
+        type Cell implements Node @t(A, key: "id") @t(B, key: "id") @i(A, interface: "Node") {
+          id: ID! one: Cell @f(A) x: Int @f(B)
+        }
+        """,
+        "A",
+        "B",
+    )
+    text = render(plan_of(graph, "{ grid { ... on Cell { x one { x } } } }"))
+    assert 'Flatten(path: "grid.@.@|[Cell]", "grid.@.@|[Cell].one") {' in text
 
 
 def test_the_benchmark_operation_needs_seven_requests() -> None:
@@ -339,7 +355,7 @@ def test_each_stage_can_be_printed() -> None:
         "- enter@users > users@users > id@users (1002)",
         "- enter@users > users@users > entity(id)@friends > friendCount@friends (2023)",
     ]
-    assert stages["fetch graph"].splitlines()[:4] == ["0 users", "  users", "    id", "1 friends at users after 0"]
+    assert stages["fetch graph"].splitlines()[:4] == ["0 users", "  users", "    id", "1 friends at users.@ after 0"]
     assert stages["plan"].startswith("QueryPlan(query) {")
     assert "User => User/friends by id" in str(planner.query_graph).splitlines()
 
@@ -413,8 +429,8 @@ def test_selections_that_differ_in_type_get_an_alias_and_their_key_back() -> Non
     assert fetch.document == "query{all{__typename ...on X{id next{id}}...on Y{_id_1:id next{_id_1:id}}}}"
     assert isinstance(fetch, RootFetch)
     assert [(tuple(map(str, rename.path)), rename.alias, rename.name) for rename in fetch.renames] == [
-        (("Key(name='all')",), "_id_1", "id"),
-        (("Key(name='all')", "Key(name='next')"), "_id_1", "id"),
+        (("Key(name='all', lists=1)",), "_id_1", "id"),
+        (("Key(name='all', lists=1)", "Key(name='next', lists=0)"), "_id_1", "id"),
     ]
 
 
