@@ -18,7 +18,7 @@ import typer
 from kithgraph import __version__, parked_command
 from kithgraph.errors import StartError
 from kithgraph.load import command as load_command
-from kithgraph.options import DataOption, JsonOption, complete_log, complete_view
+from kithgraph.options import DataOption, JsonOption, a_folder, complete_log, complete_view
 
 app = typer.Typer(
     name="kith",
@@ -51,7 +51,10 @@ def up(
         int | None, typer.Option(help="The router's port; 0 takes any free one. [9000]", show_default=False)
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="The folder that keeps everything. [./data]", show_default=False)
+        Path | None,
+        typer.Option(
+            help="The folder that keeps everything. [./data]", show_default=False, parser=a_folder, metavar="FOLDER"
+        ),
     ] = None,
     http: Annotated[
         bool | None,
@@ -131,7 +134,9 @@ def export(
 def import_(
     file: Annotated[str, typer.Argument(help="What `kith export` wrote, or - for standard input.")],
     keys: Annotated[Path, typer.Option(help="The keys that `kith export` wrote.")],
-    data: Annotated[Path, typer.Option(help="The folder to fill: missing or empty.")],
+    data: Annotated[
+        Path, typer.Option(help="The folder to fill: missing or empty.", parser=a_folder, metavar="FOLDER")
+    ],
 ) -> None:
     """Make the same system out of an export, in a new data folder: same users, bookmarks, idempotency keys, usernames.
 

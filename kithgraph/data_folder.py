@@ -29,6 +29,9 @@ FORMAT: Final = 1
 
 _DRAFT: Final = "import.draft"
 
+_PRIVATE: Final = 0o700
+"""A new data folder's mode: its files have people's names in them."""
+
 LOG_NAMES: Final = ("users", "friends")
 """The logs of the system, one per owning subgraph."""
 
@@ -57,7 +60,8 @@ class DataFolder:
         """
         path = path.absolute()
         try:
-            (path / "logs").mkdir(parents=True, exist_ok=True)
+            path.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+            (path / "logs").mkdir(exist_ok=True)
             (path / "views").mkdir(exist_ok=True)
             # Without a buffer: what a full disk did not take would be written, and raise, once more on closing.
             lock = (path / "lock").open("ab+", buffering=0)
@@ -104,7 +108,7 @@ def filling_folder(path: Path) -> Generator[Path]:
     path = path.absolute()
     was_there = path.exists()
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
         found = sorted(entry.name for entry in path.iterdir() if entry.name not in {"lock", _DRAFT})
         if found:
             raise StartError(f"the data folder {path} is not empty, it has {found[0]}: name another one")

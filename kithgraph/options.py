@@ -9,7 +9,17 @@ import typer
 
 from kithgraph.data_folder import LOG_NAMES, VIEW_NAMES
 
-DataOption = Annotated[Path, typer.Option(envvar="KITH_DATA", help="The data folder.")]
+
+def a_folder(text: str) -> Path:
+    """Not the present folder for an empty text: that is a shell variable that nobody has set."""
+    if not text.strip():
+        raise typer.BadParameter("expected a folder, found an empty text")
+    return Path(text)
+
+
+DataOption = Annotated[
+    Path, typer.Option(envvar="KITH_DATA", help="The data folder.", parser=a_folder, metavar="FOLDER")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

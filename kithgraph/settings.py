@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kithgraph.errors import StartError
@@ -23,6 +23,13 @@ class Settings(BaseSettings):
     data: Path = Field(default=Path("data"), description="The folder that keeps the logs and the views.")
     http: bool = Field(default=False, description="Put each subgraph on a port of its own, after the router's.")
     log_level: LogLevel = Field(default="warning", description="How much is logged to standard error.")
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        if value == "":
+            raise ValueError("expected a folder, found an empty text")
+        return value
 
 
 def load(**options: object) -> Settings:

@@ -31,6 +31,7 @@ from graphql import (
     validate,
     value_from_ast_untyped,
 )
+from graphql.validation.validate import ValidationAbortedError
 
 from graphrouter import bookmarks
 from graphrouter.cache import CacheStatistics, LruCache
@@ -50,6 +51,9 @@ from graphrouter.request import GraphQLAnswer, GraphQLRequest, RequestRefused
 from graphrouter.supergraph import Supergraph
 
 _log = logging.getLogger("graphrouter.pipeline")
+
+_LISTED_ERRORS = 20
+"""How many faults of one document are told."""
 
 
 class Planner(Protocol):
@@ -240,7 +244,9 @@ class Pipeline:
 
     @staticmethod
     def _bookmark(request: GraphQLRequest) -> str:
-        in_header, in_extensions = request.headers.get("bookmark", ""), request.extensions.get("bookmark", "")
+        in_header, in_extensions = request.headers.get("bookmark", ""), request.extensions.get("bookmark")
+        if in_extensions is None:
+            in_extensions = ""
         if not isinstance(in_extensions, str):
             raise RequestRefused(error_object("extensions.bookmark is a string", "INVALID_INPUT"))
         try:
@@ -305,7 +311,7 @@ class Pipeline:
                 self._supergraph.api_schema,
                 document,
                 self._rules,
-                max_errors=20,
+                max_errors=_LISTED_ERRORS,
                 hide_suggestions=not self._options.introspection,
             )
         except GraphQLError as error:
@@ -314,6 +320,9 @@ class Pipeline:
             raise RequestRefused(error_object("the document is nested too deeply", "TOO_DEEP")) from error
         except LimitExceeded as error:
             raise RequestRefused(error_object(str(error), error.code)) from error
+        if errors and isinstance(errors[-1], ValidationAbortedError) and len(errors) <= _LISTED_ERRORS:
+            # Not for their number: comparing the fields under one response key went deeper than Python's stack.
+            raise RequestRefused(error_object("the operation repeats too many fields", "OPERATION_TOO_LARGE"))
         if errors:
             raise RequestRefused(*(_located(error, "GRAPHQL_VALIDATION_FAILED") for error in errors))
         return document

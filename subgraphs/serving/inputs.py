@@ -24,6 +24,9 @@ PAGE_LIMIT: Final = 1000
 """The most edges in one page of a connection."""
 
 _REFUSED_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_INVISIBLE_CATEGORIES: Final = frozenset({"Cf", "Zs", "Mn"})
+_INVISIBLE: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and signs that show nothing: the fillers of Hangul and the empty Braille pattern."""
 _ID: Final = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 _KEY: Final = re.compile(r"[\x21-\x7e]+")
 
@@ -48,6 +51,8 @@ def text(field: str, value: str, *, limit: int, least: int = 1) -> str:
         raise InvalidInput(f"{field}: expected {expected}, found {len(value)}")
     if not value.isprintable():
         _refuse_unprintable(field, value)
+    if value and all(unicodedata.category(it) in _INVISIBLE_CATEGORIES or it in _INVISIBLE for it in value):
+        raise InvalidInput(f"{field}: expected at least one visible character, found none")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Whether a view can be read and its logs be written, asked of the ports: true wherever its projector runs."""
+"""Whether a view and its logs can be read, asked of the ports: true wherever its projector runs."""
 
 from __future__ import annotations
 

@@ -257,6 +257,19 @@ async def test_a_bookmark_of_another_system_or_from_the_future_is_refused_at_onc
     assert set(answer.codes) == {"INVALID_INPUT"}
 
 
+async def test_a_field_repeated_beyond_measure_is_refused_by_name(kith: RunningKith) -> None:
+    answer = await kith.ask("{ users(first: 1) { edges { node { " + "id " * 800 + "} } } }")
+    assert answer.codes in ([], ["OPERATION_TOO_LARGE"])
+
+
+async def test_a_bookmark_of_null_is_none(kith: RunningKith) -> None:
+    response = await kith.client.post(
+        f"{kith.origin}/graphql",
+        json={"query": "{ users(first: 1) { edges { cursor } } }", "extensions": {"bookmark": None}},
+    )
+    assert "errors" not in response.json()
+
+
 async def test_the_query_plan_comes_on_demand(kith: RunningKith) -> None:
     user, _ = await create(kith)
     answer = await kith.ask(RECOMMENDATIONS, {"id": user}, headers={"query-plan": "1"})

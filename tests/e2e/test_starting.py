@@ -129,3 +129,15 @@ async def test_a_disk_without_space_for_the_lock_is_named_in_one_line(tmp_path: 
     finished = await run_kith("up", "--port", "0", "--data", str(tmp_path))
     assert finished.code != 0
     assert f"the data folder {tmp_path} cannot be written" in one_line(finished.errors)
+
+
+@pytest.mark.parametrize("command", [["up", "--port", "0"], ["events"], ["doctor"]])
+async def test_an_empty_folder_name_is_refused(command: list[str]) -> None:
+    finished = await run_kith(*command, "--data", "")
+    assert finished.code != 0
+    assert "found an empty text" in " ".join(finished.errors.replace("│", " ").split())
+
+
+async def test_a_new_data_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
+    async with kith_up(tmp_path / "new" / "data"):
+        assert (tmp_path / "new" / "data").stat().st_mode & 0o777 == 0o700

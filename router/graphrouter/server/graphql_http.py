@@ -31,6 +31,8 @@ GRAPHQL_RESPONSE = b"application/graphql-response+json; charset=utf-8"
 JSON = b"application/json; charset=utf-8"
 
 _STATUS_OF_REFUSAL = {"METHOD_NOT_ALLOWED": 405, "REQUEST_TIMEOUT": 503}
+QUERY_STRING_LIMIT = 60_000
+"""Bytes; the servers below allow about 64 KiB for a request's whole head."""
 _NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]*")
 
 
@@ -75,7 +77,7 @@ class GraphQLEndpoint:
     async def _read(self, scope: Scope, headers: Mapping[str, str], receive: Receive) -> GraphQLRequest:
         method = scope["method"]
         if method == "GET":
-            return read_query_string(scope["query_string"], headers, self._body_limit)
+            return read_query_string(scope["query_string"], headers, min(self._body_limit, QUERY_STRING_LIMIT))
         if method != "POST":
             raise HttpRefusal(405, "METHOD_NOT_ALLOWED", "GraphQL is asked by GET or POST")
         media_type, _, parameters = headers.get("content-type", "").partition(";")

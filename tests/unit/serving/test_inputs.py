@@ -33,6 +33,12 @@ def test_a_character_that_nobody_can_see_is_refused_by_its_number(character: str
         inputs.text("name", f"a{character}b", limit=5)
 
 
+@pytest.mark.parametrize("value", ["\u200b", "\u2060\u200d", "\u3164", "\u2800 \u115f"])
+def test_a_text_of_which_nothing_can_be_seen_is_refused(value: str) -> None:
+    with pytest.raises(InvalidInput, match="name: expected at least one visible character"):
+        inputs.text("name", value, limit=9)
+
+
 @pytest.mark.parametrize("value", ["न्\u200dय", "👩\u200d🚀", "O\u2019Neill", "a\u00a0b", "\u0378"])
 def test_joiners_spaces_and_letters_of_tomorrow_are_let_in(value: str) -> None:
     assert inputs.text("name", value, limit=7) == value
