@@ -28,13 +28,14 @@ FRIENDSHIPS = [(1, 2), (1, 3), (1, 4), (2, 5), (3, 5), (3, 6), (4, 6), (4, 7), (
 async def fill(kith: RunningKith) -> None:
     """The known answer, an eighth person who is friends with the first and deleted, and a friendship ended."""
     ids: list[str] = []
+    bookmark = ""
     for number in range(1, 9):
         person = {"firstName": f"Person{number}", "lastName": "Known", "idempotencyKey": f"person-{number}"}
         if number == 1:
             person["username"] = "First"
         answer = await kith.ask(CREATE, {"input": person})
         ids.append(answer.data["createUser"]["user"]["id"])
-    bookmark = answer.bookmark
+        bookmark = answer.bookmark
     for one, other in [*FRIENDSHIPS, (2, 3)]:
         answer = await kith.ask(ADD, {"input": {"userId": ids[one - 1], "friendId": ids[other - 1]}}, bookmark=bookmark)
         bookmark = answer.data["addFriend"]["bookmark"]
