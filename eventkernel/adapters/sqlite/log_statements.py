@@ -71,17 +71,17 @@ _HEAD: Final = "SELECT coalesce(max(offset) + 1, 0) FROM records"
 # Nothing but these constants is put together here: S608 does not apply.
 _SCAN: Final = f"""
     SELECT json_group_array({_RECORD}) FROM (SELECT * FROM records WHERE offset >= ? ORDER BY offset LIMIT ?)
-"""  # noqa: S608
+"""
 _STREAM: Final = f"""
     SELECT json_group_array({_RECORD})
     FROM (SELECT * FROM records WHERE stream = ? AND version > 0 AND version <= ? ORDER BY version)
-"""  # noqa: S608
+"""
 _COMMAND: Final = f"""
     SELECT json_group_array({_COMMIT}) FROM records WHERE command_id = ? AND {_FIRST_ROW}
-"""  # noqa: S608
+"""
 _HOLDER: Final = f"""
     SELECT json_group_array({_CLAIM}) FROM claims WHERE claim = ?
-"""  # noqa: S608
+"""
 _LEDGER: Final = f"""
     SELECT
         ({_HEAD}),
@@ -90,17 +90,14 @@ _LEDGER: Final = f"""
             (SELECT offset FROM records WHERE stream = value AND version > 0 ORDER BY version DESC LIMIT 1)),
         (SELECT json_group_array({_CLAIM}) FROM claims
          WHERE claim IN (SELECT value FROM json_each(?3)) OR stream IN (SELECT value FROM json_each(?4)))
-"""  # noqa: S608
+"""
 _GIVE_UP: Final = "DELETE FROM claims WHERE claim IN (SELECT value FROM json_each(?))"
 _TAKE: Final = """
     INSERT INTO claims
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(?)
 """
 _ROW: Final = f"({', '.join('?' * len(_RecordRow.__struct_fields__))})"
-_INSERTS: Final = tuple(
-    (count, f"INSERT INTO records VALUES {', '.join([_ROW] * count)}")  # noqa: S608
-    for count in (128, 16, 1)
-)
+_INSERTS: Final = tuple((count, f"INSERT INTO records VALUES {', '.join([_ROW] * count)}") for count in (128, 16, 1))
 
 _decode_records: Final = msgspec.json.Decoder(list[_RecordRow]).decode
 _decode_commits: Final = msgspec.json.Decoder(list[_CommitRow]).decode

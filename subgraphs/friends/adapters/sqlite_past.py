@@ -4,7 +4,7 @@ Two users were friends then if the friendship that lasts had begun, or if one of
 So every question is a walk through `friends` and the same walk through `past_friends`, merged in the order of ids.
 """
 
-# ruff: noqa: S608  # the texts are put together from constants of this module and of `SqlAsOf` only
+# The texts are put together from constants of this module and of `SqlAsOf` only.
 
 from __future__ import annotations
 

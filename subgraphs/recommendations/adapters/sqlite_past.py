@@ -5,7 +5,7 @@ So a step from friend to friend is one through `friends` or one through `past_fr
 walks. What a walk looks at is counted before it is walked: a user's rows in both tables, valid then or not.
 """
 
-# ruff: noqa: S608  # the texts are put together from constants of this module and of `SqlAsOf` only
+# The texts are put together from constants of this module and of `SqlAsOf` only.
 
 from __future__ import annotations
 

@@ -43,10 +43,10 @@ _STATE: Final = (
 _LOADED: Final = "version, since_us, since_offset, log, partition, first_name, last_name, username, created_us, deleted"
 _DOC: Final = "user.id, version, first_name, last_name, username, created_us, since_us, deleted"
 
-_ONE: Final = f"SELECT {_DOC} FROM user WHERE id = ? AND deleted = 0"  # noqa: S608  # constants of this module only
-_MANY: Final = f"SELECT {_DOC} FROM user WHERE id IN (SELECT value FROM json_each(?)) AND deleted = 0"  # noqa: S608
-_PAGE: Final = f"SELECT {_DOC} FROM user WHERE id > ? AND deleted = 0 ORDER BY id LIMIT ?"  # noqa: S608
-_OF_USERNAME: Final = f"SELECT {_DOC} FROM user WHERE claim = ?"  # noqa: S608
+_ONE: Final = f"SELECT {_DOC} FROM user WHERE id = ? AND deleted = 0"
+_MANY: Final = f"SELECT {_DOC} FROM user WHERE id IN (SELECT value FROM json_each(?)) AND deleted = 0"
+_PAGE: Final = f"SELECT {_DOC} FROM user WHERE id > ? AND deleted = 0 ORDER BY id LIMIT ?"
+_OF_USERNAME: Final = f"SELECT {_DOC} FROM user WHERE claim = ?"
 
 _Row = tuple[str, int, str, str, str | None, int, int, int]
 
@@ -107,7 +107,7 @@ CREATE INDEX IF NOT EXISTS user_past_claim ON user_past (claim) WHERE claim IS N
         return self if then is None else SqlitePastUsers(self.read, then, self.many)
 
     def load_documents(self, connection: sqlite3.Connection, streams: Sequence[str]) -> Mapping[str, State[UserDoc]]:
-        query = f"SELECT id, {_LOADED} FROM user WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608
+        query = f"SELECT id, {_LOADED} FROM user WHERE id IN (SELECT value FROM json_each(?))"
         rows = connection.execute(query, (json_list([id_of(stream) for stream in streams]),))
         return {
             stream_of(user_id): State(
@@ -139,9 +139,9 @@ CREATE INDEX IF NOT EXISTS user_past_claim ON user_past (claim) WHERE claim IS N
             )
             _word_changes(before, change.states, closed, opened)
         marks = ", ".join("?" * len(now[0]))
-        connection.executemany(f"INSERT OR REPLACE INTO user (id, {_STATE}) VALUES ({marks})", now)  # noqa: S608
+        connection.executemany(f"INSERT OR REPLACE INTO user (id, {_STATE}) VALUES ({marks})", now)
         connection.executemany(
-            f"INSERT INTO user_past (id, {_STATE}, until_us, until_offset) VALUES ({marks}, ?, ?)",  # noqa: S608
+            f"INSERT INTO user_past (id, {_STATE}, until_us, until_offset) VALUES ({marks}, ?, ?)",
             past,
         )
         connection.executemany(
@@ -159,7 +159,7 @@ def search_by_word(longest: str, others: Sequence[str]) -> Query:
     in_range, parameters = _in_range("word.word", longest)
     and_others, more = _has_words("word.id", others)
     return (
-        f"SELECT {_DOC} FROM (SELECT DISTINCT word.id FROM word WHERE {in_range} AND word.until_version IS NULL"  # noqa: S608
+        f"SELECT {_DOC} FROM (SELECT DISTINCT word.id FROM word WHERE {in_range} AND word.until_version IS NULL"
         f"{and_others} AND word.id > ? ORDER BY word.id LIMIT ?) AS found"
         " CROSS JOIN user ON user.id = found.id ORDER BY found.id"
     ), parameters + more
@@ -168,7 +168,7 @@ def search_by_word(longest: str, others: Sequence[str]) -> Query:
 def search_by_user(longest: str, others: Sequence[str]) -> Query:
     """One user after the other in order, until there are enough whose own words are right."""
     and_all, parameters = _has_words("user.id", [longest, *others])
-    return f"SELECT {_DOC} FROM user WHERE deleted = 0{and_all} AND id > ? ORDER BY id LIMIT ?", parameters  # noqa: S608
+    return f"SELECT {_DOC} FROM user WHERE deleted = 0{and_all} AND id > ? ORDER BY id LIMIT ?", parameters
 
 
 def _has_words(user_id: str, prefixes: Sequence[str]) -> Query:
@@ -176,7 +176,7 @@ def _has_words(user_id: str, prefixes: Sequence[str]) -> Query:
     for prefix in prefixes:
         in_range, ends = _in_range("own.word", prefix)
         conditions += (
-            f" AND EXISTS (SELECT 1 FROM word AS own WHERE own.id = {user_id} AND {in_range}"  # noqa: S608
+            f" AND EXISTS (SELECT 1 FROM word AS own WHERE own.id = {user_id} AND {in_range}"
             " AND own.until_version IS NULL)"
         )
         parameters += ends
@@ -186,7 +186,7 @@ def _has_words(user_id: str, prefixes: Sequence[str]) -> Query:
 def _count(connection: sqlite3.Connection, prefix: str, most: int) -> int:
     """How many words begin with a prefix, counted up to `most`."""
     in_range, parameters = _in_range("word", prefix)
-    query = f"SELECT count(*) FROM (SELECT 1 FROM word WHERE {in_range} AND until_version IS NULL LIMIT ?)"  # noqa: S608
+    query = f"SELECT count(*) FROM (SELECT 1 FROM word WHERE {in_range} AND until_version IS NULL LIMIT ?)"
     return int(connection.execute(query, [*parameters, most]).fetchone()[0])
 
 

@@ -5,7 +5,7 @@ which there is one at most. Every question is the two kinds of rows, one after t
 Both are looked for by key; among the states of one user all are looked at.
 """
 
-# ruff: noqa: S608  # the texts are put together from constants of this module and of `SqlAsOf` only
+# The texts are put together from constants of this module and of `SqlAsOf` only.
 
 from __future__ import annotations
 
