@@ -75,8 +75,10 @@ class Fold(Generic[Doc]):
     changes: Sequence[Change[Doc]]
     checkpoint: Checkpoint
     parked: Sequence[ParkedRecord] = ()
-    released: Sequence[str] = field(default_factory=tuple[str, ...])
-    """Streams whose parked records are dealt with and are to be forgotten, all but those that stand in `parked`."""
+    released: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Streams whose parked records are dealt with, each with the last version that is: records up to there are to be
+    forgotten, all but those that stand in `parked`. Later ones, which another process may have parked meanwhile, stay.
+    """
 
 
 class BuildRetired(Exception):

@@ -76,7 +76,9 @@ class MemoryEventStore:
         self._check_available()
         return Position.of(self.log, 0, len(self._records))
 
-    async def subscribe(self, after: Checkpoint) -> AsyncGenerator[Batch, None]:
+    async def subscribe(
+        self, after: Checkpoint, partitions: frozenset[int] | None = None
+    ) -> AsyncGenerator[Batch, None]:
         offset = after.position.offsets.get(Partition(self.log, 0), 0)
         if offset > len(self._records):
             raise CorruptData(f"{self.log}: the log ends at {len(self._records)}, and its reader is at {offset}")

@@ -52,7 +52,9 @@ class ScriptedLog:
             raise Unavailable(f"{self.log} is set to be unavailable")
         return Position({Partition(self.log, n): len(records) for n, records in enumerate(self.partitions) if records})
 
-    async def subscribe(self, after: Checkpoint) -> AsyncGenerator[Batch, None]:
+    async def subscribe(
+        self, after: Checkpoint, partitions: frozenset[int] | None = None
+    ) -> AsyncGenerator[Batch, None]:
         offsets = [after.position.get(Partition(self.log, number), 0) for number in range(len(self.partitions))]
         if self._random is not None:
             offsets = [max(0, offset - self._random.choice((0, 0, 3))) for offset in offsets]

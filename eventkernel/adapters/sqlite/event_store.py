@@ -87,7 +87,9 @@ class SqliteLog:
         last = statements.LAST_VERSION if up_to is None else up_to
         return await self._ask(self._lookups, lambda db: statements.read_stream(db, self._log, stream, last))
 
-    async def subscribe(self, after: Checkpoint) -> AsyncGenerator[Batch, None]:
+    async def subscribe(
+        self, after: Checkpoint, partitions: frozenset[int] | None = None
+    ) -> AsyncGenerator[Batch, None]:
         offset = after.position.offsets.get(Partition(self._log, statements.PARTITION), 0)
         end = await self._end()
         if offset > end:

@@ -1,0 +1,59 @@
+"""The port that says which partitions are this process's to work on, where several processes share the work.
+
+Whoever folds a log (a projector, a process manager) is a *member* of a group; each partition is assigned to one member
+at a time, as far as the group knows. A member that was cut off may go on for a while beside its successor: what it
+does then has no further effect, because states carry versions, checkpoints never go back, and reactions have command
+ids made from their events. So an assignment saves work; nothing depends on it for being right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from eventkernel.events import Partition
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a member has to work on: these partitions; None means all of them.
+
+    `leads` is true for one member of the group: it does what is to be done once, such as filling a view's first build.
+    """
+
+    partitions: frozenset[Partition] | None
+    leads: bool
+
+    def of(self, log: str) -> frozenset[int] | None:
+        """The numbers of the assigned partitions of one log; None means all of them."""
+        if self.partitions is None:
+            return None
+        return frozenset(partition.number for partition in self.partitions if partition.log == log)
+
+
+class Membership(Protocol):
+    """One process's place in a group."""
+
+    def assignment(self) -> Assignment:
+        """What is assigned now; nothing as long as the group has not told."""
+        ...
+
+    async def changed(self, seen: Assignment) -> Assignment:
+        """The assignment, as soon as it is another one than `seen`."""
+        ...
+
+
+EVERYTHING: Final = Assignment(None, leads=True)
+
+
+class Alone:
+    """The membership of a process that shares with nobody."""
+
+    def assignment(self) -> Assignment:
+        return EVERYTHING
+
+    async def changed(self, seen: Assignment) -> Assignment:
+        """Waits for ever, unless what was seen is somebody else's."""
+        if seen == EVERYTHING:
+            await _never()
+        return EVERYTHING
