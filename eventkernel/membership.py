@@ -8,6 +8,7 @@ ids made from their events. So an assignment saves work; nothing depends on it f
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -55,5 +56,5 @@ class Alone:
     async def changed(self, seen: Assignment) -> Assignment:
         """Waits for ever, unless what was seen is somebody else's."""
         if seen == EVERYTHING:
-            await _never()
+            await asyncio.get_running_loop().create_future()
         return EVERYTHING

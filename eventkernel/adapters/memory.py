@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import zlib
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
@@ -20,15 +21,16 @@ _LARGEST_BATCH: Final = 1_000
 class MemoryEventStore:
     """Everything in dictionaries; one step of the event loop is its transaction.
 
-    `available` set to False makes every call fail with `Unavailable`, as a lost disk or server would.
+    A stream's name says which of the partitions it is in. `available` set to False makes every call fail with
+    `Unavailable`, as a lost disk or server would.
     """
 
-    def __init__(self, name: str, clock: Clock) -> None:
+    def __init__(self, name: str, clock: Clock, partitions: int = 1) -> None:
         self._clock = clock
         self._key = ClaimsKey.draw()
         log = f"{name}.{secrets.token_hex(4)}"
         self._ledger = Ledger(log, next_offset=1)
-        self._records = [_fence(log, clock.now_us())]
+        self._partitions = [[_fence(log, number, clock.now_us())] for number in range(partitions)]
         self._streams: dict[str, list[Record]] = {}
         self._grown = asyncio.Event()
         self.available = True
@@ -51,9 +53,12 @@ class MemoryEventStore:
         sealed = seal_claims(self._key, claims)
         append = checked(Append(stream, events, expected_version, command_id, fingerprint, sealed, metadata))
         self._check_available()
+        number = zlib.crc32(stream.encode()) % len(self._partitions)
+        partition = self._partitions[number]
+        self._ledger.partition, self._ledger.next_offset = number, len(partition)
         commit, records = settle(append, self._ledger, self._clock.now_us())
         if records:
-            self._records += records
+            partition += records
             if commit.events:
                 self._streams.setdefault(stream, []).extend(records)
             self._grown.set()
@@ -74,32 +79,40 @@ class MemoryEventStore:
 
     async def head(self) -> Position:
         self._check_available()
-        return Position.of(self.log, 0, len(self._records))
+        return Position({Partition(self.log, number): len(self._partitions[number]) for number in self._numbers()})
 
     async def subscribe(
         self, after: Checkpoint, partitions: frozenset[int] | None = None
     ) -> AsyncGenerator[Batch, None]:
-        offset = after.position.offsets.get(Partition(self.log, 0), 0)
-        if offset > len(self._records):
-            raise CorruptData(f"{self.log}: the log ends at {len(self._records)}, and its reader is at {offset}")
+        offsets = {number: after.position.get(Partition(self.log, number), 0) for number in self._numbers(partitions)}
+        for number, offset in offsets.items():
+            end = len(self._partitions[number])
+            if offset > end:
+                raise CorruptData(f"{self.log}/{number}: the log ends at {end}, and its reader is at {offset}")
         while True:
-            self._check_available()
-            while offset == len(self._records):
+            behind = [number for number, offset in offsets.items() if offset < len(self._partitions[number])]
+            if not behind:
                 await self._grown.wait()
-            records = self._records[offset : offset + _LARGEST_BATCH]
-            offset += len(records)
-            yield Batch(self.log, 0, [record for record in records if record.type != FENCE], offset, generation=0)
+            for number in behind:
+                self._check_available()
+                records = self._partitions[number][offsets[number] : offsets[number] + _LARGEST_BATCH]
+                offsets[number] += len(records)
+                given = [record for record in records if record.type != FENCE]
+                yield Batch(self.log, number, given, offsets[number], generation=0)
+
+    def _numbers(self, wanted: frozenset[int] | None = None) -> Sequence[int]:
+        return [number for number in range(len(self._partitions)) if wanted is None or number in wanted]
 
     def _check_available(self) -> None:
         if not self.available:
             raise Unavailable(f"{self.log} is not available")
 
 
-def _fence(log: str, now_us: int) -> Record:
-    """The log begins as others do, so that offsets count from 1 here too."""
+def _fence(log: str, partition: int, now_us: int) -> Record:
+    """A partition begins as others do, so that offsets count from 1 here too."""
     return Record(
         log=log,
-        partition=0,
+        partition=partition,
         offset=0,
         id=f"{FENCE}@0",
         type=FENCE,

@@ -17,9 +17,9 @@ from eventkernel.testing.event_store_contract import EventStoreContract, LogUnde
 class MemoryLog:
     """Memory does not outlive its store, so opening it again gives the same one."""
 
-    def __init__(self) -> None:
+    def __init__(self, partitions: int) -> None:
         self.clock = ManualClock()
-        self._store = MemoryEventStore("doors", self.clock)
+        self._store = MemoryEventStore("doors", self.clock, partitions)
 
     async def open(self) -> EventStore:
         return self._store
@@ -60,9 +60,9 @@ class SqliteLogFile:
 
 
 class TestMemoryEventStore(EventStoreContract):
-    @pytest.fixture
-    def log(self) -> LogUnderTest:
-        return MemoryLog()
+    @pytest.fixture(params=[1, 3], ids=["one partition", "three partitions"])
+    def log(self, request: pytest.FixtureRequest) -> LogUnderTest:
+        return MemoryLog(request.param)
 
 
 class TestSqliteEventStore(EventStoreContract):

@@ -55,12 +55,13 @@ class ScriptedLog:
     async def subscribe(
         self, after: Checkpoint, partitions: frozenset[int] | None = None
     ) -> AsyncGenerator[Batch, None]:
+        wanted = [number for number in range(len(self.partitions)) if partitions is None or number in partitions]
         offsets = [after.position.get(Partition(self.log, number), 0) for number in range(len(self.partitions))]
         if self._random is not None:
             offsets = [max(0, offset - self._random.choice((0, 0, 3))) for offset in offsets]
         while True:
             grown = self._grown
-            behind = [number for number, records in enumerate(self.partitions) if offsets[number] < len(records)]
+            behind = [number for number in wanted if offsets[number] < len(self.partitions[number])]
             if not behind:
                 await grown.wait()
                 continue

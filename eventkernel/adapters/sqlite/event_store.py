@@ -90,6 +90,8 @@ class SqliteLog:
     async def subscribe(
         self, after: Checkpoint, partitions: frozenset[int] | None = None
     ) -> AsyncGenerator[Batch, None]:
+        if partitions is not None and statements.PARTITION not in partitions:
+            await asyncio.get_running_loop().create_future()  # nothing is asked for, and nothing will come
         offset = after.position.offsets.get(Partition(self._log, statements.PARTITION), 0)
         end = await self._end()
         if offset > end:
