@@ -15,12 +15,13 @@ import msgspec
 
 from eventkernel.adapters.sqlite.connection import open_reader, open_writer
 from eventkernel.adapters.sqlite.failures import failures_of
-from eventkernel.adapters.sqlite.log_file import FenceData, claims_key_path, make_tables, read_log_id, write_key
+from eventkernel.adapters.sqlite.log_file import claims_key_path, make_tables, read_log_id, write_key
 from eventkernel.adapters.sqlite.log_statements import GENERATION, PARTITION, head, insert, scan_with_fences
 from eventkernel.appending import record_id
 from eventkernel.claims import ClaimsKey
 from eventkernel.errors import CannotOpen, InvalidInput
 from eventkernel.events import FENCE, Record
+from eventkernel.fences import FenceData
 
 _BATCH: Final = 1_000
 

@@ -17,6 +17,7 @@ from eventkernel.adapters.sqlite.log_statements import head
 from eventkernel.claims import ClaimsKey
 from eventkernel.errors import CannotOpen
 from eventkernel.events import ENVELOPE_VERSION, FENCE
+from eventkernel.fences import FenceData
 
 FORMAT: Final = 1
 """Raised whenever an older release could not read the file any more; kept in the file as `user_version`."""
@@ -54,13 +55,6 @@ _TABLES: Final = (
     "CREATE TABLE claims (claim TEXT PRIMARY KEY, stream TEXT NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE INDEX claims_by_stream ON claims (stream)",
 )
-
-
-class FenceData(msgspec.Struct, frozen=True, rename="camel"):
-    """What a fence carries as its data."""
-
-    claims_key: str
-    """The fingerprint of the log's claims key."""
 
 
 def claims_key_path(path: Path) -> Path:
