@@ -1,0 +1,189 @@
+"""The one module that speaks to Motor: a client from settings, and what the driver's failures mean to the kernel.
+
+    connection = MongoConnection(MongoSettings("mongodb://db.example/", username="kith", password=secret))
+    users = connection.database("users")["users"]
+    async with translated("looking up a user"):
+        found = await users.find_one({"_id": user_id})
+
+Everything is read from the primary as a majority of the servers has it, and a write is answered when a majority has it
+in its journal: what was read or acknowledged is not rolled back. Whoever uses a database puts every await on it inside
+`translated`: nothing waits longer than that allows. Only what Motor shares with PyMongo's own asynchronous interface is
+used, so that the change to it is a change of this file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self, TypeAlias
+
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
+from pymongo.errors import (
+    BulkWriteError,
+    ConfigurationError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    InvalidURI,
+    OperationFailure,
+    PyMongoError,
+    WaitQueueTimeoutError,
+    WTimeoutError,
+)
+
+from eventkernel.errors import CannotOpen, Unavailable
+
+Document: TypeAlias = dict[str, Any]  # what a document holds is known by whom it belongs to
+Collection: TypeAlias = AsyncIOMotorCollection[Document]
+Database: TypeAlias = AsyncIOMotorDatabase[Document]
+
+PATIENCE_SECONDS: Final = 10.0
+"""After so long whatever was asked of a database is `Unavailable`."""
+
+_LONGEST_OPERATION_SECONDS: Final = 8.0
+"""For one operation of the driver, its retries included: shorter, so that it gives up before nobody waits for it."""
+
+DUPLICATE_KEY: Final = 11000
+"""The code of a unique index's «no»."""
+
+_REFUSED: Final = frozenset({13, 18})
+"""Unauthorized, AuthenticationFailed: no waiting makes these pass.
+All codes: https://github.com/mongodb/mongo/blob/r8.0.0/src/mongo/base/error_codes.yml"""
+
+_MAY_PASS: Final = frozenset(
+    {
+        6, 7, 43, 50, 64, 89, 91, 100, 112, 133, 134, 175, 189, 202, 237, 246, 262, 365, 384, 402, 9001, 10058, 10107,
+        11600, 11601, 11602, 13388, 13435, 13436, 14031,
+    }
+)  # fmt: skip
+"""Hosts, primaries and cursors that are gone, time that ran out, writes in each other's way, a full disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class MongoSettings:
+    """Where the servers are and how to speak to them; what the URL says too, is taken from here.
+
+    `authority` is a file of certificates (PEM) that vouch for the servers; with it, TLS is asked for. `certificate` is
+    a file with this client's certificate and key (PEM), where the servers want one.
+    """
+
+    url: str = field(repr=False)
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: bool = False
+    authority: Path | None = None
+    certificate: Path | None = None
+
+
+class MongoConnection:
+    """A client with its pool of connections: one is enough for a process. It connects when it is first used."""
+
+    def __init__(self, settings: MongoSettings) -> None:
+        """
+        Raises:
+            CannotOpen: the settings are malformed, or name a file that cannot be used.
+        """
+        if not settings.url.startswith(("mongodb://", "mongodb+srv://")):
+            raise CannotOpen("the URL of MongoDB: expected mongodb://… or mongodb+srv://…, found something else")
+        try:
+            self._client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(settings.url, **_options(settings))
+        except (InvalidURI, ConfigurationError, ValueError, OSError) as error:
+            # The driver's own words may quote the URL, which may hold a password.
+            raise CannotOpen(f"the settings of MongoDB cannot be used ({type(error).__name__})") from None
+
+    def database(self, name: str) -> Database:
+        return self._client[name]
+
+    async def ping(self) -> None:
+        """
+        Raises:
+            Unavailable: no primary can be reached.
+            CannotOpen: the credentials are wrong.
+        """
+        async with translated("reaching MongoDB"):
+            await self._client.admin.command("ping")
+
+    async def aclose(self) -> None:
+        self._client.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+@asynccontextmanager
+async def translated(doing: str, seconds: float = PATIENCE_SECONDS) -> AsyncGenerator[None]:
+    """What is awaited inside ends within `seconds`, and fails in the kernel's words; `doing` begins the message.
+
+    A unique index's «no» goes through (`DuplicateKeyError`; `BulkWriteError`, where it is the only trouble), and so
+    does whatever is a defect of the caller.
+
+    Raises:
+        Unavailable: it may pass by itself. A write has perhaps been done.
+        CannotOpen: the servers refuse these credentials.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise Unavailable(f"{doing}: MongoDB has not answered for {seconds:g} seconds") from None
+    except DuplicateKeyError:
+        raise
+    except PyMongoError as error:
+        code = _code(error)
+        # Only the kind of an error and its code are told: its text may quote documents.
+        words = f"{doing}: {type(error).__name__}" + (f", code {code}" if code else "")
+        if code in _REFUSED:
+            raise CannotOpen(f"{words}: MongoDB refuses the credentials, or what was asked with them") from None
+        if _may_pass(error, code):
+            raise Unavailable(words) from error
+        raise
+
+
+def _options(settings: MongoSettings) -> dict[str, Any]:  # options of the driver, of as many types
+    options: dict[str, Any] = {
+        "w": "majority",
+        "journal": True,
+        "readConcernLevel": "majority",
+        "readPreference": "primary",
+        "retryWrites": True,
+        "retryReads": True,
+        "timeoutMS": round(_LONGEST_OPERATION_SECONDS * 1_000),
+        "connectTimeoutMS": 3_000,
+        "serverSelectionTimeoutMS": 5_000,
+        "tz_aware": True,
+    }
+    if settings.username is not None:
+        options |= {"username": settings.username, "password": settings.password}
+    if settings.tls or settings.authority or settings.certificate:
+        options["tls"] = True
+    if settings.authority:
+        options["tlsCAFile"] = str(settings.authority)
+    if settings.certificate:
+        options["tlsCertificateKeyFile"] = str(settings.certificate)
+    return options
+
+
+def _code(error: PyMongoError) -> int | None:
+    if isinstance(error, BulkWriteError):
+        details = dict(error.details or {})
+        unkept: list[Document] = details.get("writeConcernErrors") or [
+            failed for failed in details.get("writeErrors", ()) if failed.get("code") != DUPLICATE_KEY
+        ]
+        return int(unkept[0].get("code", 0)) if unkept else None
+    return error.code if isinstance(error, OperationFailure) else None
+
+
+def _may_pass(error: PyMongoError, code: int | None) -> bool:
+    if isinstance(error, BulkWriteError):
+        return bool((error.details or {}).get("writeConcernErrors")) or code in _MAY_PASS
+    return (
+        error.timeout
+        or isinstance(error, ConnectionFailure | WTimeoutError | WaitQueueTimeoutError)
+        or code in _MAY_PASS
+        or error.has_error_label("RetryableWriteError")
+    )
