@@ -121,7 +121,7 @@ def fold_parked(
         work.skip(mark.record)
     for entry in waiting:
         work.take(entry.record, readers[entry.record.log])
-    return Fold(work.changes(), Checkpoint(), (*marks, *work.parked), (stream,))
+    return Fold(work.changes(), Checkpoint(), (*marks, *work.parked), {stream: entries[-1].record.version})
 
 
 def park_instead(fold: Fold[Doc], batches: Sequence[Batch], reasons: Mapping[str, str]) -> Fold[Doc]:

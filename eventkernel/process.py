@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -39,7 +39,7 @@ from eventkernel.gate import BookmarkGate, BuildT, StreamParked
 from eventkernel.retrying import Backoff, Trouble, Troubles
 from eventkernel.status import ParkedStream, PartitionStatus, parked_streams, partition_status
 from eventkernel.store import Batch, Checkpoint
-from eventkernel.views import BuildRetired, ParkedRecord
+from eventkernel.views import NOTHING_RELEASED, BuildRetired, ParkedRecord
 
 T = TypeVar("T")
 
@@ -68,11 +68,16 @@ class CheckpointStore(Protocol):
         ...
 
     async def save(
-        self, reader: str, checkpoint: Checkpoint, parked: Sequence[ParkedRecord] = (), released: Sequence[str] = ()
+        self,
+        reader: str,
+        checkpoint: Checkpoint,
+        parked: Sequence[ParkedRecord] = (),
+        released: Mapping[str, int] = NOTHING_RELEASED,
     ) -> None:
         """Durable, and all or nothing. The checkpoint never goes back; what it does not name stays.
 
-        The `released` streams' parked records are forgotten, all but those that stand in `parked`.
+        `released` is as `Fold` has it: of each stream the records up to a version are forgotten, all but those that
+        stand in `parked`.
         """
         ...
 
@@ -247,7 +252,7 @@ class ProcessManager(Generic[BuildT]):
                 left[0] = ParkedRecord(record, reason_of(error, "reacting to", record.type))
                 break
             left.pop(0)
-        save = partial(self._checkpoints.save, self.name, Checkpoint(), left, (stream,))
+        save = partial(self._checkpoints.save, self.name, Checkpoint(), left, {stream: entries[-1].record.version})
         await self._storing("storing what is set aside", save)
         if not left:
             self._waiting.discard(stream)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from types import MappingProxyType
+from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -68,6 +69,9 @@ class ParkedRecord:
     skipped: bool = False
 
 
+NOTHING_RELEASED: Final[Mapping[str, int]] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Fold(Generic[Doc]):
     """The outcome of folding one batch, for `ViewBuild.save`."""
@@ -75,7 +79,7 @@ class Fold(Generic[Doc]):
     changes: Sequence[Change[Doc]]
     checkpoint: Checkpoint
     parked: Sequence[ParkedRecord] = ()
-    released: Mapping[str, int] = field(default_factory=dict[str, int])
+    released: Mapping[str, int] = field(default_factory=lambda: NOTHING_RELEASED)
     """Streams whose parked records are dealt with, each with the last version that is: records up to there are to be
     forgotten, all but those that stand in `parked`. Later ones, which another process may have parked meanwhile, stay.
     """

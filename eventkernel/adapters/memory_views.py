@@ -11,7 +11,7 @@ from eventkernel.errors import InvalidInput, Unavailable
 from eventkernel.events import Partition, Position
 from eventkernel.folding import further
 from eventkernel.store import Checkpoint
-from eventkernel.views import BuildRetired, Doc, Fold, ParkedRecord, State, waiting_streams
+from eventkernel.views import NOTHING_RELEASED, BuildRetired, Doc, Fold, ParkedRecord, State, waiting_streams
 
 
 class MemoryProgress:
@@ -21,9 +21,8 @@ class MemoryProgress:
         self.checkpoint = Checkpoint()
         self._parked: dict[tuple[str, int], ParkedRecord] = {}
 
-    def save(self, checkpoint: Checkpoint, parked: Iterable[ParkedRecord], released: Iterable[str]) -> None:
-        gone = frozenset(released)
-        kept = {key: entry for key, entry in self._parked.items() if key[0] not in gone}
+    def save(self, checkpoint: Checkpoint, parked: Iterable[ParkedRecord], released: Mapping[str, int]) -> None:
+        kept = {(stream, v): entry for (stream, v), entry in self._parked.items() if v > released.get(stream, 0)}
         for entry in parked:
             key = (entry.record.stream, entry.record.version)
             before = kept.get(key, entry)
@@ -168,7 +167,11 @@ class MemoryCheckpointStore:
         return self._of(reader).checkpoint
 
     async def save(
-        self, reader: str, checkpoint: Checkpoint, parked: Sequence[ParkedRecord] = (), released: Sequence[str] = ()
+        self,
+        reader: str,
+        checkpoint: Checkpoint,
+        parked: Sequence[ParkedRecord] = (),
+        released: Mapping[str, int] = NOTHING_RELEASED,
     ) -> None:
         self._of(reader).save(checkpoint, parked, released)
 

@@ -219,26 +219,39 @@ class ViewContract(Generic[Doc]):
             await build.save(Fold([], upto(2), [ParkedRecord(parked, reason)]))
             assert [entry.reason for entry in await build.parked()] == [expected]
 
-    async def test_released_streams_are_forgotten_but_for_what_stays_parked(
+    async def test_released_records_are_forgotten_but_for_what_stays_parked(
         self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
     ) -> None:
         one, two = views.stream(1), views.stream(2)
         entries = [ParkedRecord(record(stream, version), "why") for stream in (one, two) for version in (1, 2, 3)]
         await build.save(Fold([], upto(7), entries))
         left = [ParkedRecord(record(one, 2), "still"), ParkedRecord(record(one, 3), None)]
-        await build.save(Fold([self.change(views, 1, 1)], Checkpoint(), left, [one]))
+        await build.save(Fold([self.change(views, 1, 1)], Checkpoint(), left, {one: 3}))
         assert [entry for entry in await build.parked() if entry.record.stream == one] == left
         assert await build.parked_streams() == {one: Partition(LOG, 0), two: Partition(LOG, 0)}
-        await build.save(Fold([], Checkpoint(), (), [one, two]))
+        await build.save(Fold([], Checkpoint(), (), {one: 3, two: 3}))
         assert await build.parked() == []
         assert await build.parked_streams() == {}
+
+    async def test_what_was_parked_past_the_released_version_stays(
+        self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
+    ) -> None:
+        one, two = views.stream(1), views.stream(2)
+        entries = [ParkedRecord(record(stream, version), None) for stream in (one, two) for version in (1, 2, 3, 10)]
+        await build.save(Fold([], upto(11), entries))
+        await build.save(Fold([self.change(views, 1, 1, 2)], Checkpoint(), (), {one: 2}))
+        left = {(entry.record.stream, entry.record.version) for entry in await build.parked()}
+        assert left == {(one, 3), (one, 10), (two, 1), (two, 2), (two, 3), (two, 10)}
+        assert await build.parked_streams() == {one: Partition(LOG, 0), two: Partition(LOG, 0)}
+        await build.save(Fold([], Checkpoint(), (), {one: 2, views.stream(3): 5}))
+        assert len(await build.parked()) == 6, "repeated, or for a stream of which nothing is parked, it does nothing"
 
     async def test_a_skipped_record_stays_as_a_mark_and_holds_up_nothing(
         self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
     ) -> None:
         mark = ParkedRecord(record(views.stream(1), 1), "harmless", skipped=True)
         await build.save(Fold([], upto(2), [ParkedRecord(mark.record, "why")]))
-        await build.save(Fold([], Checkpoint(), [mark], [views.stream(1)]))
+        await build.save(Fold([], Checkpoint(), [mark], {views.stream(1): 1}))
         for _ in range(2):
             assert await build.parked() == [mark]
             assert await build.parked_streams() == {}
@@ -394,7 +407,7 @@ class CheckpointStoreContract:
 
     async def test_readers_know_nothing_of_one_another(self, store: CheckpointStore) -> None:
         await store.save("one", upto(10), [ParkedRecord(record("s", 1), "why")])
-        await store.save("two", upto(5), (), ["s"])
+        await store.save("two", upto(5), (), {"s": 1})
         assert dict((await store.checkpoint("two")).position) == {Partition(LOG, 0): 5}
         assert await store.parked("two") == []
         assert await store.parked("one") == [ParkedRecord(record("s", 1), "why")]
@@ -407,9 +420,11 @@ class CheckpointStoreContract:
         again = await checkpoints.open()
         assert await again.parked("one") == entries
         assert dict((await again.checkpoint("one")).position) == {Partition(LOG, 0): 11}
-        await again.save("one", Checkpoint(), entries[1:], ["s"])
+        await again.save("one", Checkpoint(), entries[1:], {"s": 10})
         assert await again.parked("one") == entries[1:]
-        await again.save("one", Checkpoint(), (), ["s"])
+        await again.save("one", Checkpoint(), (), {"s": 9, "t": 10})
+        assert await again.parked("one") == entries[1:], "what was set aside past the released version stays"
+        await again.save("one", Checkpoint(), (), {"s": 10})
         assert await again.parked("one") == []
 
     async def test_a_save_that_fails_leaves_nothing_behind(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self, TypeVar
@@ -14,7 +14,7 @@ from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, Progress
 from eventkernel.errors import Unavailable
 from eventkernel.store import Checkpoint
-from eventkernel.views import ParkedRecord
+from eventkernel.views import NOTHING_RELEASED, ParkedRecord
 
 T = TypeVar("T")
 
@@ -48,7 +48,11 @@ class SqliteCheckpointStore:
         return await self._run(Progress(reader).checkpoint)
 
     async def save(
-        self, reader: str, checkpoint: Checkpoint, parked: Sequence[ParkedRecord] = (), released: Sequence[str] = ()
+        self,
+        reader: str,
+        checkpoint: Checkpoint,
+        parked: Sequence[ParkedRecord] = (),
+        released: Mapping[str, int] = NOTHING_RELEASED,
     ) -> None:
         progress = Progress(reader)
 

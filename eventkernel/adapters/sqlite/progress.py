@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -70,9 +70,11 @@ class Progress:
         ).fetchall()
         return [ParkedRecord(_decode(record), reason, bool(skipped)) for record, reason, skipped in rows]
 
-    def release(self, connection: sqlite3.Connection, streams: Iterable[str]) -> None:
+    def release(self, connection: sqlite3.Connection, released: Mapping[str, int]) -> None:
+        """Forget the records of each stream up to a version."""
         connection.executemany(
-            "DELETE FROM kernel_parked WHERE reader = ? AND stream = ?", [(self._reader, stream) for stream in streams]
+            "DELETE FROM kernel_parked WHERE reader = ? AND stream = ? AND version <= ?",
+            [(self._reader, stream, version) for stream, version in released.items()],
         )
 
     def park(self, connection: sqlite3.Connection, parked: Sequence[ParkedRecord]) -> None:
