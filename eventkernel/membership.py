@@ -45,6 +45,7 @@ class Membership(Protocol):
 
 
 EVERYTHING: Final = Assignment(None, leads=True)
+NOTHING: Final = Assignment(frozenset(), leads=False)
 
 
 class Alone:
@@ -58,3 +59,16 @@ class Alone:
         if seen == EVERYTHING:
             await asyncio.get_running_loop().create_future()
         return EVERYTHING
+
+
+class Watching:
+    """The membership of a process that leaves the work to the others of the group: it looks, and is told what to do."""
+
+    def assignment(self) -> Assignment:
+        return NOTHING
+
+    async def changed(self, seen: Assignment) -> Assignment:
+        """Waits for ever, unless what was seen is somebody else's."""
+        if seen == NOTHING:
+            await asyncio.get_running_loop().create_future()
+        return NOTHING

@@ -17,8 +17,9 @@ import typer
 
 from kithgraph import __version__, parked_command
 from kithgraph.errors import StartError
+from kithgraph.installation import chosen
 from kithgraph.load import command as load_command
-from kithgraph.options import DataOption, JsonOption, a_folder, complete_log, complete_view
+from kithgraph.options import DataOption, DistributedOption, JsonOption, a_folder, complete_log, complete_view
 
 app = typer.Typer(
     name="kith",
@@ -92,6 +93,7 @@ def events(
     since: Annotated[str | None, typer.Option(metavar="MOMENT", help="Only from this moment on.")] = None,
     until: Annotated[str | None, typer.Option(metavar="MOMENT", help="Only before this moment.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones until Ctrl-C.")] = False,
+    distributed: DistributedOption = False,
 ) -> None:
     """Print the event log: one CloudEvents JSON object a line, oldest first. Also beside a running system.
 
@@ -110,7 +112,7 @@ def events(
         None if until is None else parse_moment(until),
     )
     with suppress(KeyboardInterrupt):
-        asyncio.run(print_events(data, log, sys.stdout.buffer, wanted, follow=follow))
+        asyncio.run(print_events(chosen(data, distributed), log, sys.stdout.buffer, wanted, follow=follow))
 
 
 @app.command()
@@ -157,6 +159,7 @@ def rebuild(
         ),
     ] = None,
     data: DataOption = Path("data"),
+    distributed: DistributedOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Fill views anew from the logs, while queries go on: they read the old build until the new one has all it has.
@@ -170,7 +173,7 @@ def rebuild(
     from kithgraph.rebuilding import rebuild as run  # noqa: PLC0415
     from kithgraph.tables import print_json, print_table  # noqa: PLC0415
 
-    rebuilt = run(data, view or [])
+    rebuilt = run(chosen(data, distributed), view or [])
     if as_json:
         print_json(rebuilt)
     else:

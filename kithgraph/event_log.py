@@ -1,22 +1,20 @@
-"""Reading the logs of a data folder from outside, also while another process writes them."""
+"""`kith events`: the logs as CloudEvents JSON lines, filtered, and followed."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import BinaryIO, Final
 
-from eventkernel.adapters.sqlite.event_store import SqliteLog
 from eventkernel.envelope import to_json
-from eventkernel.errors import KernelError
 from eventkernel.events import Partition, Position, Record
 from eventkernel.store import Checkpoint, LogReader
-from kithgraph.data_folder import LOG_NAMES, log_file
+from kithgraph.data_folder import LOG_NAMES
 from kithgraph.errors import StartError
+from kithgraph.installation import Installation
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -71,29 +69,6 @@ def microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-@asynccontextmanager
-async def logs_of(data: Path, names: Sequence[str] = LOG_NAMES) -> AsyncGenerator[Sequence[SqliteLog]]:
-    """These logs of a data folder, to be read.
-
-    Raises:
-        StartError: a name is no log's, or the folder holds no such log, or one that cannot be read.
-    """
-    unknown = sorted(set(names) - set(LOG_NAMES))
-    if unknown:
-        raise StartError(f"there is no log {unknown[0]!r}, only {' and '.join(LOG_NAMES)}")
-    async with AsyncExitStack() as stack:
-        try:
-            logs = [
-                await stack.enter_async_context(await SqliteLog.open_read_only(log_file(data, name))) for name in names
-            ]
-        except KernelError as error:
-            raise StartError(f"the data folder {data} cannot be read: {error}") from error
-        try:
-            yield logs
-        except KernelError as error:
-            raise StartError(f"the data folder {data} cannot be read: {error}") from error
-
-
 async def recorded(logs: Sequence[LogReader], ends: Sequence[Position]) -> AsyncGenerator[Record, None]:
     """Every record of these logs up to their ends; each log in its order, between them the earlier one first."""
     async with AsyncExitStack() as stack:
@@ -111,16 +86,21 @@ async def recorded(logs: Sequence[LogReader], ends: Sequence[Position]) -> Async
 
 
 async def print_events(
-    data: Path, names: Sequence[str] | None, output: BinaryIO, wanted: Wanted = EVERYTHING, *, follow: bool = False
+    installation: Installation,
+    names: Sequence[str] | None,
+    output: BinaryIO,
+    wanted: Wanted = EVERYTHING,
+    *,
+    follow: bool = False,
 ) -> None:
     """Write the records of these logs (None: all) as CloudEvents JSON lines; with `follow` new ones, too, for ever.
 
     Raises:
-        StartError: as for `logs_of`, or no end is to be expected of what has one.
+        StartError: as for `Installation.logs`, or no end is to be expected of what has one.
     """
     if follow and wanted.until is not None:
         raise StartError("--follow goes on for ever, --until has an end: leave one of them out")
-    async with logs_of(data, names or LOG_NAMES) as logs:
+    async with installation.logs(names or LOG_NAMES) as logs:
         ends = [await log.head() for log in logs]
         async with aclosing(recorded(logs, ends)) as records:
             async for record in records:

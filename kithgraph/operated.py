@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -40,20 +40,45 @@ def system_of(data: Path) -> Generator[Control]:
         return
     if not (data / "kithgraph.json").exists():
         raise StartError(f"{data.absolute()} is no data folder: name one with --data")
-    with DataFolder.open(data) as folder, _opened_here(folder):
-        yield control
+    with DataFolder.open(data) as folder:
+        try:
+            with served_here(lambda: opened(folder, SystemClock()), folder.path, str(folder.path)) as served:
+                yield served
+        except KernelError as error:
+            raise StartError(f"the data folder {folder.path} cannot be opened: {error}") from error
 
 
 @contextmanager
-def _opened_here(folder: DataFolder) -> Generator[None]:
-    """Runs in a thread of its own, because who speaks with it waits for its answers."""
+def served_here(
+    opened: Callable[[], AbstractAsyncContextManager[Sequence[Subgraph]]], folder: Path, name: str
+) -> Generator[Control]:
+    """Subgraphs whose views are kept here for as long as the block lasts, reached by a socket in this folder; `name` is
+    what their status calls the place of their data. Raises what opening them raises.
+
+    They live in a thread of their own, because who speaks with them waits for their answers.
+    """
     ready: Future[None] = Future()
     loop = asyncio.new_event_loop()
     enough = asyncio.Event()
 
+    async def serve() -> None:
+        async with AsyncExitStack() as stack:
+            subgraphs = await stack.enter_async_context(opened())
+            for subgraph in subgraphs:
+                stack.push_async_callback(subgraph.projector.stop)
+                await subgraph.projector.start()
+            await _caught_up(subgraphs)
+            servers = Servers()
+            stack.push_async_callback(servers.shut_down)
+            listener = listen_for_control(folder)
+            stack.callback(remove_control, folder)
+            await servers.start([Endpoint(control_app(StatusSource(name, subgraphs), subgraphs), listener)])
+            ready.set_result(None)
+            await enough.wait()
+
     def run() -> None:
         try:
-            loop.run_until_complete(_serve(folder, ready, enough))
+            loop.run_until_complete(serve())
         except BaseException as error:  # noqa: BLE001  # told where the block begins
             if not ready.done():
                 ready.set_exception(error)
@@ -63,31 +88,12 @@ def _opened_here(folder: DataFolder) -> Generator[None]:
     thread = threading.Thread(target=run, name="the system opened here")
     thread.start()
     try:
-        try:
-            ready.result()
-        except KernelError as error:
-            raise StartError(f"the data folder {folder.path} cannot be opened: {error}") from error
-        yield
+        ready.result()
+        yield Control(folder)
     finally:
         if not loop.is_closed():
             loop.call_soon_threadsafe(enough.set)
         thread.join()
-
-
-async def _serve(folder: DataFolder, ready: Future[None], enough: asyncio.Event) -> None:
-    async with AsyncExitStack() as stack:
-        subgraphs = await stack.enter_async_context(opened(folder, SystemClock()))
-        for subgraph in subgraphs:
-            stack.push_async_callback(subgraph.projector.stop)
-            await subgraph.projector.start()
-        await _caught_up(subgraphs)
-        servers = Servers()
-        stack.push_async_callback(servers.shut_down)
-        listener = listen_for_control(folder.path)
-        stack.callback(remove_control, folder.path)
-        await servers.start([Endpoint(control_app(StatusSource(str(folder.path), subgraphs), subgraphs), listener)])
-        ready.set_result(None)
-        await enough.wait()
 
 
 async def _caught_up(subgraphs: Sequence[Subgraph]) -> None:

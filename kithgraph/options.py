@@ -20,6 +20,14 @@ def a_folder(text: str) -> Path:
 DataOption = Annotated[
     Path, typer.Option(envvar="KITH_DATA", help="The data folder.", parser=a_folder, metavar="FOLDER")
 ]
+DistributedOption = Annotated[
+    bool,
+    typer.Option(
+        "--distributed",
+        envvar="KITH_DISTRIBUTED",
+        help="Instead of a data folder: the engines that the environment names (KITH_KAFKA_BOOTSTRAP, …).",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from pathlib import Path
 
 import msgspec
 
 from eventkernel.envelope import to_attributes
 from kithgraph.control_socket import Control
 from kithgraph.errors import StartError
-from kithgraph.event_log import Wanted, logs_of, recorded
-from kithgraph.operated import system_of
+from kithgraph.event_log import Wanted, recorded
+from kithgraph.installation import Installation
 from kithgraph.status import ParkedLine
 
 
@@ -39,45 +38,45 @@ class Waiting(msgspec.Struct, frozen=True):
     """Their data, which may be personal: empty unless asked for."""
 
 
-def parked(data: Path, view: str | None) -> list[ParkedIn]:
+def parked(installation: Installation, view: str | None) -> list[ParkedIn]:
     """Every stream that waits.
 
     Raises:
         StartError: there is no view or process manager of this name, or the system cannot be reached.
     """
-    with system_of(data) as control:
+    with installation.system() as control:
         return _parked(control, view)
 
 
-def show(data: Path, stream: str, view: str | None, *, values: bool) -> list[Waiting]:
+def show(installation: Installation, stream: str, view: str | None, *, values: bool) -> list[Waiting]:
     """What waits of a stream, in each view that has parked it.
 
     Raises:
         StartError: nothing of it waits, or as for `parked`.
     """
-    with system_of(data) as control:
-        return [asyncio.run(_waiting(data, entry, values)) for entry in _of_stream(control, stream, view)]
+    with installation.system() as control:
+        return [asyncio.run(_waiting(installation, entry, values)) for entry in _of_stream(control, stream, view)]
 
 
-def retry(data: Path, stream: str, view: str | None) -> list[ParkedIn]:
+def retry(installation: Installation, stream: str, view: str | None) -> list[ParkedIn]:
     """Try again what waits of a stream; gives what still waits.
 
     Raises:
         StartError: as for `show`.
     """
-    with system_of(data) as control:
+    with installation.system() as control:
         for entry in _of_stream(control, stream, view):
             control.retry(entry.view, stream)
         return [entry for entry in _parked(control, view) if entry.stream == stream]
 
 
-def skip(data: Path, stream: str, view: str | None, reason: str) -> list[ParkedIn]:
+def skip(installation: Installation, stream: str, view: str | None, reason: str) -> list[ParkedIn]:
     """Let the first record that waits have no effect, and try those behind it; gives what still waits.
 
     Raises:
         StartError: as for `show`, or the stream waits in several views and none is named.
     """
-    with system_of(data) as control:
+    with installation.system() as control:
         entries = _of_stream(control, stream, view)
         if len(entries) > 1:
             views = ", ".join(entry.view for entry in entries)
@@ -105,9 +104,9 @@ def _entry(view: str, line: ParkedLine) -> ParkedIn:
     return ParkedIn(view, line.stream, line.log, line.version, line.reason, line.waiting)
 
 
-async def _waiting(data: Path, entry: ParkedIn, values: bool) -> Waiting:
+async def _waiting(installation: Installation, entry: ParkedIn, values: bool) -> Waiting:
     wanted = Wanted(streams=frozenset({entry.stream}))
-    async with logs_of(data, [entry.log.rpartition(".")[0]]) as logs:
+    async with installation.logs([entry.log.rpartition(".")[0]]) as logs:
         ends = [await log.head() for log in logs]
         async with aclosing(recorded(logs, ends)) as records:
             found = [record async for record in records if wanted.has(record) and record.version >= entry.version]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kithgraph.options import DataOption, JsonOption, complete_view
+from kithgraph.installation import chosen
+from kithgraph.options import DataOption, DistributedOption, JsonOption, complete_view
 
 if TYPE_CHECKING:
     from kithgraph.parked import ParkedIn
@@ -30,7 +31,12 @@ StreamArgument = Annotated[str, typer.Argument(help="The stream, as `kith parked
 
 
 @app.command("list")
-def list_(view: ViewOption = None, data: DataOption = Path("data"), as_json: JsonOption = False) -> None:
+def list_(
+    view: ViewOption = None,
+    data: DataOption = Path("data"),
+    distributed: DistributedOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """List what waits: where, which stream, from which version on, how many records, why.
 
     Goes through the running system, and without one opens the folder. So do the others.
@@ -39,7 +45,7 @@ def list_(view: ViewOption = None, data: DataOption = Path("data"), as_json: Jso
     """
     from kithgraph.parked import parked  # noqa: PLC0415
 
-    _tell(parked(data, view), as_json)
+    _tell(parked(chosen(data, distributed), view), as_json)
 
 
 @app.command()
@@ -48,6 +54,7 @@ def show(
     view: ViewOption = None,
     values: Annotated[bool, typer.Option("--values", help="Also the records' data, which may be personal.")] = False,
     data: DataOption = Path("data"),
+    distributed: DistributedOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show the records of a stream that wait, and why.
@@ -57,7 +64,7 @@ def show(
     from kithgraph.parked import show as found_of  # noqa: PLC0415
     from kithgraph.tables import print_json, print_table  # noqa: PLC0415
 
-    found = found_of(data, stream, view, values=values)
+    found = found_of(chosen(data, distributed), stream, view, values=values)
     if as_json:
         print_json(found)
         return
@@ -71,7 +78,11 @@ def show(
 
 @app.command()
 def retry(
-    stream: StreamArgument, view: ViewOption = None, data: DataOption = Path("data"), as_json: JsonOption = False
+    stream: StreamArgument,
+    view: ViewOption = None,
+    data: DataOption = Path("data"),
+    distributed: DistributedOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Try a stream's records again, in order. Exit code 1 where some still wait.
 
@@ -79,7 +90,7 @@ def retry(
     """
     from kithgraph.parked import retry as try_again  # noqa: PLC0415
 
-    left = try_again(data, stream, view)
+    left = try_again(chosen(data, distributed), stream, view)
     _tell(left, as_json)
     if left:
         raise typer.Exit(1)
@@ -91,6 +102,7 @@ def skip(
     reason: Annotated[str, typer.Option(help="Why the record shall have no effect; it is kept beside the view.")],
     view: ViewOption = None,
     data: DataOption = Path("data"),
+    distributed: DistributedOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Let the first record of a stream that waits have no effect, and try those behind it. Exit code 1 where some wait.
@@ -101,7 +113,7 @@ def skip(
     """
     from kithgraph.parked import skip as leave_out  # noqa: PLC0415
 
-    left = leave_out(data, stream, view, reason)
+    left = leave_out(chosen(data, distributed), stream, view, reason)
     _tell(left, as_json)
     if left:
         raise typer.Exit(1)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from time import perf_counter
 
 import msgspec
 
 from kithgraph.errors import StartError
-from kithgraph.operated import system_of
+from kithgraph.installation import Installation
 from kithgraph.progress_bar import progress_bar
 
 
@@ -22,13 +21,13 @@ class Rebuilt(msgspec.Struct, frozen=True):
     seconds: float
 
 
-def rebuild(data: Path, views: Sequence[str]) -> Sequence[Rebuilt]:
+def rebuild(installation: Installation, views: Sequence[str]) -> Sequence[Rebuilt]:
     """One view after the other; none named: all of them.
 
     Raises:
         StartError: there is no such view, it is being rebuilt already, or it cannot be had.
     """
-    with system_of(data) as control:
+    with installation.system() as control:
         known = [subgraph.view.view for subgraph in control.status().subgraphs]
         unknown = [view for view in views if view not in known]
         if unknown:

@@ -22,12 +22,17 @@ URLS: Final = {
 """Where `kith up --http` puts the subgraphs."""
 
 
+def supergraph_sdl(urls: Mapping[str, str] = URLS) -> str:
+    """The supergraph of the three subgraphs, found at these URLs."""
+    schemas = {"users": users_schema, "friends": friends_schema, "recommendations": recommendations_schema}
+    return compose(
+        [SubgraphSdl(name=name, url=urls[name], sdl=schema.as_str()) for name, schema in schemas.items()]
+    ).supergraph_sdl
+
+
 def texts() -> Mapping[str, str]:
     """The files' texts by their names."""
-    schemas = {"users": users_schema, "friends": friends_schema, "recommendations": recommendations_schema}
-    supergraph = compose(
-        [SubgraphSdl(name=name, url=URLS[name], sdl=schema.as_str()) for name, schema in schemas.items()]
-    ).supergraph_sdl
+    supergraph = supergraph_sdl()
     api = print_schema(Supergraph.parse(supergraph).api_schema)
     return {"schema.graphql": api.rstrip() + "\n", "supergraph.graphql": supergraph.rstrip() + "\n"}
 

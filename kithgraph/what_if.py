@@ -27,7 +27,7 @@ from eventkernel.folding import ParkedStreams, fold, streams_of
 from eventkernel.store import Batch, Checkpoint, LogReader
 from eventkernel.views import State, waiting_streams
 from kithgraph.errors import StartError
-from kithgraph.event_log import logs_of
+from kithgraph.folder_logs import logs_of
 from kithgraph.progress_bar import Advance, progress_bar
 from kithgraph.tables import print_table
 from kithgraph.views import VIEWS, ViewKind
