@@ -1,0 +1,1 @@
+"""What surrounds the product where it runs: servers, containers, dashboards."""

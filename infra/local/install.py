@@ -1,0 +1,62 @@
+"""What the servers consist of, fetched once into the cache folder.
+
+An installation is made in a temporary folder beside its place and renamed when it is whole, so a folder that is there
+is complete, and of two that install at once one wins and the other's is thrown away.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from infra.local import environment
+from infra.local.errors import ServerError
+from infra.local.tools import run, tool
+
+_MAVEN = "{http://maven.apache.org/POM/4.0.0}"
+
+
+def jars(pom: Path) -> Path:
+    """The folder with the dependencies of a Maven project file, in `<artifactId>-<version>` of the cache."""
+    root = ET.parse(pom).getroot()  # noqa: S314 - a file of this package
+    name = f"{root.findtext(_MAVEN + 'artifactId')}-{root.findtext(_MAVEN + 'version')}"
+
+    def fetch(folder: Path) -> None:
+        maven = tool("mvn", f"Fetching {name}")
+        goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder / 'jars'}"]
+        run([maven, "--quiet", "--batch-mode", "--file", str(pom), *goal], f"Fetching {name} with Maven")
+
+    return _installed(name, fetch) / "jars"
+
+
+def python_environment(requirements: Path) -> Path:
+    """The interpreter of an environment with what a one-line file requires, in `<name>-<version>` of the cache."""
+    name = requirements.read_text(encoding="utf-8").strip().lower().replace("==", "-")
+
+    def make(folder: Path) -> None:
+        run([sys.executable, "-m", "venv", str(folder / "venv")], f"Making a virtual environment for {name}")
+        pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", str(requirements)]
+        run([str(folder / "venv" / "bin" / "python"), *pip], f"Fetching {name} with pip")
+
+    return _installed(name, make) / "venv" / "bin" / "python"
+
+
+def _installed(name: str, make: Callable[[Path], None]) -> Path:
+    place = environment.cache() / name
+    if place.exists():
+        return place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=place.parent))
+    try:
+        make(draft)
+        draft.rename(place)
+    except OSError as error:
+        if not place.exists():
+            raise ServerError(f"{place} could not be filled: {error}") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return place
