@@ -9,7 +9,7 @@ A *view* has *builds*. One is live: requests read it. Others are being filled (a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Generic, Protocol, TypeVar
@@ -121,8 +121,11 @@ class ViewBuild(Protocol[Doc]):
         """
         ...
 
-    async def parked(self) -> Sequence[ParkedRecord]:
-        """Every parked record and every mark of a skipped one, grouped by stream, by version within one."""
+    async def parked(self, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
+        """Every parked record and every mark of a skipped one, grouped by stream, by version within one.
+
+        `streams` restricts it to some streams; None means all. Thousands may be parked: asking for a few costs little.
+        """
         ...
 
     async def parked_streams(self) -> Mapping[str, Partition]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from eventkernel.arrivals import Arrivals
@@ -30,8 +30,8 @@ class MemoryProgress:
         self._parked = dict(sorted(kept.items()))
         self.checkpoint = further(self.checkpoint, checkpoint)
 
-    def parked(self) -> list[ParkedRecord]:
-        return list(self._parked.values())
+    def parked(self, streams: Collection[str] | None = None) -> list[ParkedRecord]:
+        return [entry for (stream, _), entry in self._parked.items() if streams is None or stream in streams]
 
 
 class MemoryBuild(Generic[Doc]):
@@ -70,9 +70,9 @@ class MemoryBuild(Generic[Doc]):
         self._progress.save(fold.checkpoint, fold.parked, fold.released)
         self._arrivals.moved(self._progress.checkpoint.position)
 
-    async def parked(self) -> Sequence[ParkedRecord]:
+    async def parked(self, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
         self._check()
-        return self._progress.parked()
+        return self._progress.parked(streams)
 
     async def parked_streams(self) -> Mapping[str, Partition]:
         self._check()

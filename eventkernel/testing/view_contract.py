@@ -211,6 +211,17 @@ class ViewContract(Generic[Doc]):
         ]
         assert set(await build.parked_streams()) == {one, two}
 
+    async def test_the_parked_records_of_some_streams_are_had_without_the_others(
+        self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
+    ) -> None:
+        one, two, three = views.stream(1), views.stream(2), views.stream(3)
+        entries = {stream: [ParkedRecord(record(stream, v), f"{v}") for v in (1, 2)] for stream in (one, two, three)}
+        await build.save(Fold([], upto(7), [entry for group in entries.values() for entry in group]))
+        assert list(await build.parked([two])) == entries[two]
+        assert len(await build.parked([one, three, views.stream(4)])) == 4
+        assert list(await build.parked([views.stream(4)])) == []
+        assert list(await build.parked([])) == []
+
     async def test_a_record_that_is_parked_again_keeps_its_reason_unless_it_has_a_new_one(
         self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
     ) -> None:

@@ -33,7 +33,7 @@ import os
 import sqlite3
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -195,8 +195,8 @@ class SqliteViewBuild(ABC, Generic[Doc]):
 
         await self._on_writer(write)
 
-    async def parked(self) -> Sequence[ParkedRecord]:
-        return await self._on_writer(self._progress.parked)
+    async def parked(self, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
+        return await self._on_writer(lambda connection: self._progress.parked(connection, streams))
 
     async def parked_streams(self) -> Mapping[str, Partition]:
         return self._parked

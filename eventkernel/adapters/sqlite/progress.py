@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -31,6 +32,9 @@ CREATE TABLE IF NOT EXISTS kernel_parked (
     PRIMARY KEY (reader, stream, version)
 ) STRICT, WITHOUT ROWID;
 """
+
+_PARKED: Final = "SELECT record, reason, skipped FROM kernel_parked WHERE reader = ?"
+_PARKED_OF: Final = f"{_PARKED} AND stream IN (SELECT value FROM json_each(?))"
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Record).decode
@@ -63,11 +67,13 @@ class Progress:
             ],
         )
 
-    def parked(self, connection: sqlite3.Connection) -> list[ParkedRecord]:
-        rows: list[tuple[bytes, str | None, int]] = connection.execute(
-            "SELECT record, reason, skipped FROM kernel_parked WHERE reader = ? ORDER BY stream, version",
-            (self._reader,),
-        ).fetchall()
+    def parked(self, connection: sqlite3.Connection, streams: Collection[str] | None = None) -> list[ParkedRecord]:
+        cursor = (
+            connection.execute(f"{_PARKED} ORDER BY stream, version", (self._reader,))
+            if streams is None
+            else connection.execute(f"{_PARKED_OF} ORDER BY stream, version", (self._reader, json.dumps(list(streams))))
+        )
+        rows: list[tuple[bytes, str | None, int]] = cursor.fetchall()
         return [ParkedRecord(_decode(record), reason, bool(skipped)) for record, reason, skipped in rows]
 
     def release(self, connection: sqlite3.Connection, released: Mapping[str, int]) -> None:
