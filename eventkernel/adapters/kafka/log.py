@@ -1,13 +1,40 @@
-"""A log on a Kafka topic, to be read: the port `LogReader`."""
+"""A log on a Kafka topic, to be read: the port `LogReader`.
+
+What a subscriber gets is decided per partition, by what stood before: behind a fence, records of older generations are
+dropped, late ones of a replica that had not noticed. A later record of a version that stands on the log already is not
+dropped here, but by its reader, who knows the streams' versions.
+
+A message that is no record of this log is an alarm, and is passed over. A log cannot be mended: stopping at it would
+stop for ever. Were it one of ours, its stream would lack a version, and stop by itself.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Self
+from contextlib import AsyncExitStack, aclosing
+from functools import lru_cache
+from typing import Final, Self
+
+from aiokafka import ConsumerRecord
+from aiokafka.partitioner import murmur2
 
 from eventkernel.adapters.kafka.connection import KafkaConnection
-from eventkernel.events import Position, Record
+from eventkernel.adapters.kafka.consumer import Consumer, consuming
+from eventkernel.adapters.kafka.records import from_message
+from eventkernel.adapters.kafka.topic import count_partitions
+from eventkernel.errors import CannotOpen, CorruptData, InvalidInput, Unavailable
+from eventkernel.events import FENCE, Partition, Position, Record
+from eventkernel.fences import claims_key_of
 from eventkernel.store import Batch, Checkpoint
+
+_log: Final = logging.getLogger(__name__)
+
+_IDLE_SECONDS: Final = 2.0
+"""After so long without a record it is asked whether the brokers are there still."""
+_LOOK_BACK: Final = 2_000
+"""How many records are looked through first for the last fence; each time twice as many."""
 
 
 async def first_fences(connection: KafkaConnection, topic: str, partitions: int) -> Mapping[int, Record]:
@@ -17,11 +44,49 @@ async def first_fences(connection: KafkaConnection, topic: str, partitions: int)
         CannotOpen: a partition begins with something else, or the fences are of different logs.
         Unavailable: they cannot be read now.
     """
-    raise NotImplementedError
+    fences: dict[int, Record] = {}
+    async with consuming(connection, topic) as consumer:
+        missing = {number for number, end in (await consumer.ends(partitions)).items() if end}
+        consumer.point_at(dict.fromkeys(missing, 0))
+        while missing:
+            fetched = await consumer.next(connection.patience)
+            if not fetched:
+                raise Unavailable(f"topic {topic}: no answer in time")
+            for number in missing & fetched.keys():
+                fences[number] = _first_fence(fetched[number][0], topic)
+            missing -= fetched.keys()
+    if len({(fence.log, fence.data) for fence in fences.values()}) > 1:
+        raise CannotOpen(f"topic {topic}: its partitions begin with fences of different logs")
+    return fences
+
+
+def _first_fence(message: ConsumerRecord, topic: str) -> Record:
+    try:
+        record = from_message(message)
+        found = record.type
+    except InvalidInput as error:
+        record, found = None, str(error)
+    if record is None or record.offset != 0 or found != FENCE:
+        raise CannotOpen(
+            f"topic {topic}: expected a log's fence at the start of partition {message.partition}, found {found}"
+        )
+    return record
 
 
 class KafkaLog:
-    """One log to read. Closing it ends its subscriptions."""
+    """One log to read: the port `LogReader`. Closing it does not end subscriptions; each ends with its generator."""
+
+    def __init__(self, connection: KafkaConnection, topic: str, partitions: int, fence: Record) -> None:
+        self._connection = connection
+        self._topic = topic
+        self._partitions = partitions
+        self._log = fence.log
+        self._claims_key = claims_key_of(fence)
+        self._resources = AsyncExitStack()
+        self._enquiries: Consumer | None = None
+        self._connecting = asyncio.Lock()
+        self._asked: asyncio.Task[Position] | None = None
+        self._asking: asyncio.Task[Position] | None = None
 
     @classmethod
     async def open(cls, connection: KafkaConnection, topic: str) -> KafkaLog:
@@ -31,39 +96,50 @@ class KafkaLog:
             CannotOpen: the topic is something else than a log.
             Unavailable: it cannot be read now, is missing, or lacks fences still (the log is being made).
         """
-        raise NotImplementedError
+        partitions = await count_partitions(connection, topic)
+        fences = await first_fences(connection, topic, partitions)
+        if len(fences) < partitions:
+            raise Unavailable(f"topic {topic}: the log is being made")
+        return cls(connection, topic, partitions, fences[0])
 
     @property
     def log(self) -> str:
         """The log's id."""
-        raise NotImplementedError
+        return self._log
 
     @property
     def topic(self) -> str:
-        raise NotImplementedError
+        return self._topic
 
     @property
     def partitions(self) -> int:
         """How many there are, numbered from 0; never changes."""
-        raise NotImplementedError
+        return self._partitions
 
     @property
     def claims_key_fingerprint(self) -> str:
-        raise NotImplementedError
+        return self._claims_key
 
     def partition_of(self, stream: str) -> int:
         """Where a stream's records stand: as the Java client's default partitioner has it, so that others agree."""
-        raise NotImplementedError
+        return _partition_of(stream, self._partitions)
 
     async def head(self) -> Position:
         """Names every partition."""
-        raise NotImplementedError
+        # Many ask at once. An answer is for whoever asked before the request for it went out.
+        if self._asked is None:
+            self._asked = asyncio.create_task(self._ask_after(self._asking), name=f"head of {self._log}")
+            self._asked.add_done_callback(_retrieved)
+        return await asyncio.shield(self._asked)
 
     def subscribe(self, after: Checkpoint, partitions: frozenset[int] | None = None) -> AsyncGenerator[Batch, None]:
         """As the port has it. A later duplicate of a version is not dropped here: readers drop it by its version."""
-        raise NotImplementedError
+        numbers = range(self._partitions) if partitions is None else partitions
+        offsets = {number: after.position.offsets.get(Partition(self._log, number), 0) for number in numbers}
+        generations = {number: generation for log, number, generation in after.generations if log == self._log}
+        return self._subscribe(offsets, generations)
 
-    def read(self, partition: int, start: int, stop: int) -> AsyncGenerator[Sequence[Record], None]:
+    async def read(self, partition: int, start: int, stop: int) -> AsyncGenerator[Sequence[Record], None]:
         """Every record of a partition from offset `start` up to, without, `stop`, in order, in pieces, as it stands
         on the topic: fences, records of older generations and repeated versions too. Ends at `stop`.
 
@@ -71,7 +147,9 @@ class KafkaLog:
             CorruptData: `stop` is past the log's end.
             Unavailable: it cannot be read now.
         """
-        raise NotImplementedError
+        async with aclosing(self._messages(partition, start, stop)) as pieces:
+            async for messages in pieces:
+                yield self._records(messages)
 
     async def fences(self) -> Sequence[Record]:
         """Every fence on the log up to its end, by partition and offset. Reads all of it.
@@ -79,13 +157,143 @@ class KafkaLog:
         Raises:
             Unavailable: it cannot be read now.
         """
-        raise NotImplementedError
+        ends = await self.head()
+        found: list[Record] = []
+        for number in range(self._partitions):
+            found += await self._fences(number, 0, ends[Partition(self._log, number)])
+        return found
 
     async def aclose(self) -> None:
-        raise NotImplementedError
+        for task in (self._asked, self._asking):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
+        await self._disconnect()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+    async def _subscribe(self, offsets: dict[int, int], generations: Mapping[int, int]) -> AsyncGenerator[Batch, None]:
+        await self._check_within(offsets)
+        seen = {number: await self._generation_at(number, offset, generations) for number, offset in offsets.items()}
+        if not offsets:
+            await asyncio.get_running_loop().create_future()  # nothing to read, for ever
+        async with consuming(self._connection, self._topic) as consumer:
+            consumer.point_at(offsets)
+            while True:
+                fetched = await consumer.next(_IDLE_SECONDS)
+                if not fetched:
+                    await self._check_within(offsets)
+                for number, messages in fetched.items():
+                    batch = self._batch(number, messages, seen[number])
+                    offsets[number], seen[number] = batch.next_offset, batch.generation
+                    yield batch
+
+    def _batch(self, number: int, messages: Sequence[ConsumerRecord], generation: int) -> Batch:
+        """What a reader gets of these messages that has seen this generation."""
+        kept: list[Record] = []
+        for record in self._records(messages):
+            if record.type == FENCE:
+                generation = max(generation, record.generation)
+            elif record.generation >= generation:
+                kept.append(record)
+        return Batch(self._log, number, kept, messages[-1].offset + 1, generation)
+
+    async def _ask_after(self, before: asyncio.Task[Position] | None) -> Position:
+        if before is not None:
+            await asyncio.wait([before])
+        self._asking, self._asked = self._asked, None
+        async with self._connecting:
+            if self._enquiries is None:
+                self._enquiries = await self._resources.enter_async_context(consuming(self._connection, self._topic))
+            enquiries = self._enquiries
+        try:
+            ends = await enquiries.ends(self._partitions)
+        except Exception:
+            await self._disconnect()  # the next question goes over a new connection
+            raise
+        return Position({Partition(self._log, number): end for number, end in ends.items()})
+
+    async def _disconnect(self) -> None:
+        async with self._connecting:
+            self._enquiries = None
+            await self._resources.aclose()
+
+    async def _check_within(self, offsets: Mapping[int, int]) -> None:
+        """That brokers answer, and that the log has not become shorter than what was read of it."""
+        head = await self.head()
+        for number, offset in offsets.items():
+            end = head.offsets.get(Partition(self._log, number), 0)
+            if offset > end:
+                raise CorruptData(f"{self._log}: partition {number} ends at {end}, and its reader is at {offset}")
+
+    async def _generation_at(self, number: int, offset: int, known: Mapping[int, int]) -> int:
+        """The generation that a reader at this offset has seen; the last fence before it says so."""
+        if number in known or offset == 0:
+            return known.get(number, 0)
+        stop, size = offset, _LOOK_BACK
+        while True:
+            start = max(0, stop - size)
+            fences = await self._fences(number, start, stop)
+            if fences or start == 0:
+                return max((fence.generation for fence in fences), default=0)
+            stop, size = start, 2 * size
+
+    async def _fences(self, number: int, start: int, stop: int) -> Sequence[Record]:
+        found: list[Record] = []
+        async with aclosing(self._messages(number, start, stop)) as pieces:
+            async for messages in pieces:
+                # Fences alone have no key, so nothing else needs to be decoded.
+                candidates = [message for message in messages if message.key is None]
+                found += [record for record in self._records(candidates) if record.type == FENCE]
+        return found
+
+    async def _messages(self, number: int, start: int, stop: int) -> AsyncGenerator[Sequence[ConsumerRecord], None]:
+        if start >= stop:
+            return
+        await self._check_within({number: stop})
+        async with consuming(self._connection, self._topic) as consumer:
+            consumer.point_at({number: start})
+            while start < stop:
+                fetched = await consumer.next(_IDLE_SECONDS)
+                if not fetched:
+                    await self._check_within({number: stop})
+                for messages in fetched.values():
+                    start = messages[-1].offset + 1
+                    yield messages if start <= stop else [message for message in messages if message.offset < stop]
+
+    def _records(self, messages: Sequence[ConsumerRecord]) -> list[Record]:
+        """The records of this log among the messages."""
+        records: list[Record] = []
+        for message in messages:
+            try:
+                record = from_message(message)
+            except InvalidInput as error:
+                self._alarm(message, str(error))
+                continue
+            if record.log == self._log:
+                records.append(record)
+            else:
+                self._alarm(message, f"a record of the log {record.log}")
+        return records
+
+    def _alarm(self, message: ConsumerRecord, found: str) -> None:
+        _log.error(
+            "topic %s, partition %d, offset %d: expected a record of the log %s, found something else: %s",
+            *(self._topic, message.partition, message.offset, self._log, found),
+        )
+
+
+@lru_cache(maxsize=10_000)
+def _partition_of(stream: str, partitions: int) -> int:
+    # https://kafka.apache.org/documentation/#producerconfigs_partitioner.class: murmur2 of the key, made positive
+    return (murmur2(stream.encode()) & 0x7FFF_FFFF) % partitions
+
+
+def _retrieved(task: asyncio.Task[Position]) -> None:
+    """Whoever asked may have gone: then nobody needs to know of the error."""
+    if not task.cancelled():
+        task.exception()
