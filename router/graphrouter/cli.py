@@ -71,6 +71,7 @@ def serve(
     introspection: Annotated[bool, typer.Option(help="Answer __schema and __type.")] = True,
     playground: Annotated[bool, typer.Option(help="Serve GraphiQL at /.")] = True,
     timeout: Annotated[float, typer.Option(help="Seconds that one request to a subgraph may take.")] = 30.0,
+    join_queries: Annotated[bool, typer.Option(help="Send equal queries to a subgraph that meet as one.")] = True,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Serve a supergraph: /graphql, /health/live, /health/ready, and the playground at /."""
@@ -81,7 +82,9 @@ def serve(
     if not hasattr(logging, log_level.upper()):
         _refuse(f"--log-level: expected debug, info, warning or error, found {log_level!r}", 2)
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    options = RouterOptions(introspection=introspection, playground=playground, subgraph_seconds=timeout)
+    options = RouterOptions(
+        introspection=introspection, playground=playground, subgraph_seconds=timeout, join_equal_queries=join_queries
+    )
     try:
         router = GraphRouter.from_supergraph(_read(supergraph), dict(map(_named, subgraph or [])), options)
     except SupergraphError as error:
