@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from eventkernel.adapters.sqlite.event_store import SqliteLog
+from eventkernel.adapters.sqlite.log_copy import LogExport
+from eventkernel.adapters.sqlite.log_file import claims_key_path, read_key
+from eventkernel.claims import ClaimsKey
 from eventkernel.errors import KernelError
+from eventkernel.events import Record
 from kithgraph.data_folder import LOG_NAMES, log_file
 from kithgraph.errors import StartError
 
@@ -33,3 +38,32 @@ async def logs_of(data: Path, names: Sequence[str] = LOG_NAMES) -> AsyncGenerato
             yield logs
         except KernelError as error:
             raise StartError(f"the data folder {data} cannot be read: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Export:
+    """One log's file, as `ExportedLog` has it."""
+
+    file: LogExport
+    key: ClaimsKey
+
+    @property
+    def log(self) -> str:
+        return self.file.log
+
+    @property
+    def size(self) -> int:
+        return self.file.end
+
+    async def batches(self) -> AsyncGenerator[Sequence[Record], None]:
+        for batch in self.file.batches():
+            yield batch
+
+
+@asynccontextmanager
+async def exports_of(data: Path) -> AsyncGenerator[Sequence[_Export]]:
+    """Every log of a data folder, for `kith export`; as it is, with its fences."""
+    with ExitStack() as stack:
+        # The friends' end first: whom a friendship names is then before the end of the users' log, taken later.
+        files = {name: stack.enter_context(LogExport(log_file(data, name))) for name in reversed(LOG_NAMES)}
+        yield [_Export(files[name], read_key(claims_key_path(log_file(data, name)))) for name in LOG_NAMES]

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from eventkernel.claims import ClaimsKey
+from eventkernel.events import Record
 from eventkernel.store import LogReader
 from kithgraph.control_socket import Control
 from kithgraph.data_folder import LOG_NAMES
+
+
+class ExportedLog(Protocol):
+    """A log as an export has it: its fence first, then its records at offsets without gaps, in one partition."""
+
+    @property
+    def log(self) -> str:
+        """The id that it has in the copy."""
+        ...
+
+    @property
+    def key(self) -> ClaimsKey: ...
+
+    @property
+    def size(self) -> int:
+        """About how many records there are."""
+        ...
+
+    def batches(self) -> AsyncIterator[Sequence[Record]]: ...
 
 
 class Installation(Protocol):
@@ -27,6 +48,10 @@ class Installation(Protocol):
         Raises:
             StartError: a name is no log's, or a log is not there or cannot be read.
         """
+        ...
+
+    def exports(self) -> AbstractAsyncContextManager[Sequence[ExportedLog]]:
+        """Every log with its claims key, for a copy. Raises what the kernel's stores raise."""
         ...
 
     def system(self) -> AbstractContextManager[Control]:
@@ -52,6 +77,11 @@ class FolderInstallation:
         from kithgraph.folder_logs import logs_of  # noqa: PLC0415  # loads no more than the command needs
 
         return logs_of(self.data, names)
+
+    def exports(self) -> AbstractAsyncContextManager[Sequence[ExportedLog]]:
+        from kithgraph.folder_logs import exports_of  # noqa: PLC0415  # the same
+
+        return exports_of(self.data)
 
     def system(self) -> AbstractContextManager[Control]:
         from kithgraph.operated import system_of  # noqa: PLC0415  # loads the schemas

@@ -8,23 +8,22 @@ secrets and lie in a file of their own: a JSON object, log id → key.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
-from collections.abc import Generator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
 import msgspec
 
-from eventkernel.adapters.sqlite.log_copy import LogExport
-from eventkernel.adapters.sqlite.log_file import claims_key_path, read_key
 from eventkernel.envelope import to_attributes
 from eventkernel.errors import KernelError
 from eventkernel.events import Record
-from kithgraph.data_folder import LOG_NAMES, log_file
 from kithgraph.errors import StartError
+from kithgraph.installation import ExportedLog, Installation
 from kithgraph.progress_bar import progress_bar
 
 FORMAT: Final = 1
@@ -57,46 +56,46 @@ class EndLine(msgspec.Struct, frozen=True, kw_only=True):
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def export(data: Path, target: str, keys: Path) -> None:
-    """Write every log of a data folder to a file (`-`: standard output), and their claims keys to another.
+def export(installation: Installation, target: str, keys: Path) -> None:
+    """Write every log of an installation to a file (`-`: standard output), and their claims keys to another.
 
     Neither file may exist; both are for their owner's eyes, and appear under their names only when they are whole.
 
     Raises:
-        StartError: the folder cannot be read, or a file cannot be written or exists.
+        StartError: the logs cannot be read, or a file cannot be written or exists.
     """
-    with ExitStack() as stack:
-        try:
-            # The friends' end first: whom a friendship names is then before the end of the users' log, taken later.
-            logs = [stack.enter_context(LogExport(log_file(data, name))) for name in reversed(LOG_NAMES)][::-1]
-            secrets = {
-                log.log: read_key(claims_key_path(log_file(data, name))).to_text()
-                for name, log in zip(LOG_NAMES, logs, strict=True)
-            }
+    asyncio.run(_export(installation, target, keys))
+
+
+async def _export(installation: Installation, target: str, keys: Path) -> None:
+    try:
+        async with installation.exports() as logs:
+            secrets = {log.log: log.key.to_text() for log in logs}
             with _new_file(keys) as key_file:
                 key_file.write(msgspec.json.format(_encode(secrets)) + b"\n")
                 with _standard_output() if target == "-" else _new_file(Path(target)) as file:
-                    _write(logs, file)
-        except KernelError as error:
-            raise StartError(f"the data folder {data} cannot be exported: {error}") from error
+                    await _write(logs, file)
+    except KernelError as error:
+        raise StartError(f"{installation.name} cannot be exported: {error}") from error
 
 
-def _write(logs: list[LogExport], file: BinaryIO) -> None:
+async def _write(logs: Sequence[ExportedLog], file: BinaryIO) -> None:
     digest = hashlib.sha256()
-    total, done = sum(log.end for log in logs), 0
+    total, done = sum(log.size for log in logs), 0
+    records = dict.fromkeys((log.log for log in logs), 0)
     with progress_bar("export") as advance:
         for log in logs:
-            for batch in log.batches():
+            async for batch in log.batches():
                 lines = b"".join(map(_line, batch))
                 digest.update(lines)
                 file.write(lines)
+                records[log.log] += len(batch)
                 done += len(batch)
-                advance(done, total)
-    records: Mapping[str, int] = {log.log: log.end for log in logs}
+                advance(done, max(done, total))
     end = EndLine(
         id=digest.hexdigest(),
         time=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        data=Exported(format=FORMAT, records=dict(records), sha256=digest.hexdigest()),
+        data=Exported(format=FORMAT, records=records, sha256=digest.hexdigest()),
     )
     file.write(_encode(end) + b"\n")
     file.flush()
