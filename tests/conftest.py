@@ -7,6 +7,8 @@ from collections.abc import Generator
 
 import pytest
 
+pytest_plugins = ["tests.support.engines"]
+
 IN_CI = os.environ.get("CI") == "true"
 
 

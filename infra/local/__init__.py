@@ -19,7 +19,8 @@ from infra.local.errors import MissingTool, ServerError
 from infra.local.kafka import kafka
 from infra.local.mongodb import mongodb
 from infra.local.neo4j import neo4j
-from infra.local.process import Process, Server
+from infra.local.process import Process, Server, ServerProcess
+from infra.local.shared import shared
 
 __all__ = [
     "KafkaAddress",
@@ -30,7 +31,9 @@ __all__ = [
     "Process",
     "Server",
     "ServerError",
+    "ServerProcess",
     "kafka",
     "mongodb",
     "neo4j",
+    "shared",
 ]

@@ -32,25 +32,11 @@ _children: list[subprocess.Popen[bytes]] = []
 
 
 class Process:
-    """One process with its folder (which must stand in its command line), its ports and its log."""
+    """A process that somebody has started with this folder in its command line."""
 
-    def __init__(
-        self,
-        name: str,
-        folder: Path,
-        command: Sequence[str],
-        *,
-        ports: Sequence[int],
-        answers: Callable[[], bool],
-        variables: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, name: str, folder: Path) -> None:
         self.name = name
         self.folder = folder
-        self.log = folder / "log"
-        self.ports = tuple(ports)
-        self._command = list(command)
-        self._answers = answers
-        self._variables = variables
 
     @property
     def pid(self) -> int | None:
@@ -62,52 +48,6 @@ class Process:
         except (FileNotFoundError, ValueError):
             return None
         return pid if _is_alive(pid, self.folder) else None
-
-    def launch(self) -> None:
-        """Start the process if it is not running, without waiting for its answer.
-
-        Raises:
-            ServerError: one of its ports is taken.
-        """
-        if self.pid is not None:
-            return
-        for port in self.ports:
-            if taken(port):
-                raise ServerError(f"{self.name} cannot start: port {port} is in use by another process")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            child = subprocess.Popen(  # noqa: S603 - the programs are named in this package
-                self._command,
-                cwd=self.folder,
-                env=None if self._variables is None else os.environ | self._variables,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        _children.append(child)
-        (self.folder / "pid").write_text(str(child.pid), encoding="ascii")
-
-    def wait_until_ready(self, seconds: float = _START_SECONDS) -> None:
-        """Wait until the server answers.
-
-        Raises:
-            ServerError: it ended, or the time is over; with the end of its log.
-        """
-        deadline = time.monotonic() + seconds
-        while not self._answers():
-            if self.pid is None:
-                raise ServerError(f"{self.name} ended while it started. The end of {self.log}:\n{self._log_tail()}")
-            if time.monotonic() > deadline:
-                raise ServerError(
-                    f"{self.name} does not answer after {seconds:g} s. The end of {self.log}:\n{self._log_tail()}"
-                )
-            time.sleep(_POLL_SECONDS)
-
-    def start(self) -> None:
-        """Launch the process and wait until it answers."""
-        self.launch()
-        self.wait_until_ready()
 
     def stop(self) -> None:
         """Let the server end in its own way; after 30 seconds it is killed."""
@@ -144,6 +84,73 @@ class Process:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
+
+class ServerProcess(Process):
+    """A process of a server, and how to start it: its command, its ports, its log, the question that it must answer."""
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        command: Sequence[str],
+        *,
+        ports: Sequence[int],
+        answers: Callable[[], bool],
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(name, folder)
+        self.log = folder / "log"
+        self.ports = tuple(ports)
+        self._command = list(command)
+        self._answers = answers
+        self._variables = variables
+
+    def start(self) -> None:
+        """Launch the process and wait until it answers."""
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Start the process if it is not running, without waiting for its answer.
+
+        Raises:
+            ServerError: one of its ports is taken.
+        """
+        if self.pid is not None:
+            return
+        for port in self.ports:
+            if taken(port):
+                raise ServerError(f"{self.name} cannot start: port {port} is in use by another process")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            child = subprocess.Popen(
+                self._command,
+                cwd=self.folder,
+                env=None if self._variables is None else os.environ | self._variables,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        _children.append(child)
+        (self.folder / "pid").write_text(str(child.pid), encoding="ascii")
+
+    def wait_until_ready(self, seconds: float = _START_SECONDS) -> None:
+        """Wait until the server answers.
+
+        Raises:
+            ServerError: it ended, or the time is over; with the end of its log.
+        """
+        deadline = time.monotonic() + seconds
+        while not self._answers():
+            if self.pid is None:
+                raise ServerError(f"{self.name} ended while it started. The end of {self.log}:\n{self._log_tail()}")
+            if time.monotonic() > deadline:
+                raise ServerError(
+                    f"{self.name} does not answer after {seconds:g} s. The end of {self.log}:\n{self._log_tail()}"
+                )
+            time.sleep(_POLL_SECONDS)
+
     def _log_tail(self) -> str:
         return tail(self.log.read_text(encoding="utf-8", errors="replace")) if self.log.exists() else "    (no log)"
 
@@ -153,7 +160,7 @@ class Server(Generic[A_co]):
     """The processes of one server and where it answers; as a context it runs inside and is stopped at the end."""
 
     address: A_co
-    processes: tuple[Process, ...]
+    processes: tuple[ServerProcess, ...]
 
     @property
     def running(self) -> bool:
@@ -208,6 +215,13 @@ class Server(Generic[A_co]):
         self.stop()
 
 
+def processes_in(folder: Path) -> list[Process]:
+    """The processes of every server below a folder that are alive, named by their places in it."""
+    pids = sorted([*folder.resolve().glob("*/pid"), *folder.resolve().glob("*/*/pid")])
+    found = [Process(str(pid.parent.relative_to(folder.resolve())), pid.parent) for pid in pids]
+    return [process for process in found if process.pid is not None]
+
+
 def _is_alive(pid: int, folder: Path) -> bool:
     """Whether the process runs a command that names the folder, or is about to end and still holds files and ports."""
     try:
@@ -216,7 +230,7 @@ def _is_alive(pid: int, folder: Path) -> bool:
     except OSError:
         if Path("/proc/self").exists():
             return False
-        listed = subprocess.run(  # noqa: S603 - systems without /proc have ps
+        listed = subprocess.run(
             ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
         )
         return str(folder) in listed.stdout

@@ -36,9 +36,7 @@ def run(
     Raises:
         ServerError: it failed; the message says what it was doing and shows the end of what it printed.
     """
-    done = subprocess.run(  # noqa: S603 - the programs are named in this package
-        command, env=variables, input=text, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, env=variables, input=text, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ServerError(f"{doing} failed with exit code {done.returncode}:\n{tail(done.stdout + done.stderr)}")
 

