@@ -130,7 +130,8 @@ class KafkaConnection:
             raise CannotOpen(f"CA file: {self.ca_file} cannot be used: {_reason(error)}") from None
         if self.cert_file is not None:
             try:
-                context.load_cert_chain(self.cert_file, self.key_file, self.key_password)
+                # An empty password: without one, a terminal would be asked for it.
+                context.load_cert_chain(self.cert_file, self.key_file, self.key_password or "")
             except (OSError, ssl.SSLError) as error:
                 raise CannotOpen(
                     f"certificate file: {self.cert_file} and its key cannot be used: {_reason(error)}"
