@@ -13,6 +13,7 @@ from eventkernel.adapters.kafka.topic import TopicSettings
 from eventkernel.errors import CannotOpen
 
 SECRET = "correct horse battery staple"
+PLAIN: dict[str, Any] = {"bootstrap_servers": "one:9092"}
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_a_connection_printed_shows_no_secret() -> None:
 )
 def test_what_does_not_fit_is_named_without_a_secret(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(CannotOpen, match=message) as refused:
-        KafkaConnection(**{"bootstrap_servers": "one:9092", **settings})
+        KafkaConnection(**PLAIN | settings)
     assert SECRET not in str(refused.value)
 
 
@@ -100,7 +101,7 @@ def test_a_key_that_needs_a_password_needs_it_from_the_settings(pem: Path) -> No
     files: dict[str, Any] = {"security_protocol": "SSL", "cert_file": pem / "cert.pem", "key_file": locked}
     assert KafkaConnection("one:9092", **files, key_password=SECRET).client_settings("me")["ssl_context"]
     for password in (None, "another " + SECRET):
-        with pytest.raises(CannotOpen, match="certificate file: .* and its key cannot be used") as refused:
+        with pytest.raises(CannotOpen, match=r"certificate file: .* and its key cannot be used") as refused:
             KafkaConnection("one:9092", **files, key_password=password)
         assert SECRET not in str(refused.value)
 
