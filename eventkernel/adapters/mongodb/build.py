@@ -1,0 +1,354 @@
+"""One build of a view as collections of MongoDB: the machinery around the documents and queries of a subgraph.
+
+A subgraph's adapter derives from `MongoViewBuild`, declares its collections, loads and writes documents, and asks its
+questions through `ask`:
+
+    class Doors(MongoViewBuild[Door]):
+        collections = {"doors": [IndexModel("name", name="name")]}
+
+        async def load_documents(self, streams): ...
+        async def write_changes(self, changes, before): ...
+
+        async def open_doors(self) -> list[str]:
+            return [door["name"] for door in await self.ask("doors", [{"$match": {"open": True}}])]
+
+**Saving without transactions.** A save has steps, and may break off between any two of them or in the midst of one; a
+second process may be saving the same records at the same time, or half an hour later, when it was thought dead. It all
+comes to the same because
+
+- what a derived class writes is a function of the records alone, under a key made from them: what lasted until another
+  record ended it (`keep`) stands there once, whoever writes it, and the latest state of a stream (`advance`) gives way
+  to later versions only;
+- the past is written before the present. As long as the latest state is the one before, the save that broke off will
+  be repeated from there. The other way round nobody would know that something of the past is missing;
+- parked records come next and the checkpoint last, which moves forward only. Whoever reads the checkpoint first and
+  then the documents sees at least what it promises. Who reads about the past reads the present before the past, so
+  that nothing is missed that moves over in between; what is met twice has one version and counts once.
+
+**Builds that are gone.** MongoDB makes a collection that is written to, without its indexes, if there is none. So a
+save that comes after the build was dropped brings collections back; it finds out at the checkpoint, which is in the
+document that was removed first, and removes them again.
+
+**Asking.** Checkpoint and switch are polled by the view's one watch, not by each request. A request that began before a
+switch stays on its build, which is there for a grace time after it; should this process have been stopped for longer
+than that, it looks again before it believes that there is nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Collection as Many
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Final, Generic, Protocol
+
+from pymongo import IndexModel, InsertOne, UpdateOne
+from pymongo.errors import BulkWriteError
+
+from eventkernel.adapters.mongodb.build_list import BuildList, BuildState
+from eventkernel.adapters.mongodb.connection import DUPLICATE_KEY, Collection, Database, Document, translated
+from eventkernel.adapters.mongodb.progress import ParkedRecords, chunks, write
+from eventkernel.arrivals import Arrivals
+from eventkernel.errors import Unavailable
+from eventkernel.events import Partition, Position
+from eventkernel.folding import further
+from eventkernel.store import Checkpoint
+from eventkernel.views import Change, Doc, Fold, ParkedRecord, State, waiting_streams
+
+_FORMAT: Final = 1
+"""Raised whenever the machinery's own documents change: every build is then filled anew."""
+
+_PARKED: Final = "parked"
+
+_BELIEVED_SECONDS: Final = 20.0
+"""So long after a look at the list of builds it is certain that none of them was dropped: a good deal less than the
+grace time."""
+
+
+class Watch(Protocol):
+    """The view's one watch, which tells its builds what their documents say."""
+
+    @property
+    def failure(self) -> Unavailable | None:
+        """Why the last look has failed; None: it has not."""
+        ...
+
+    @property
+    def looked_at(self) -> float:
+        """When the latest look that succeeded has begun, by the loop's clock."""
+        ...
+
+    async def look(self) -> None:
+        """Look now."""
+        ...
+
+    def await_progress(self) -> None:
+        """Somebody waits from now on: look often."""
+        ...
+
+    def progress_awaited(self) -> None:
+        """One less waits."""
+        ...
+
+
+class MongoViewBuild(ABC, Generic[Doc]):
+    """Made and opened by `MongoView`; derived classes keep this constructor."""
+
+    collections: ClassVar[Mapping[str, Sequence[IndexModel]]]
+    """The build's collections, with the indexes that they have beside that of `_id`."""
+
+    def __init__(self, database: Database, builds: BuildList, watch: Watch, state: BuildState) -> None:
+        self._database = database
+        self._builds = builds
+        self._watch = watch
+        self._name = state.name
+        self._arrivals = Arrivals(Position(), state.name)
+        self._checkpoint = Checkpoint()
+        self._live_number = 0
+        self._dropped = False
+        self._parking = 0
+        self._waiting: tuple[int, Mapping[str, Partition]] = (0, {})
+        self._loaded: dict[str, State[Doc] | None] = {}
+        self._turn = asyncio.Lock()
+        self._saving: set[asyncio.Future[None]] = set()
+        self._parked = ParkedRecords(database[self.collection_name(_PARKED)], "view")
+        self.saw(state)
+
+    # What a derived class brings
+
+    @abstractmethod
+    async def load_documents(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
+        """The latest state of each of these streams that is stored, tombstones too. There may be thousands: `by_ids`"""
+
+    @abstractmethod
+    async def write_changes(self, changes: Sequence[Change[Doc]], before: Mapping[str, State[Doc]]) -> None:
+        """Write every state of these changes; `before` has the state of each stream that was stored (or a later one is
+        stored by now). First what was with `keep`, then what is with `advance`, and last the documents that
+        `load_documents` reads.
+
+        Each stream comes once. There may be thousands.
+        """
+
+    # What a derived class may use
+
+    def collection_name(self, name: str) -> str:
+        """What one of the build's collections is called in the database."""
+        return self._builds.collection_name(self._name, name)
+
+    async def ask(self, collection: str, pipeline: Sequence[Document], **options: Any) -> list[Document]:
+        """What an aggregation of one of the build's collections gives, in a single read.
+
+        Raises:
+            Unavailable: MongoDB does not answer now, or the build was dropped.
+        """
+        async with translated(f"reading {collection}"):
+            documents = await self._collection(collection).aggregate(pipeline, **options).to_list(None)
+        if asyncio.get_running_loop().time() - self._watch.looked_at > _BELIEVED_SECONDS:
+            await self._watch.look()
+        if self._dropped:
+            raise Unavailable(f"the build {self._name} is gone")
+        return documents
+
+    async def by_ids(self, collection: str, ids: Sequence[str]) -> list[Document]:
+        """Those documents of a collection that are there."""
+        groups = [self.ask(collection, [{"$match": {"_id": {"$in": some}}}]) for some in chunks(ids, 200)]
+        return [document for group in await asyncio.gather(*groups) for document in group]
+
+    async def keep(self, collection: str, documents: Sequence[Document]) -> None:
+        """Add documents that never change; one with the `_id` of a document that is there is that document."""
+        for some in chunks(documents):
+            await self._insert(collection, some)
+
+    async def advance(self, collection: str, documents: Sequence[Document], known: Many[str]) -> None:
+        """Put documents in the place of what has the same `_id` and a lower `version`.
+
+        A field that is None is taken away, one that is not named stays. `known` are the ids that were stored already:
+        it is faster to tell, and nothing else.
+        """
+        new = [document for document in documents if document["_id"] not in known]
+        old = [document for document in documents if document["_id"] in known]
+        for some in chunks(new):
+            inserts = [{name: value for name, value in document.items() if value is not None} for document in some]
+            old += [some[index] for index in await self._insert(collection, inserts)]
+        for some in chunks(old):
+            await write(self._collection(collection), [_newer(document) for document in some])
+
+    async def _insert(self, collection: str, documents: Sequence[Document]) -> list[int]:
+        """Which of these are there already: the others are now."""
+        try:
+            await write(self._collection(collection), [InsertOne(document) for document in documents])
+        except BulkWriteError as error:
+            return _duplicates(error)
+        return []
+
+    def _collection(self, name: str) -> Collection:
+        return self._database[self.collection_name(name)]
+
+    # The port `ViewBuild`
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def checkpoint(self) -> Checkpoint:
+        await self._watch.look()
+        return self._checkpoint
+
+    async def load(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
+        async with self._turn:
+            states = await self.load_documents(streams)
+            self._loaded = {stream: states.get(stream) for stream in streams}
+            return states
+
+    async def save(self, fold: Fold[Doc]) -> None:
+        self._arrivals.check()
+        # Whoever gives up waiting changes nothing about what was begun: it is finished, and others wait for that.
+        saving = asyncio.ensure_future(self._save(fold))
+        self._saving.add(saving)
+        saving.add_done_callback(self._saved)
+        await asyncio.shield(saving)
+
+    async def parked(self, streams: Many[str] | None = None) -> Sequence[ParkedRecord]:
+        return await self._parked.all(streams)
+
+    async def parked_streams(self) -> Mapping[str, Partition]:
+        # What waits was counted up together with the checkpoint: who has seen the one knows of the other.
+        parking, waiting = self._waiting
+        if parking != self._parking:
+            parking = self._parking
+            waiting = waiting_streams(await self._parked.all())
+            self._waiting = parking, waiting
+        return waiting
+
+    async def reached(self, position: Position, timeout: float) -> bool:
+        if self._checkpoint.position.covers(position):
+            return await self._arrivals.reached(position, timeout)
+        self._watch.await_progress()
+        try:
+            if await self._arrivals.reached(position, timeout):
+                return True
+        finally:
+            self._watch.progress_awaited()
+        if self._watch.failure is not None:
+            raise self._watch.failure
+        return False
+
+    # Saving
+
+    async def _save(self, fold: Fold[Doc]) -> None:
+        async with self._turn:
+            self._arrivals.check()
+            before = await self._before([change.stream for change in fold.changes])
+            changes = list(_unseen(fold.changes, before))
+            if changes:
+                await self.write_changes(changes, before)
+            parking = bool(fold.parked or fold.released)
+            if parking:
+                await self._parked.save(fold.parked, fold.released)
+            state = await self._builds.advance(self._name, fold.checkpoint, parking=parking)
+            if state is None:
+                await self._leave()
+            else:
+                self._loaded.update({change.stream: change.states[-1] for change in changes})
+                self.saw(state)
+
+    async def _before(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
+        """The stored states of these streams, or earlier ones: mostly they were loaded for this very save."""
+        unknown = [stream for stream in streams if stream not in self._loaded]
+        if unknown:
+            states = await self.load_documents(unknown)
+            self._loaded.update({stream: states.get(stream) for stream in unknown})
+        found = {stream: self._loaded[stream] for stream in streams}
+        return {stream: state for stream, state in found.items() if state is not None}
+
+    async def _leave(self) -> None:
+        """The build is no longer folded into. What was written just now lies beside what nobody reads any more; where
+        it has brought back what was dropped, that is dropped again."""
+        await self._watch.look()  # so that the view knows the new one, when it is asked for it
+        if all(state.name != self._name for state in await self._builds.read()):
+            await self._builds.sweep(self._name)
+        self._arrivals.retire()
+        self._arrivals.check()
+
+    def _saved(self, saving: asyncio.Future[None]) -> None:
+        self._saving.discard(saving)
+        if not saving.cancelled():
+            saving.exception()  # whoever has given up will not ask for it
+
+    # For `MongoView`
+
+    @classmethod
+    def identity(cls, shape: int, logs: Iterable[str]) -> str:
+        """What a build must carry to be one of this class, filled by a projection of this shape from these logs."""
+        layout = {name: [index.document for index in indexes] for name, indexes in cls.collections.items()}
+        indexes = hashlib.sha256(json.dumps(layout, default=dict).encode()).hexdigest()
+        return json.dumps({"format": _FORMAT, "shape": shape, "indexes": indexes[:16], "logs": sorted(logs)})
+
+    async def prepare(self) -> None:
+        """Make the collections and their indexes."""
+        parked = [IndexModel([("reader", 1), ("stream", 1), ("version", 1)], name="stream")]
+        for name, indexes in {**self.collections, _PARKED: parked}.items():
+            async with translated(f"making {name}"):
+                if indexes:
+                    await self._collection(name).create_indexes(list(indexes))
+
+    def saw(self, state: BuildState) -> None:
+        """What the build's document says, or has said before: nothing goes back."""
+        self._checkpoint = further(self._checkpoint, state.checkpoint)
+        self._parking = max(self._parking, state.parking)
+        self._live_number = max(self._live_number, state.live_number)
+        self._arrivals.moved(self._checkpoint.position)
+        if state.retired:
+            self.retire()
+
+    @property
+    def live_number(self) -> int:
+        """As far as it is known."""
+        return self._live_number
+
+    @property
+    def known_position(self) -> Position:
+        return self._checkpoint.position
+
+    def retire(self) -> None:
+        """Another build is live: saves and whoever waits are told so, reads go on."""
+        self._arrivals.retire()
+
+    def dropped(self) -> None:
+        """The build's document is gone."""
+        self._dropped = True
+        self._arrivals.retire()
+
+    async def finished(self) -> None:
+        """Returns when the saves that were begun are over."""
+        await asyncio.gather(*self._saving, return_exceptions=True)
+
+
+def _unseen(changes: Sequence[Change[Doc]], before: Mapping[str, State[Doc]]) -> Iterable[Change[Doc]]:
+    """The changes without the states that are stored already."""
+    for change in changes:
+        stored = before.get(change.stream)
+        if stored is None or change.states[0].version > stored.version:
+            yield change
+        elif change.states[-1].version > stored.version:
+            yield replace(change, states=tuple(s for s in change.states if s.version > stored.version))
+
+
+def _newer(document: Document) -> UpdateOne:
+    """Not an upsert: where the document is gone, so is the build."""
+    there = {name: value for name, value in document.items() if value is not None and name != "_id"}
+    gone = {name: "" for name, value in document.items() if value is None}
+    update = {"$set": there, "$unset": gone} if gone else {"$set": there}
+    return UpdateOne({"_id": document["_id"], "version": {"$lt": document["version"]}}, update)
+
+
+def _duplicates(error: BulkWriteError) -> list[int]:
+    """Which inserts met a document that was there; raises the error again if there was anything else to it."""
+    details: Mapping[str, Any] = error.details or {}
+    failed: Sequence[Mapping[str, Any]] = details.get("writeErrors", ())
+    if details.get("writeConcernErrors") or any(failure["code"] != DUPLICATE_KEY for failure in failed):
+        raise error
+    return [failure["index"] for failure in failed]

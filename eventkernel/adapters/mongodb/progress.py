@@ -1,0 +1,124 @@
+"""How far a reader of logs is and which records wait, as documents: of a view's builds, and of readers without a view.
+
+A checkpoint is a field of the reader's own document, an entry per partition, so that one update moves all of it:
+
+    checkpoint: {"users%2e3f9a/0": {log: "users.3f9a", partition: 0, next_offset: 812, generation: 1}, …}
+
+A parked record is a document of its own, with the envelope's attributes as fields of `record`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection as Many
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias, TypeVar
+from urllib.parse import quote
+
+import msgspec
+from pymongo import DeleteMany, InsertOne, ReplaceOne, UpdateOne
+
+from eventkernel.adapters.mongodb.connection import Collection, Document, translated
+from eventkernel.events import Partition, Position, Record
+from eventkernel.store import Checkpoint
+from eventkernel.views import ParkedRecord
+
+T = TypeVar("T")
+Write: TypeAlias = InsertOne[Document] | UpdateOne | ReplaceOne[Document] | DeleteMany
+
+AT_ONCE: Final = 500
+"""Documents in one message: many, so that the way there and back hardly counts, and few enough to be done in a second
+by a slow server."""
+
+
+def checkpoint_update(checkpoint: Checkpoint) -> dict[str, Document]:
+    """The operators that move a reader's document to a checkpoint: never back, in any partition."""
+    furthest: Document = {}
+    names: Document = {}
+    generations = {(log, partition): number for log, partition, number in checkpoint.generations}
+    for (log, partition), offset in checkpoint.position.offsets.items():
+        # A dot would be a path, and a dollar an operator.
+        entry = f"checkpoint.{quote(f'{log}/{partition}', safe='/').replace('.', '%2e')}"
+        furthest[f"{entry}.next_offset"] = offset
+        furthest[f"{entry}.generation"] = generations.get((log, partition), 0)
+        names[f"{entry}.log"] = log
+        names[f"{entry}.partition"] = partition
+    return {"$max": furthest, "$set": names} if furthest else {}
+
+
+def checkpoint_of(document: Mapping[str, Any]) -> Checkpoint:
+    entries: Iterable[Mapping[str, Any]] = document.get("checkpoint", {}).values()
+    offsets: dict[Partition, int] = {}
+    generations: list[tuple[str, int, int]] = []
+    for entry in entries:
+        offsets[Partition(entry["log"], entry["partition"])] = entry["next_offset"]
+        generations.append((entry["log"], entry["partition"], entry["generation"]))
+    return Checkpoint(Position(offsets), tuple(generations))
+
+
+class ParkedRecords:
+    """One reader's parked records in a collection, which other readers may share."""
+
+    def __init__(self, collection: Collection, reader: str) -> None:
+        self._collection = collection
+        self._reader = reader
+
+    async def all(self, streams: Many[str] | None = None) -> list[ParkedRecord]:
+        """Those of these streams (of every one without it), grouped by stream, by version within one."""
+        found: list[Document] = []
+        if streams is None:
+            found = await self._find({"reader": self._reader})
+        else:
+            for some in chunks(list(streams)):
+                found += await self._find({"reader": self._reader, "stream": {"$in": some}})
+        return [
+            ParkedRecord(msgspec.convert(entry["record"], Record), entry["reason"], entry["skipped"])
+            for entry in sorted(found, key=lambda entry: (entry["stream"], entry["version"]))
+        ]
+
+    async def save(self, parked: Sequence[ParkedRecord], released: Mapping[str, int]) -> None:
+        """Park, and then forget what is released; done again, or half of it before, it comes to the same."""
+        operations: list[Write] = []
+        staying: dict[str, list[int]] = {}
+        for entry in parked:
+            record = entry.record
+            operations.append(self._park(entry, anew=record.version <= released.get(record.stream, 0)))
+            staying.setdefault(record.stream, []).append(record.version)
+        for stream, version in released.items():
+            gone = {"$lte": version, "$nin": staying.get(stream, [])}
+            operations.append(DeleteMany({"reader": self._reader, "stream": stream, "version": gone}))
+        for some in chunks(operations):
+            await write(self._collection, some, ordered=True)
+
+    def _park(self, entry: ParkedRecord, *, anew: bool) -> Write:
+        record = entry.record
+        key = {"_id": f"{self._reader}/{record.stream}/{record.version}"}
+        what: Document = {
+            "reader": self._reader,
+            "stream": record.stream,
+            "version": record.version,
+            "record": msgspec.to_builtins(record, builtin_types=(bytes,)),
+        }
+        if anew:
+            return ReplaceOne(key, {**what, "reason": entry.reason, "skipped": entry.skipped}, upsert=True)
+        # What is parked already keeps its reason unless there is a new one, and stays skipped.
+        update: dict[str, Document] = {"$set": what, "$max": {"skipped": entry.skipped}}
+        if entry.reason is None:
+            update["$setOnInsert"] = {"reason": None}
+        else:
+            what["reason"] = entry.reason
+        return UpdateOne(key, update, upsert=True)
+
+    async def _find(self, which: Document) -> list[Document]:
+        async with translated("reading parked records"):
+            return await self._collection.find(which).to_list(None)
+
+
+async def write(collection: Collection, operations: Sequence[Write], *, ordered: bool = False) -> None:
+    """All of these in one message. Documents that were there already are a `BulkWriteError`; the others are written."""
+    async with translated(f"writing {collection.name}"):
+        await collection.bulk_write(operations, ordered=ordered)  # pyright: ignore[reportUnknownMemberType]  # a stub
+
+
+def chunks(items: Sequence[T], size: int = AT_ONCE) -> Iterable[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

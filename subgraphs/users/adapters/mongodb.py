@@ -1,0 +1,126 @@
+"""The users' view in MongoDB: who there is now, who there was when, and the words that they are found by.
+
+Here are the questions about now; `mongodb_past.py` asks the same ones about then. What is in a document says
+`mongodb_documents.py`.
+
+    docs   {_id: "01K3…", version: 2, first_name: "Ada", last_name: "Lovelace", username: "ada", words: ["ada", …],
+            created_us: …, since_us: …, since_offset: …, log: "users.3f9a", partition: 0, deleted: false}
+    past   {_id: "01K3…/1", id: "01K3…", version: 1, …, until_us: …, until_offset: …}
+
+`docs` has one document per user, also of deleted ones; `past` the states before, each valid from `since` until `until`
+(time and offset at both ends, the end excluded), so that any moment can be read from the two by their keys. `claim`
+tells usernames that count as the same one. A deleted user has no words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
+from typing import ClassVar, Final
+
+from pymongo import IndexModel
+
+from eventkernel.adapters.mongodb.build import MongoViewBuild
+from eventkernel.adapters.mongodb.connection import Document
+from eventkernel.as_of import AsOf
+from eventkernel.views import Change, State
+from subgraphs.users.adapters.mongodb_documents import (
+    Pipeline,
+    doc_of,
+    document_of,
+    having_words,
+    past_document_of,
+    with_word,
+)
+from subgraphs.users.adapters.mongodb_past import MongoPastUsers
+from subgraphs.users.domain import id_of, stream_of
+from subgraphs.users.projection import UserDoc
+from subgraphs.users.views import UserQuestions
+
+_WORDS: Final = IndexModel([("words", 1)], name="words")
+_CLAIM: Final = IndexModel([("claim", 1)], name="claim", sparse=True)
+_IDS: Final = IndexModel([("id", 1), ("version", 1)], name="id")
+
+
+class MongoUserView(MongoViewBuild[UserDoc]):
+    collections: ClassVar = {"docs": [_WORDS, _CLAIM], "past": [_IDS, _WORDS, _CLAIM]}
+
+    many: ClassVar[int] = 4_000
+    """A beginning that so many have is so common that a page is found sooner by trying one user after the other."""
+
+    async def users(self, ids: Sequence[str]) -> Mapping[str, UserDoc]:
+        return {doc.id: doc for doc in map(doc_of, await self.by_ids("docs", ids)) if not doc.deleted}
+
+    async def page(self, after: str | None, limit: int) -> Sequence[UserDoc]:
+        return await self._docs(page(after, limit)) if limit > 0 else []
+
+    async def search(self, prefixes: Collection[str], after: str | None, limit: int) -> Sequence[UserDoc]:
+        if limit <= 0:
+            return []
+        longest, *others = sorted(prefixes, key=lambda prefix: (-len(prefix), prefix))
+        counted = await self.ask("docs", count_of(longest, self.many))
+        if counted and counted[0]["found"] >= self.many:
+            return await self._docs(search_by_user([longest, *others], after, limit), hint="_id_")
+        return await self._docs(search_by_word(longest, others, after, limit))
+
+    async def of_username(self, claim: str) -> UserDoc | None:
+        return next(iter(await self._docs([{"$match": {"claim": claim}}])), None)
+
+    def as_of(self, then: AsOf | None) -> UserQuestions:
+        return self if then is None else MongoPastUsers(self.ask, self.collection_name("past"), then, self.many)
+
+    async def load_documents(self, streams: Sequence[str]) -> Mapping[str, State[UserDoc]]:
+        documents = await self.by_ids("docs", [id_of(stream) for stream in streams])
+        return {
+            stream_of(document["_id"]): State(
+                version=document["version"],
+                time_us=document["since_us"],
+                log=document["log"],
+                partition=document["partition"],
+                offset=document["since_offset"],
+                doc=doc_of(document),
+            )
+            for document in documents
+        }
+
+    async def write_changes(self, changes: Sequence[Change[UserDoc]], before: Mapping[str, State[UserDoc]]) -> None:
+        now: list[Document] = []
+        past: list[Document] = []
+        for change in changes:
+            stored = before.get(change.stream)
+            states = change.states if stored is None else (stored, *change.states)
+            now.append({"_id": states[-1].doc.id, **document_of(states[-1])})
+            past.extend(past_document_of(state, following) for state, following in pairwise(states))
+        await self.keep("past", past)
+        await self.advance("docs", now, {state.doc.id for state in before.values()})
+
+    async def _docs(self, pipeline: Pipeline, **options: str) -> list[UserDoc]:
+        return [doc_of(document) for document in await self.ask("docs", pipeline, **options)]
+
+
+def page(after: str | None, limit: int) -> Pipeline:
+    return [{"$match": {"_id": {"$gt": after or ""}, "deleted": False}}, {"$sort": {"_id": 1}}, {"$limit": limit}]
+
+
+def count_of(prefix: str, most: int) -> Pipeline:
+    """How many have a word with this beginning, counted up to `most`."""
+    return [*with_word(prefix), {"$limit": most}, {"$group": {"_id": None, "found": {"$sum": 1}}}]
+
+
+def search_by_word(longest: str, others: Sequence[str], after: str | None, limit: int) -> Pipeline:
+    """All users with a word that begins with the longest prefix, by the index of words; then in order."""
+    return [
+        *with_word(longest),
+        {"$match": {"_id": {"$gt": after or ""}, **having_words(others)}},
+        {"$sort": {"_id": 1}},
+        {"$limit": limit},
+    ]
+
+
+def search_by_user(prefixes: Sequence[str], after: str | None, limit: int) -> Pipeline:
+    """One user after the other in order, until there are enough whose own words are right."""
+    return [
+        {"$match": {"_id": {"$gt": after or ""}, **having_words(prefixes)}},
+        {"$sort": {"_id": 1}},
+        {"$limit": limit},
+    ]

@@ -1,0 +1,150 @@
+"""Views in MongoDB for tests: each in a database of its own, which is dropped after the test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar, Generic, TypeVar
+
+import pytest
+from motor.motor_asyncio import AsyncIOMotorCollection
+from pymongo.errors import AutoReconnect
+
+from eventkernel.adapters.mongodb.build import MongoViewBuild
+from eventkernel.adapters.mongodb.connection import Database, Document, MongoConnection, MongoSettings
+from eventkernel.adapters.mongodb.views import MongoView
+from eventkernel.testing.view_contract import LOG
+from eventkernel.views import Change, State
+from tests.support.doors import Door
+
+BuildT = TypeVar("BuildT", bound=MongoViewBuild[Any])
+
+WRITES = ("bulk_write", "find_one_and_update", "insert_one", "update_one", "update_many", "delete_one")
+
+
+@asynccontextmanager
+async def database_of(url: str, name: str) -> AsyncGenerator[Database]:
+    """An empty database, dropped in the end."""
+    async with MongoConnection(MongoSettings(url)) as connection:
+        database = connection.database(name)
+        yield database
+        await database.client.drop_database(name)
+
+
+class MongoDoors(MongoViewBuild[Door]):
+    """Every state of every door, and the latest one."""
+
+    collections: ClassVar = {"doors": [], "past": []}
+
+    async def load_documents(self, streams: Sequence[str]) -> Mapping[str, State[Door]]:
+        return {document["_id"]: _state(document) for document in await self.by_ids("doors", streams)}
+
+    async def write_changes(self, changes: Sequence[Change[Door]], before: Mapping[str, State[Door]]) -> None:
+        past = [
+            {**_document(state), "_id": f"{change.stream}/{state.version}"}
+            for change in changes
+            for state in (*filter(None, [before.get(change.stream)]), *change.states[:-1])
+        ]
+        await self.keep("past", past)
+        now = [{**_document(change.states[-1]), "_id": change.stream} for change in changes]
+        await self.advance("doors", now, before)
+
+    async def doors(self) -> dict[str, tuple[int, Door]]:
+        """Every door's version and document."""
+        found = [(document["_id"], _state(document)) for document in await self.ask("doors", [])]
+        return {stream: (state.version, state.doc) for stream, state in found}
+
+    async def history(self, stream: str) -> list[int]:
+        """The versions of one door that are kept."""
+        past = await self.ask("past", [{"$match": {"_id": {"$gt": f"{stream}/", "$lt": f"{stream}0"}}}])
+        now = await self.by_ids("doors", [stream])
+        return sorted(document["version"] for document in (*past, *now))
+
+
+def _document(state: State[Door]) -> Document:
+    name, colours, opened = state.doc
+    return {
+        "version": state.version,
+        "time_us": state.time_us,
+        "log": state.log,
+        "partition": state.partition,
+        "offset": state.offset,
+        "name": name,
+        "colours": list(colours),
+        "opened": opened,
+    }
+
+
+def _state(document: Document) -> State[Door]:
+    return State(
+        version=document["version"],
+        time_us=document["time_us"],
+        log=document["log"],
+        partition=document["partition"],
+        offset=document["offset"],
+        doc=(document["name"], tuple(document["colours"]), document["opened"]),
+    )
+
+
+class Writes:
+    """What a process writes to MongoDB, which can be stopped before or after any of it: the connection is lost."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.done = 0
+        self.stopped = False
+        self._left: int | None = None
+        self._after = False
+        for name in WRITES:
+            monkeypatch.setattr(AsyncIOMotorCollection, name, self._stoppable(name))
+
+    def stop_at(self, number: int, *, after: bool) -> None:
+        """The write of this number from now on (0 is the next) is lost: its answer only, or all of it. So are all
+        that come later."""
+        self._left, self._after, self.stopped = number, after, False
+
+    def resume(self) -> None:
+        self._left, self.stopped = None, False
+
+    def _stoppable(self, name: str) -> Any:
+        write = getattr(AsyncIOMotorCollection, name)
+
+        async def stoppable(collection: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._left == 0:
+                self._left, self.stopped = None, True
+                if self._after:
+                    await write(collection, *args, **kwargs)
+                raise AutoReconnect("the connection was lost")
+            if self.stopped:
+                raise AutoReconnect("there is no connection")
+            if self._left is not None:
+                self._left -= 1
+            self.done += 1
+            return await write(collection, *args, **kwargs)
+
+        return stoppable
+
+
+class MongoUnderTest(Generic[BuildT]):
+    """A view as the kernel's contract of views wants to have one; derived classes say which documents it has."""
+
+    def __init__(self, database: Database, build_type: type[BuildT], shape: int, writes: Writes) -> None:
+        self._database = database
+        self._build_type = build_type
+        self._shape = shape
+        self._writes = writes
+        self._view: MongoView[BuildT] | None = None
+
+    async def open(self) -> MongoView[BuildT]:
+        await self.aclose()
+        self._view = await MongoView.open(self._database, "doors", self._build_type, shape=self._shape, logs=[LOG])
+        return self._view
+
+    async def aclose(self) -> None:
+        if self._view is not None:
+            await self._view.aclose()
+
+    async def stop_writes(self) -> None:
+        self._writes.stopped = True
+
+    async def resume_writes(self) -> None:
+        self._writes.resume()
