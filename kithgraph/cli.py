@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,24 @@ from kithgraph.errors import StartError
 from kithgraph.installation import chosen
 from kithgraph.load import command as load_command
 from kithgraph.options import DataOption, DistributedOption, JsonOption, a_folder, complete_log, complete_view
+
+
+class Kept(StrEnum):
+    """The subgraphs."""
+
+    USERS = "users"
+    FRIENDS = "friends"
+    RECOMMENDATIONS = "recommendations"
+
+
+class Served(StrEnum):
+    """What a process of the distributed mode can be."""
+
+    ROUTER = "router"
+    USERS = "users"
+    FRIENDS = "friends"
+    RECOMMENDATIONS = "recommendations"
+
 
 app = typer.Typer(
     name="kith",
@@ -81,6 +100,86 @@ def up(
 
 
 @app.command()
+def serve(
+    what: Annotated[Served, typer.Argument(help="Which part this process serves.")],
+    host: Annotated[str | None, typer.Option(help="The address to listen on. [127.0.0.1]", show_default=False)] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            help="0 takes any free one. [router 9000, users 9001, friends 9002, recommendations 9003]",
+            show_default=False,
+        ),
+    ] = None,
+    project: Annotated[
+        bool,
+        typer.Option(
+            envvar="KITH_PROJECT",
+            help="Take a share of keeping the subgraph's view; without, `kith project` processes do.",
+        ),
+    ] = True,
+    log_level: Annotated[
+        str | None, typer.Option(help="debug, info, warning or error. [warning]", show_default=False)
+    ] = None,
+) -> None:
+    """Serve one subgraph, or the router, of the distributed mode until Ctrl-C. Several of each share the work.
+
+    Where Kafka, MongoDB and Neo4j are stands in the environment: docs/distributed.md lists the settings.
+
+    Example: kith serve users --port 9001
+
+    Example: kith serve router --host 0.0.0.0
+    """
+    import uvloop  # noqa: PLC0415
+
+    from kithgraph import distributed  # noqa: PLC0415
+    from kithgraph.settings import EngineSettings, ServeSettings, SubgraphUrls, loaded  # noqa: PLC0415
+
+    settings = loaded(ServeSettings, host=host, port=port, log_level=log_level)
+    if what is Served.ROUTER:
+        uvloop.run(distributed.serve_router(settings, loaded(SubgraphUrls), typer.echo))
+    else:
+        engines = loaded(EngineSettings)
+        uvloop.run(distributed.serve_subgraph(what.value, settings, engines, typer.echo, project=project))
+
+
+@app.command()
+def project(
+    view: Annotated[Kept, typer.Argument(help="The subgraph whose view this process keeps.")],
+    host: Annotated[str | None, typer.Option(help="The address to listen on. [127.0.0.1]", show_default=False)] = None,
+    port: Annotated[
+        int | None, typer.Option(help="For its health and status; 0 takes any free one. [0]", show_default=False)
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option(help="debug, info, warning or error. [warning]", show_default=False)
+    ] = None,
+) -> None:
+    """Take a share of keeping a view of the distributed mode up to date, and nothing else, until Ctrl-C.
+
+    Start as many as the load needs, up to the number of partitions; the partitions move when one comes or goes.
+
+    Example: kith project users
+    """
+    import uvloop  # noqa: PLC0415
+
+    from kithgraph import distributed  # noqa: PLC0415
+    from kithgraph.settings import EngineSettings, ServeSettings, loaded  # noqa: PLC0415
+
+    settings = loaded(ServeSettings, host=host, port=port, log_level=log_level)
+    uvloop.run(distributed.keep_view(view.value, settings, loaded(EngineSettings), typer.echo))
+
+
+@app.command("claims-keys")
+def claims_keys() -> None:
+    """Print new claims keys for the distributed mode: secrets, drawn once before its first start and kept for ever.
+
+    Example: (umask 077; kith claims-keys > claims.keys)
+    """
+    from kithgraph.claims_keys import drawn  # noqa: PLC0415
+
+    typer.echo(drawn(), nl=False)
+
+
+@app.command()
 def events(
     data: DataOption = Path("data"),
     log: Annotated[
@@ -120,6 +219,7 @@ def export(
     file: Annotated[str, typer.Argument(help="Where the log goes: a new file, or - for standard output.")],
     keys: Annotated[Path, typer.Option(help="Where the keys of the claims go: a new file, to be kept secret.")],
     data: DataOption = Path("data"),
+    distributed: DistributedOption = False,
 ) -> None:
     """Write the whole log as CloudEvents JSON lines, for `kith import`. Also beside a running system.
 
@@ -129,7 +229,7 @@ def export(
     """
     from kithgraph.log_export import export as write  # noqa: PLC0415
 
-    write(data, file, keys)
+    write(chosen(data, distributed), file, keys)
 
 
 @app.command("import")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from socket import socket
@@ -16,9 +15,6 @@ from eventkernel.clock import Clock, SystemClock
 from eventkernel.errors import CannotOpen, CorruptData, Unavailable
 from eventkernel.store import LogReader
 from eventkernel.views import Projection
-from graphrouter import GraphRouter, RouterOptions
-from graphrouter.composition import SubgraphSdl, compose
-from graphrouter.options import DEFAULT_FORWARDED_HEADERS
 from graphrouter.router import SubgraphSource
 from kithgraph import __version__
 from kithgraph.control_app import control_app
@@ -26,8 +22,8 @@ from kithgraph.control_socket import listen_for_control, remove_control
 from kithgraph.data_folder import LOG_NAMES, DataFolder
 from kithgraph.errors import StartError
 from kithgraph.logs import log_to_stderr
-from kithgraph.playground import EXAMPLES
-from kithgraph.servers import Endpoint, Servers, listen
+from kithgraph.routing import started_router
+from kithgraph.servers import Endpoint, Servers, banner, listen, origin_of
 from kithgraph.settings import Settings
 from kithgraph.status import StatusSource
 from kithgraph.status_page import status_routes
@@ -73,12 +69,7 @@ async def run(settings: Settings, announce: Callable[[str], None]) -> None:
             await stack.enter_async_context(running(subgraph.workers))
         stack.push_async_callback(servers.shut_down)
         sources = await _serve_subgraphs(servers, subgraphs, listeners.subgraphs)
-        options = RouterOptions(
-            examples=EXAMPLES,
-            health_paths=dict.fromkeys(sources, "/health/ready"),
-            forwarded_headers=DEFAULT_FORWARDED_HEADERS | {"correlation-id"},
-        )
-        router = await _router(subgraphs, sources, options)
+        router = await started_router(sources)
         status = StatusSource(str(folder.path), subgraphs, router.statistics)
         control = listen_for_control(folder.path)
         stack.callback(remove_control, folder.path)
@@ -88,7 +79,7 @@ async def run(settings: Settings, announce: Callable[[str], None]) -> None:
                 Endpoint(router.app(status_routes(status)), listeners.router),
             ]
         )
-        announce(_banner(folder, listeners, sources))
+        announce(_told(folder, listeners, sources))
         await servers.until_stopped()
 
 
@@ -139,28 +130,11 @@ async def _serve_subgraphs(
         return {subgraph.name: subgraph.app for subgraph in subgraphs}
     pairs = list(zip(subgraphs, listeners, strict=True))
     await servers.start([Endpoint(subgraph.app, listener) for subgraph, listener in pairs])
-    return {subgraph.name: f"{_origin(listener)}/graphql" for subgraph, listener in pairs}
+    return {subgraph.name: f"{origin_of(listener)}/graphql" for subgraph, listener in pairs}
 
 
-async def _router(
-    subgraphs: Sequence[Subgraph], sources: Mapping[str, SubgraphSource], options: RouterOptions
-) -> GraphRouter:
-    """The schemas are known here: a subgraph is not asked for its own, which it may not tell before its view is filled.
-    Until then it answers UNAVAILABLE, and the health says why."""
-    parts = [SubgraphSdl(name=one.name, url=f"in-process:{one.name}", sdl=one.sdl) for one in subgraphs]
-    supergraph = await asyncio.to_thread(compose, parts)
-    router = GraphRouter.from_supergraph(supergraph.supergraph_sdl, sources, options)
-    await router.start()
-    return router
-
-
-def _origin(listener: socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _banner(folder: DataFolder, listeners: Listeners, sources: dict[str, SubgraphSource]) -> str:
-    origin = _origin(listeners.router)
+def _told(folder: DataFolder, listeners: Listeners, sources: dict[str, SubgraphSource]) -> str:
+    origin = origin_of(listeners.router)
     rows = {
         "playground": f"{origin}/",
         "endpoint": f"{origin}/graphql",
@@ -169,6 +143,4 @@ def _banner(folder: DataFolder, listeners: Listeners, sources: dict[str, Subgrap
         "data": str(folder.path),
     }
     rows |= {name: source for name, source in sources.items() if isinstance(source, str)}
-    width = max(map(len, rows))
-    lines = [f"  {name:<{width}}  {value}" for name, value in rows.items()]
-    return "\n".join([f"Kithgraph {__version__} is ready.", *lines, "Ctrl-C stops it."])
+    return banner(f"Kithgraph {__version__} is ready.", rows)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import uvicorn
@@ -48,6 +48,19 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def origin_of(listener: socket.socket) -> str:
+    """What URLs to it begin with."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def banner(first: str, rows: Mapping[str, str]) -> str:
+    """What the person reads who has started something: where everything is."""
+    width = max(map(len, rows))
+    lines = [f"  {name:<{width}}  {value}" for name, value in rows.items()]
+    return "\n".join([first, *lines, "Ctrl-C stops it."])
+
+
 class _Server(uvicorn.Server):
     """A server whose signals are `serve`'s, because there are several."""
 
@@ -67,6 +80,11 @@ class Servers:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the signal to stop has come."""
+        return self._stopping.is_set()
 
     def stop(self) -> None:
         """The first call stops gently, the second at once."""

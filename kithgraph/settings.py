@@ -42,6 +42,12 @@ class EngineSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="KITH_", frozen=True)
 
+    name: str = Field(
+        default="kithgraph",
+        pattern=r"[a-z0-9_-]{1,40}",
+        description="What topics, databases, groups and builds are called after; systems on the same engines differ.",
+    )
+
     kafka_bootstrap: str = Field(default="127.0.0.1:9092", description="Brokers to ask first: host:port,host:port.")
     kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         default="PLAINTEXT", description="How to speak with the brokers."
@@ -54,7 +60,6 @@ class EngineSettings(BaseSettings):
     kafka_ca: Path | None = Field(
         default=None, description="The authority that signed the brokers' certificates (PEM)."
     )
-    kafka_topic_prefix: str = Field(default="kithgraph.", description="What the topics' names begin with.")
     kafka_partitions: int = Field(default=6, ge=1, description="Of each topic, for ever: a stream stays where it is.")
     kafka_replicas: int = Field(default=3, ge=1, description="Brokers that keep each partition.")
     kafka_in_sync_replicas: int = Field(default=2, ge=1, description="Of those, how many must have a record.")
@@ -65,7 +70,6 @@ class EngineSettings(BaseSettings):
     mongodb_user: str | None = Field(default=None, description="Who we are there, where the URL does not say so.")
     mongodb_password: SecretStr | None = Field(default=None, description="Its password.")
     mongodb_ca: Path | None = Field(default=None, description="The authority of its certificate (PEM); turns TLS on.")
-    mongodb_prefix: str = Field(default="kithgraph_", description="What the databases' names begin with.")
 
     neo4j_url: str = Field(default="bolt://127.0.0.1:7687", description="Where Neo4j is; bolt+s:// is with TLS.")
     neo4j_user: str = Field(default="neo4j", description="Who we are there.")
@@ -97,7 +101,7 @@ class ServeSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="KITH_", frozen=True)
 
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
-    port: int = Field(ge=0, le=65_535, description="The port; 0 takes any free one.")
+    port: int | None = Field(default=None, ge=0, le=65_535, description="The port; 0 takes any free one.")
     log_level: LogLevel = Field(default="warning", description="How much is logged to standard error.")
 
 

@@ -1,21 +1,37 @@
-"""One running system per test module and mode: the scenarios run in-process and behind real HTTP ports."""
+"""One running system per test module and mode: the scenarios run in-process, behind HTTP ports, and on the engines."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from tests.support.distributed import Engines, distributed_kith
 from tests.support.kith import RunningKith, kith_up
 
 MODES = {"in-process": (), "http": ("--http",)}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=MODES)
+@pytest_asyncio.fixture(
+    scope="module",
+    loop_scope="module",
+    params=[*MODES, pytest.param("distributed", marks=pytest.mark.engines)],
+)
 async def kith(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningKith]:
     """A system with data of its own; tests of one module share it and use users of their own."""
-    folder: Path = tmp_path_factory.mktemp(request.param)
+    if request.param == "distributed":
+        async with distributed_kith(request.getfixturevalue("engines")) as running:
+            yield running
+        return
+    folder = tmp_path_factory.mktemp(request.param)
     async with kith_up(folder / "data", *MODES[request.param]) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def engines(request: pytest.FixtureRequest) -> Engines:
+    """The real servers, with names of this module's own."""
+    servers = [request.getfixturevalue(f"{name}_server") for name in ("kafka", "mongodb", "neo4j")]
+    return Engines(*servers, name=f"test_{secrets.token_hex(6)}")

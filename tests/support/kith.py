@@ -16,7 +16,8 @@ from typing import Any, TypeAlias
 import httpx
 
 COMMAND = Path(sys.executable).with_name("kith")
-READY_SECONDS = 30
+READY_SECONDS = 60
+NOTHING: Mapping[str, str] = {}
 
 Json: TypeAlias = Any
 
@@ -90,17 +91,19 @@ class RunningKith:
 @asynccontextmanager
 async def kith_up(data: Path, *options: str) -> AsyncGenerator[RunningKith]:
     """Start `kith up` on a free port and wait until it says that it is ready; killed at the end if it still runs."""
+    async with running_kith("up", "--port", "0", "--data", str(data), *options) as running:
+        yield running
+
+
+@asynccontextmanager
+async def running_kith(*arguments: str, environment: Mapping[str, str] = NOTHING) -> AsyncGenerator[RunningKith]:
+    """Start a command that serves, and wait until it says that it is ready; killed at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
         COMMAND,
-        "up",
-        "--port",
-        "0",
-        "--data",
-        str(data),
-        *options,
+        *arguments,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
-        env=clean_environment(),
+        env={**clean_environment(), **environment},
     )
     try:
         banner = await asyncio.wait_for(_read_banner(process), READY_SECONDS)
@@ -123,7 +126,7 @@ async def _read_banner(process: asyncio.subprocess.Process) -> str:
         lines.append(line)
         if "Ctrl-C" in line:
             return "".join(lines)
-    raise AssertionError(f"kith up ended before it was ready: {''.join(lines)!r}, exit code {await process.wait()}")
+    raise AssertionError(f"kith ended before it was ready: {''.join(lines)!r}, exit code {await process.wait()}")
 
 
 @dataclass(frozen=True)
@@ -135,18 +138,20 @@ class Finished:
     errors: str
 
 
-async def run_kith(*arguments: str, seconds: float = 60) -> Finished:
+async def run_kith(*arguments: str, seconds: float = 60, environment: Mapping[str, str] = NOTHING) -> Finished:
     """Run the command to its end, without standard input."""
-    return await run_command([str(COMMAND), *arguments], seconds=seconds)
+    return await run_command([str(COMMAND), *arguments], seconds=seconds, environment=environment)
 
 
-async def run_command(command: Sequence[str], *, seconds: float, cwd: Path | None = None) -> Finished:
+async def run_command(
+    command: Sequence[str], *, seconds: float, cwd: Path | None = None, environment: Mapping[str, str] = NOTHING
+) -> Finished:
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=clean_environment(),
+        env={**clean_environment(), **environment},
         cwd=cwd,
     )
     try:

@@ -1,0 +1,198 @@
+"""The wiring of the distributed mode: the subgraphs on Kafka, MongoDB and Neo4j, and the same for operators' commands."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+from typing import Self
+
+from eventkernel.adapters.kafka.connection import KafkaConnection
+from eventkernel.adapters.kafka.event_store import KafkaEventStore
+from eventkernel.adapters.kafka.log import KafkaLog
+from eventkernel.adapters.kafka.membership import KafkaMembership
+from eventkernel.adapters.kafka.topic import TopicSettings
+from eventkernel.adapters.mongodb.checkpoints import MongoCheckpointStore
+from eventkernel.adapters.mongodb.connection import Database, MongoConnection, MongoSettings
+from eventkernel.adapters.mongodb.views import MongoView
+from eventkernel.adapters.neo4j.connection import Neo4jConnection, Neo4jSettings
+from eventkernel.adapters.neo4j.views import Neo4jView
+from eventkernel.claims import ClaimsKey
+from eventkernel.clock import Clock, SystemClock
+from eventkernel.errors import KernelError
+from eventkernel.membership import Membership, Watching
+from eventkernel.store import LogReader
+from kithgraph.claims_keys import from_settings
+from kithgraph.control_socket import Control
+from kithgraph.data_folder import LOG_NAMES, VIEW_NAMES
+from kithgraph.errors import StartError
+from kithgraph.operated import served_here
+from kithgraph.settings import EngineSettings, loaded
+from subgraphs.friends.adapters.mongodb import MongoFriendView
+from subgraphs.friends.app import friends_subgraph
+from subgraphs.friends.projection import projection as friends_projection
+from subgraphs.recommendations.adapters.neo4j import Neo4jRecommendationView
+from subgraphs.recommendations.app import recommendations_subgraph
+from subgraphs.recommendations.projection import projection as recommendations_projection
+from subgraphs.serving.subgraph import Subgraph, Worker
+from subgraphs.users.adapters.mongodb import MongoUserView
+from subgraphs.users.app import users_subgraph
+from subgraphs.users.projection import projection as users_projection
+
+
+class Work(Enum):
+    """What a process does of a subgraph's work."""
+
+    ALL = auto()
+    """Answers requests and takes its share of keeping the view."""
+    ANSWERS = auto()
+    """Answers requests; other processes keep the view."""
+    KEEPING = auto()
+    """Keeps the view and lets the process managers react; answers nobody."""
+    LOOKING = auto()
+    """An operator's command: is told what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A subgraph on its engines, and what has to run beside it in this process."""
+
+    subgraph: Subgraph
+    workers: Sequence[Worker]
+
+
+@asynccontextmanager
+async def opened(settings: EngineSettings, name: str, work: Work, clock: Clock) -> AsyncGenerator[Opened]:
+    """One subgraph, and the workers that this kind of work needs beside it.
+
+    Raises:
+        StartError: the settings do not fit together.
+        CannotOpen: an engine refuses us, or what is stored there was made with other settings.
+        Unavailable: an engine does not answer, or a log that this subgraph reads is not made yet.
+    """
+    async with AsyncExitStack() as stack:
+        engines = _Engines(settings, work, clock, stack)
+        opening = {"users": engines.users, "friends": engines.friends, "recommendations": engines.recommendations}
+        subgraph = await opening[name]()
+        keeping = subgraph.workers if work in {Work.ALL, Work.KEEPING} else ()
+        yield Opened(subgraph, [*keeping, *engines.sweepers])
+
+
+class _Engines:
+    """What one process has open."""
+
+    def __init__(self, settings: EngineSettings, work: Work, clock: Clock, stack: AsyncExitStack) -> None:
+        self._settings = settings
+        self._work = work
+        self._clock = clock
+        self._stack = stack
+        self._kafka = kafka_connection(settings)
+        self.sweepers: list[Worker] = []
+
+    async def users(self) -> Subgraph:
+        database = await self._database("users")
+        store = await self._store("users", database)
+        view = await self._mongo_view(MongoUserView, "users", users_projection.shape, database, [store])
+        membership = await self._membership("users", [store])
+        return users_subgraph(store, view, log_names=LOG_NAMES, clock=self._clock, membership=membership)
+
+    async def friends(self) -> Subgraph:
+        users_log = await self._log("users")
+        database = await self._database("friends")
+        store = await self._store("friends", database)
+        logs = [users_log, store]
+        view = await self._mongo_view(MongoFriendView, "friends", friends_projection.shape, database, logs)
+        checkpoints = await MongoCheckpointStore.open(database)
+        membership = await self._membership("friends", logs)
+        return friends_subgraph(
+            store, users_log, view, checkpoints, log_names=LOG_NAMES, clock=self._clock, membership=membership
+        )
+
+    async def recommendations(self) -> Subgraph:
+        users_log, friends_log = await self._log("users"), await self._log("friends")
+        logs = [users_log, friends_log]
+        connection = await self._stack.enter_async_context(Neo4jConnection(neo4j_settings(self._settings)))
+        view = await self._stack.enter_async_context(
+            aclosing(
+                await Neo4jView[Neo4jRecommendationView].open(
+                    connection,
+                    "recommendations",
+                    Neo4jRecommendationView,
+                    shape=recommendations_projection.shape,
+                    logs=[log.log for log in logs],
+                    system=self._settings.name,
+                )
+            )
+        )
+        membership = await self._membership("recommendations", logs)
+        return recommendations_subgraph(
+            users_log, friends_log, view, log_names=LOG_NAMES, clock=self._clock, membership=membership
+        )
+
+    def _kafka_topic(self, name: str) -> str:
+        return f"{self._settings.name}.{name}"
+
+    async def _store(self, name: str, database: Database) -> KafkaEventStore:
+        """The log that this subgraph owns."""
+        settings = self._settings
+        key = claims_keys(settings)[name]
+        topic = TopicSettings(settings.kafka_partitions, settings.kafka_replicas, settings.kafka_in_sync_replicas)
+        opening = KafkaEventStore.open(
+            self._kafka, self._kafka_topic(name), topic, database, name=name, key=key, clock=self._clock
+        )
+        store = await self._stack.enter_async_context(aclosing(await opening))
+        if self._work in {Work.ALL, Work.ANSWERS}:
+            self.sweepers.append(store)
+        return store
+
+    async def _log(self, name: str) -> KafkaLog:
+        """A log that another subgraph owns."""
+        return await self._stack.enter_async_context(await KafkaLog.open(self._kafka, self._kafka_topic(name)))
+
+    async def _database(self, name: str) -> Database:
+        connection = await self._stack.enter_async_context(MongoConnection(mongodb_settings(self._settings)))
+        return connection.database(f"{self._settings.name}_{name}")
+
+    async def _mongo_view(
+        self, build: type[BuildT], name: str, shape: int, database: Database, logs: Sequence[LogReader]
+    ) -> MongoView[BuildT]:
+        opening = MongoView[BuildT].open(database, name, build, shape=shape, logs=[log.log for log in logs])
+        return await self._stack.enter_async_context(aclosing(await opening))
+
+    async def _membership(self, name: str, logs: Sequence[KafkaLog]) -> Membership:
+        """This process's place among those that keep this subgraph's view, where it is one of them."""
+        if self._work not in {Work.ALL, Work.KEEPING}:
+            return Watching()
+        group = f"{self._settings.name}.{name}"
+        return await self._stack.enter_async_context(KafkaMembership(self._kafka, group, logs))
+
+
+def kafka_connection(settings: EngineSettings) -> KafkaConnection:
+    return KafkaConnection(
+        settings.kafka_bootstrap,
+        settings.kafka_security,
+        settings.kafka_sasl_mechanism,
+        settings.kafka_user,
+        _clear(settings.kafka_password),
+        settings.kafka_ca,
+    )
+
+
+def mongodb_settings(settings: EngineSettings) -> MongoSettings:
+    return MongoSettings(
+        settings.mongodb_url.get_secret_value(),
+        settings.mongodb_user,
+        _clear(settings.mongodb_password),
+        authority=settings.mongodb_ca,
+    )
+
+
+def neo4j_settings(settings: EngineSettings) -> Neo4jSettings:
+    return Neo4jSettings(settings.neo4j_url, settings.neo4j_user, _clear(settings.neo4j_password), settings.neo4j_ca)
+
+
+def _clear(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
