@@ -1,0 +1,306 @@
+"""One build of a view in Neo4j: the machinery around the nodes, relationships and questions that a subgraph brings.
+
+A subgraph's adapter derives from `Neo4jViewBuild`, says what is unique, loads and writes documents, and asks its
+questions through `read`:
+
+    class Doors(Neo4jViewBuild[Door]):
+        nodes = {"Door": "stream"}
+        writes = "CALL () { UNWIND $doors AS row MERGE (d:Door {build: $build, stream: row.stream}) … }"
+
+        async def load_documents(self, streams): ...
+        def parameters_of(self, changes): ...
+
+        async def open_doors(self) -> list[str]:
+            return [name for (name,) in await self.read("MATCH (d:Door {build: $build}) … RETURN d.name", {})]
+
+Every node has its build as a property, unique together with its key; relationships stay within a build. A save is one
+statement, and so one transaction: the subclass's part stands between the kernel's. `statements.py` says which locks
+make that safe, however many processes save and look.
+
+The position is known here from this process's own saves at once, and from others' by looking: those who wait share one
+look, again and again, first soon and then less often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, ClassVar, Final, Generic
+
+import msgspec
+
+from eventkernel.adapters.neo4j import statements
+from eventkernel.adapters.neo4j.connection import Neo4jConnection, Parameters, Row
+from eventkernel.arrivals import Arrivals
+from eventkernel.errors import KernelError, Unavailable
+from eventkernel.events import Partition, Position, Record
+from eventkernel.folding import further
+from eventkernel.store import Checkpoint
+from eventkernel.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State
+
+_SAVE_SECONDS: Final = 30.0
+"""For a save: it may wait for others', and a batch has thousands of documents."""
+_FIRST_LOOK_SECONDS: Final = 0.002
+_LAST_LOOK_SECONDS: Final = 0.05
+_PATIENT_AT_LEAST: Final = 1.0
+"""For the first look of one who does not want to wait."""
+_DROPPED_AT_ONCE: Final = 10_000
+_FORMAT: Final = 1
+"""Raised whenever the kernel's own nodes change: every build is then filled anew."""
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Record).decode
+
+
+class Neo4jViewBuild(ABC, Generic[Doc]):
+    """Made and opened by `Neo4jView`; derived classes keep this constructor."""
+
+    nodes: ClassVar[Mapping[str, str]]
+    """Labels, and the property that is unique within a build among the nodes of each."""
+    relationships: ClassVar[Mapping[str, str]] = {}
+    """The same for types of relationships that are looked up by themselves."""
+    writes: ClassVar[str]
+    """Cypher that writes a batch: subqueries that return nothing (`CALL () { … }`), with `parameters_of` and `$build`.
+
+    A stream's state must not be written where one of its version or a later one is stored. Nobody else writes into the
+    build meanwhile.
+    """
+
+    def __init__(self, connection: Neo4jConnection, name: str) -> None:
+        self._connection = connection
+        self._name = name
+        self._known = Checkpoint()
+        self._arrivals = Arrivals(Position(), name)
+        self._turn = asyncio.Lock()
+        self._saving: set[asyncio.Task[None]] = set()
+        self._looking: asyncio.Task[Checkpoint] | None = None
+        self._trouble: KernelError | None = None
+        self._waiting = 0
+        self._somebody_new = asyncio.Event()
+        self._poller: asyncio.Task[None] | None = None
+
+    # What a derived class brings
+
+    @abstractmethod
+    async def load_documents(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
+        """The latest state of each of these streams that is stored, tombstones too, in one read."""
+
+    @abstractmethod
+    def parameters_of(self, changes: Sequence[Change[Doc]]) -> Parameters:
+        """The parameters of `writes` for these changes."""
+
+    # What questions use
+
+    async def read(self, statement: str, parameters: Parameters) -> list[Row]:
+        """The rows of a statement that reads; `$build` is this build's name.
+
+        Raises:
+            Unavailable: Neo4j cannot answer now.
+        """
+        return await self._connection.read(statement, {**parameters, "build": self._name})
+
+    # The port `ViewBuild`
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def checkpoint(self) -> Checkpoint:
+        return await asyncio.shield(self._look())
+
+    async def load(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
+        async with self._turn:  # behind a save whose caller has given up
+            return await self.load_documents(streams)
+
+    async def save(self, fold: Fold[Doc]) -> None:
+        self._arrivals.check()
+        saving = asyncio.create_task(self._save(fold), name=f"save into {self._name}")
+        self._saving.add(saving)
+        saving.add_done_callback(self._saved)
+        await asyncio.shield(saving)  # a caller who is cancelled changes nothing about it
+
+    async def parked(self, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
+        rows = await self.read(
+            statements.PARKED if streams is None else statements.PARKED_OF,
+            {} if streams is None else {"streams": list(streams)},
+        )
+        return [ParkedRecord(_decode(record), reason, skipped) for record, reason, skipped in rows]
+
+    async def parked_streams(self) -> Mapping[str, Partition]:
+        rows = await self.read(statements.WAITING, {})
+        return {stream: Partition(log, partition) for stream, log, partition in rows}
+
+    async def reached(self, position: Position, timeout: float) -> bool:
+        self._arrivals.check()
+        if self._known.position.covers(position):
+            return True
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        self._waiting += 1
+        try:
+            self._poll()
+            await asyncio.wait((self._look(),), timeout=max(timeout, _PATIENT_AT_LEAST))
+            if await self._arrivals.reached(position, max(0.0, deadline - loop.time())):
+                return True
+            if self._trouble is not None:
+                raise Unavailable(f"the build {self._name} cannot be asked: {self._trouble}") from self._trouble
+            return False
+        finally:
+            self._waiting -= 1
+
+    # Saving
+
+    async def _save(self, fold: Fold[Doc]) -> None:
+        async with self._turn:
+            parameters = {**self.parameters_of(fold.changes), **_progress_of(fold), "build": self._name}
+            rows = await self._connection.write(self._statement(), parameters, seconds=_SAVE_SECONDS)
+            if not rows:
+                self.retire()
+                raise BuildRetired(self._name)
+            self._moved(fold.checkpoint)
+
+    def _saved(self, saving: asyncio.Task[None]) -> None:
+        self._saving.discard(saving)
+        if not saving.cancelled():
+            saving.exception()  # told to whoever waits for the save; nobody may
+
+    @classmethod
+    def _statement(cls) -> str:
+        return statements.BEGIN_SAVE + cls.writes + statements.END_SAVE
+
+    # Looking
+
+    def _look(self) -> asyncio.Task[Checkpoint]:
+        """One look at the build at a time, for all who want to know."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look_now(), name=f"look at {self._name}")
+            self._looking.add_done_callback(lambda looking: looking.cancelled() or looking.exception())
+        return self._looking
+
+    async def _look_now(self) -> Checkpoint:
+        try:
+            rows = await self._connection.write(statements.LOOK, {"build": self._name})
+        except KernelError as error:
+            self._trouble = error
+            raise
+        self._trouble = None
+        if not rows or rows[0][0] == "retired":
+            self.retire()
+        points: list[tuple[str, int, int, int]] = rows[0][1] if rows else []
+        position = Position({Partition(log, number): offset for log, number, offset, _ in points})
+        self._moved(Checkpoint(position, tuple((log, number, generation) for log, number, _, generation in points)))
+        return self._known
+
+    def _moved(self, checkpoint: Checkpoint) -> None:
+        self._known = further(self._known, checkpoint)
+        self._arrivals.moved(self._known.position)
+
+    def _poll(self) -> None:
+        """Somebody new waits: look soon, and go on looking."""
+        self._somebody_new.set()
+        if self._poller is None or self._poller.done():
+            self._poller = asyncio.create_task(self._look_again_and_again(), name=f"watch {self._name}")
+
+    async def _look_again_and_again(self) -> None:
+        pause = _FIRST_LOOK_SECONDS
+        while self._waiting and not self._arrivals.retired:
+            before = self._known
+            with suppress(KernelError):  # it is kept as `_trouble`
+                await asyncio.shield(self._look())
+            pause = min(pause * 1.5, _LAST_LOOK_SECONDS)
+            if self._known.position != before.position or self._somebody_new.is_set():
+                pause = _FIRST_LOOK_SECONDS
+            self._somebody_new.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._somebody_new.wait()
+
+    # For `Neo4jView`
+
+    @classmethod
+    def identity(cls, shape: int, logs: Iterable[str]) -> str:
+        """What a build of this class is filled by: a projection of this shape, from these logs, with this Cypher."""
+        layout = json.dumps([cls.nodes, cls.relationships, cls.writes], default=dict)
+        told = {"format": _FORMAT, "shape": shape, "layout": layout, "logs": sorted(logs)}
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+
+    @classmethod
+    def constraints(cls) -> Sequence[str]:
+        """The statements that make what is unique so, where it is not yet."""
+        return [
+            *(
+                f"CREATE CONSTRAINT {label.lower()}_{key} IF NOT EXISTS"
+                f" FOR (n:{label}) REQUIRE (n.build, n.{key}) IS UNIQUE"
+                for label, key in cls.nodes.items()
+            ),
+            *(
+                f"CREATE CONSTRAINT {kind.lower()}_{key} IF NOT EXISTS"
+                f" FOR ()-[r:{kind}]-() REQUIRE (r.build, r.{key}) IS UNIQUE"
+                for kind, key in cls.relationships.items()
+            ),
+        ]
+
+    async def open(self) -> None:
+        """Learn how far the build is."""
+        await self._look()
+
+    def retire(self) -> None:
+        """Another build is live, or this one is dropped: saves and whoever waits are told so, reads go on."""
+        self._arrivals.retire()
+
+    async def remove(self) -> None:
+        """Take the room back, some thousands of nodes and relationships at a time; saves are refused already."""
+        for label, key in self.nodes.items():
+            remove_relationships, remove_nodes = (
+                text.format(label=label, key=key) for text in (statements.DROP_RELATIONSHIPS, statements.DROP_NODES)
+            )
+            while True:
+                while await self._removed(remove_relationships) == _DROPPED_AT_ONCE:
+                    pass
+                if not await self._removed(remove_nodes):
+                    break
+        for label in ("KernelParked", "KernelCheckpoint"):
+            while await self._removed(statements.DROP_OWN.format(label=label)):
+                pass
+        await self._connection.write(statements.FORGET, {"build": self._name})
+
+    async def _removed(self, statement: str) -> int:
+        bounds: dict[str, Any] = {"window": statements.WINDOW_NODES, "most": _DROPPED_AT_ONCE}
+        rows = await self._connection.write(statement, {"build": self._name, **bounds}, seconds=_SAVE_SECONDS)
+        return int(rows[0][0])
+
+    async def aclose(self) -> None:
+        """Finish the saves that are under way; nobody waits any more."""
+        self.retire()
+        tasks: list[asyncio.Task[Any]] = [task for task in (self._poller, self._looking) if task is not None]
+        for task in tasks:
+            task.cancel()
+        tasks += self._saving
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _progress_of(fold: Fold[Any]) -> dict[str, Any]:  # documents of any kind
+    generations = {(log, number): generation for log, number, generation in fold.checkpoint.generations}
+    return {
+        "released": [[stream, version] for stream, version in fold.released.items()],
+        "parked": [
+            {
+                "stream": entry.record.stream,
+                "version": entry.record.version,
+                "log": entry.record.log,
+                "partition": entry.record.partition,
+                "reason": entry.reason,
+                "skipped": entry.skipped,
+                "record": _encode(entry.record),
+            }
+            for entry in fold.parked
+        ],
+        "checkpoints": sorted(
+            [log, number, offset, generations.get((log, number), 0)]
+            for (log, number), offset in fold.checkpoint.position.items()
+        ),
+    }
