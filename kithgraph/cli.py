@@ -312,6 +312,7 @@ def what_if(
     ] = None,
     values: Annotated[bool, typer.Option("--values", help="Also what the fields hold, which may be personal.")] = False,
     data: DataOption = Path("data"),
+    distributed: DistributedOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Fold the whole log with this working tree's projections and show what would differ from the live views.
@@ -324,7 +325,7 @@ def what_if(
     from kithgraph.what_if import tell  # noqa: PLC0415
     from kithgraph.what_if import what_if as compare  # noqa: PLC0415
 
-    found = asyncio.run(compare(data, view or [], values=values))
+    found = asyncio.run(compare(chosen(data, distributed), view or [], values=values))
     if as_json:
         print_json(found)
     else:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from eventkernel.claims import ClaimsKey
-from eventkernel.events import Record
+from eventkernel.events import Position, Record
 from eventkernel.store import LogReader
+from eventkernel.views import ParkedRecord, State
 from kithgraph.control_socket import Control
 from kithgraph.data_folder import LOG_NAMES
 
@@ -34,6 +35,22 @@ class ExportedLog(Protocol):
     def batches(self) -> AsyncIterator[Sequence[Record]]: ...
 
 
+class LiveView(Protocol):
+    """A view's live build, to compare with."""
+
+    @property
+    def position(self) -> Position:
+        """It shows everything up to there."""
+        ...
+
+    @property
+    def parked(self) -> Sequence[ParkedRecord]: ...
+
+    async def load(self, streams: Sequence[str]) -> Mapping[str, State[Any]]:
+        """The latest states of these streams: those at `position`, or later ones."""
+        ...
+
+
 class Installation(Protocol):
     """What commands need that work on both."""
 
@@ -52,6 +69,13 @@ class Installation(Protocol):
 
     def exports(self) -> AbstractAsyncContextManager[Sequence[ExportedLog]]:
         """Every log with its claims key, for a copy. Raises what the kernel's stores raise."""
+        ...
+
+    def live_view(self, view: str) -> AbstractAsyncContextManager[LiveView]:
+        """
+        Raises:
+            StartError: the view has no live build.
+        """
         ...
 
     def system(self) -> AbstractContextManager[Control]:
@@ -82,6 +106,11 @@ class FolderInstallation:
         from kithgraph.folder_logs import exports_of  # noqa: PLC0415  # the same
 
         return exports_of(self.data)
+
+    def live_view(self, view: str) -> AbstractAsyncContextManager[LiveView]:
+        from kithgraph.folder_views import snapshot_of  # noqa: PLC0415  # the same
+
+        return snapshot_of(self.data, view)
 
     def system(self) -> AbstractContextManager[Control]:
         from kithgraph.operated import system_of  # noqa: PLC0415  # loads the schemas

@@ -1,7 +1,8 @@
 """`kith what-if`: what would differ from a live view if it were filled anew by the working tree's projection.
 
-The live build is read at one moment. The logs are folded, up to where the live build was then, into a build in a folder
-that is thrown away, with the adapter that the real one has. Then the documents are compared, stream by stream, by their
+The live build is read at one moment, or, where its engine has no such thing, bit by bit: what has changed since the
+beginning is then counted and not compared. The logs are folded, up to where the live build was at the beginning, into a
+build in a folder that is thrown away. Then the documents are compared, stream by stream, by their
 fields. Records that an operator has skipped come in again, as they would in a rebuild.
 """
 
@@ -12,22 +13,20 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from eventkernel.adapters.sqlite.build import SqliteViewBuild
-from eventkernel.adapters.sqlite.build_check import live_build
-from eventkernel.adapters.sqlite.build_snapshot import BuildSnapshot
 from eventkernel.errors import KernelError
 from eventkernel.events import Partition, Position, Record
 from eventkernel.folding import ParkedStreams, fold, streams_of
 from eventkernel.store import Batch, Checkpoint, LogReader
 from eventkernel.views import State, waiting_streams
 from kithgraph.errors import StartError
-from kithgraph.folder_logs import logs_of
+from kithgraph.installation import Installation
 from kithgraph.progress_bar import Advance, progress_bar
 from kithgraph.tables import print_table
 from kithgraph.views import VIEWS, ViewKind
@@ -52,6 +51,8 @@ class WhatIf(msgspec.Struct):
     view: str
     documents: int = 0
     differing: int = 0
+    moved_on: int = 0
+    """Documents that had changed in the meantime and were not compared."""
     fields: dict[str, int] = msgspec.field(default_factory=dict[str, int])
     """In how many documents each field differs."""
     would_park: list[str] = msgspec.field(default_factory=list[str])
@@ -64,19 +65,19 @@ class WhatIf(msgspec.Struct):
         return not self.differing and not self.would_park
 
 
-async def what_if(data: Path, views: Sequence[str], *, values: bool) -> list[WhatIf]:
+async def what_if(installation: Installation, views: Sequence[str], *, values: bool) -> list[WhatIf]:
     """For these views (none: all).
 
     Raises:
-        StartError: there is no such view, it has no live build or one with other tables, or a file cannot be read.
+        StartError: there is no such view, it has no live build or one with other tables, or something cannot be read.
     """
     unknown = [view for view in views if view not in VIEWS]
     if unknown:
         raise StartError(f"there is no view {unknown[0]!r}, only {', '.join(VIEWS)}")
     try:
-        return [await _compare(data, view, values) for view in dict.fromkeys(views or VIEWS)]
+        return [await _compare(installation, view, values) for view in dict.fromkeys(views or VIEWS)]
     except KernelError as error:
-        raise StartError(f"the views of {data} cannot be compared: {error}") from error
+        raise StartError(f"the views of {installation.name} cannot be compared: {error}") from error
 
 
 def tell(found: Sequence[WhatIf]) -> None:
@@ -100,26 +101,25 @@ def tell(found: Sequence[WhatIf]) -> None:
             sys.stdout.write(f"{one.view}: {difference.stream} {difference.field}{values}\n")
 
 
-async def _compare(data: Path, view: str, values: bool) -> WhatIf:
+async def _compare(installation: Installation, view: str, values: bool) -> WhatIf:
     kind = VIEWS[view]
-    live = live_build(data / "views" / view)
-    if live is None or not live.exists():
-        raise StartError(f"the view {view} has no live build to compare with: `kith up` fills one")
-    with tempfile.TemporaryDirectory(prefix="kith-what-if-") as folder, BuildSnapshot(live, kind.build) as snapshot:
-        async with logs_of(data, list(kind.codecs)) as logs:
-            build = kind.build(Path(folder) / "b-what-if.sqlite", 1)
-            try:
-                await build.open(kind.build.identity(kind.projection.shape, [log.log for log in logs]))
-                with progress_bar(f"fold {view}") as advance:
-                    waiting = await _fold(kind, logs, snapshot.position, build, advance)
-                found = WhatIf(view, would_park=sorted(waiting - waiting_streams(snapshot.parked).keys()))
-                with progress_bar(f"compare {view}") as advance:
-                    async with aclosing(_batches(logs, snapshot.position, advance)) as batches:
-                        async for batch in batches:
-                            streams = [record.stream for record in batch.records if record.version == 1]
-                            _note(found, streams, snapshot.load(streams), await build.load(streams), values)
-            finally:
-                await build.aclose()
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kith-what-if-"))
+        live = await stack.enter_async_context(installation.live_view(view))
+        logs = await stack.enter_async_context(installation.logs(list(kind.codecs)))
+        build = await stack.enter_async_context(aclosing(kind.build(Path(folder) / "b-what-if.sqlite", 1)))
+        await build.open(kind.build.identity(kind.projection.shape, [log.log for log in logs]))
+        with progress_bar(f"fold {view}") as advance:
+            waiting = await _fold(kind, logs, live.position, build, advance)
+        found = WhatIf(view, would_park=sorted(waiting - waiting_streams(live.parked).keys()))
+        with progress_bar(f"compare {view}") as advance:
+            async with aclosing(_batches(logs, live.position, advance)) as batches:
+                async for batch in batches:
+                    streams = [record.stream for record in batch.records if record.version == 1]
+                    now, would_be = await live.load(streams), await build.load(streams)
+                    later = _later(now, live.position)
+                    found.moved_on += len(later)
+                    _note(found, [stream for stream in streams if stream not in later], now, would_be, values)
     return found
 
 
@@ -140,11 +140,13 @@ async def _fold(
 
 async def _batches(logs: Sequence[LogReader], until: Position, advance: Advance) -> AsyncGenerator[Batch, None]:
     """The records of these logs before a position."""
-    done, total = 0, sum(until.offsets.values())
-    for log in logs:
-        end = until.offsets.get(Partition(log.log, 0), 0)
+    done, total = 0, sum(until.values())
+    here = {log.log: log for log in logs}
+    for partition, end in until.items():
         reached = 0
-        async with aclosing(log.subscribe(Checkpoint())) as batches:
+        if partition.log not in here or end == 0:
+            continue
+        async with aclosing(here[partition.log].subscribe(Checkpoint(), frozenset({partition.number}))) as batches:
             while reached < end:
                 batch = await anext(batches)
                 done += min(batch.next_offset, end) - reached
@@ -174,6 +176,15 @@ def _note(
             if len(found.differences) < _SHOWN:
                 shown = (repr(before.get(name)), repr(after.get(name))) if values else (None, None)
                 found.differences.append(Difference(stream, name, *shown))
+
+
+def _later(states: Mapping[str, State[Any]], position: Position) -> set[str]:
+    """Streams whose state is of a record at a position or after it: the view, read bit by bit, has gone on."""
+    return {
+        stream
+        for stream, state in states.items()
+        if state.offset >= position.get(Partition(state.log, state.partition), 0)
+    }
 
 
 def _fields(state: State[Any] | None) -> dict[str, object]:
