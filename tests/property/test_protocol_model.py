@@ -1,0 +1,100 @@
+"""The protocol of log and ledger keeps its guarantees in every order of its steps, and none of its parts is idle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, get_args
+
+import pytest
+
+from tests.property.protocol_model import Command, Model, Safeguard, Scenario
+
+X_OF_TWO_RECORDS: Final = Command("x", "a", size=2)
+TOOK: Final = Command("took", "a", takes="name")
+GIVES: Final = Command("gives", "a", gives="name")
+TAKES: Final = Command("takes", "b", takes="name")
+
+
+def _commands(*commands: Command) -> Mapping[str, Command]:
+    return {command.id: command for command in commands}
+
+
+SCENARIOS: Final[Mapping[str, Scenario]] = {
+    "two streams claim one name": Scenario(_commands(TOOK, TAKES), [], ["took", "takes"]),
+    "two commands want one stream": Scenario(_commands(X_OF_TWO_RECORDS, Command("y", "a")), [], ["x", "y"]),
+    "a command is repeated": Scenario(_commands(X_OF_TWO_RECORDS), [], ["x", "x"]),
+    "a name passes on": Scenario(_commands(TOOK, GIVES, TAKES), ["took"], ["gives", "takes"]),
+    "a name passes on, and the ledger is restored": Scenario(
+        _commands(TOOK, GIVES, TAKES), ["took"], ["gives", "takes"], restores=True
+    ),
+    "a command is repeated, and the ledger is restored": Scenario(
+        _commands(X_OF_TWO_RECORDS), [], ["x", "x"], restores=True
+    ),
+    "the ledger is wiped, wiped again, and opened twice": Scenario(
+        _commands(Command("x", "a")), [], ["x"], openers=2, wiped=True
+    ),
+    "a command is repeated, and another claims its name": Scenario(
+        _commands(TOOK, TAKES), [], ["took", "took", "takes"]
+    ),
+}
+LONG_SCENARIOS: Final[Mapping[str, Scenario]] = {
+    "two streams claim one name while the ledger is wiped twice and opened twice": Scenario(
+        _commands(TOOK, TAKES), [], ["took", "takes"], openers=2, wiped=True
+    ),
+    "two commands want one stream, and two open the ledger": Scenario(
+        _commands(Command("x", "a"), Command("y", "a")), [], ["x", "y"], openers=2
+    ),
+    "the ledger is restored twice, and opened twice": Scenario(
+        _commands(Command("x", "a")), [], ["x"], openers=2, wipes=2, restores=True
+    ),
+}
+
+BREAKS: Final[Mapping[Safeguard, str]] = {
+    "help before answering a repeated command": "a command is repeated",
+    "help before building on a commit": "two commands want one stream",
+    "help before refusing a claim": "two streams claim one name",
+    "one batch for a commit": "two commands want one stream",
+    "the generation is checked after the insert": "two streams claim one name",
+    "the generation is checked after the produce": "two streams claim one name",
+    "the generation is checked before helping": "a command is repeated, and another claims its name",
+    "the generation is checked before a refusal": "a name passes on, and the ledger is restored",
+    "fences": "two streams claim one name",
+    "a fold up to the fences": "two streams claim one name",
+    "older generations are ignored behind a fence": "two streams claim one name",
+    "the first record of a version counts": "two streams claim one name",
+    "claims are given up after the produce": "a name passes on",
+    "unique keys": "two streams claim one name",
+    "a back-up is restored without its generation": "a name passes on, and the ledger is restored",
+    "a generation has one opener": "two streams claim one name while the ledger is wiped twice and opened twice",
+}
+"""Where each part of the protocol is missed when it is left out."""
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_guarantees_hold_in_every_order_of_the_steps(name: str) -> None:
+    found = Model(SCENARIOS[name]).explore()
+    assert found.violation is None
+    assert found.states > 1_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LONG_SCENARIOS)
+def test_the_guarantees_hold_also_where_several_open_the_ledger_at_once(name: str, full_campaign: bool) -> None:
+    if not full_campaign:
+        pytest.skip("half a million states: with --campaign full")
+    assert Model(LONG_SCENARIOS[name]).explore().violation is None
+
+
+@pytest.mark.parametrize("safeguard", get_args(Safeguard))
+def test_a_protocol_that_lacks_a_part_breaks_a_guarantee(safeguard: Safeguard) -> None:
+    assert (
+        Model({**SCENARIOS, **LONG_SCENARIOS}[BREAKS[safeguard]], frozenset({safeguard})).explore().violation
+        is not None
+    )
+
+
+def test_what_is_found_is_told_as_the_steps_that_lead_to_it() -> None:
+    found = Model(SCENARIOS["a command is repeated"], frozenset({"help before answering a repeated command"})).explore()
+    assert found.violation is not None
+    assert found.violation.what.startswith("G1")
+    assert found.violation.steps[-1].endswith("answer")
