@@ -1,14 +1,14 @@
-"""The wiring of the distributed mode: the subgraphs on Kafka, MongoDB and Neo4j, and the same for operators' commands."""
+"""The wiring of the distributed mode: the subgraphs on Kafka, MongoDB and Neo4j."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
-from pathlib import Path
-from typing import Self
+from typing import Any
+
+from pydantic import SecretStr
 
 from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.event_store import KafkaEventStore
@@ -20,17 +20,14 @@ from eventkernel.adapters.mongodb.connection import Database, MongoConnection, M
 from eventkernel.adapters.mongodb.views import MongoView
 from eventkernel.adapters.neo4j.connection import Neo4jConnection, Neo4jSettings
 from eventkernel.adapters.neo4j.views import Neo4jView
-from eventkernel.claims import ClaimsKey
-from eventkernel.clock import Clock, SystemClock
-from eventkernel.errors import KernelError
+from eventkernel.clock import Clock
 from eventkernel.membership import Membership, Watching
 from eventkernel.store import LogReader
-from kithgraph.claims_keys import from_settings
-from kithgraph.control_socket import Control
-from kithgraph.data_folder import LOG_NAMES, VIEW_NAMES
-from kithgraph.errors import StartError
-from kithgraph.operated import served_here
-from kithgraph.settings import EngineSettings, loaded
+from eventkernel.views import View, ViewBuild
+from kithgraph.claims_keys import from_settings as claims_keys
+from kithgraph.data_folder import LOG_NAMES
+from kithgraph.settings import EngineSettings
+from kithgraph.views import VIEWS
 from subgraphs.friends.adapters.mongodb import MongoFriendView
 from subgraphs.friends.app import friends_subgraph
 from subgraphs.friends.projection import projection as friends_projection
@@ -74,14 +71,14 @@ async def opened(settings: EngineSettings, name: str, work: Work, clock: Clock) 
         Unavailable: an engine does not answer, or a log that this subgraph reads is not made yet.
     """
     async with AsyncExitStack() as stack:
-        engines = _Engines(settings, work, clock, stack)
+        engines = Engines(settings, work, clock, stack)
         opening = {"users": engines.users, "friends": engines.friends, "recommendations": engines.recommendations}
         subgraph = await opening[name]()
         keeping = subgraph.workers if work in {Work.ALL, Work.KEEPING} else ()
         yield Opened(subgraph, [*keeping, *engines.sweepers])
 
 
-class _Engines:
+class Engines:
     """What one process has open."""
 
     def __init__(self, settings: EngineSettings, work: Work, clock: Clock, stack: AsyncExitStack) -> None:
@@ -95,16 +92,16 @@ class _Engines:
     async def users(self) -> Subgraph:
         database = await self._database("users")
         store = await self._store("users", database)
-        view = await self._mongo_view(MongoUserView, "users", users_projection.shape, database, [store])
+        view = await self.users_view(database, [store])
         membership = await self._membership("users", [store])
         return users_subgraph(store, view, log_names=LOG_NAMES, clock=self._clock, membership=membership)
 
     async def friends(self) -> Subgraph:
-        users_log = await self._log("users")
+        users_log = await self.log("users")
         database = await self._database("friends")
         store = await self._store("friends", database)
         logs = [users_log, store]
-        view = await self._mongo_view(MongoFriendView, "friends", friends_projection.shape, database, logs)
+        view = await self.friends_view(database, logs)
         checkpoints = await MongoCheckpointStore.open(database)
         membership = await self._membership("friends", logs)
         return friends_subgraph(
@@ -112,27 +109,54 @@ class _Engines:
         )
 
     async def recommendations(self) -> Subgraph:
-        users_log, friends_log = await self._log("users"), await self._log("friends")
+        users_log, friends_log = await self.log("users"), await self.log("friends")
         logs = [users_log, friends_log]
-        connection = await self._stack.enter_async_context(Neo4jConnection(neo4j_settings(self._settings)))
-        view = await self._stack.enter_async_context(
-            aclosing(
-                await Neo4jView[Neo4jRecommendationView].open(
-                    connection,
-                    "recommendations",
-                    Neo4jRecommendationView,
-                    shape=recommendations_projection.shape,
-                    logs=[log.log for log in logs],
-                    system=self._settings.name,
-                )
-            )
-        )
+        view = await self.recommendations_view(logs)
         membership = await self._membership("recommendations", logs)
         return recommendations_subgraph(
             users_log, friends_log, view, log_names=LOG_NAMES, clock=self._clock, membership=membership
         )
 
-    def _kafka_topic(self, name: str) -> str:
+    async def log(self, name: str) -> KafkaLog:
+        """A log, to be read."""
+        return await self._stack.enter_async_context(await KafkaLog.open(self._kafka, self._topic(name)))
+
+    async def live_view(self, name: str) -> View[ViewBuild[Any]]:
+        """The view of this name, to be looked at."""
+        logs = [await self.log(log) for log in VIEWS[name].codecs]
+        match name:
+            case "users":
+                return await self.users_view(await self._database(name), logs)
+            case "friends":
+                return await self.friends_view(await self._database(name), logs)
+            case _:
+                return await self.recommendations_view(logs)
+
+    async def users_view(self, database: Database, logs: Sequence[LogReader]) -> MongoView[MongoUserView]:
+        opening = MongoView[MongoUserView].open(
+            database, "users", MongoUserView, shape=users_projection.shape, logs=_ids(logs)
+        )
+        return await self._stack.enter_async_context(aclosing(await opening))
+
+    async def friends_view(self, database: Database, logs: Sequence[LogReader]) -> MongoView[MongoFriendView]:
+        opening = MongoView[MongoFriendView].open(
+            database, "friends", MongoFriendView, shape=friends_projection.shape, logs=_ids(logs)
+        )
+        return await self._stack.enter_async_context(aclosing(await opening))
+
+    async def recommendations_view(self, logs: Sequence[LogReader]) -> Neo4jView[Neo4jRecommendationView]:
+        connection = await self._stack.enter_async_context(Neo4jConnection(neo4j_settings(self._settings)))
+        opening = Neo4jView[Neo4jRecommendationView].open(
+            connection,
+            "recommendations",
+            Neo4jRecommendationView,
+            shape=recommendations_projection.shape,
+            logs=_ids(logs),
+            system=self._settings.name,
+        )
+        return await self._stack.enter_async_context(aclosing(await opening))
+
+    def _topic(self, name: str) -> str:
         return f"{self._settings.name}.{name}"
 
     async def _store(self, name: str, database: Database) -> KafkaEventStore:
@@ -141,26 +165,16 @@ class _Engines:
         key = claims_keys(settings)[name]
         topic = TopicSettings(settings.kafka_partitions, settings.kafka_replicas, settings.kafka_in_sync_replicas)
         opening = KafkaEventStore.open(
-            self._kafka, self._kafka_topic(name), topic, database, name=name, key=key, clock=self._clock
+            self._kafka, self._topic(name), topic, database, name=name, key=key, clock=self._clock
         )
         store = await self._stack.enter_async_context(aclosing(await opening))
         if self._work in {Work.ALL, Work.ANSWERS}:
             self.sweepers.append(store)
         return store
 
-    async def _log(self, name: str) -> KafkaLog:
-        """A log that another subgraph owns."""
-        return await self._stack.enter_async_context(await KafkaLog.open(self._kafka, self._kafka_topic(name)))
-
     async def _database(self, name: str) -> Database:
         connection = await self._stack.enter_async_context(MongoConnection(mongodb_settings(self._settings)))
         return connection.database(f"{self._settings.name}_{name}")
-
-    async def _mongo_view(
-        self, build: type[BuildT], name: str, shape: int, database: Database, logs: Sequence[LogReader]
-    ) -> MongoView[BuildT]:
-        opening = MongoView[BuildT].open(database, name, build, shape=shape, logs=[log.log for log in logs])
-        return await self._stack.enter_async_context(aclosing(await opening))
 
     async def _membership(self, name: str, logs: Sequence[KafkaLog]) -> Membership:
         """This process's place among those that keep this subgraph's view, where it is one of them."""
@@ -168,6 +182,10 @@ class _Engines:
             return Watching()
         group = f"{self._settings.name}.{name}"
         return await self._stack.enter_async_context(KafkaMembership(self._kafka, group, logs))
+
+
+def _ids(logs: Sequence[LogReader]) -> Sequence[str]:
+    return [log.log for log in logs]
 
 
 def kafka_connection(settings: EngineSettings) -> KafkaConnection:

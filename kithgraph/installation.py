@@ -122,6 +122,6 @@ def chosen(data: Path, distributed: bool) -> Installation:
     """What the options `--data` and `--distributed` name."""
     if not distributed:
         return FolderInstallation(data)
-    from kithgraph.engines import EnginesInstallation  # noqa: PLC0415  # loads the drivers
+    from kithgraph.engines_installation import EnginesInstallation  # noqa: PLC0415  # loads the drivers
 
     return EnginesInstallation.from_environment()
