@@ -36,9 +36,12 @@ _log: Final = logging.getLogger(__name__)
 class Neo4jView(Generic[BuildT]):
     """Made by `open`."""
 
-    def __init__(self, connection: Neo4jConnection, name: str, build_type: type[BuildT], identity: str) -> None:
+    def __init__(
+        self, connection: Neo4jConnection, name: str, build_type: type[BuildT], identity: str, system: str
+    ) -> None:
         self._connection = connection
         self._name = name
+        self._key = f"{system}.{name}" if system else name
         self._build_type = build_type
         self._identity = identity
         self._builds: dict[str, BuildT] = {}
@@ -51,18 +54,26 @@ class Neo4jView(Generic[BuildT]):
 
     @classmethod
     async def open(
-        cls, connection: Neo4jConnection, name: str, build_type: type[BuildT], *, shape: int, logs: Iterable[str]
+        cls,
+        connection: Neo4jConnection,
+        name: str,
+        build_type: type[BuildT],
+        *,
+        shape: int,
+        logs: Iterable[str],
+        system: str = "",
     ) -> Self:
         """Open the view of this name; make what its builds need, where it is missing.
 
         `shape` is the projection's, `logs` the ids of the logs that it reads. Where no build was filled with these and
-        by this class there is no live one until a new one is filled: `Projector.run` does that first.
+        by this class there is no live one until a new one is filled: `Projector.run` does that first. `system` tells
+        apart the views of several systems in one database.
 
         Raises:
             Unavailable: Neo4j cannot be reached.
             CannotOpen: it refuses the credentials.
         """
-        view = cls(connection, name, build_type, build_type.identity(shape, logs))
+        view = cls(connection, name, build_type, build_type.identity(shape, logs), system)
         await view._constrain()
         await view._freshen()
         view._tasks = [
@@ -117,7 +128,7 @@ class Neo4jView(Generic[BuildT]):
         await self._freshen()
 
     async def drop(self, build: str) -> None:
-        rows = await self._connection.write(statements.RETIRE, {"view": self._name, "build": build})
+        rows = await self._connection.write(statements.RETIRE, {"view": self._key, "build": build})
         if not rows:
             raise InvalidInput(f"the view {self._name} has no build {build!r}")
         if rows[0][0] == "live":
@@ -137,7 +148,7 @@ class Neo4jView(Generic[BuildT]):
 
     @property
     def _parameters(self) -> dict[str, str]:
-        return {"view": self._name, "identity": self._identity}
+        return {"view": self._key, "identity": self._identity}
 
     async def _constrain(self) -> None:
         for statement in (*statements.CONSTRAINTS, *self._build_type.constraints()):
