@@ -43,6 +43,8 @@ class KafkaMembership:
         self._leader = Partition(logs[0].log, 0)
         self._assignment = NOTHING
         self._moved = asyncio.Event()
+        self._doing = f"being a member of {group}"
+        self._troubles = Troubles(Backoff())
         self._task = asyncio.create_task(self._belong(), name=f"member of {group}")
 
     def assignment(self) -> Assignment:
@@ -66,13 +68,11 @@ class KafkaMembership:
         await self.aclose()
 
     async def _belong(self) -> None:
-        troubles = Troubles(Backoff())
-        doing = f"being a member of {self._group}"
         while True:
             try:
                 await self._take_part()
-            except (KafkaError, OSError) as error:
-                await troubles.failed(doing, error)
+            except Exception as error:  # noqa: BLE001 -- whatever it is is shown, and tried again
+                await self._troubles.failed(self._doing, error)
 
     async def _take_part(self) -> None:
         consumer = AIOKafkaConsumer(
@@ -99,6 +99,7 @@ class KafkaMembership:
     def _assigned(self, assigned: Iterable[TopicPartition]) -> None:
         partitions = frozenset(Partition(self._logs[topic], number) for topic, number in assigned)
         self._assignment = Assignment(partitions, leads=self._leader in partitions)
+        self._troubles.over(self._doing)
         self._moved.set()
         self._moved = asyncio.Event()
 

@@ -23,9 +23,11 @@ from eventkernel.errors import CannotOpen, Unavailable
 LARGEST_BATCH: Final = 4 * 1024 * 1024
 """Bytes of a record batch, and so of a commit: with its envelopes, the largest that the kernel takes."""
 
+_POLL_SECONDS: Final = 0.05
 _UNKNOWN_TOPIC: Final = 3
+_NO_NAME: Final = 17
 _TOPIC_EXISTS: Final = 36
-_ERRORS_OF_THE_ASKED: Final = frozenset({17, 37, 38, 39, 40, 44})
+_ERRORS_OF_THE_ASKED: Final = frozenset({_NO_NAME, 37, 38, 39, 40, 44})
 """Error codes for a topic that cannot be made as asked: its name, partitions, replicas, settings, or a policy
 (https://kafka.apache.org/protocol.html#protocol_error_codes)."""
 
@@ -67,6 +69,9 @@ async def make_topic(connection: KafkaConnection, topic: str, settings: TopicSet
     async with _admin(connection, topic) as admin:
         if await _configured(admin, topic) is None:
             await _create(admin, topic, settings)
+            # Brokers hear of a new topic one after the other.
+            while await _configured(admin, topic) is None:  # noqa: ASYNC110 -- nobody here can set an event
+                await asyncio.sleep(_POLL_SECONDS)
         await _check(admin, topic, settings)
 
 
@@ -165,6 +170,8 @@ async def _configured(admin: AIOKafkaAdminClient, topic: str) -> Mapping[str, st
     code: int = resource["error_code"]
     if code == _UNKNOWN_TOPIC:
         return None
+    if code == _NO_NAME:
+        raise CannotOpen(f"topic {topic}: that is no name for a topic")
     if code:
         raise for_code(code)
     # In aiokafka's answers a setting's own name is called `config_names`.

@@ -2,6 +2,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from aiokafka import TopicPartition
 from aiokafka.admin.config_resource import ConfigResource
 
 class NewTopic:
@@ -16,6 +17,9 @@ class NewTopic:
 
 class NewPartitions:
     def __init__(self, total_count: int) -> None: ...
+
+class RecordsToDelete:
+    def __init__(self, before_offset: int) -> None: ...
 
 class _Response(Protocol):
     def to_object(self) -> dict[str, Any]: ...
@@ -48,3 +52,6 @@ class AIOKafkaAdminClient:
     async def alter_configs(self, config_resources: Sequence[ConfigResource]) -> list[_Response]: ...
     async def describe_consumer_groups(self, group_ids: Sequence[str]) -> list[_Response]: ...
     async def list_consumer_group_offsets(self, group_id: str) -> Mapping[object, object]: ...
+    async def delete_records(
+        self, records_to_delete: Mapping[TopicPartition, RecordsToDelete]
+    ) -> Mapping[object, object]: ...

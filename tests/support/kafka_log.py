@@ -1,0 +1,90 @@
+"""A log on Kafka for tests: its topic, its fences, records for it, and what an administrator does to topics."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from eventkernel.adapters.kafka.connection import KafkaConnection
+from eventkernel.adapters.kafka.log import KafkaLog
+from eventkernel.adapters.kafka.publisher import Publisher
+from eventkernel.adapters.kafka.topic import TopicSettings, make_topic
+from eventkernel.events import Record
+from eventkernel.fences import fence
+
+LOG = "doors.x7f3k2q9"
+CLAIMS_KEY = "ab" * 32
+NOW_US = 1_700_000_000_000_000
+
+
+def one_broker(partitions: int = 3) -> TopicSettings:
+    return TopicSettings(partitions, replication_factor=1, min_in_sync_replicas=1)
+
+
+def record(stream: str, version: int, *, generation: int = 1, size: int = 1, index: int = 0, data: str = "") -> Record:
+    """The record of a version, the one with this index in a commit of this size."""
+    return Record(
+        log=LOG,
+        partition=-1,
+        offset=-1,
+        id=f"{stream}@{version}",
+        type="doors.Opened",
+        time_us=NOW_US + version,
+        stream=stream,
+        version=version,
+        first_version=version - index,
+        commit_size=size,
+        command_id=f"open {stream} to {version - index}",
+        fingerprint="cd" * 32,
+        generation=generation,
+        data=f'{{"by":"{data}"}}'.encode(),
+    )
+
+
+def commit(stream: str, first: int, size: int, *, generation: int = 1, data: str = "") -> list[Record]:
+    """The records of one commit, from version `first` on."""
+    return [
+        record(stream, first + index, generation=generation, size=size, index=index, data=data) for index in range(size)
+    ]
+
+
+async def put_fences(publisher: Publisher, generation: int, *, partitions: int = 3, log: str = LOG) -> None:
+    for number in range(partitions):
+        await publisher.publish(number, [fence(log, number, generation, CLAIMS_KEY, NOW_US)])
+
+
+@asynccontextmanager
+async def new_log(connection: KafkaConnection, topic: str, partitions: int = 3) -> AsyncGenerator[KafkaLog]:
+    """A log without events in generation 1; its topic is deleted at the end."""
+    await make_topic(connection, topic, one_broker(partitions))
+    try:
+        async with Publisher(connection, topic, partitions=partitions) as publisher:
+            await put_fences(publisher, 1, partitions=partitions)
+        async with await KafkaLog.open(connection, topic) as log:
+            yield log
+    finally:
+        await delete_topic(connection, topic)
+
+
+@asynccontextmanager
+async def administration(connection: KafkaConnection) -> AsyncGenerator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**connection.client_settings("test"))
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def delete_topic(connection: KafkaConnection, topic: str) -> None:
+    async with administration(connection) as admin:
+        await admin.delete_topics([topic])
+
+
+async def alter_topic(connection: KafkaConnection, topic: str, settings: Mapping[str, str]) -> None:
+    """Give the topic these settings and the brokers' own for all others."""
+    async with administration(connection) as admin:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, dict(settings))])
