@@ -77,7 +77,7 @@ class PipelineStatistics(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class _Variant:
-    """What depends on the conditions' values."""
+    """What depends on the conditions' values, and on whether the data have objects that stand at several positions."""
 
     shape: Shape
     introspection: Introspection
@@ -95,15 +95,16 @@ class PreparedOperation:
     defaults: dict[str, object]
     variants: LruCache[_Variant] = field(default_factory=lambda: LruCache[_Variant](16))
 
-    def variant(self, variables: Mapping[str, object]) -> _Variant:
-        key = tuple(variables.get(name) is True for name in self.condition_variables)
+    def variant(self, variables: Mapping[str, object], shared: bool) -> _Variant:
+        key = (shared, *(variables.get(name) is True for name in self.condition_variables))
         found = self.variants.get(key)
         if found is None:
             schema = self.supergraph.api_schema
-            conditions = dict(zip(self.condition_variables, key, strict=True))
+            conditions = dict(zip(self.condition_variables, key[1:], strict=True))
+            operation, fragments, complete = self.operation, self.fragments, self.supergraph.schema
             found = _Variant(
-                compile_shape(schema, self.operation, self.fragments, conditions, self.supergraph.schema),
-                Introspection(schema, self.operation, self.fragments, conditions),
+                compile_shape(schema, operation, fragments, conditions, complete, shared=shared),
+                Introspection(schema, operation, fragments, conditions),
             )
             self.variants.put(key, found)
         return found
@@ -205,7 +206,7 @@ class Pipeline:
             ResponseErrors(self._options.limits.errors),
         )
         await execution.run()
-        variant = prepared.variant(variables)
+        variant = prepared.variant(variables, execution.sharing.found_any)
         execution.data.update(variant.introspection.answer(variables))
         shape_errors = ShapeErrors()
         data = variant.shape(execution.data, None, shape_errors)
@@ -356,7 +357,7 @@ class Pipeline:
             },
         )
         if not prepared.condition_variables:
-            prepared.variant({})
+            prepared.variant({}, shared=False)
         return prepared
 
 

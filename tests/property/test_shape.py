@@ -93,6 +93,23 @@ def _random_object(random: Random, depth: int, oddness: float, type_name: str | 
     return made
 
 
+def _share_objects(data: Any, random: Random) -> None:
+    """Lets objects stand at several positions: each place may get an object that stood elsewhere, never one above."""
+    finished: list[Any] = []
+
+    def visit(value: Any) -> None:
+        for key, child in list(value.items() if isinstance(value, dict) else enumerate(value)):
+            if isinstance(child, dict | list):
+                visit(child)
+            if isinstance(child, dict) and "__typename" in child:
+                if finished and random.random() < 0.5:
+                    alike = [one for one in finished if one["__typename"] == child["__typename"]]
+                    value[key] = random.choice(alike or [child])
+                finished.append(value[key])
+
+    visit(data)
+
+
 def _by_response_key(source: dict[str, Any], info: GraphQLResolveInfo[Any]) -> Any:
     return source.get(str(info.path.key))
 
@@ -107,9 +124,12 @@ def _type_of(value: Any, *_: Any) -> Any:
     seed=st.integers(0, 2**32),
     oddness=st.sampled_from([0.0, 0.02, 0.1]),
     x=st.booleans(),
+    shared=st.booleans(),
 )
-def test_a_shaped_response_equals_a_monoliths(operation: str, seed: int, oddness: float, x: bool) -> None:
+def test_a_shaped_response_equals_a_monoliths(operation: str, seed: int, oddness: float, x: bool, shared: bool) -> None:
     data = _random_object(Random(seed), 3, oddness)
+    if shared:
+        _share_objects(data, Random(seed))
     document = parse(operation)
     assert not validate(SCHEMA, document)
     variables = {"x": x} if "$x" in operation else {}
@@ -125,7 +145,7 @@ def test_a_shaped_response_equals_a_monoliths(operation: str, seed: int, oddness
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     conditions = {name: variables[name] for name in condition_variables(document)}
     found = ShapeErrors()
-    shaped = compile_shape(SCHEMA, definition, fragments, conditions)(data, None, found)
+    shaped = compile_shape(SCHEMA, definition, fragments, conditions, shared=shared)(data, None, found)
     errors = ResponseErrors()
     found.tell(errors)
 

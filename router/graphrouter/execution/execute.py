@@ -26,7 +26,7 @@ from graphrouter.execution.errors import (
 )
 from graphrouter.execution.merge import Json, JsonObject, copy_tree, merge_object
 from graphrouter.execution.prepare import PreparedFetch, PreparedGroup, PreparedPlan, holds
-from graphrouter.execution.representations import Collected, Placement, objects_at, positions_at
+from graphrouter.execution.representations import Collected, Placement, Sharing, objects_at, positions_at
 from graphrouter.execution.rewrites import rename, rename_path
 from graphrouter.planning.plan import EntityFetch, RootFetch
 from graphrouter.transport import SubgraphRequest, SubgraphResponse, SubgraphTransport, TransportError
@@ -68,6 +68,9 @@ class Execution:
     bookmark: str
     errors: ResponseErrors
     data: JsonObject = field(default_factory=dict[str, object])
+    sharing: Sharing = field(default_factory=Sharing)
+    visited: set[int] = field(default_factory=set[int])
+    """The places that targets were read at, by number."""
 
     async def run(self) -> None:
         waits_for = list(self.plan.waits_for)
@@ -156,21 +159,31 @@ class Execution:
     def _collect(self, group: PreparedGroup) -> Collected:
         encoded: list[bytes] = []
         index: dict[object, int] = {}
-        placements: list[Placement] = [
-            reader.collect(self.data, index, encoded) if holds(conditions, self.variables) else []
-            for conditions, reader in group.targets
-        ]
+        placements: list[Placement] = []
+        for conditions, reader in group.targets:
+            placement: Placement = []
+            if holds(conditions, self.variables):
+                # Only the first time: later, a request under way may know equal objects as two.
+                first_time = reader.place not in self.visited
+                self.visited.add(reader.place)
+                sharing = self.sharing if reader.shareable and first_time else None
+                placement = reader.collect(self.data, index, encoded, sharing)
+            placements.append(placement)
         return Collected(encoded, placements)
 
     def _merge_entities(self, group: PreparedGroup, collected: Collected, entities: list[Json]) -> None:
+        """Targets get copies of their own. At a target the nested values are shared where that is right."""
         found: list[Json] = [entity if entity.__class__ is dict else None for entity in entities]
         rename([entity for entity in found if entity is not None], group.group.renames)
         object_types = self.settings.object_types
-        for number, placement in enumerate(collected.placements):
-            if number and placement:
-                found = [copy_tree(entity) for entity in found]
+        taken: set[int] = set()
+        for (_, reader), placement in zip(group.targets, collected.placements, strict=True):
+            own: dict[int, Json] = {}
             for index, target in placement:
-                entity = found[index]
+                entity = own.get(index)
+                if entity is None or not reader.shareable:
+                    entity = own[index] = copy_tree(found[index]) if index in taken else found[index]
+                    taken.add(index)
                 if entity is not None:
                     merge_object(target, entity, object_types)
 

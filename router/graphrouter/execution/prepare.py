@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import orjson
-from graphql import FieldNode, OperationDefinitionNode, parse
+from graphql import FieldNode, InlineFragmentNode, OperationDefinitionNode, SelectionSetNode, parse
 
 from graphrouter.execution.representations import TargetReader, variables_json
-from graphrouter.planning.plan import Condition, EntityFetch, EntityGroup, Fetch, QueryPlan, RootFetch
+from graphrouter.execution.sharing import shareable_targets
+from graphrouter.planning.plan import Condition, EntityFetch, EntityGroup, Fetch, Path, QueryPlan, RootFetch
 
 
 class PreparedGroup:
@@ -18,10 +19,12 @@ class PreparedGroup:
 
     __slots__ = ("group", "names", "targets", "variable")
 
-    def __init__(self, group: EntityGroup) -> None:
+    def __init__(self, group: EntityGroup, shareable: Container[int], places: dict[Path, int]) -> None:
         self.group = group
         self.variable = orjson.dumps(group.variable) + b":["
-        self.targets = tuple((target.conditions, TargetReader(target)) for target in group.targets)
+        self.targets = tuple(
+            (target.conditions, TargetReader(target, id(target) in shareable, places)) for target in group.targets
+        )
         self.names = {step.alias: step.name for step in group.renames}
 
 
@@ -31,12 +34,17 @@ class PreparedFetch:
     def __init__(self, fetch: Fetch) -> None:
         self.fetch = fetch
         self.dependents: list[int] = []
-        self.groups = tuple(PreparedGroup(group) for group in fetch.groups) if isinstance(fetch, EntityFetch) else ()
+        self.groups: tuple[PreparedGroup, ...] = ()
         self.names = {step.alias: step.name for step in fetch.renames} if isinstance(fetch, RootFetch) else {}
         head = b'{"query":' + orjson.dumps(fetch.document)
         if fetch.operation_name is not None:
             head += b',"operationName":' + orjson.dumps(fetch.operation_name)
         self._head = head
+
+    def read_from(self, shareable: Container[int], places: dict[Path, int]) -> None:
+        """Prepares the targets; `shareable` are the `id()` of those whose equal objects may become one."""
+        if isinstance(self.fetch, EntityFetch):
+            self.groups = tuple(PreparedGroup(group, shareable, places) for group in self.fetch.groups)
 
     def body(self, variables: Mapping[str, object], representations: Sequence[bytes] = ()) -> bytes:
         """The request's JSON text; `representations` are complete `"variable":[…]` entries."""
@@ -46,12 +54,37 @@ class PreparedFetch:
     @cached_property
     def root_keys(self) -> tuple[str, ...]:
         """The response keys of the document's root fields; needed only where no answer came, to say what is missing."""
-        operation = next(
-            node for node in parse(self.fetch.document).definitions if isinstance(node, OperationDefinitionNode)
-        )
-        fields = (node for node in operation.selection_set.selections if isinstance(node, FieldNode))
-        keys = (node.alias.value if node.alias else node.name.value for node in fields)
+        keys = (_key(node) for node in _fields(self._operation.selection_set))
         return tuple(self.names.get(key, key) for key in keys)
+
+    @cached_property
+    def object_keys(self) -> frozenset[str]:
+        """The response keys under which the answer has objects, right below where it is merged."""
+        fields = [node for node in _fields(self._operation.selection_set) if node.selection_set is not None]
+        names = dict(self.names)
+        if isinstance(self.fetch, EntityFetch):
+            fields = [inner for node in fields for inner in _fields(node.selection_set)]
+            names = {step.alias: step.name for group in self.fetch.groups for step in group.renames}
+        keys = (_key(node) for node in fields if node.selection_set is not None)
+        return frozenset(names.get(key, key) for key in keys)
+
+    @cached_property
+    def _operation(self) -> OperationDefinitionNode:
+        definitions = parse(self.fetch.document).definitions
+        return next(node for node in definitions if isinstance(node, OperationDefinitionNode))
+
+
+def _fields(selections: SelectionSetNode | None) -> Iterator[FieldNode]:
+    """The fields of a selection set, those in inline fragments included: the planner writes no others."""
+    for node in selections.selections if selections else ():
+        if isinstance(node, FieldNode):
+            yield node
+        elif isinstance(node, InlineFragmentNode):
+            yield from _fields(node.selection_set)
+
+
+def _key(node: FieldNode) -> str:
+    return node.alias.value if node.alias else node.name.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +98,10 @@ class PreparedPlan:
     @classmethod
     def of(cls, plan: QueryPlan) -> PreparedPlan:
         fetches = tuple(PreparedFetch(fetch) for fetch in plan.fetches)
+        shareable = shareable_targets(plan.fetches, lambda index: fetches[index].object_keys)
+        places: dict[Path, int] = {}
+        for prepared, targets in zip(fetches, shareable, strict=True):
+            prepared.read_from(targets, places)
         number = {fetch.id: index for index, fetch in enumerate(plan.fetches)}
         for index, fetch in enumerate(plan.fetches):
             for dependency in set(fetch.depends_on):

@@ -1,9 +1,9 @@
 """From merged data to the list of representations of an entity fetch, and back to the positions they stand for.
 
 The objects on a target's path are found by walking the tree once, list items included. What is shared by several
-positions (see `merge.py`) is walked once. Each object gives a representation; equal ones are sent once. For entities
-with flat keys, which is nearly all of them, the tuple of the key's values decides equality, and only the
-representations that are sent are ever built and encoded.
+positions is walked once; where the plan allows it, equal objects become shared here (see `sharing.py`). Each object
+gives a representation; equal ones are sent once. For entities with flat keys, which is nearly all of them, the tuple of
+the key's values decides equality, and only the representations that are sent are ever built and encoded.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, cast
 import orjson
 
 from graphrouter.execution.merge import Json, JsonObject
-from graphrouter.planning.plan import InputField, InputSelection, Key, Path, Representation, Target, TypeIs
+from graphrouter.planning.plan import InputField, InputSelection, Key, Path, PathStep, Representation, Target, TypeIs
 
 Placement: TypeAlias = list[tuple[int, JsonObject]]
 """For one target: number of a representation, and an object that it stands for."""
@@ -32,7 +32,10 @@ class Collected:
 
 def objects_at(root: JsonObject, path: Path) -> list[JsonObject]:
     """The objects at a path, in order, each once, however many positions share it."""
-    objects = [root]
+    return objects_below([root], path)
+
+
+def objects_below(objects: list[JsonObject], path: Sequence[PathStep]) -> list[JsonObject]:
     for step in path:
         if isinstance(step, Key):
             objects = _children(objects, step.name)
@@ -43,18 +46,15 @@ def objects_at(root: JsonObject, path: Path) -> list[JsonObject]:
 
 def _children(objects: list[JsonObject], name: str) -> list[JsonObject]:
     found: list[JsonObject] = []
-    seen: set[int] = set()
+    spread: set[int] = set()
     for parent in objects:
         child = parent.get(name)
-        if child is None or id(child) in seen:
-            continue
         if child.__class__ is dict:
-            seen.add(id(child))
             found.append(child)
-        elif child.__class__ is list:
-            seen.add(id(child))
+        elif child.__class__ is list and id(child) not in spread:
+            spread.add(id(child))
             _spread(child, found)
-    return found
+    return list({id(child): child for child in found}.values()) if len(found) > 1 else found
 
 
 def _spread(items: list[Json], into: list[JsonObject]) -> None:
@@ -92,20 +92,77 @@ Add: TypeAlias = Callable[[JsonObject, dict[object, int], list[bytes]], int]
 class TargetReader:
     """Turns the objects of one target into representations; made once per plan."""
 
-    __slots__ = ("_add", "path")
+    __slots__ = ("_above", "_add", "_last", "path", "place", "shareable")
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, shareable: bool, places: dict[Path, int]) -> None:
         self.path = target.path
+        self.shareable = shareable
         self._add = _adder(target.representation)
+        last_key = max((number for number, step in enumerate(self.path) if isinstance(step, Key)), default=0)
+        self._above, self._last = self.path[:last_key], self.path[last_key:]
+        self.place = places.setdefault(self.path[: last_key + 1], len(places))
+        """The number of where objects are looked for: of the path without what is asked of the objects themselves."""
 
-    def collect(self, root: JsonObject, index: dict[object, int], encoded: list[bytes]) -> Placement:
+    def collect(
+        self, root: JsonObject, index: dict[object, int], encoded: list[bytes], sharing: Sharing | None
+    ) -> Placement:
+        """With `sharing`, equal objects become one on the way."""
+        found = objects_at(root, self.path) if sharing is None else self._shared_objects(root, sharing)
         add = self._add
         placement: Placement = []
-        for found in objects_at(root, self.path):
-            number = add(found, index, encoded)
+        for one in found:
+            number = add(one, index, encoded)
             if number >= 0:
-                placement.append((number, found))
+                placement.append((number, one))
         return placement
+
+    def _shared_objects(self, root: JsonObject, sharing: Sharing) -> list[JsonObject]:
+        key, *types = self._last
+        if not isinstance(key, Key):
+            return objects_at(root, self.path)
+        parents = objects_at(root, self._above)
+        return objects_below(sharing.children(parents, key.name), types)
+
+
+class Sharing:
+    """Makes equal objects one; `found_any` says whether there were any."""
+
+    __slots__ = ("_distinct", "_seen", "found_any")
+
+    def __init__(self) -> None:
+        self.found_any = False
+
+    def children(self, parents: list[JsonObject], name: str) -> list[JsonObject]:
+        """The objects in this field, each once, after all that are equal have become one."""
+        self._distinct: dict[bytes | int, JsonObject] = {}
+        self._seen: set[int] = set()
+        for parent in parents:
+            child = parent.get(name)
+            if child.__class__ is dict:
+                self._share(parent, name, child)
+            elif child.__class__ is list:
+                self._share_items(child)
+        return list(self._distinct.values())
+
+    def _share(self, holder: Json, key: str | int, found: JsonObject) -> None:
+        try:
+            text: bytes | int = orjson.dumps(found)
+        except orjson.JSONEncodeError:
+            text = id(found)  # nested more deeply than can be written, in a scalar that nobody knows
+        known = self._distinct.setdefault(text, found)
+        if known is not found:
+            holder[key] = known
+            self.found_any = True
+
+    def _share_items(self, items: list[Json]) -> None:
+        if id(items) in self._seen:
+            return
+        self._seen.add(id(items))
+        for number, item in enumerate(items):
+            if item.__class__ is dict:
+                self._share(items, number, item)
+            elif item.__class__ is list:
+                self._share_items(item)
 
 
 def _adder(representation: Representation) -> Add:

@@ -21,6 +21,16 @@ A function that returns None has told `e` why; its caller lets the null bubble w
 (https://spec.graphql.org/October2021/#sec-Handling-Field-Errors). Positions are linked tuples `(parent, step)`: made
 per object, never per field, and unrolled only for an error.
 
+Where the executor has made equal objects one (see `sharing.py`), a second version of the code keeps what it builds in
+the object that it builds it from, under the function's name, and takes it from there for the object's other positions:
+
+    r = v.get('f1()')
+    if r is not None: return r
+    …
+    r = {'id': a0, 'name': a1, 'orders': a2}
+    if not e.failed: v['f1()'] = r                    # an error is told at each position
+    return r
+
 `@skip` and `@include` are decided at compile time: there is one compiled shape per combination of values of the
 variables that occur in them (see `pipeline.py`). The only text that comes from outside and enters the source are
 GraphQL names, and those as string literals.
@@ -66,16 +76,19 @@ def compile_shape(
     fragments: Mapping[str, FragmentDefinitionNode],
     conditions: Mapping[str, bool],
     complete_schema: GraphQLSchema | None = None,
+    *,
+    shared: bool = False,
 ) -> Shape:
     """The shape of an operation's response, given the values of the variables in its `@skip` and `@include`.
 
     `schema` is what clients see. What only `complete_schema` has, enum values and object types, is hidden: in an answer
-    it stands for null. Anything that neither has is an error.
+    it stands for null. Anything that neither has is an error. With `shared`, an object of the data that stands at
+    several positions is shaped once; the data are written to.
     """
     root = schema.get_root_type(operation.operation)
     if root is None:
         raise GraphQLError(f"the schema has no {operation.operation.value} type")
-    compiler = _Compiler(schema, complete_schema or schema, FieldCollector(schema, fragments, conditions))
+    compiler = _Compiler(schema, complete_schema or schema, FieldCollector(schema, fragments, conditions), shared)
     entry = compiler.object_function(root, (operation.selection_set,))
     return compiler.function(entry)
 
@@ -90,8 +103,9 @@ def _unwrap(type_: OutputType) -> tuple[bool, OutputType]:
 class _Compiler:
     """Writes the functions of one operation. Each is written once: `_written` knows them by what they depend on."""
 
-    def __init__(self, schema: GraphQLSchema, complete: GraphQLSchema, collector: FieldCollector) -> None:
+    def __init__(self, schema: GraphQLSchema, complete: GraphQLSchema, collector: FieldCollector, shared: bool) -> None:
         self._schema = schema
+        self._shared = shared
         self._complete = complete
         self._collector = collector
         self._lines: list[str] = []
@@ -126,6 +140,8 @@ class _Compiler:
             return self._written[key]
         name = self._written[key] = self._name("f")
         body = [f"def {name}(v, p, e):", " if v.__class__ is not dict: return e.no_object(v, p)"]
+        if self._shared:
+            body += [f" r = v.get('{name}()')", " if r is not None: return r"]
         entries: list[str] = []
         for number, (response_key, nodes) in enumerate(fields.items()):
             literal = repr(response_key)
@@ -140,7 +156,11 @@ class _Compiler:
                 body.append(f" {variable} = v.get({literal})")
                 body += self._check(variable, literal, type_.fields[field_name].type, nodes)
                 entries.append(f"{literal}: {variable}")
-        body.append(f" return {{{', '.join(entries)}}}")
+        shaped = f"{{{', '.join(entries)}}}"
+        if self._shared:
+            body += [f" r = {shaped}", f" if not e.failed: v['{name}()'] = r", " return r"]
+        else:
+            body.append(f" return {shaped}")
         self._lines += body
         return name
 

@@ -1,0 +1,88 @@
+"""At which targets equal objects of the merged data become one object.
+
+Answers repeat themselves: a list of 500 reviews may be of eleven products. Where the JSON text of two objects on a
+target is the same, all that differs from now on is where they stand, so the second is replaced by the first. From then
+on there is one object to merge into, to read a representation from, and to shape, however many positions it has.
+
+That is right as long as whatever comes later is the same for all positions of the target. The plan says so: of every
+fetch that may still bring something when the target's fetch starts (all but those that it waits for), no target
+
+- leads through the same keys under other type conditions: `nodes.product` and `nodes(Book).product` have objects in
+  common, and not everything that comes for one is asked for on the other;
+- lies above and is asked for an object with the next key of the path: its answer may differ from position to position.
+
+A type condition behind the last key asks for nothing but the object itself, and does not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
+
+from graphrouter.planning.plan import EntityFetch, Fetch, Key, Path, Target
+
+BroughtKeys: TypeAlias = Callable[[int], frozenset[str]]
+"""Number of a fetch → the response keys under which its answer has objects, right below its targets."""
+
+
+def shareable_targets(fetches: Sequence[Fetch], brought: BroughtKeys) -> list[frozenset[int]]:
+    """For each fetch the `id()` of those of its targets whose equal objects may become one."""
+    places = [[_Place(path) for path in _paths(fetch)] for fetch in fetches]
+    found: list[frozenset[int]] = []
+    for number, before in enumerate(_all_before(fetches)):
+        later = [other for other in range(len(fetches)) if other not in before]
+        found.append(
+            frozenset(
+                id(target)
+                for target in _targets(fetches[number])
+                if not any(_disturb(places[other], _Place(target.path), other, brought) for other in later)
+            )
+        )
+    return found
+
+
+class _Place:
+    """A path up to its last key: the keys, and the steps up to each of them."""
+
+    __slots__ = ("keys", "steps")
+
+    def __init__(self, path: Path) -> None:
+        ends = [number for number, step in enumerate(path, 1) if isinstance(step, Key)]
+        self.keys = tuple(step.name for step in path if isinstance(step, Key))
+        self.steps = [path[:end] for end in ends]
+
+
+def _disturb(others: Sequence[_Place], place: _Place, number: int, brought: BroughtKeys) -> bool:
+    """Whether what fetch `number` brings at the other places may differ between the positions of this one."""
+    depth = len(place.keys)
+    for other in others:
+        above = len(other.keys)
+        if above < depth:
+            if other.keys == place.keys[:above] and place.keys[above] in brought(number):
+                return True
+        elif other.keys[:depth] == place.keys and other.steps[depth - 1] != place.steps[-1]:
+            return True
+    return False
+
+
+def _all_before(fetches: Sequence[Fetch]) -> list[set[int]]:
+    """For each fetch those that have ended when it starts. A plan lists a fetch after all that it depends on."""
+    number = {fetch.id: index for index, fetch in enumerate(fetches)}
+    before: list[set[int]] = []
+    for fetch in fetches:
+        direct = {number[dependency] for dependency in fetch.depends_on}
+        before.append(direct.union(*(before[one] for one in direct)))
+    return before
+
+
+def _targets(fetch: Fetch) -> Iterator[Target]:
+    if isinstance(fetch, EntityFetch):
+        for group in fetch.groups:
+            yield from group.targets
+
+
+def _paths(fetch: Fetch) -> Iterator[Path]:
+    if isinstance(fetch, EntityFetch):
+        yield from (target.path for target in _targets(fetch))
+    else:
+        yield fetch.path
