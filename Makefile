@@ -14,15 +14,19 @@ MARK    := .venv/.installed
 export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev develop check format test test-all audit generate bench lock clean
+.PHONY: help setup run run-distributed dev develop check format test test-engines test-all audit generate bench bench-router \
+        lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(MARK)-run ## Install what `make run` needs into .venv
 
 run: $(MARK)-run ## Start Kithgraph on port 9000, data in ./data; options: make run ARGS="--port 9100 --data /some/folder"
 	@exec $(BIN)/kith up $(ARGS)
+
+run-distributed: $(MARK)-distributed ## The same on Kafka, MongoDB and Neo4j, which it starts without containers (needs Java, Maven)
+	@exec $(BIN)/python -m infra.run_distributed $(ARGS)
 
 dev: $(MARK)-dev ## Like run, and start again whenever a source file changes
 	@exec $(BIN)/watchfiles --filter python --sigint-timeout 10 "$(BIN)/kith up $(ARGS)" $(SOURCES)
@@ -43,7 +47,10 @@ format: $(MARK)-dev ## Put sources into shape
 	$(BIN)/ruff format .
 
 test: $(MARK)-dev ## The tests that need Python alone; of campaigns a short version
-	$(BIN)/pytest $(PARALLEL) -m "not (browser or node or wheel or slow)" $(ARGS)
+	$(BIN)/pytest $(PARALLEL) -m "not (browser or engines or node or wheel or slow)" $(ARGS)
+
+test-engines: $(MARK)-dev ## The tests on Kafka, MongoDB and Neo4j, which it starts without containers (needs Java, Maven)
+	$(BIN)/pytest $(PARALLEL) -m engines $(ARGS)
 
 test-all: $(MARK)-dev ## Every test, campaigns in full
 	$(BIN)/pytest $(PARALLEL) --campaign full $(ARGS)
@@ -57,6 +64,9 @@ generate: $(MARK)-dev ## Write the generated files anew: the schemas, the frames
 
 bench: $(MARK)-dev ## Measure speed, in ratios where it can be; some: make bench ARGS="appends rebuild"
 	@$(BIN)/python -m tests.benchmark $(ARGS)
+
+bench-router: $(MARK)-dev ## graphrouter beside other gateways: CPU a request, requests a second (needs Node, Rust, wrk)
+	@$(BIN)/python -m tests.benchmark.gateway $(ARGS)
 
 lock: $(UV) ## Resolve dependencies anew
 	$(UV) lock
@@ -77,8 +87,14 @@ $(MARK)-run: $(LOCKED) | $(UV)
 	@router/playground/build-assets
 	@touch $@
 
+$(MARK)-distributed: $(LOCKED) | $(UV)
+	@echo "Setting up: locked dependencies into .venv"
+	@$(UV) sync --quiet --frozen --inexact --no-default-groups --extra server --extra distributed --python $(PYTHON)
+	@router/playground/build-assets
+	@touch $(MARK)-run $@
+
 $(MARK)-dev: $(LOCKED) | $(UV)
 	@echo "Setting up: locked dependencies for developers into .venv"
 	@$(UV) sync --quiet --frozen --all-extras --all-groups --python $(PYTHON)
 	@router/playground/build-assets
-	@touch $(MARK)-run $@
+	@touch $(MARK)-run $(MARK)-distributed $@
