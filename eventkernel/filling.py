@@ -3,6 +3,21 @@
 What may pass (a full disk, a lost connection, a log that does not answer) is tried again until it works, and the status
 says so meanwhile. What a record is to blame for parks the record's stream, and everything else goes on. Nothing else
 comes out of `run` than `BuildRetired`.
+
+**Several processes** may fill one build, each the partitions that it is assigned; and for a while two may work on the
+same partition, because one of them has not heard yet. That does no harm, for this reason. At all times, whatever comes
+before a checkpoint is in the documents or parked, and whoever saves keeps it so: documents first, then what is parked
+and what is released, the checkpoint last. Neither documents nor checkpoints go back. So a process that reads first the
+checkpoint, then what is parked, then the documents, misses nothing, whatever the others do in between: if a stream was
+not parked, the documents that are read afterwards have all of it. It follows
+
+- that each assignment begins with reading the checkpoint and what is parked,
+- that a batch with a record of a stream that waits begins with reading what is parked of it,
+- that of a stream that is not known to wait nothing has to be read but its document.
+
+What may happen is that a process parks a record behind others which somebody else (an operator's `retry`, in a process
+of its own) deals with at that moment, or one that somebody else has applied. Such a record is found, and dealt with, by
+whom its partition is assigned to: every second or so, and before a batch with a record of its stream.
 """
 
 from __future__ import annotations
@@ -12,29 +27,40 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import Final, Generic, NoReturn, TypeVar
 
+from eventkernel.cancelling import finished
 from eventkernel.clock import Clock
 from eventkernel.errors import KernelError, NotFound, Unavailable
 from eventkernel.events import Position
 from eventkernel.folding import (
     ParkedStreams,
+    can_go_on,
     fold,
     fold_parked,
+    leave_parked,
     park_instead,
     reason_of,
     streams_of,
 )
 from eventkernel.following import Following, Source, following
+from eventkernel.membership import Assignment, Membership, with_each_assignment
 from eventkernel.retrying import Backoff, Trouble, Troubles
 from eventkernel.status import ParkedStream, PartitionStatus, parked_streams, partition_status
 from eventkernel.store import Batch, Checkpoint
-from eventkernel.views import BuildRetired, Doc, Fold, Projection, State, ViewBuild
+from eventkernel.views import BuildRetired, Doc, Fold, ParkedRecord, Projection, State, ViewBuild
 
 T = TypeVar("T")
 
 _IN_A_THREAD: Final = 200
 """From this many records on a fold would hold up the event loop for milliseconds."""
+
+LOOK_SECONDS: Final = 1.0
+"""How often it is looked for what other processes have left behind; it may take a twentieth of the time at most."""
+_LOOK_SHARE: Final = 20
+_LOOKED_AT_ONCE: Final = 500
+"""Streams whose parked records are read together."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -62,12 +88,16 @@ class Filling(Generic[Doc]):
         *,
         clock: Clock,
         backoff: Backoff,
+        membership: Membership,
+        look: float = LOOK_SECONDS,
     ) -> None:
         self.build = build
         self._projection = projection
         self._logs = [source.log for source in sources]
         self._readers = {source.log.log: source.codec for source in sources}
         self._clock = clock
+        self._membership = membership
+        self._look_every = look
         self._troubles = Troubles(backoff)
         self._turn = asyncio.Lock()
         self._parked = ParkedStreams()
@@ -76,20 +106,12 @@ class Filling(Generic[Doc]):
         self._events_folded = 0
 
     async def run(self) -> NoReturn:
-        """Fill the build until this is cancelled; a save that is under way is finished first.
+        """Fill the assigned partitions of the build until this is cancelled; a save under way is finished first.
 
         Raises:
             BuildRetired: another build is live, or this one was dropped.
         """
-        checkpoint = await self._asking("reading the checkpoint", self.build.checkpoint)
-        self._parked = ParkedStreams.of(await self._asking("reading parked records", self.build.parked))
-        async with following(self._logs, checkpoint, self._troubles) as logs:
-            self._following = logs
-            while True:
-                batches = await logs.next()
-                async with self._turn:
-                    await self._take(batches)
-                logs.finished(batches)
+        await with_each_assignment(self._membership, self._follow)
 
     async def retry(self, stream: str) -> None:
         """Try a parked stream's records again, in order, in one save. It stays parked from the first that fails.
@@ -97,7 +119,7 @@ class Filling(Generic[Doc]):
         Raises:
             NotFound: no record of this stream waits.
         """
-        await _finished(partial(self._unpark, stream, None))
+        await finished(partial(self._unpark, stream, None))
 
     async def skip(self, stream: str, reason: str) -> None:
         """Let the first parked record of a stream have no effect, and try the ones behind it.
@@ -108,7 +130,7 @@ class Filling(Generic[Doc]):
         Raises:
             NotFound: no record of this stream waits.
         """
-        await _finished(partial(self._unpark, stream, reason))
+        await finished(partial(self._unpark, stream, reason))
 
     async def status(self) -> FillingStatus:
         troubles = self._troubles.current()
@@ -121,23 +143,87 @@ class Filling(Generic[Doc]):
         waiting_since = {} if self._following is None else self._following.waiting_since()
         return FillingStatus(
             build=self.build.name,
-            partitions=await partition_status(self._logs, self._position, waiting_since, self._clock.now_us()),
+            partitions=await partition_status(
+                self._logs, self._position, waiting_since, self._clock.now_us(), self._membership.assignment()
+            ),
             parked=parked,
             troubles=troubles,
             events_folded=self._events_folded,
         )
 
+    async def _follow(self, assignment: Assignment) -> NoReturn:
+        loop = asyncio.get_running_loop()
+        async with self._turn:
+            checkpoint = await self._asking("reading the checkpoint", self.build.checkpoint)
+            parked = await self._asking("reading parked records", self.build.parked)
+            self._parked = ParkedStreams.of(entry for entry in parked if assignment.has(entry.partition))
+        async with following(self._logs, checkpoint, self._troubles, assignment) as logs:
+            self._following = logs
+            look_at = loop.time()
+            while True:
+                batches = await logs.next(look_at)
+                async with self._turn:
+                    if batches:
+                        await self._take(batches)
+                    if loop.time() >= look_at:
+                        begun = loop.time()
+                        await self._look(assignment)
+                        look_at = loop.time() + max(self._look_every, _LOOK_SHARE * (loop.time() - begun))
+                logs.finished(batches)
+
     async def _take(self, batches: Sequence[Batch]) -> None:
         streams = streams_of(batches)
         stored: Mapping[str, State[Doc]] = {}
         if streams:
+            if not self._parked.waiting.isdisjoint(streams):
+                await self._consider([stream for stream in streams if stream in self._parked.waiting])
             stored = await self._asking("loading documents", partial(self.build.load, streams))
         work = partial(fold, self._projection, self._readers, batches, stored, self._parked)
-        records = sum(len(batch.records) for batch in batches)
-        folding = partial(asyncio.to_thread, work) if records >= _IN_A_THREAD else partial(_at_once, work)
-        outcome = await self._save(await self._troubles.until_done("decoding", folding, on=Unavailable), batches)
+        outcome = await self._folding(work, sum(len(batch.records) for batch in batches))
+        self._saved(await self._save(outcome, batches))
         self._events_folded += sum(record.version > 0 for batch in batches for record in batch.records)
-        self._saved(outcome)
+
+    async def _folding(self, work: Callable[[], Fold[Doc]], records: int) -> Fold[Doc]:
+        folding = partial(asyncio.to_thread, work) if records >= _IN_A_THREAD else partial(_at_once, work)
+        return await self._troubles.until_done("decoding", folding, on=Unavailable)
+
+    async def _look(self, assignment: Assignment) -> None:
+        """See what others have done to the build: whether it is live, and what of ours waits for nothing."""
+        await self._asking("asking for the build", partial(self.build.reached, Position(), 0))
+        waiting = await self._asking("reading parked streams", self.build.parked_streams)
+        ours = self._parked.waiting.union(stream for stream, where in waiting.items() if assignment.has(where))
+        streams = sorted(ours)
+        for start in range(0, len(streams), _LOOKED_AT_ONCE):
+            await self._consider(streams[start : start + _LOOKED_AT_ONCE])
+
+    async def _consider(self, streams: Sequence[str]) -> None:
+        """Learn anew what is parked of these streams, and deal with those that can go on."""
+        parked = await self._asking("reading parked records", partial(self.build.parked, streams))
+        self._parked.read(streams, parked)
+        waiting = [stream for stream in streams if stream in self._parked.waiting]
+        if not waiting:
+            return
+        stored = await self._asking("loading documents", partial(self.build.load, waiting))
+        for stream, group in groupby(parked, key=lambda entry: entry.record.stream):
+            entries = list(group)
+            if can_go_on(entries, stored.get(stream)):
+                work = partial(fold_parked, self._projection, self._readers, entries, stored.get(stream))
+                outcome = await self._folding(work, len(entries))
+                self._saved(await self._save_parked(outcome, entries, stored.get(stream)))
+
+    async def _save_parked(
+        self, outcome: Fold[Doc], entries: Sequence[ParkedRecord], stored: State[Doc] | None
+    ) -> Fold[Doc]:
+        """Save what became of a stream's parked records. If it cannot be stored they wait, and the first says why."""
+        try:
+            await self._storing(outcome)
+        except BuildRetired:
+            raise
+        except Exception as error:  # noqa: BLE001  # a defect of this stream must not stop the others
+            reason = reason_of(error, "storing a document after", "a record")
+            outcome = leave_parked(entries, stored, reason)
+            await self._asking("storing a reason", partial(finished, partial(self.build.save, outcome)))
+        return outcome
 
     async def _save(self, outcome: Fold[Doc], batches: Sequence[Batch]) -> Fold[Doc]:
         """Save, whatever it takes; gives what was saved in the end.
@@ -165,12 +251,12 @@ class Filling(Generic[Doc]):
             except Exception as error:  # noqa: BLE001  # whatever it is, it is this stream's
                 reasons[change.stream] = reason_of(error, "storing a document after", "a record")
         outcome = park_instead(outcome, batches, reasons)
-        await self._asking("storing a batch", partial(_finished, partial(self.build.save, outcome)))
+        await self._asking("storing a batch", partial(finished, partial(self.build.save, outcome)))
         return outcome
 
     async def _unpark(self, stream: str, skip: str | None) -> None:
         async with self._turn:
-            entries = [entry for entry in await self.build.parked() if entry.record.stream == stream]
+            entries = await self.build.parked([stream])
             if all(entry.skipped for entry in entries):
                 raise NotFound(f"no record of the stream {stream!r} waits in the view {self._projection.name}")
             stored = await self.build.load([stream])
@@ -194,7 +280,7 @@ class Filling(Generic[Doc]):
                 )
 
     async def _storing(self, outcome: Fold[Doc]) -> None:
-        save = partial(_finished, partial(self.build.save, outcome))
+        save = partial(finished, partial(self.build.save, outcome))
         await self._troubles.until_done("storing a batch", save, on=KernelError)
 
     async def _asking(self, doing: str, question: Callable[[], Awaitable[T]]) -> T:
@@ -203,13 +289,3 @@ class Filling(Generic[Doc]):
 
 async def _at_once(work: Callable[[], T]) -> T:
     return work()
-
-
-async def _finished(work: Callable[[], Awaitable[None]]) -> None:
-    """Does something that must not stop halfway: a cancellation takes effect when it is done."""
-    working = asyncio.ensure_future(work())
-    try:
-        await asyncio.shield(working)
-    except asyncio.CancelledError:
-        await asyncio.wait((working,))
-        raise

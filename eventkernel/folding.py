@@ -24,7 +24,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, Protocol
 
@@ -44,7 +44,11 @@ class RecordReader(Protocol):
 
 @dataclass(slots=True)
 class ParkedStreams:
-    """What is known of a build's parked records without reading them: which streams wait, which versions count."""
+    """What is known of a build's parked records without reading them: which streams wait, which versions count.
+
+    Another process may have changed it since. That does no harm to a stream of which nothing is known here: whatever
+    came before what is folded here was in the documents, or parked, when this was read, or was folded here.
+    """
 
     waiting: set[str] = field(default_factory=set[str])
     skipped: dict[str, int] = field(default_factory=dict[str, int])
@@ -56,6 +60,12 @@ class ParkedStreams:
         known.add(parked)
         return known
 
+    def read(self, streams: Iterable[str], parked: Iterable[ParkedRecord]) -> None:
+        """All that is parked now of these streams."""
+        for stream in streams:
+            self._forget(stream)
+        self.add(parked)
+
     def add(self, parked: Iterable[ParkedRecord]) -> None:
         for entry in parked:
             stream, version = entry.record.stream, entry.record.version
@@ -66,10 +76,11 @@ class ParkedStreams:
 
     def saved(self, fold: Fold[Doc]) -> None:
         """What a fold that was saved has changed."""
-        for stream in fold.released:
-            self.waiting.discard(stream)
-            self.skipped.pop(stream, None)
-        self.add(fold.parked)
+        self.read(fold.released, fold.parked)
+
+    def _forget(self, stream: str) -> None:
+        self.waiting.discard(stream)
+        self.skipped.pop(stream, None)
 
 
 def streams_of(batches: Iterable[Batch]) -> list[str]:
@@ -107,21 +118,45 @@ def fold_parked(
     stored: State[Doc] | None,
     skip: str | None = None,
 ) -> Fold[Doc]:
-    """Another attempt at one stream's parked records, oldest first.
+    """Another attempt at one stream's parked records, oldest first. Those that the view has already are forgotten.
 
-    Where `skip` gives an operator's reason, the first record that waits is skipped. Marks of earlier skips are kept.
+    Where `skip` gives an operator's reason, the first record that waits is skipped, if it is known to fail. Marks of
+    earlier skips are kept.
     """
     stream = entries[0].record.stream
     marks = [entry for entry in entries if entry.skipped]
-    waiting = [entry for entry in entries if not entry.skipped]
+    dealt_with = _dealt_with(entries, stored)
+    waiting = [entry for entry in entries if not entry.skipped and entry.record.version > dealt_with]
     work = _Work(projection, {} if stored is None else {stream: stored}, ParkedStreams.of(marks))
-    if skip is not None and waiting:
+    if skip is not None and waiting and waiting[0].reason is not None:
         mark = ParkedRecord(waiting.pop(0).record, skip, skipped=True)
         marks.append(mark)
         work.skip(mark.record)
     for entry in waiting:
         work.take(entry.record, readers[entry.record.log])
     return Fold(work.changes(), Checkpoint(), (*marks, *work.parked), {stream: entries[-1].record.version})
+
+
+def can_go_on(entries: Sequence[ParkedRecord], stored: State[Doc] | None) -> bool:
+    """Whether a stream's parked records are to be dealt with though nobody asks for it (they are, by `fold_parked`).
+
+    Where several processes have to do with a stream, one may park a record behind others that another one deals with at
+    that moment. Then either the view has the first record that waits, or that is the next one and nobody has tried it.
+    """
+    waiting = [entry for entry in entries if not entry.skipped]
+    if not waiting:
+        return False
+    first, dealt_with = waiting[0], _dealt_with(entries, stored)
+    return first.record.version <= dealt_with or (first.reason is None and first.record.version == dealt_with + 1)
+
+
+def leave_parked(entries: Sequence[ParkedRecord], stored: State[Doc] | None, reason: str) -> Fold[Doc]:
+    """A stream's parked records go on waiting; the first has this reason. Those that the view has are forgotten."""
+    dealt_with = _dealt_with(entries, stored)
+    left = [entry for entry in entries if entry.skipped]
+    waiting = [entry for entry in entries if not entry.skipped and entry.record.version > dealt_with]
+    left += [replace(entry, reason=reason) if entry is waiting[0] else entry for entry in waiting]
+    return Fold((), Checkpoint(), left, {entries[0].record.stream: entries[-1].record.version})
 
 
 def park_instead(fold: Fold[Doc], batches: Sequence[Batch], reasons: Mapping[str, str]) -> Fold[Doc]:
@@ -169,6 +204,11 @@ def reason_of(error: Exception, doing: str, record_type: str) -> str:
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     words = f": {error}" if isinstance(error, KernelError) else ""
     return f"{doing} {record_type}: {type(error).__name__}{place}{words}"
+
+
+def _dealt_with(entries: Iterable[ParkedRecord], stored: State[Doc] | None) -> int:
+    """The last version of a stream that is in the view, or was skipped."""
+    return max([0 if stored is None else stored.version, *(e.record.version for e in entries if e.skipped)])
 
 
 class _Work(Generic[Doc]):

@@ -12,6 +12,7 @@ from typing import Final
 from eventkernel.errors import Unavailable
 from eventkernel.events import Partition
 from eventkernel.folding import RecordReader, checkpoint_after, further
+from eventkernel.membership import Assignment
 from eventkernel.retrying import Troubles
 from eventkernel.store import Batch, Checkpoint, LogReader
 
@@ -34,18 +35,27 @@ class Following:
     """The batches of some logs after a checkpoint. Made by `following`, which ends the subscriptions.
 
     Each log is read by a task of its own. A log that cannot be read is tried again from where its last batch ended; the
-    others go on meanwhile.
+    others go on meanwhile. Partitions that are not assigned are left out.
     """
 
-    def __init__(self, after: Checkpoint, troubles: Troubles) -> None:
+    def __init__(self, after: Checkpoint, troubles: Troubles, assignment: Assignment) -> None:
         self._after = after
+        self._assignment = assignment
         self._troubles = troubles
         self._queue: asyncio.Queue[Batch] = asyncio.Queue(_READ_AHEAD)
         self._unfinished: deque[Batch] = deque()
 
-    async def next(self) -> list[Batch]:
-        """At least one batch, and what else has queued up meanwhile, in the order of arrival."""
-        batches = [await self._queue.get()]
+    async def next(self, until: float | None = None) -> list[Batch]:
+        """At least one batch, and what else has queued up meanwhile, in the order of arrival; none if none has come
+        until then (in the event loop's time)."""
+        if self._queue.empty():
+            try:
+                async with asyncio.timeout_at(until):
+                    batches = [await self._queue.get()]
+            except TimeoutError:
+                return []
+        else:
+            batches = [self._queue.get_nowait()]
         records = len(batches[0].records)
         while records < _JOINED and not self._queue.empty():
             batches.append(self._queue.get_nowait())
@@ -68,9 +78,10 @@ class Following:
     async def read(self, log: LogReader) -> None:
         """Put one log's batches on the queue, for ever."""
         after = self._after
+        partitions = self._assignment.of(log.log)
         doing = f"reading the log {log.log}"
         while True:
-            batches = log.subscribe(after)
+            batches = log.subscribe(after, partitions)
             try:
                 async for batch in batches:
                     self._troubles.over(doing)
@@ -86,10 +97,13 @@ class Following:
 
 
 @asynccontextmanager
-async def following(logs: Sequence[LogReader], after: Checkpoint, troubles: Troubles) -> AsyncGenerator[Following]:
-    """Follow these logs for as long as the block lasts."""
-    follower = Following(after, troubles)
-    readers = [asyncio.create_task(follower.read(log), name=f"read {log.log}") for log in logs]
+async def following(
+    logs: Sequence[LogReader], after: Checkpoint, troubles: Troubles, assignment: Assignment
+) -> AsyncGenerator[Following]:
+    """Follow what is assigned of these logs for as long as the block lasts."""
+    follower = Following(after, troubles, assignment)
+    assigned = [log for log in logs if assignment.of(log.log) != frozenset()]
+    readers = [asyncio.create_task(follower.read(log), name=f"read {log.log}") for log in assigned]
     try:
         yield follower
     finally:

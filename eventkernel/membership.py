@@ -9,9 +9,11 @@ ids made from their events. So an assignment saves work; nothing depends on it f
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
+from eventkernel.cancelling import unless
 from eventkernel.events import Partition
 
 
@@ -30,6 +32,9 @@ class Assignment:
         if self.partitions is None:
             return None
         return frozenset(partition.number for partition in self.partitions if partition.log == log)
+
+    def has(self, partition: Partition) -> bool:
+        return self.partitions is None or partition in self.partitions
 
 
 class Membership(Protocol):
@@ -72,3 +77,44 @@ class Watching:
         if seen == NOTHING:
             await asyncio.get_running_loop().create_future()
         return NOTHING
+
+
+class JoiningLater:
+    """For a build that is filled beside the live one: all of the work is one member's, and the group's share of it is
+    from `join` on."""
+
+    def __init__(self, group: Membership) -> None:
+        self._group = group
+        self._joined = asyncio.Event()
+
+    def join(self) -> None:
+        self._joined.set()
+
+    def assignment(self) -> Assignment:
+        return self._group.assignment() if self._joined.is_set() else EVERYTHING
+
+    async def changed(self, seen: Assignment) -> Assignment:
+        if not self._joined.is_set():
+            if seen != EVERYTHING:
+                return EVERYTHING
+            await self._joined.wait()
+        return await self._group.changed(seen)
+
+
+async def with_each_assignment(
+    membership: Membership, work: Callable[[Assignment], Coroutine[Any, Any, NoReturn]]
+) -> NoReturn:
+    """Works on what is assigned. Where that changes the work is cancelled, and begins anew as soon as it has ended.
+
+    Raises what the work raises.
+    """
+    while True:
+        assignment = membership.assignment()
+        await unless(membership.changed(assignment), work(assignment))
+
+
+async def lead_passes(membership: Membership, leads: bool) -> None:
+    """Returns when this member leads and did not, or the other way round."""
+    assignment = membership.assignment()
+    while assignment.leads == leads:
+        assignment = await membership.changed(assignment)

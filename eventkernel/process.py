@@ -16,6 +16,10 @@ live only when it has all that the one before had.
 everything waits. What a rule refuses is done: the world has changed so that the command has nothing to do. Anything
 else is a defect and would stop every other reaction, so after some attempts the record is set aside, durably, together
 with the later ones of its stream. It is tried again now and then, and the status shows it until it works.
+
+**Several processes** may share the reacting, each for the partitions that it is assigned. While two believe to have the
+same one, both react, which has no further effect. What is set aside is tried again by whom its partition is assigned to
+now, whoever set it aside: so that is read anew with each assignment, now and then, and before a record behind it.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -30,12 +35,14 @@ from typing import Final, Generic, NoReturn, Protocol, TypeVar
 
 from eventkernel.arrivals import Arrivals
 from eventkernel.bookmark import WrittenStream
+from eventkernel.cancelling import finished
 from eventkernel.clock import Clock, SystemClock
 from eventkernel.errors import ConcurrencyConflict, IdempotencyMismatch, OutOfDate, Refusal, Unavailable
 from eventkernel.events import DomainEvent, Position, Record, RecordedEvent
-from eventkernel.folding import checkpoint_after, further, reason_of
+from eventkernel.folding import checkpoint_after, further, reason_of, streams_of
 from eventkernel.following import Following, Source, following
 from eventkernel.gate import BookmarkGate, BuildT, StreamParked
+from eventkernel.membership import EVERYTHING, Alone, Assignment, Membership, with_each_assignment
 from eventkernel.retrying import Backoff, Trouble, Troubles
 from eventkernel.status import ParkedStream, PartitionStatus, parked_streams, partition_status
 from eventkernel.store import Batch, Checkpoint
@@ -112,7 +119,7 @@ class ProcessStatus:
 class ProcessManager(Generic[BuildT]):
     """Calls `react` for each event of the types `reacts_to`, in order per stream. Its name is its checkpoint's."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # four things that it works with, and one word for each way of working
         self,
         name: str,
         sources: Sequence[Source],
@@ -123,6 +130,7 @@ class ProcessManager(Generic[BuildT]):
         reacts_to: Collection[type[DomainEvent]],
         clock: Clock | None = None,
         patience: Patience | None = None,
+        membership: Membership | None = None,
     ) -> None:
         self.name = name
         self._logs = [source.log for source in sources]
@@ -133,55 +141,37 @@ class ProcessManager(Generic[BuildT]):
         self._types = frozenset(event.__struct_config__.tag for event in reacts_to)
         self._clock = clock or SystemClock()
         self._patience = patience or Patience()
+        self._membership = membership or Alone()
         self._troubles = Troubles(self._patience.backoff)
         self._following: Following | None = None
         self._reached = Checkpoint()
         self._arrivals = Arrivals(Position(), name)
-        self._waiting: set[str] = set()
+        self._waiting: AbstractSet[str] = frozenset()
+        """Streams of which something is set aside, as it was read last; others may have changed it since."""
         self._unsaved = 0
         self._reactions = 0
         self._turn = asyncio.Lock()
 
     async def run(self) -> NoReturn:
-        """React until cancelled."""
-        checkpoint = await self._storing("reading the checkpoint", partial(self._checkpoints.checkpoint, self.name))
-        parked = await self._storing("reading what is set aside", partial(self._checkpoints.parked, self.name))
-        self._waiting = {entry.record.stream for entry in parked}
-        self._move(checkpoint)
-        loop = asyncio.get_running_loop()
-        again_at = loop.time()  # what an earlier run has set aside is tried at once
-        async with following(self._logs, checkpoint, self._troubles) as logs:
-            self._following = logs
-            while True:
-                if self._waiting and loop.time() >= again_at:
-                    await self.try_again()
-                    again_at = loop.time() + self._patience.again_after
-                try:
-                    async with asyncio.timeout_at(again_at if self._waiting else None):
-                        batches = await logs.next()
-                except TimeoutError:
-                    continue
-                nothing_waited = not self._waiting
-                async with self._turn:
-                    await self._take(batches)
-                logs.finished(batches)
-                if nothing_waited:
-                    again_at = loop.time() + self._patience.again_after
+        """React to what is assigned, until cancelled."""
+        await with_each_assignment(self._membership, self._follow)
 
     async def try_again(self) -> None:
-        """One more attempt at every reaction that is set aside."""
-        async with self._turn:
-            entries = await self._storing("reading what is set aside", partial(self._checkpoints.parked, self.name))
-            for stream, group in groupby(entries, key=lambda entry: entry.record.stream):
-                await self._try_stream(stream, list(group))
+        """One more attempt at every reaction that is set aside, whoever is to react to it."""
+        await self._try_again(EVERYTHING)
 
     async def reached(self, position: Position, timeout: float) -> bool:
-        """True as soon as every event before the position was reacted to or set aside; False after `timeout` s."""
+        """True as soon as every event before the position was reacted to or set aside; False after `timeout` s.
+
+        What other processes react to is not known here.
+        """
         return await self._arrivals.reached(position, timeout)
 
     async def status(self) -> ProcessStatus:
         troubles = self._troubles.current()
+        position = self._reached.position
         try:
+            position = position.join((await self._checkpoints.checkpoint(self.name)).position)
             parked = tuple(parked_streams(await self._checkpoints.parked(self.name)))
         except Unavailable as error:
             parked = ()
@@ -189,13 +179,47 @@ class ProcessManager(Generic[BuildT]):
         waiting_since = {} if self._following is None else self._following.waiting_since()
         return ProcessStatus(
             name=self.name,
-            partitions=await partition_status(self._logs, self._reached.position, waiting_since, self._clock.now_us()),
+            partitions=await partition_status(
+                self._logs, position, waiting_since, self._clock.now_us(), self._membership.assignment()
+            ),
             parked=parked,
             troubles=troubles,
             reactions=self._reactions,
         )
 
+    async def _follow(self, assignment: Assignment) -> NoReturn:
+        async with self._turn:
+            checkpoint = await self._storing("reading the checkpoint", partial(self._checkpoints.checkpoint, self.name))
+            await self._set_aside()
+            self._move(checkpoint)
+        loop = asyncio.get_running_loop()
+        again_at = loop.time()  # what was set aside before is tried at once
+        async with following(self._logs, checkpoint, self._troubles, assignment) as logs:
+            self._following = logs
+            while True:
+                if loop.time() >= again_at:
+                    await self._try_again(assignment)
+                    again_at = loop.time() + self._patience.again_after
+                batches = await logs.next(again_at)
+                async with self._turn:
+                    await self._take(batches)
+                logs.finished(batches)
+
+    async def _set_aside(self) -> Sequence[ParkedRecord]:
+        """What is set aside now."""
+        entries = await self._storing("reading what is set aside", partial(self._checkpoints.parked, self.name))
+        self._waiting = {entry.record.stream for entry in entries}
+        return entries
+
+    async def _try_again(self, assignment: Assignment) -> None:
+        async with self._turn:
+            ours = [entry for entry in await self._set_aside() if assignment.has(entry.partition)]
+            for stream, group in groupby(ours, key=lambda entry: entry.record.stream):
+                await self._try_stream(stream, list(group))
+
     async def _take(self, batches: Sequence[Batch]) -> None:
+        if self._waiting and not self._waiting.isdisjoint(streams_of(batches)):
+            await self._set_aside()
         set_aside: list[ParkedRecord] = []
         reactions = 0
         for batch in batches:
@@ -205,13 +229,13 @@ class ProcessManager(Generic[BuildT]):
                 reactions += 1
                 reason = None if record.stream in self._waiting else await self._complete(record)
                 if reason is not None or record.stream in self._waiting:
-                    self._waiting.add(record.stream)
+                    self._waiting |= {record.stream}
                     set_aside.append(ParkedRecord(record, reason))
         after = checkpoint_after(batches)
         self._unsaved += sum(len(batch.records) for batch in batches)
         if reactions or self._unsaved >= _UNSAVED:
             save = partial(self._checkpoints.save, self.name, further(self._reached, after), set_aside)
-            await self._storing("storing the checkpoint", save)
+            await self._storing("storing the checkpoint", partial(finished, save))
             self._unsaved = 0
         self._move(after)
 
@@ -253,9 +277,9 @@ class ProcessManager(Generic[BuildT]):
                 break
             left.pop(0)
         save = partial(self._checkpoints.save, self.name, Checkpoint(), left, {stream: entries[-1].record.version})
-        await self._storing("storing what is set aside", save)
+        await self._storing("storing what is set aside", partial(finished, save))
         if not left:
-            self._waiting.discard(stream)
+            self._waiting -= {stream}
 
     async def _attempt(self, record: Record) -> None:
         """Wait until the view has stored the event, then react."""

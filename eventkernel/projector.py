@@ -1,18 +1,26 @@
-"""Keeps the live build of a view up to date with its logs, and fills another one when asked to."""
+"""Keeps the live build of a view up to date with its logs, and fills another one when asked to.
+
+Several processes may share that, each with a projector: a `Membership` says which partitions of the live build this one
+fills. A build that is not live yet is filled whole by one of them: the first build by the one that leads, any other by
+the one that was asked to rebuild. When it goes live the others learn so from the build that they are filling
+(`BuildRetired`), and all fill their shares of the new one.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Final, Generic
 
+from eventkernel.cancelling import unless
 from eventkernel.clock import Clock, SystemClock
-from eventkernel.errors import Unavailable
-from eventkernel.filling import Filling, FillingStatus
+from eventkernel.errors import InvalidInput, Unavailable
+from eventkernel.filling import LOOK_SECONDS, Filling, FillingStatus
 from eventkernel.following import Source
+from eventkernel.membership import Alone, JoiningLater, Membership, lead_passes
 from eventkernel.rebuild import Running, rebuild
 from eventkernel.retrying import Backoff, Trouble, Troubles
 from eventkernel.views import BuildRetired, Doc, Projection, View, ViewBuild
@@ -53,17 +61,24 @@ class Projector(Generic[Doc]):
         *,
         clock: Clock | None = None,
         backoff: Backoff | None = None,
+        membership: Membership | None = None,
         grace: float = _GRACE,
+        look: float = LOOK_SECONDS,
     ) -> None:
         self._projection = projection
         self._sources = sources
         self._view = view
         self._clock = clock or SystemClock()
         self._backoff = backoff or Backoff()
+        self._membership = membership or Alone()
         self._grace = grace
+        self._look_every = look
         self._live: Running[Doc] | None = None
         self._new: Running[Doc] | None = None
-        self._changing = asyncio.Lock()
+        self._begun = asyncio.Event()
+        self._rebuilding = False
+        self._switching = asyncio.Lock()
+        """Held by who puts another filling in the place of the live build's."""
         self._troubles = Troubles(self._backoff)
         self._dropping: set[asyncio.Task[None]] = set()
         self._worker: asyncio.Task[None] | None = None
@@ -74,19 +89,20 @@ class Projector(Generic[Doc]):
         """Work until cancelled; a save that is under way is finished first."""
         try:
             await self._begin()
+            self._begun.set()
             while True:
                 live = self._at_work()
                 await asyncio.wait((live.task,))
-                async with self._changing:  # a rebuild stops the live build's filling, and puts its own in its place
+                async with self._switching:  # a rebuild stops the live build's filling, and puts its own in its place
                     if self._live is live:
-                        self._go_on_after(live)
+                        self._live = self._fill(await self._live_after(live), self._membership)
         finally:
             await self._end()
 
     async def start(self) -> None:
         """Work in the background; returns when the view has a live build."""
         self._worker = asyncio.create_task(self.run(), name=f"project {self._view.name}")
-        ready = asyncio.create_task(self._ready())
+        ready = asyncio.create_task(self._begun.wait())
         await asyncio.wait((ready, self._worker), return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
             ready.cancel()
@@ -110,7 +126,7 @@ class Projector(Generic[Doc]):
             Unavailable: there is a rebuild already, or the projector is not at work.
         """
         self._at_work()
-        if self._changing.locked():
+        if self._rebuilding:
             raise Unavailable(f"the view {self._view.name} is being rebuilt already")
         return await self._rebuild()
 
@@ -131,31 +147,68 @@ class Projector(Generic[Doc]):
         )
 
     async def _begin(self) -> None:
-        try:
-            live = self._view.live()
-        except Unavailable:
-            await self._troubles.until_done(f"filling the view {self._view.name}", self._rebuild, on=Exception)
-        else:
-            self._live = self._fill(live)
+        """Fill the live build, as soon as there is one. Where there is none, this member fills it if it leads."""
+        while self._live is None:
+            try:
+                build = self._view.live()
+            except Unavailable:
+                leads = self._membership.assignment().leads
+                await unless(lead_passes(self._membership, leads), self._first_build() if leads else self._ready())
+            else:
+                self._live = self._fill(build, self._membership)
 
-    def _go_on_after(self, stopped: Running[Doc]) -> None:
-        """The live build's filling has ended: a rebuild failed after it had stopped it, or somebody else switched."""
-        error = None if stopped.task.cancelled() else stopped.task.exception()
+    async def _first_build(self) -> None:
+        await self._troubles.until_done(f"filling the view {self._view.name}", self._rebuild, on=Exception)
+
+    async def _ready(self) -> None:
+        """Returns when there is a live build, which another process fills."""
+        while True:
+            with suppress(Unavailable):
+                await self._view.ready(_LOOK)
+                return
+
+    async def _live_after(self, ended: Running[Doc]) -> ViewBuild[Doc]:
+        """The build to fill after this one's filling has ended: a rebuild that stopped it has failed, or it is retired.
+
+        In the latter case this process may not know yet which build took its place: so that is asked for until it does.
+        """
+        error = None if ended.task.cancelled() else ended.task.exception()
         if error is not None and not isinstance(error, BuildRetired):
             raise error
-        self._live = self._fill(self._view.live())
+
+        async def live() -> ViewBuild[Doc]:
+            build = self._view.live()
+            if error is not None and build.name == ended.filling.build.name:
+                raise error
+            return build
+
+        return await self._troubles.until_done(f"asking for the live build of {self._view.name}", live, on=Exception)
 
     async def _rebuild(self) -> str:
-        async with self._changing:
-            before = self._live
-            try:
-                self._live = await rebuild(self._view, [s.log for s in self._sources], self._fill_beside, before)
-            finally:
-                self._new = None
-        build = self._live.filling.build.name
+        self._rebuilding = True
+        share = JoiningLater(self._membership)
+        try:
+            async with AsyncExitStack() as stack:
+
+                async def stop_live() -> None:
+                    await stack.enter_async_context(self._switching)
+                    if self._live is not None:
+                        await self._live.stop()
+
+                def begin(build: ViewBuild[Doc]) -> Running[Doc]:
+                    self._new = self._fill(build, share)
+                    return self._new
+
+                rebuilt = await rebuild(self._view, [source.log for source in self._sources], begin, stop_live)
+                self._live = rebuilt.running
+                share.join()
+        finally:
+            self._new = None
+            self._rebuilding = False
+        build = rebuilt.running.filling.build.name
         _log.info("the view %s: the build %s is live", self._view.name, build)
-        if before is not None:
-            task = asyncio.create_task(self._drop_later(before.filling.build.name))
+        if rebuilt.before is not None:
+            task = asyncio.create_task(self._drop_later(rebuilt.before))
             self._dropping.add(task)
             task.add_done_callback(self._dropping.discard)
         return build
@@ -164,31 +217,30 @@ class Projector(Generic[Doc]):
         await asyncio.sleep(self._grace)
         try:
             await self._view.drop(build)
-        except Unavailable as error:  # it is removed when the view is opened next
+        except (Unavailable, InvalidInput) as error:  # it is removed when the view is opened next, or is gone already
             _log.warning("the view %s: the build %s cannot be dropped: %s", self._view.name, build, error)
 
-    def _fill(self, build: ViewBuild[Doc]) -> Running[Doc]:
-        filling = Filling(self._projection, self._sources, build, clock=self._clock, backoff=self._backoff)
+    def _fill(self, build: ViewBuild[Doc], membership: Membership) -> Running[Doc]:
+        filling = Filling(
+            self._projection,
+            self._sources,
+            build,
+            clock=self._clock,
+            backoff=self._backoff,
+            membership=membership,
+            look=self._look_every,
+        )
         return Running(filling)
-
-    def _fill_beside(self, build: ViewBuild[Doc]) -> Running[Doc]:
-        self._new = self._fill(build)
-        return self._new
 
     def _at_work(self) -> Running[Doc]:
         if self._live is None:
             raise Unavailable(f"the projector of the view {self._view.name} is not at work")
         return self._live
 
-    async def _ready(self) -> None:
-        while True:
-            with suppress(Unavailable):
-                await self._view.ready(_LOOK)
-                return
-
     async def _end(self) -> None:
         tasks = [*self._dropping, *(running.task for running in (self._live, self._new) if running is not None)]
         self._live = self._new = None
+        self._begun.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

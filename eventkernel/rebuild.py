@@ -13,14 +13,26 @@ leaves a build that is not live, and the view removes that when it is opened nex
 
 The first build of a view has no live one before it: there the logs' ends at the beginning are the position to reach.
 Nor can more be reached than a log has: where one was restored to less than the live build has seen, its end has to do.
+
+**Several processes** share the filling of the live build, and 2 stops only this one's share: the others go on, and
+nobody has to be waited for. So 3 is repeated until the new build has all that the live one has at that moment. While
+others never stop writing that may never be seen, because the new build is always some records behind. Therefore, after
+some rounds, it has to do that the new build has what the live one had when the last round began, which is a moment ago.
+Who asks with a bookmark is not shown anything older even then, because it waits for its position on any build; without
+one, an answer may be older by the records of that moment than the one before.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import Final, Generic
 
+from eventkernel.cancelling import finished
+from eventkernel.errors import InvalidInput, Unavailable
 from eventkernel.events import Position
 from eventkernel.filling import Filling
 from eventkernel.store import LogReader
@@ -28,6 +40,10 @@ from eventkernel.views import Doc, View, ViewBuild
 
 _LOOK: Final = 60.0
 """Seconds for which a build is asked whether it has got there, before it is asked again."""
+
+
+_ROUNDS: Final = 20
+"""How often the new build is let catch up with a live one that others go on filling."""
 
 
 class Running(Generic[Doc]):
@@ -58,32 +74,59 @@ class Running(Generic[Doc]):
             pass
 
 
+@dataclass(frozen=True, slots=True)
+class Rebuilt(Generic[Doc]):
+    """The filling of the new live build, and the name of the build that was live before."""
+
+    running: Running[Doc]
+    before: str | None
+
+
 async def rebuild(
     view: View[ViewBuild[Doc]],
     logs: Sequence[LogReader],
     begin: Callable[[ViewBuild[Doc]], Running[Doc]],
-    live: Running[Doc] | None,
-) -> Running[Doc]:
-    """The new live build's filling, at work. `live` is stopped then; where this raises it may be, too."""
+    stop_live: Callable[[], Awaitable[None]],
+) -> Rebuilt[Doc]:
+    """The new live build's filling, at work. `stop_live` ends this process's share of filling the live one; where this
+    raises, that may be done, too."""
     build = await view.create()
     new = begin(build)
     try:
-        await new.reach(await _goal(logs, live))
-        if live is not None:
-            await live.stop()
-            await new.reach(await _goal(logs, live))
-        await view.switch(build.name)
+        goal = await _live_position(view, logs)
+        await new.reach(await _ends(logs) if goal is None else goal)
+        await stop_live()
+        for _ in range(_ROUNDS):
+            goal = await _live_position(view, logs)
+            if goal is None or await build.reached(goal, 0):
+                break
+            await new.reach(goal)
+        before = _live(view)
+        await finished(partial(view.switch, build.name))
     except BaseException:
         await new.stop()
-        await view.drop(build.name)
+        with suppress(InvalidInput):  # it went live at the last moment, or is gone already
+            await view.drop(build.name)
         raise
-    return new
+    return Rebuilt(new, None if before is None else before.name)
 
 
-async def _goal(logs: Sequence[LogReader], live: Running[Doc] | None) -> Position:
-    """Where the new build has to be: as far as the live one, and no further than the logs."""
-    ends = Position.joined([await log.head() for log in logs])
+async def _live_position(view: View[ViewBuild[Doc]], logs: Sequence[LogReader]) -> Position | None:
+    """As far as the live build, if there is one, and no further than the logs."""
+    live = _live(view)
     if live is None:
-        return ends
-    position = (await live.filling.build.checkpoint()).position
+        return None
+    ends = await _ends(logs)
+    position = (await live.checkpoint()).position
     return Position({partition: min(offset, position.get(partition, 0)) for partition, offset in ends.items()})
+
+
+async def _ends(logs: Sequence[LogReader]) -> Position:
+    return Position.joined([await log.head() for log in logs])
+
+
+def _live(view: View[ViewBuild[Doc]]) -> ViewBuild[Doc] | None:
+    try:
+        return view.live()
+    except Unavailable:
+        return None

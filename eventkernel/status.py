@@ -8,6 +8,7 @@ from itertools import groupby
 
 from eventkernel.errors import Unavailable
 from eventkernel.events import Partition, Position
+from eventkernel.membership import Assignment
 from eventkernel.store import LogReader
 from eventkernel.views import ParkedRecord
 
@@ -41,9 +42,14 @@ class ParkedStream:
 
 
 async def partition_status(
-    logs: Sequence[LogReader], position: Position, waiting_since: Mapping[Partition, int], now_us: int
+    logs: Sequence[LogReader],
+    position: Position,
+    waiting_since: Mapping[Partition, int],
+    now_us: int,
+    assignment: Assignment,
 ) -> tuple[PartitionStatus, ...]:
-    """Every partition of these logs, in order, for a reader that stands at a position."""
+    """The assigned partitions of these logs, in order, for a reader that stands at a position; all of them for one that
+    only looks."""
     heads: dict[Partition, int | None] = {}
     for log in logs:
         try:
@@ -52,6 +58,8 @@ async def partition_status(
             heads.update({partition: None for partition in position if partition.log == log.log})
     statuses: list[PartitionStatus] = []
     for partition, head in sorted(heads.items()):
+        if assignment.partitions and not assignment.has(partition):
+            continue
         checkpoint = position.get(partition, 0)
         behind = head is None or checkpoint < head
         lag_us = now_us - waiting_since.get(partition, now_us) if behind else 0

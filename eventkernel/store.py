@@ -70,9 +70,7 @@ class LogReader(Protocol):
         """The position of the log's end: past every acknowledged record, in every partition."""
         ...
 
-    def subscribe(
-        self, after: Checkpoint, partitions: frozenset[int] | None = None
-    ) -> AsyncGenerator[Batch, None]:
+    def subscribe(self, after: Checkpoint, partitions: frozenset[int] | None = None) -> AsyncGenerator[Batch, None]:
         """Every record after a checkpoint, in order per partition, for ever: waits at the end for new ones.
 
         `partitions` restricts it to some of the log's partitions; None means all.

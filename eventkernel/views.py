@@ -68,6 +68,10 @@ class ParkedRecord:
     reason: str | None
     skipped: bool = False
 
+    @property
+    def partition(self) -> Partition:
+        return Partition(self.record.log, self.record.partition)
+
 
 NOTHING_RELEASED: Final[Mapping[str, int]] = MappingProxyType({})
 
@@ -146,11 +150,7 @@ class ViewBuild(Protocol[Doc]):
 
 def waiting_streams(parked: Iterable[ParkedRecord]) -> dict[str, Partition]:
     """The streams that wait, and where: what `ViewBuild.parked_streams` gives."""
-    return {
-        entry.record.stream: Partition(entry.record.log, entry.record.partition)
-        for entry in parked
-        if not entry.skipped
-    }
+    return {entry.record.stream: entry.partition for entry in parked if not entry.skipped}
 
 
 BuildT_co = TypeVar("BuildT_co", covariant=True)

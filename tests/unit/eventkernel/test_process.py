@@ -205,7 +205,7 @@ async def test_what_is_set_aside_stays_so_over_a_restart_and_is_tried_again_then
     site.fail = [ValueError()]
     async with site.at_work(site.process(again_after=0)) as process:
         site.log.put("a", 3, Opened())
-        await eventually(process, lambda status: status.reactions == 2)
+        await eventually(process, lambda status: status.reactions == 2 and not status.parked)
         assert site.seen == [("a", 2), ("a", 3)]
         assert await site.checkpoints.parked("watch") == []
 
