@@ -1,0 +1,407 @@
+"""The event store on Kafka and MongoDB: the log is a topic, and the ledger decides what comes on it.
+
+Kafka cannot append on a condition. So a command's commit goes into the ledger first, where one insert decides whether
+it is the next of its stream, new, and free to take its claims; then onto the log; then it is marked as published:
+
+1. look up the command id,
+2. read the stream: no gap, and the expected version is its end,
+3. insert; check that the ledger is still the one that was opened,
+4. produce,
+5. check again; pull the claims that are given up out of the stream's older documents; mark; answer.
+
+Between any two of these the process may die. So nothing is built on, shown or refused because of a commit that is not
+known to be on the log: whoever meets one waits a moment for its owner, checks, and takes it through 4 and 5 itself.
+That it may come on the log twice does no harm, for the first record of a version counts. What is answered rests on the
+log alone; the ledger can be lost at any time, and is then opened again (`opening.py`).
+
+Within a process, commands that touch the same stream, command id or claim take turns: they would only be in each
+other's way at the server. All others go on side by side, and what they ask of the servers is gathered.
+
+The protocol is explored, in every order of its steps, in tests/property/protocol_model.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, Self, TypeVar
+
+import msgspec
+
+from eventkernel.adapters.kafka.connection import KafkaConnection
+from eventkernel.adapters.kafka.log import KafkaLog
+from eventkernel.adapters.kafka.opening import Opener
+from eventkernel.adapters.kafka.publisher import Publisher
+from eventkernel.adapters.kafka.sweeper import Sweeper
+from eventkernel.adapters.kafka.topic import TopicSettings, make_topic
+from eventkernel.adapters.kafka.turns import Turns
+from eventkernel.adapters.mongodb.connection import Database
+from eventkernel.adapters.mongodb.ledger import Asked, Documents, Entry, Found, Ledger, LedgerChanged
+from eventkernel.appending import Append, StreamEnd, checked, is_name, seal_claims, settle
+from eventkernel.appending import Ledger as Known
+from eventkernel.claims import ClaimsKey
+from eventkernel.clock import Clock
+from eventkernel.errors import KernelError, Unavailable
+from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Position, Record
+from eventkernel.membership import Alone, Membership
+from eventkernel.retrying import Backoff, Trouble, Troubles
+from eventkernel.store import Batch, Checkpoint, ClaimHolder, Commit
+
+T = TypeVar("T")
+
+_log: Final = logging.getLogger(__name__)
+
+PATIENCE_SECONDS: Final = 20.0
+"""After so long an append or a look-up is `Unavailable`; the servers themselves are given up earlier."""
+_OPENING_SECONDS: Final = 5.0
+"""How long a command waits for a ledger that is being opened."""
+_LOOK_SECONDS: Final = 1.0
+"""How often a replica without commands makes sure that its ledger is still there."""
+_MOMENTS: Final = (0.01, 0.02, 0.04, 0.08, 0.1)
+"""Seconds between looks at a commit that its owner may still bring to its end."""
+
+
+class KafkaEventStore:
+    """The port `EventStore`. Any number of replicas may have the same log open."""
+
+    def __init__(
+        self,
+        opener: Opener,
+        publisher: Publisher,
+        documents: Documents,
+        *,
+        key: ClaimsKey,
+        clock: Clock,
+        membership: Membership | None = None,
+    ) -> None:
+        self._opener = opener
+        self._log = opener.log
+        self._publisher = publisher
+        self._key = key
+        self._clock = clock
+        self._membership = membership or Alone()
+        self._troubles = Troubles(Backoff(first=0.1, most=2.0))
+        self._turns = Turns()
+        self._owned: dict[str, asyncio.Event] = {}
+        """Commits that this process is bringing to the log, by command id."""
+        self._appends: set[asyncio.Task[Commit]] = set()
+        self._documents: Documents | None = documents
+        self._opened, self._lost = asyncio.Event(), asyncio.Event()
+        self._opened.set()
+        self._keeper = asyncio.create_task(self._keep_open(), name=f"ledger of {self.log}")
+
+    @classmethod
+    async def open(
+        cls,
+        connection: KafkaConnection,
+        database: Database,
+        *,
+        name: str,
+        key: ClaimsKey,
+        clock: Clock,
+        topic: str | None = None,
+        settings: TopicSettings | None = None,
+        membership: Callable[[KafkaLog], Membership] | None = None,
+    ) -> KafkaEventStore:
+        """The log `name` on its topic (of the same name, unless told otherwise), both made where they are missing.
+
+        `membership` shares the sweeping among replicas. Where the ledger has to be filled first, this takes as long as
+        that takes.
+
+        Raises:
+            CannotOpen: the topic has settings that would lose data, or belongs to another log or claims key.
+            CorruptData: the log is shorter than it was, or a stream has a gap.
+            Unavailable: a server cannot be reached.
+        """
+        asked, topic = settings or TopicSettings(), topic or name
+        await make_topic(connection, topic, asked)
+        publisher = Publisher(connection, topic, partitions=asked.partitions)
+        opener = Opener(
+            connection,
+            topic,
+            publisher,
+            Ledger(database, name),
+            name=name,
+            partitions=asked.partitions,
+            key=key,
+            clock=clock,
+        )
+        try:
+            documents = await opener.open()
+        except BaseException:
+            await publisher.aclose()
+            await opener.aclose()
+            raise
+        shared = membership(opener.log) if membership is not None else None
+        return cls(opener, publisher, documents, key=key, clock=clock, membership=shared)
+
+    async def aclose(self) -> None:
+        """Returns when every append that was asked for is answered, in bounded time."""
+        if self._appends:
+            await asyncio.wait(self._appends, timeout=PATIENCE_SECONDS)
+        self._keeper.cancel()
+        await asyncio.wait([self._keeper])
+        await self._publisher.aclose()
+        await self._opener.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    @property
+    def log(self) -> str:
+        return self._log.log
+
+    @property
+    def reader(self) -> KafkaLog:
+        """The log alone, for those who only follow it."""
+        return self._log
+
+    def troubles(self) -> Sequence[Trouble]:
+        """What is failing at this moment, and being tried again."""
+        return self._troubles.current()
+
+    async def head(self) -> Position:
+        return await self._log.head()
+
+    def subscribe(self, after: Checkpoint, partitions: frozenset[int] | None = None) -> AsyncGenerator[Batch, None]:
+        return self._log.subscribe(after, partitions)
+
+    async def append(
+        self,
+        stream: str,
+        events: Sequence[EncodedEvent],
+        *,
+        expected_version: int,
+        command_id: str,
+        fingerprint: str,
+        claims: frozenset[str] | None = None,
+        metadata: Metadata = NO_METADATA,
+    ) -> Commit:
+        sealed = seal_claims(self._key, claims)
+        append = checked(Append(stream, events, expected_version, command_id, fingerprint, sealed, metadata))
+        # A commit that has begun goes on to its end, also where nobody waits for it any more.
+        task = asyncio.create_task(self._bounded("an append", self._append(append)))
+        self._appends.add(task)
+        task.add_done_callback(self._answered)
+        return await asyncio.shield(task)
+
+    async def find_command(self, command_id: str) -> Commit | None:
+        if not is_name(command_id):
+            return None
+        return await self._bounded("a look-up", self._find_command(command_id))
+
+    async def find_claim(self, claim: str) -> ClaimHolder | None:
+        if not is_name(claim):
+            return None
+        return await self._bounded("a look-up", self._find_claim(self._key.seal(claim)))
+
+    async def read_stream(self, stream: str, up_to: int | None = None) -> Sequence[Record]:
+        if not is_name(stream):
+            return []
+        return await self._bounded("a look-up", self._read_stream(stream, up_to))
+
+    async def _append(self, append: Append) -> Commit:
+        names = [f"stream {append.stream}", f"command {append.command_id}"]
+        seals = frozenset(append.claims or ())
+        asked = Asked(append.command_id, append.stream, seals)
+        async with self._turns.of([*names, *(f"claim {seal}" for seal in seals)]):
+            while True:
+                async with self._ledger() as documents:
+                    found = await documents.look_up(asked)
+                    if found.pending is not None:
+                        await self._help(documents, found.pending.command_id)
+                        continue
+                    if found.has_gap:
+                        raise LedgerChanged(f"{self.log}: the ledger lacks a part of {append.stream}")
+                    commit, records = await self._settled(append, documents, found)
+                    if not records:
+                        return commit
+                    offset = await self._put(documents, records)
+                    if offset is not None:
+                        return self._commit(commit, records, offset)
+
+    async def _settled(self, append: Append, documents: Documents, found: Found) -> tuple[Commit, Sequence[Record]]:
+        """What the append leads to. A refusal or a repeated answer is given when the ledger is known to be the one."""
+        partition = self._log.partition_of(append.stream)
+        known = Known(self.log, next_offset=0, partition=partition, generation=documents.generation.number)
+        if found.repeated is not None:
+            known.commits[append.command_id] = found.repeated.commit(self.log)
+        if found.stream:
+            known.ends[append.stream] = StreamEnd(found.stream[-1].version, found.stream[-1].time_us)
+        for entry in found.stream:
+            known.held.setdefault(append.stream, set()).update(entry.claims)
+            known.holders.update(dict.fromkeys(entry.claims, ClaimHolder(entry.stream, entry.version)))
+        for seal, entry in found.holders.items():
+            known.holders[seal] = ClaimHolder(entry.stream, entry.version)
+        try:
+            commit, records = settle(append, known, self._clock.now_us())
+        except KernelError:
+            await documents.check()
+            raise
+        if not records:
+            await documents.check()
+        return commit, records
+
+    async def _put(self, documents: Documents, records: Sequence[Record]) -> int | None:
+        """Bring a new commit to the log; its offset, or None where somebody else was faster."""
+        self._publisher.check(records)
+        entry = Entry.of(records, self._log.partition_of(records[0].stream), records[0].claims_taken)
+        self._owned[entry.command_id] = done = asyncio.Event()
+        try:
+            if not await documents.insert(entry):
+                return None
+            await documents.check()
+            offset = await self._publisher.publish(entry.partition, records)
+            return await self._finish(documents, entry, offset)
+        finally:
+            del self._owned[entry.command_id]
+            done.set()
+
+    async def _finish(self, documents: Documents, entry: Entry, offset: int | None = None) -> int:
+        """Steps 4 and 5 of a commit that is in the ledger, and on the log perhaps (then its offset is known)."""
+        if offset is None:
+            offset = await self._publisher.publish(entry.partition, entry.records())
+        await documents.check()
+        await documents.complete((entry, offset))
+        return offset
+
+    async def _help(self, documents: Documents, command_id: str) -> None:
+        """Returns when this commit is on the log and marked, or not there any more."""
+        async with self._turns.of([f"help {command_id}"]):
+            owned = self._owned.get(command_id)
+            if owned is not None:
+                await owned.wait()
+            entry = await documents.find_command(command_id)
+            for moment in _MOMENTS:
+                if entry is None or not entry.pending:
+                    return
+                await asyncio.sleep(moment)
+                entry = await documents.find_command(command_id)
+            if entry is not None and entry.pending:
+                # The collection may have been dropped, and have come back without its index before this was inserted.
+                await documents.check()
+                await self._finish(documents, entry)
+
+    def _commit(self, commit: Commit, records: Sequence[Record], offset: int) -> Commit:
+        """The commit with the place where it stands."""
+        placed = [msgspec.structs.replace(record, offset=offset + at) for at, record in enumerate(records)]
+        position = Position.of(self.log, records[0].partition, offset + len(records))
+        return Commit(
+            commit.stream, commit.version, commit.events, commit.command_id, commit.fingerprint, position, placed
+        )
+
+    async def _find_command(self, command_id: str) -> Commit | None:
+        while True:
+            async with self._ledger() as documents:
+                entry = await documents.find_command(command_id)
+                if entry is None or not entry.pending:
+                    await documents.check()
+                    return None if entry is None else entry.commit(self.log)
+                await self._help(documents, command_id)
+
+    async def _find_claim(self, seal: str) -> ClaimHolder | None:
+        while True:
+            async with self._ledger() as documents:
+                found = await documents.find_claim(seal)
+                if found is None or not found[1].pending:
+                    await documents.check()
+                    return None if found is None else found[0]
+                await self._help(documents, found[1].command_id)
+
+    async def _read_stream(self, stream: str, up_to: int | None) -> Sequence[Record]:
+        while True:
+            async with self._ledger() as documents:
+                entries = await documents.stream(stream)
+                pending = next((entry for entry in entries if entry.pending), None)
+                if pending is not None:
+                    await self._help(documents, pending.command_id)
+                    continue
+                await documents.check()
+                if Found(None, entries, {}).has_gap:
+                    raise LedgerChanged(f"{self.log}: the ledger lacks a part of {stream}")
+                wanted = [entry for entry in entries if up_to is None or entry.first_version <= up_to]
+                records = [record for entry in wanted for record in entry.records()]
+                return records if up_to is None else records[: max(up_to, 0)]
+
+    # The ledger that is open, and its keeping
+
+    @asynccontextmanager
+    async def _ledger(self) -> AsyncGenerator[Documents]:
+        """The ledger; one that is being opened is waited for. When it turns out to be another one, it is opened again,
+        and who asked does not know how far his command has come."""
+        if self._documents is None:
+            try:
+                async with asyncio.timeout(_OPENING_SECONDS):
+                    await self._opened.wait()
+            except TimeoutError:
+                raise Unavailable(f"{self.log}: the ledger is being opened") from None
+        documents = self._documents
+        if documents is None:
+            raise Unavailable(f"{self.log}: the ledger is being opened")
+        try:
+            yield documents
+        except LedgerChanged:
+            self._close(documents)
+            raise
+
+    def _close(self, documents: Documents) -> None:
+        if self._documents is documents:
+            self._documents = None
+            self._opened.clear()
+            self._lost.set()
+
+    async def _keep_open(self) -> None:
+        while True:
+            if self._documents is None:
+                doing = f"opening the ledger of {self.log}"
+                self._documents = await self._troubles.until_done(doing, self._opener.open, on=KernelError)
+                self._lost.clear()
+                self._opened.set()
+            documents = self._documents
+            tasks = [
+                asyncio.create_task(self._sweep(documents), name=f"sweeper of {self.log}"),
+                asyncio.create_task(self._watch(documents), name=f"watching the ledger of {self.log}"),
+            ]
+            try:
+                await self._lost.wait()
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
+
+    async def _sweep(self, documents: Documents) -> None:
+        sweeper = Sweeper(self._log, documents, self._membership, self._finish, self._troubles)
+        try:
+            await sweeper.run()
+        except KernelError as error:
+            _log.warning("%s: the ledger is opened again: %s", self.log, error)
+            self._close(documents)
+
+    async def _watch(self, documents: Documents) -> None:
+        """Notices that the ledger is another one, also where no command comes."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                await documents.check()
+            except LedgerChanged:
+                self._close(documents)
+                return
+            except KernelError:
+                continue  # commands meet it too, and say so
+
+    async def _bounded(self, what: str, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await work
+        except TimeoutError:
+            raise Unavailable(f"{self.log}: {what} took more than {PATIENCE_SECONDS:g} seconds") from None
+
+    def _answered(self, task: asyncio.Task[Commit]) -> None:
+        self._appends.discard(task)
+        if not task.cancelled():
+            task.exception()  # who asked may have gone: then nobody needs to know of it

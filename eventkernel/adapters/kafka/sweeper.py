@@ -1,0 +1,119 @@
+"""The sweeper of a log: compares the log with its ledger, and brings to an end what somebody left unfinished.
+
+It follows the log from the ledger's checkpoint. A record that the ledger lacks tells that the ledger is not what it
+was. A commit that is on the log, and that its owner has not marked after a moment, is marked. Beside that, commits are
+looked for that are in the ledger and not on the log: one that is met a second time is put there.
+
+Several replicas share the partitions; a partition that is swept by two for a while comes to no harm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import Final
+
+from eventkernel.adapters.kafka.log import KafkaLog
+from eventkernel.adapters.mongodb.ledger import Documents, Entry, LedgerChanged
+from eventkernel.errors import Unavailable
+from eventkernel.events import Position
+from eventkernel.membership import Membership
+from eventkernel.retrying import Troubles
+from eventkernel.store import Batch, Checkpoint
+
+_MOMENT_SECONDS: Final = 1.0
+"""How long a commit may be unfinished before somebody else finishes it."""
+
+Finish = Callable[[Documents, Entry, int | None], Awaitable[object]]
+"""Brings a commit to its end; it is on the log at this offset, or, with None, perhaps not yet."""
+
+
+class Sweeper:
+    """Sweeps one generation of a ledger."""
+
+    def __init__(
+        self, log: KafkaLog, documents: Documents, membership: Membership, finish: Finish, troubles: Troubles
+    ) -> None:
+        self._log = log
+        self._documents = documents
+        self._membership = membership
+        self._finish = finish
+        self._troubles = troubles
+
+    async def run(self) -> None:
+        """
+        Raises:
+            LedgerChanged: the ledger is to be opened again.
+            CorruptData: the log is shorter than the ledger says.
+        """
+        log = self._log.log
+        tasks = [
+            asyncio.create_task(self._keep_at(f"comparing {log} with its ledger", self._follow_shares)),
+            asyncio.create_task(self._keep_at(f"looking for unpublished commits of {log}", self._publish_left)),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _keep_at(self, doing: str, work: Callable[[], Awaitable[None]]) -> None:
+        await self._troubles.until_done(doing, work, on=Unavailable, but=LedgerChanged)
+
+    async def _follow_shares(self) -> None:
+        """Compare the partitions that are assigned to this process, whichever they are at a time."""
+        while True:
+            assignment = self._membership.assignment()
+            changed = asyncio.ensure_future(self._membership.changed(assignment))
+            following = asyncio.ensure_future(self._follow(assignment.of(self._log.log)))
+            try:
+                await asyncio.wait([changed, following], return_when=asyncio.FIRST_COMPLETED)
+                if following.done():
+                    following.result()
+            finally:
+                changed.cancel()
+                following.cancel()
+                await asyncio.wait([changed, following])
+
+    async def _follow(self, partitions: frozenset[int] | None) -> None:
+        position = await self._documents.checkpoint()
+        generation = self._documents.generation.number
+        generations = tuple((self._log.log, number, generation) for number in range(self._log.partitions))
+        async with aclosing(self._log.subscribe(Checkpoint(position, generations), partitions)) as batches:
+            async for batch in batches:
+                if batch.generation > generation:
+                    raise LedgerChanged(f"{self._log.log}: the log has a newer generation than the ledger")
+                await self._compare(batch)
+                await self._documents.advance(Position.of(batch.log, batch.partition, batch.next_offset))
+
+    async def _compare(self, batch: Batch) -> None:
+        offsets: dict[str, int] = {}
+        for record in batch.records:
+            offsets.setdefault(record.command_id, record.offset)
+        known = await self._documents.known(list(offsets))
+        if len(known) < len(offsets):
+            await self._documents.check()
+            raise LedgerChanged(f"{self._log.log}: the ledger lacks a record of the log")
+        unfinished = [command for command, entry in known.items() if entry.pending]
+        if unfinished:
+            await asyncio.sleep(_MOMENT_SECONDS)
+            for entry in (await self._documents.known(unfinished)).values():
+                if entry.pending:
+                    await self._finish(self._documents, entry, offsets[entry.command_id])
+
+    async def _publish_left(self) -> None:
+        seen = frozenset[str]()
+        while True:
+            await asyncio.sleep(_MOMENT_SECONDS)
+            if not self._membership.assignment().leads:
+                continue
+            pending = await self._documents.pending()
+            for entry in pending:
+                if entry.command_id in seen:
+                    await self._documents.check()
+                    await self._finish(self._documents, entry, None)
+            seen = frozenset(entry.command_id for entry in pending)

@@ -1,0 +1,462 @@
+"""The ledger of a log: what decides races, repeated commands and claims, where the log itself cannot.
+
+One document is one commit, with its complete records and, once it is on the log, where. A unique index over an array of
+keys holds each version of the commit and each claim that it holds; the command id is the document's own id. So one
+insert decides everything about a commit, without a transaction.
+
+The documents of one *generation* are in a collection of their own, which no other generation's replicas write to.
+Which generation it is stands in another collection, that a back-up leaves out: whoever finds another one there than it
+works with, or none, knows that the ledger was exchanged. The documents' collection has a *mark*, one document more: a
+collection that was dropped comes back with the next insert, without its indexes, and without its mark. The mark holds
+the ledger's checkpoint, how far the log was compared with it; one that goes back tells of an old copy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pymongo import UpdateMany, UpdateOne
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+
+from eventkernel.adapters.mongodb.connection import DUPLICATE_KEY, Collection, Database, Document, translated
+from eventkernel.adapters.mongodb.gathering import Gathered
+from eventkernel.envelope import from_json, to_json
+from eventkernel.errors import Unavailable
+from eventkernel.events import Partition, Position, Record
+from eventkernel.store import ClaimHolder, Commit
+
+_GENERATION: Final = "generation"
+_MARK: Final = ""
+"""The mark's id: no command's, for those are not empty."""
+_CLAIM: Final = "claim "
+_WITHOUT_RECORDS: Final = {"records": False}
+_FILL_AT_ONCE: Final = 500
+
+
+class LedgerChanged(Unavailable):
+    """The ledger is not the one that was opened: wiped, restored, or of another generation by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """Which documents count. They are complete when it is open."""
+
+    log: str
+    number: int
+    collection: str
+    open: bool = False
+    copying: bool = False
+    """The log itself is being filled with the records of another one."""
+
+    @staticmethod
+    def next(log: str, number: int, *, copying: bool = False) -> Generation:
+        """Not open yet; its collection has a name that none had before."""
+        return Generation(log, number, f"{number}.{secrets.token_hex(4)}", copying=copying)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A commit as the ledger has it."""
+
+    stream: str
+    first_version: int
+    """0: it has no event."""
+    version: int
+    """The stream's version after it."""
+    command_id: str
+    fingerprint: str
+    time_us: int
+    partition: int
+    size: int
+    """How many records it has."""
+    claims: tuple[str, ...]
+    """Those that it has taken and its stream still holds, sealed."""
+    given_up: tuple[str, ...] = ()
+    offset: int | None = None
+    """Where its first record stands; None as long as it is not known to be on the log."""
+    texts: Sequence[str] = field(default=(), repr=False)
+    """The records in CloudEvents' JSON, where they were asked for."""
+
+    @staticmethod
+    def of(records: Sequence[Record], partition: int, claims: Iterable[str], offset: int | None = None) -> Entry:
+        first, last = records[0], records[-1]
+        return Entry(
+            stream=first.stream,
+            first_version=first.version,
+            version=last.version or last.first_version,
+            command_id=first.command_id,
+            fingerprint=first.fingerprint,
+            time_us=last.time_us,
+            partition=partition,
+            size=len(records),
+            claims=tuple(claims),
+            given_up=first.claims_given_up,
+            offset=offset,
+            texts=[to_json(record).decode() for record in records],
+        )
+
+    @property
+    def pending(self) -> bool:
+        return self.offset is None
+
+    @property
+    def events(self) -> int:
+        return self.size if self.first_version else 0
+
+    def commit(self, log: str) -> Commit:
+        position = Position.of(log, self.partition, (self.offset or 0) + self.size)
+        return Commit(self.stream, self.version, self.events, self.command_id, self.fingerprint, position)
+
+    def records(self) -> Sequence[Record]:
+        base = -self.size if self.offset is None else self.offset
+        return [from_json(text, partition=self.partition, offset=base + at) for at, text in enumerate(self.texts)]
+
+    def document(self) -> Document:
+        document: Document = {
+            "_id": self.command_id,
+            "stream": self.stream,
+            "first": self.first_version,
+            "last": self.version,
+            "fingerprint": self.fingerprint,
+            "time": self.time_us,
+            "keys": self._keys(),
+            "givenUp": list(self.given_up),
+            "partition": self.partition,
+            "size": self.size,
+            "records": list(self.texts),
+        }
+        # Only a document that has the field is in the sparse index of what is pending.
+        return document | ({"pending": True} if self.offset is None else {"offset": self.offset})
+
+    def _keys(self) -> Sequence[str]:
+        """Never empty: a unique index takes two empty arrays for the same."""
+        if not self.first_version:
+            return [f"command {self.command_id}"]
+        versions = [f"version {version} {self.stream}" for version in range(self.first_version, self.version + 1)]
+        return versions + [_claim(seal) for seal in self.claims]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an append needs to know."""
+
+    command_id: str
+    stream: str
+    claims: frozenset[str]
+    """Those that it would hold, sealed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the ledger knows of an append."""
+
+    repeated: Entry | None
+    """The commit of its command id."""
+    stream: Sequence[Entry]
+    """The stream's commits that have events, oldest first."""
+    holders: Mapping[str, Entry]
+    """Who holds the claims that it asks for, by seal."""
+
+    @property
+    def pending(self) -> Entry | None:
+        """A commit that is not known to be on the log: nothing may rest on it."""
+        entries = [*([self.repeated] if self.repeated else ()), *self.stream, *self.holders.values()]
+        return next((entry for entry in entries if entry.pending), None)
+
+    @property
+    def has_gap(self) -> bool:
+        return any(
+            later.first_version != version + 1 for version, later in zip(_ends(self.stream), self.stream, strict=False)
+        )
+
+
+def _ends(entries: Sequence[Entry]) -> Sequence[int]:
+    return [0, *(entry.version for entry in entries)]
+
+
+class Ledger:
+    """All generations of one log's ledger, in a database that may hold other things beside it."""
+
+    def __init__(self, database: Database, name: str) -> None:
+        self._database = database
+        self._name = name
+        self._generations = database[f"{name}.generation"]
+
+    async def generation(self) -> Generation | None:
+        async with translated("asking for the ledger's generation"):
+            document = await self._generations.find_one({"_id": _GENERATION})
+        return None if document is None else _generation(document)
+
+    async def signs_of_life(self) -> int:
+        """Counts on while somebody opens the ledger."""
+        async with translated("asking for the ledger's generation"):
+            document = await self._generations.find_one({"_id": _GENERATION})
+        return 0 if document is None else int(document.get("life", 0))
+
+    async def give_sign_of_life(self, generation: Generation) -> None:
+        async with translated("writing the ledger's generation"):
+            await self._generations.update_one(
+                {"_id": _GENERATION, "collection": generation.collection}, {"$inc": {"life": 1}}
+            )
+
+    async def replace(self, seen: Generation | None, following: Generation) -> bool:
+        """Make `following` the generation, unless it is not `seen` any more."""
+        fields = _generation_fields(following)
+        async with translated("writing the ledger's generation"):
+            try:
+                if seen is None:
+                    await self._generations.insert_one({"_id": _GENERATION, **fields})
+                    return True
+                expected = {"_id": _GENERATION, **_generation_fields(seen)}
+                changed = await self._generations.update_one(expected, {"$set": fields})
+            except DuplicateKeyError:
+                # The driver may have repeated an insert whose answer was lost.
+                return await self.generation() == following
+        return changed.matched_count == 1 or await self.generation() == following
+
+    def documents(self, generation: Generation) -> Documents:
+        return Documents(self._generations, self._database[f"{self._name}.commits.{generation.collection}"], generation)
+
+    async def drop_older(self, than: Generation) -> None:
+        """Drop the documents of the generations before this one."""
+        prefix = f"{self._name}.commits."
+        async with translated("dropping older ledgers"):
+            for name in await self._database.list_collection_names():
+                number = name.removeprefix(prefix).partition(".")[0]
+                if name.startswith(prefix) and number.isdigit() and int(number) < than.number:
+                    await self._database[name].drop()
+
+
+class Documents:
+    """The commits of one generation. What is asked at the same time goes to the server together."""
+
+    def __init__(self, generations: Collection, collection: Collection, generation: Generation) -> None:
+        self.generation = generation
+        self.look_up = Gathered(self._look_up)
+        self.stream = Gathered(self._streams)
+        self.insert = Gathered(self._insert)
+        self.complete = Gathered(self._complete)
+        self._check = Gathered(self._check_all)
+        self._generations = generations
+        self._collection = collection
+        self._opened = Generation(generation.log, generation.number, generation.collection, open=True)
+        self._furthest: dict[int, int] = {}
+
+    async def check(self) -> None:
+        """Make sure, by reading after this was called, that the ledger is still the one that was opened.
+
+        Raises:
+            LedgerChanged: it is not.
+        """
+        reason = await self._check(None)
+        if reason:
+            raise LedgerChanged(f"{self.generation.log}: {reason}; try again")
+
+    async def make(self) -> None:
+        """An empty collection with its indexes, not yet marked."""
+        async with translated("making a ledger"):
+            await self._collection.create_index("keys", unique=True)
+            await self._collection.create_index([("stream", 1), ("first", 1)])
+            await self._collection.create_index("pending", sparse=True)
+
+    async def fill(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Insert what is on the log already. What contradicts a document before it is given back."""
+        refused: list[Entry] = []
+        for start in range(0, len(entries), _FILL_AT_ONCE):
+            group = entries[start : start + _FILL_AT_ONCE]
+            done = await self._insert(group)
+            refused += [entry for entry, inserted in zip(group, done, strict=True) if not inserted]
+        return refused
+
+    async def mark(self, checkpoint: Position) -> None:
+        """Everything on the log up to this position is in the ledger."""
+        mark = {"_id": _MARK, "keys": [_MARK], "checkpoint": _offsets(checkpoint)}
+        async with translated("marking a ledger"):
+            await self._collection.replace_one({"_id": _MARK}, mark, upsert=True)
+
+    async def checkpoint(self) -> Position:
+        """How far the log is known to be in the ledger.
+
+        Raises:
+            LedgerChanged: the ledger has no mark.
+        """
+        async with translated("reading the ledger's checkpoint"):
+            mark = await self._collection.find_one({"_id": _MARK})
+        if mark is None:
+            raise LedgerChanged(f"{self.generation.log}: the ledger was dropped")
+        log = self.generation.log
+        return Position({Partition(log, int(number)): offset for number, offset in mark["checkpoint"].items()})
+
+    async def advance(self, checkpoint: Position) -> None:
+        """Move the checkpoint on; it never goes back."""
+        furthest = {f"checkpoint.{number}": offset for number, offset in _offsets(checkpoint).items()}
+        async with translated("writing the ledger's checkpoint"):
+            await self._collection.update_one({"_id": _MARK}, {"$max": furthest})
+
+    async def find_command(self, command_id: str) -> Entry | None:
+        async with translated("looking up a command"):
+            document = await self._collection.find_one({"_id": command_id})
+        return None if document is None else _entry(document)
+
+    async def find_claim(self, seal: str) -> tuple[ClaimHolder, Entry] | None:
+        """Who holds a claim, and the commit that took it."""
+        async with translated("looking up a claim"):
+            document = await self._collection.find_one({"keys": _claim(seal)})
+        if document is None:
+            return None
+        entry = _entry(document)
+        return ClaimHolder(entry.stream, entry.version), entry
+
+    async def known(self, command_ids: Sequence[str]) -> Mapping[str, Entry]:
+        """The commits of these commands, without their records."""
+        async with translated("looking up commands"):
+            return {entry.command_id: entry for entry in await self._find({"_id": {"$in": list(command_ids)}})}
+
+    async def pending(self) -> Sequence[Entry]:
+        """Commits that are not known to be on the log, some of them where they are very many."""
+        async with translated("looking for unpublished commits"):
+            documents = await self._collection.find({"pending": True}).to_list(_FILL_AT_ONCE)
+        return [_entry(document) for document in documents]
+
+    async def _look_up(self, asked: Sequence[Asked]) -> Sequence[Found]:
+        seals = {seal for question in asked for seal in question.claims}
+        async with translated("looking up what an append meets"):
+            repeated, in_streams, holding = await asyncio.gather(
+                self._find({"_id": {"$in": list({question.command_id for question in asked})}}),
+                self._find({"stream": {"$in": list({question.stream for question in asked})}, "first": {"$gt": 0}}),
+                self._find({"keys": {"$in": [_claim(seal) for seal in seals]}} if seals else None),
+            )
+        by_command = {entry.command_id: entry for entry in repeated}
+        by_stream = _by_stream(in_streams)
+        by_claim = {seal: entry for entry in holding for seal in entry.claims}
+        return [
+            Found(
+                by_command.get(question.command_id),
+                by_stream.get(question.stream, ()),
+                {seal: by_claim[seal] for seal in question.claims if seal in by_claim},
+            )
+            for question in asked
+        ]
+
+    async def _streams(self, streams: Sequence[str]) -> Sequence[Sequence[Entry]]:
+        """The streams' commits that have events, with their records, oldest first."""
+        async with translated("reading streams"):
+            entries = await self._find({"stream": {"$in": list(set(streams))}, "first": {"$gt": 0}}, with_records=True)
+        by_stream = _by_stream(entries)
+        return [by_stream.get(stream, ()) for stream in streams]
+
+    async def _find(self, query: Document | None, *, with_records: bool = False) -> Sequence[Entry]:
+        if query is None:
+            return ()
+        found = self._collection.find(query, None if with_records else _WITHOUT_RECORDS)
+        return [_entry(document) for document in await found.to_list(None)]
+
+    async def _insert(self, entries: Sequence[Entry]) -> Sequence[bool]:
+        """Which of the commits are in the ledger now: not those with a key that another one has."""
+        done = [True] * len(entries)
+        async with translated("inserting commits into the ledger"):
+            try:
+                await self._collection.insert_many([entry.document() for entry in entries], ordered=False)
+            except BulkWriteError as error:
+                failures: Sequence[Document] = (error.details or {}).get("writeErrors", ())
+                if any(failure["code"] != DUPLICATE_KEY for failure in failures):
+                    raise
+                if (error.details or {}).get("writeConcernErrors"):
+                    raise
+                for failure in failures:
+                    done[failure["index"]] = False
+        return done
+
+    async def _complete(self, published: Sequence[tuple[Entry, int]]) -> Sequence[None]:
+        """Commits are on the log, each at its offset: give up the claims that they give up, then mark them."""
+        giving: list[UpdateMany | UpdateOne] = [
+            UpdateMany(
+                {"stream": entry.stream, "first": {"$gt": 0, "$lt": entry.first_version}},
+                {"$pull": {"keys": {"$in": [_claim(seal) for seal in entry.given_up]}}},
+            )
+            for entry, _ in published
+            if entry.given_up
+        ]
+        marking = [
+            UpdateOne(
+                {"_id": entry.command_id, "pending": True}, {"$set": {"offset": offset}, "$unset": {"pending": ""}}
+            )
+            for entry, offset in published
+        ]
+        async with translated("marking commits as published"):
+            # pyright: the driver's stub leaves a type open
+            await self._collection.bulk_write([*giving, *marking], ordered=True)  # pyright: ignore[reportUnknownMemberType]
+        return [None] * len(published)
+
+    async def _check_all(self, asked: Sequence[None]) -> Sequence[str]:
+        reason = await self._changed()
+        return [reason] * len(asked)
+
+    async def _changed(self) -> str:
+        """What has changed about the ledger."""
+        furthest = dict(self._furthest)  # as of before the reading: another check may come further meanwhile
+        async with translated("checking the ledger's generation"):
+            generation, mark = await asyncio.gather(
+                self._generations.find_one({"_id": _GENERATION}), self._collection.find_one({"_id": _MARK})
+            )
+        if generation is None or _generation(generation) != self._opened:
+            return "the ledger has another generation"
+        if mark is None:
+            return "the ledger was dropped"
+        for number, offset in ((int(number), offset) for number, offset in mark["checkpoint"].items()):
+            if offset < furthest.get(number, 0):
+                return "the ledger is an old copy"
+            self._furthest[number] = max(offset, self._furthest.get(number, 0))
+        return ""
+
+
+def _claim(seal: str) -> str:
+    return f"{_CLAIM}{seal}"
+
+
+def _by_stream(entries: Sequence[Entry]) -> Mapping[str, Sequence[Entry]]:
+    found: dict[str, list[Entry]] = {}
+    for entry in sorted(entries, key=lambda entry: entry.first_version):
+        found.setdefault(entry.stream, []).append(entry)
+    return found
+
+
+def _offsets(position: Position) -> dict[str, int]:
+    return {str(partition.number): offset for partition, offset in position.items()}
+
+
+def _entry(document: Mapping[str, Any]) -> Entry:  # what `Entry.document` made
+    return Entry(
+        stream=document["stream"],
+        first_version=document["first"],
+        version=document["last"],
+        command_id=document["_id"],
+        fingerprint=document["fingerprint"],
+        time_us=document["time"],
+        partition=document["partition"],
+        size=document["size"],
+        claims=tuple(key.removeprefix(_CLAIM) for key in document["keys"] if key.startswith(_CLAIM)),
+        given_up=tuple(document["givenUp"]),
+        offset=document.get("offset"),
+        texts=document.get("records", ()),
+    )
+
+
+def _generation(document: Mapping[str, Any]) -> Generation:
+    return Generation(
+        document["log"], document["number"], document["collection"], document["open"], document.get("copying", False)
+    )
+
+
+def _generation_fields(generation: Generation) -> Document:
+    return {
+        "log": generation.log,
+        "number": generation.number,
+        "collection": generation.collection,
+        "open": generation.open,
+        "copying": generation.copying,
+    }
