@@ -95,6 +95,9 @@ class _Run:
             merge(place, answer)
 
     async def entities(self, fetch: EntityFetch) -> None:
+        if any(group.contexts for group in fetch.groups):
+            await self._one_by_one(fetch)
+            return
         places: dict[str, list[dict[str, Any]]] = {}
         sent: dict[str, list[Any]] = {}
         for group in fetch.groups:
@@ -116,9 +119,28 @@ class _Run:
                     rename(entity, group.renames)
                     merge(place, entity)
 
-    async def _send(
-        self, subgraph: str, query: str, names: tuple[str, ...], more: dict[str, list[Any]]
-    ) -> dict[str, Any]:
+    async def _one_by_one(self, fetch: EntityFetch) -> None:
+        """Each object in a request of its own, with the values that its fields take from around it."""
+        empty: dict[str, Any] = {group.variable: [] for group in fetch.groups}
+        empty |= {name: None for group in fetch.groups for name, _ in group.contexts}
+        for group in fetch.groups:
+            for target in group.targets:
+                wanted = target.representation
+                for around in lineages(self.data, target.path) if self.holds(target.conditions) else ():
+                    representation = read(around[-1], wanted.selections)
+                    if representation is None:
+                        continue
+                    typename = wanted.typename or around[-1]["__typename"]
+                    mine: dict[str, Any] = {group.variable: [{"__typename": typename, **representation}]}
+                    for (name, _), one in zip(group.contexts, wanted.contexts, strict=True):
+                        mine[name] = only_leaf(around[one.steps], one.selections)
+                    answer = await self._send(fetch.subgraph, fetch.document, fetch.variables, empty | mine)
+                    entity = (answer.get(group.alias) or [None])[0]
+                    if entity is not None:
+                        rename(entity, group.renames)
+                        merge(around[-1], entity)
+
+    async def _send(self, subgraph: str, query: str, names: tuple[str, ...], more: dict[str, Any]) -> dict[str, Any]:
         variables = {name: self._variables[name] for name in names if name in self._variables} | more
         answer = await self._ask(subgraph, {"query": query, "variables": variables})
         self.errors += answer.get("errors") or ()
@@ -138,6 +160,37 @@ def objects(data: Any, path: Path) -> Iterator[dict[str, Any]]:
             yield from objects(data.get(step.name), rest)
         elif data["__typename"] in step.types:
             yield from objects(data, rest)
+
+
+def lineages(data: Any, path: Path) -> Iterator[list[dict[str, Any]]]:
+    """For each object on a path, all objects on the way: the root, and the one after each step."""
+    if isinstance(data, list):
+        for item in data:
+            yield from lineages(item, path)
+    elif data is not None and not path:
+        yield [data]
+    elif data is not None:
+        step, rest = path[0], path[1:]
+        if isinstance(step, Key):
+            yield from ([data, *after] for after in lineages(data.get(step.name), rest))
+        elif data["__typename"] in step.types:
+            yield from ([data, *after] for after in lineages(data, rest))
+
+
+def only_leaf(value: Any, selections: tuple[InputSelection, ...]) -> Any:
+    """The one leaf that is selected of an object; of a list of objects, the list of theirs."""
+    if value is None:
+        return None
+    if isinstance(value, list):
+        return [only_leaf(item, selections) for item in value]
+    for selection in selections:
+        if not isinstance(selection, InputField):
+            if value["__typename"] in selection.types:
+                return only_leaf(value, selection.selections)
+        elif selection.name != "__typename":
+            below = value[selection.source]
+            return below if selection.selections is None else only_leaf(below, selection.selections)
+    return None
 
 
 def read(place: dict[str, Any], selections: tuple[InputSelection, ...]) -> dict[str, Any] | None:

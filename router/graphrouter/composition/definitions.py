@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -40,6 +41,7 @@ from graphrouter.composition.field_set import DirectiveInFieldSet, FieldSet, Inv
 from graphrouter.composition.links import Vocabulary
 from graphrouter.composition.model import (
     ROOT_TYPES,
+    ContextArgument,
     DirectiveDefinition,
     EnumType,
     Field,
@@ -60,6 +62,7 @@ from graphrouter.composition.model import (
 )
 
 _DEFAULT_DEPRECATION = "No longer supported"
+_FROM_CONTEXT = re.compile(r"^\s*\$(?P<context>[A-Za-z_]\w*)(?P<selection>.*)$", re.DOTALL)
 EXECUTABLE_LOCATIONS = frozenset(
     {
         "QUERY",
@@ -128,7 +131,7 @@ class DefinitionReader:
                     if isinstance(node, UnionTypeDefinitionNode | UnionTypeExtensionNode)
                     for member in node.types or ()
                 )
-                return UnionType(name, tuple(members), marks)
+                return UnionType(name, tuple(members), marks, self._contexts(nodes))
             case EnumTypeDefinitionNode():
                 values = {
                     value.name.value: self._marks(value.directives, value.description)
@@ -177,16 +180,41 @@ class DefinitionReader:
         )
         if is_object:
             interface_object = self._uses(nodes, "interfaceObject")
-            return ObjectType(name, fields, tuple(interfaces), tuple(keys), extended, marks, interface_object)
-        return InterfaceType(name, fields, tuple(interfaces), tuple(keys), extended, marks)
+            return ObjectType(
+                name,
+                fields,
+                tuple(interfaces),
+                tuple(keys),
+                extended,
+                marks,
+                interface_object,
+                contexts=self._contexts(nodes),
+            )
+        return InterfaceType(
+            name, fields, tuple(interfaces), tuple(keys), extended, marks, contexts=self._contexts(nodes)
+        )
+
+    def _contexts(self, nodes: Iterable[DefinitionNode]) -> tuple[str, ...]:
+        """The names in `@context(name: …)`, each once."""
+        names = (
+            _string(_argument(directive, "name")) or ""
+            for directive in self._directives(nodes)
+            if self._vocabulary.name_of(directive.name.value) == "context"
+        )
+        return tuple(dict.fromkeys(names))
 
     def _field(self, parent: str, node: FieldDefinitionNode) -> Field:
         coordinate = f"{parent}.{node.name.value}"
         field = Field(
             node.name.value,
             _type_ref(node.type),
-            {argument.name.value: self._input_value(argument) for argument in node.arguments or ()},
+            {
+                argument.name.value: self._input_value(argument)
+                for argument in node.arguments or ()
+                if self._from_context(argument) is None
+            },
             self._marks(node.directives, node.description),
+            contextual=tuple(found for a in node.arguments or () if (found := self._from_context(a)) is not None),
         )
         for directive in node.directives or ():
             match self._vocabulary.name_of(directive.name.value):
@@ -205,6 +233,23 @@ class DefinitionReader:
                 case _:
                     pass
         return field
+
+    def _from_context(self, node: InputValueDefinitionNode) -> ContextArgument | None:
+        """The argument as the router's own, where it has `@fromContext`."""
+        for directive in node.directives or ():
+            if self._vocabulary.name_of(directive.name.value) == "fromContext":
+                text = _string(_argument(directive, "field")) or ""
+                default = print_ast(node.default_value) if node.default_value is not None else None
+                matched = _FROM_CONTEXT.match(text)
+                selection = None
+                if matched is not None and matched["selection"].strip():
+                    try:
+                        selection = parse_field_set(matched["selection"])
+                    except InvalidFieldSet:
+                        selection = None
+                context = matched["context"] if matched is not None else None
+                return ContextArgument(node.name.value, _type_ref(node.type), text, context, selection, default)
+        return None
 
     def _keys(self, parent: str, directives: Iterable[ConstDirectiveNode]) -> Iterable[Key]:
         for directive in directives:

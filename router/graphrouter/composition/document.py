@@ -227,7 +227,7 @@ def _reserved_names(definitions: Iterable[DefinitionNode]) -> list[GraphQLError]
 def _errors(definitions: tuple[DefinitionNode, ...], vocabulary: Vocabulary) -> list[GraphQLError]:
     """What GraphQL itself holds against the document; that it has no Query is no error in federation."""
     names = {d.name.value for d in definitions if isinstance(d, TypeDefinitionNode)}
-    machinery = ["scalar federation__FieldSet"]
+    machinery = ["scalar federation__FieldSet", "scalar federation__ContextFieldValue"]
     machinery += [
         f"directive @{local}{SUPPORTED[name]}" for local, name in vocabulary.directives.items() if name in SUPPORTED
     ]

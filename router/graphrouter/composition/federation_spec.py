@@ -28,6 +28,8 @@ SUPPORTED = MappingProxyType(
         "inaccessible": f" on {_TAG_LOCATIONS}",
         "tag": f"(name: String!) repeatable on {_TAG_LOCATIONS} | SCHEMA",
         "interfaceObject": " on OBJECT",
+        "context": "(name: String!) repeatable on INTERFACE | OBJECT | UNION",
+        "fromContext": "(field: federation__ContextFieldValue) on ARGUMENT_DEFINITION",
     }
 )
 """Each supported directive's definition, without its name."""
@@ -37,8 +39,6 @@ REFUSED = (
     "authenticated",
     "requiresScopes",
     "policy",
-    "context",
-    "fromContext",
     "cost",
     "listSize",
     "cacheTag",

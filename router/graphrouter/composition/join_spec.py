@@ -27,6 +27,7 @@ from graphrouter.composition.merged import (
 )
 from graphrouter.composition.model import (
     ROOT_TYPES,
+    ContextArgument,
     DirectiveDefinition,
     InputValue,
     Marks,
@@ -73,6 +74,26 @@ enum link__Purpose {
 }"""  # noqa: E501  # the specification's definitions, one a line
 
 
+_WITH_CONTEXTS = "overrideLabel: String, contextArguments: [join__ContextArgument!])"
+_CONTEXT_MACHINERY = """
+
+directive @context(name: String!) repeatable on INTERFACE | OBJECT | UNION
+
+directive @context__fromContext(field: context__ContextFieldValue) on ARGUMENT_DEFINITION
+
+scalar context__ContextFieldValue
+
+input join__ContextArgument {
+  name: String!
+  type: String!
+  context: String!
+  selection: join__FieldValue!
+}
+
+scalar join__FieldValue"""
+"""What a supergraph with contexts needs besides, https://specs.apollo.dev/join/v0.5/."""
+
+
 def print_supergraph(merged: Merged) -> str:
     """Print the supergraph's SDL."""
     return _Printer(merged, joins=True).document()
@@ -108,9 +129,13 @@ class _Printer:
         marks = list(_all_marks(self._types.values()))
         self._hides = any(mark.inaccessible for mark in marks)
         self._tags = any(mark.tags for mark in marks)
+        self._contexts = any(_contexts(definition) for definition in self._types.values())
 
     def document(self) -> str:
-        return "\n\n".join([self._schema(), *self._marking(), _MACHINERY, self._graph_enum(), *self._elements()]) + "\n"
+        machinery = _MACHINERY
+        if self._contexts:
+            machinery = machinery.replace("overrideLabel: String)", _WITH_CONTEXTS) + _CONTEXT_MACHINERY
+        return "\n\n".join([self._schema(), *self._marking(), machinery, self._graph_enum(), *self._elements()]) + "\n"
 
     def schema_alone(self) -> str:
         return "\n\n".join([*self._marking(), *self._elements()])
@@ -128,12 +153,14 @@ class _Printer:
     def _schema(self) -> str:
         links = [
             '@link(url: "https://specs.apollo.dev/link/v1.0")',
-            '@link(url: "https://specs.apollo.dev/join/v0.4", for: EXECUTION)',
+            f'@link(url: "https://specs.apollo.dev/join/v0.{5 if self._contexts else 4}", for: EXECUTION)',
         ]
         if self._hides:
             links.append('@link(url: "https://specs.apollo.dev/inaccessible/v0.2", for: SECURITY)')
         if self._tags:
             links.append('@link(url: "https://specs.apollo.dev/tag/v0.3")')
+        if self._contexts:
+            links.append('@link(url: "https://specs.apollo.dev/context/v0.1", for: SECURITY)')
         roots = [f"  {root.lower()}: {root}" for root in ROOT_TYPES if root in self._types]
         return "\n".join(["schema", *(f"  {link}" for link in links), "{", *roots, "}"])
 
@@ -164,7 +191,8 @@ class _Printer:
     def _head(self, definition: MergedType, start: str, directives: Iterable[str] = ()) -> str:
         """Description, name, and one line for each directive."""
         joins = (self._join_type(join) for join in definition.joins if self._joins)
-        lines = [*_marks(definition.marks), *directives, *joins]
+        contexts = (f"@context(name: {_quoted(name)})" for name in _contexts(definition) if self._joins)
+        lines = [*_marks(definition.marks), *contexts, *directives, *joins]
         return _description(definition.marks.description) + "\n".join([start, *(f"  {line}" for line in lines)])
 
     def _composite(self, definition: MergedObject | MergedInterface) -> str:
@@ -243,7 +271,24 @@ class _Printer:
             arguments.append("usedOverridden: true")
         if join.override_label is not None:
             arguments.append(f"overrideLabel: {_quoted(join.override_label)}")
+        if join.contexts:
+            given = ", ".join(_context_argument(join.subgraph, argument) for argument in join.contexts)
+            arguments.append(f"contextArguments: [{given}]")
         return f"@join__field({', '.join(arguments)})"
+
+
+def _contexts(definition: MergedType) -> tuple[str, ...]:
+    return definition.contexts if isinstance(definition, MergedObject | MergedInterface | MergedUnion) else ()
+
+
+def _context_argument(subgraph: str, argument: ContextArgument) -> str:
+    parts = {
+        "context": f"{subgraph}__{argument.context}",
+        "name": argument.name,
+        "type": str(argument.type),
+        "selection": f"{{ {argument.selection} }}",
+    }
+    return f"{{{', '.join(f'{name}: {_quoted(text)}' for name, text in parts.items())}}}"
 
 
 def _all_marks(types: Iterable[MergedType]) -> Iterator[Marks]:

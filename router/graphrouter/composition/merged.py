@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from graphrouter.composition.model import DirectiveDefinition, InputValue, Marks, Subgraph, TypeRef
+from graphrouter.composition.model import ContextArgument, DirectiveDefinition, InputValue, Marks, Subgraph, TypeRef
 from graphrouter.composition.overrides import Overrides
 
 
@@ -37,6 +37,7 @@ class JoinField:
     override: str | None = None
     override_label: str | None = None
     used_overridden: bool = False
+    contexts: tuple[ContextArgument, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class MergedComposite:
     joins: tuple[JoinType, ...]
     fields: Mapping[str, MergedField]
     implements: tuple[tuple[str, str], ...] = ()
+    contexts: tuple[str, ...] = ()
+    """The contexts that objects of this type set, by their names in the supergraph, `subgraph__name`."""
 
     @property
     def interfaces(self) -> tuple[str, ...]:
@@ -84,6 +87,7 @@ class MergedUnion:
     marks: Marks
     joins: tuple[JoinType, ...]
     members: Mapping[str, tuple[str, ...]]
+    contexts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,10 +88,26 @@ class Override:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextArgument:
+    """An argument that the router fills in: `@fromContext(field: "$context { selection }")`.
+
+    `context` and `selection` are None where the directive's text names none.
+    """
+
+    name: str
+    type: TypeRef
+    text: str
+    context: str | None
+    selection: FieldSet | None
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """A field of an object or interface type.
 
     `external` is what the document says, except where the field is in truth resolvable (key fields of extensions).
+    `arguments` are those that clients give; the `contextual` ones get their values from objects further up.
     """
 
     name: str
@@ -103,6 +119,7 @@ class Field:
     requires: FieldSet | None = None
     provides: FieldSet | None = None
     override: Override | None = None
+    contextual: tuple[ContextArgument, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +141,8 @@ class CompositeType:
     keys: tuple[Key, ...] = ()
     extension: bool = False
     marks: Marks = Marks()
+    contexts: tuple[str, ...] = field(default=(), kw_only=True)
+    """The contexts that objects of this type set, `@context(name: …)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +164,7 @@ class UnionType:
     name: str
     members: tuple[str, ...]
     marks: Marks = Marks()
+    contexts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +244,16 @@ def possible_types(types: Mapping[str, TypeDefinition]) -> dict[str, frozenset[s
             for interface in definition.interfaces:
                 behind.setdefault(interface, set()).add(definition.name)
     return {name: frozenset(members) for name, members in behind.items()}
+
+
+def setters(types: Mapping[str, TypeDefinition], context: str) -> frozenset[str]:
+    """The object types of a subgraph that set a context, themselves or by an abstract type above them."""
+    found: set[str] = set()
+    possible = possible_types(types)
+    for definition in types.values():
+        if isinstance(definition, CompositeType | UnionType) and context in definition.contexts:
+            found |= possible.get(definition.name, frozenset((definition.name,)))
+    return frozenset(found)
 
 
 Coordinate: TypeAlias = tuple[str, str]

@@ -16,12 +16,23 @@ computed once for a supergraph, whatever the number of paths that lead to its pl
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from graphrouter.composition.field_set import SelectedField, Selections
 from graphrouter.composition.merged import Merged, MergedComposite, MergedUnion
-from graphrouter.composition.model import Field, InterfaceType, Key, ObjectType, Subgraph, named_type
+from graphrouter.composition.model import (
+    CompositeType,
+    Field,
+    InterfaceType,
+    Key,
+    ObjectType,
+    Subgraph,
+    UnionType,
+    named_type,
+    setters,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,18 @@ class Closure:
         return len(self.places) + len(self.met)
 
 
+@dataclass(frozen=True, slots=True)
+class Setter:
+    """An object that sets a context: its type and its places."""
+
+    runtime: str
+    tails: tuple[Place, ...]
+
+
+Around: TypeAlias = Mapping[tuple[str, str], Setter]
+"""For each context, by its subgraph and name, the nearest object around that sets it."""
+
+
 class Reach:
     """Answers, for one supergraph and one choice of override labels, what can be got from where."""
 
@@ -74,6 +97,12 @@ class Reach:
         self._merged = merged
         self._labels_on = labels_on
         self._subgraphs = {subgraph.name: subgraph for subgraph in merged.subgraphs}
+        self._setters = {
+            (subgraph.name, name): setters(subgraph.types, name)
+            for subgraph in merged.subgraphs
+            for definition in subgraph.types.values()
+            for name in (definition.contexts if isinstance(definition, CompositeType | UnionType) else ())
+        }
         self._entries: dict[str, tuple[Entry, ...]] = {}
         self._closures: dict[tuple[Place, str], Closure] = {}
         self._readers: dict[tuple[Place, str], set[tuple[Place, str]]] = {}
@@ -124,9 +153,9 @@ class Reach:
         return None
 
     def resolves(self, place: Place, name: str) -> bool:
-        """Whether the place's subgraph resolves the field, its requirements aside."""
+        """Whether the place's subgraph resolves the field, its requirements aside; not by what is around the object."""
         definition = self.definition(place, name)
-        if definition is None or self.taken_over_by(place, name) is not None:
+        if definition is None or definition.contextual or self.taken_over_by(place, name) is not None:
             return False
         return not definition.external or self._promised(place, name) is not None
 
@@ -137,6 +166,31 @@ class Reach:
             for place in closure.places
             if self.resolves(place, name) and (not self._has_requirement(place, name) or (place, name) in closure.met)
         ]
+
+    def resolvers_within(self, around: Around, closure: Closure, runtime: str, name: str) -> list[Place]:
+        """The places that resolve the field with what the objects around this one have for it (`@fromContext`)."""
+        return [place for place in closure.places if self._resolves_within(around, closure, runtime, place, name)]
+
+    def _resolves_within(self, around: Around, closure: Closure, runtime: str, place: Place, name: str) -> bool:
+        definition = self.definition(place, name)
+        if definition is None or not definition.contextual or definition.external:
+            return False
+        if self.taken_over_by(place, name) is not None or not self._can_enter_again(place, closure, runtime, None):
+            return False
+        if definition.requires is not None and (place, name) not in closure.met:
+            return False
+        for argument in definition.contextual:
+            setter = around.get((place.subgraph, argument.context or ""))
+            if setter is None or argument.selection is None:
+                return False
+            if self.missing(argument.selection.selections, setter.tails, setter.runtime) is not None:
+                return False
+        return True
+
+    def within(self, around: Around, runtime: str, tails: tuple[Place, ...]) -> Around:
+        """What is around the objects in one of this type: what is around itself, and the contexts that it sets."""
+        found = {key: Setter(runtime, tails) for key, setters in self._setters.items() if runtime in setters}
+        return {**around, **found} if found else around
 
     def returned(self, place: Place, name: str) -> tuple[Returned, ...]:
         """What the place's field returns; the root of queries can be asked of every subgraph again."""
@@ -271,7 +325,7 @@ class Reach:
             if definition.requires is not None:
                 yield definition.name, definition.requires.selections
 
-    def _can_enter_again(self, place: Place, closure: Closure, runtime: str, key: tuple[Place, str]) -> bool:
+    def _can_enter_again(self, place: Place, closure: Closure, runtime: str, key: tuple[Place, str] | None) -> bool:
         known = self.names_known(closure, runtime)
         return any(
             self._missing(entry.key.fields.selections, closure, runtime, key) is None

@@ -4,10 +4,11 @@ The proof walks all paths from the root types and keeps, for the object at the e
 can be asked for fields (see `reach.py`). A field is answered if one of these places resolves it; the places behind it
 are those of all subgraphs that resolve it, for the router may ask several of them and take from each what it has.
 
-Paths are infinite, but what happens next depends only on the object's type and its places. So the walk is over pairs
-(type, places), and each is visited once. More places do not always help, for they may return more types of objects; so
-a pair is passed over for an equal one only. The walk is breadth first, so the first path that fails at a field is a
-shortest one; it is printed as a witness query, with each subgraph's reason.
+Paths are infinite, but what happens next depends only on the object's type and its places, and on the nearest objects
+around it that set a context. So the walk is over these, and each combination is visited once. More places do not always
+help, for they may return more types of objects; so a combination is passed over for an equal one only. The walk is
+breadth first, so the first path that fails at a field is a shortest one; it is printed as a witness query, with each
+subgraph's reason.
 
 A mutation is not repeated: where several subgraphs resolve one mutation field, one of them alone must lead everywhere.
 Override labels are switched per request: the proof holds for each combination of up to six labels; beyond, for none,
@@ -24,7 +25,7 @@ from itertools import chain, combinations
 from graphrouter.composition.diagnostics import Code, Findings, listed
 from graphrouter.composition.merged import Merged, MergedComposite, MergedField
 from graphrouter.composition.model import ROOT_TYPES, named_type
-from graphrouter.composition.reach import Place, Reach
+from graphrouter.composition.reach import Around, Place, Reach, Setter
 from graphrouter.composition.unreachable import explain
 from graphrouter.composition.witness import Step, witness_query
 
@@ -120,36 +121,38 @@ class _Walk:
     def __init__(self, merged: Merged, reach: Reach) -> None:
         self._merged = merged
         self._reach = reach
-        self._seen: set[tuple[str, frozenset[Place]]] = set()
-        self._open: deque[tuple[str, tuple[Place, ...], Step | None]] = deque()
+        self._seen: set[tuple[str, frozenset[Place], frozenset[tuple[tuple[str, str], Setter]]]] = set()
+        self._open: deque[tuple[str, tuple[Place, ...], Step | None, Around]] = deque()
 
     def from_object(self, runtime: str, tails: tuple[Place, ...], before: Step | None) -> Iterator[Failure]:
         """Walk everything below an object of this type that is at these places."""
-        self._open.append((runtime, tails, before))
+        self._open.append((runtime, tails, before, {}))
         return self._walk()
 
     def below(self, step: Step, field: MergedField, resolvers: Iterable[Place]) -> Iterator[Failure]:
         """Walk everything below a field that these places resolve."""
-        self._open_children(step, field, resolvers)
+        self._open_children(step, field, resolvers, {})
         return self._walk()
 
     def _walk(self) -> Iterator[Failure]:
         while self._open:
-            runtime, tails, before = self._open.popleft()
+            runtime, tails, before, around = self._open.popleft()
             closure = self._reach.closure(tails, runtime)
-            pair = (runtime, frozenset(closure.places))
-            if pair in self._seen:
+            state = (runtime, frozenset(closure.places), frozenset(around.items()))
+            if state in self._seen:
                 continue
-            self._seen.add(pair)
+            self._seen.add(state)
+            within = self._reach.within(around, runtime, tails)
             for field in visible_fields(self._merged, runtime):
                 step = Step(runtime, field.name, before)
                 resolvers = self._reach.resolvers(closure, field.name)
+                resolvers += self._reach.resolvers_within(around, closure, runtime, field.name)
                 if resolvers:
-                    self._open_children(step, field, resolvers)
+                    self._open_children(step, field, resolvers, within)
                 else:
                     yield Failure(step, tails)
 
-    def _open_children(self, step: Step, field: MergedField, resolvers: Iterable[Place]) -> None:
+    def _open_children(self, step: Step, field: MergedField, resolvers: Iterable[Place], around: Around) -> None:
         type_name = named_type(field.type)
         definition = self._merged.supergraph.types.get(type_name)
         possible = self._merged.supergraph.possible_types
@@ -158,4 +161,4 @@ class _Walk:
         for runtime, tails in self._reach.children(resolvers, field.name, type_name):
             child = self._merged.supergraph.types.get(runtime)
             if child is not None and not child.marks.inaccessible:
-                self._open.append((runtime, tails, step))
+                self._open.append((runtime, tails, step, around))

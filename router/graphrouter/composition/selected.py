@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from graphrouter.composition.field_set import SelectedField, Selections
-from graphrouter.composition.model import CompositeType, Coordinate, InterfaceType, TypeDefinition, named_type
+from graphrouter.composition.model import (
+    CompositeType,
+    Coordinate,
+    InterfaceType,
+    TypeDefinition,
+    named_type,
+    setters,
+)
 
 
 def selected_fields(types: Mapping[str, TypeDefinition], parent: str, selections: Selections) -> Iterator[Coordinate]:
@@ -34,7 +41,7 @@ def is_external(types: Mapping[str, TypeDefinition], parent: CompositeType, fiel
 
 
 def used_fields(types: Mapping[str, TypeDefinition]) -> frozenset[Coordinate]:
-    """The fields that a key, @requires or @provides selects, or an interface asks for."""
+    """The fields that a key, @requires, @provides or @fromContext selects, or an interface asks for."""
     used: set[Coordinate] = set()
     for name, definition in types.items():
         if not isinstance(definition, CompositeType):
@@ -46,6 +53,10 @@ def used_fields(types: Mapping[str, TypeDefinition]) -> frozenset[Coordinate]:
                 used.update(selected_fields(types, name, field.requires.selections))
             if field.provides is not None:
                 used.update(selected_fields(types, named_type(field.type), field.provides.selections))
+            for argument in field.contextual:
+                selections = argument.selection.selections if argument.selection is not None else ()
+                for setter in setters(types, argument.context or ""):
+                    used.update(selected_fields(types, setter, selections))
         for interface in definition.interfaces:
             asked = types.get(interface)
             if isinstance(asked, InterfaceType):

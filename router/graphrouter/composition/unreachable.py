@@ -37,6 +37,12 @@ def _inside(reach: Reach, tails: tuple[Place, ...], place: Place, runtime: str, 
         yield f'{here} does not answer "{place.type}.{field}": @override gives it to subgraph "{taken_over}"'
     elif definition.external and not reach.resolves(place, field):
         yield f'{here} has "{place.type}.{field}" as @external only, and no @provides on the way promises it'
+    elif definition.contextual:
+        names = " and ".join(sorted({f'"{argument.context}"' for argument in definition.contextual}))
+        yield (
+            f'{here} has "{place.type}.{field}" with @fromContext, but on this path no object around it sets {names}, '
+            "or the value or a key to bring it by cannot be got"
+        )
     elif definition.requires is not None:
         missing = reach.missing(definition.requires.selections, tails, runtime)
         if missing is not None:

@@ -16,6 +16,7 @@ from itertools import chain
 import orjson
 
 from graphrouter import bookmarks
+from graphrouter.execution.contexts import entities_request
 from graphrouter.execution.errors import (
     SUBREQUEST_HTTP_ERROR,
     SUBREQUEST_MALFORMED,
@@ -136,13 +137,17 @@ class Execution:
                 yield [*above, key]
 
     async def _perform_entities(self, prepared: PreparedFetch) -> None:
-        inputs = [(group, self._collect(group)) for group in prepared.groups]
+        if prepared.in_contexts:
+            inputs, write = entities_request(prepared, self.data, self.variables)
+        else:
+            inputs, write = [(group, self._collect(group)) for group in prepared.groups], None
         if not any(collected.encoded for _, collected in inputs):
             return
         lists = [group.variable + b",".join(collected.encoded) + b"]" for group, collected in inputs]
         service = prepared.fetch.subgraph
         try:
-            data, raw_errors = await self._ask(prepared, prepared.body(self.variables, lists))
+            body = write() if write else prepared.body(self.variables, lists)
+            data, raw_errors = await self._ask(prepared, body)
         except (TransportError, _Malformed) as failure:
             everywhere = chain.from_iterable(self._positions(*entry) for entry in inputs)
             self._fail(service, failure, everywhere)

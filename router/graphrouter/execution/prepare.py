@@ -46,6 +46,11 @@ class PreparedFetch:
         if isinstance(self.fetch, EntityFetch):
             self.groups = tuple(PreparedGroup(group, shareable, places) for group in self.fetch.groups)
 
+    @cached_property
+    def in_contexts(self) -> bool:
+        """Whether fields of entities take values from further up."""
+        return any(group.group.contexts for group in self.groups)
+
     def body(self, variables: Mapping[str, object], representations: Sequence[bytes] = ()) -> bytes:
         """The request's JSON text; `representations` are complete `"variable":[…]` entries."""
         entries = [*representations, *variables_json(variables, self.fetch.variables)]

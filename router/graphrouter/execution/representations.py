@@ -103,6 +103,10 @@ class TargetReader:
         self.place = places.setdefault(self.path[: last_key + 1], len(places))
         """The number of where objects are looked for: of the path without what is asked of the objects themselves."""
 
+    def number(self, found: JsonObject, index: dict[object, int], encoded: list[bytes]) -> int:
+        """The number of one object's representation, which enters the list if it is new; -1 if it cannot have one."""
+        return self._add(found, index, encoded)
+
     def collect(
         self, root: JsonObject, index: dict[object, int], encoded: list[bytes], sharing: Sharing | None
     ) -> Placement:

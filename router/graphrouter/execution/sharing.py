@@ -11,7 +11,8 @@ fetch that may still bring something when the target's fetch starts (all but tho
   common, and not everything that comes for one is asked for on the other;
 - lies above and is asked for an object with the next key of the path: its answer may differ from position to position.
 
-A type condition behind the last key asks for nothing but the object itself, and does not count.
+A type condition behind the last key asks for nothing but the object itself, and does not count. In a plan whose fields
+take values from around them (`contexts.py`), where an object stands makes a difference, and nothing is shared.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ BroughtKeys: TypeAlias = Callable[[int], frozenset[str]]
 
 def shareable_targets(fetches: Sequence[Fetch], brought: BroughtKeys) -> list[frozenset[int]]:
     """For each fetch the `id()` of those of its targets whose equal objects may become one."""
+    if any(group.contexts for fetch in fetches if isinstance(fetch, EntityFetch) for group in fetch.groups):
+        return [frozenset() for _ in fetches]
     places = [[_Place(path) for path in _paths(fetch)] for fetch in fetches]
     found: list[frozenset[int]] = []
     for number, before in enumerate(_all_before(fetches)):

@@ -20,6 +20,7 @@ from graphrouter.planning.plan import (
     Rename,
     RootFetch,
     Target,
+    entity_document,
 )
 from graphrouter.planning.plan import Fetch as PlannedFetch
 from graphrouter.planning.query_graph import QueryGraph
@@ -73,7 +74,7 @@ def _root_fetch(
         id=number,
         subgraph=fetch.subgraph,
         kind=kind,
-        document=f"{kind}{_definitions(variables, operation, ())}{text}",
+        document=f"{kind}{_definitions(variables, operation)}{text}",
         operation_name=None,
         variables=variables,
         depends_on=waits,
@@ -97,13 +98,22 @@ def _without_outer_conditions(selected: Selected) -> tuple[Selected, tuple[Condi
 class _Group:
     """One `_entities` field in the making: the text per entity type, and the places.
 
-    `alone`: an abstract type would also count for the objects of others, and a rename for their fields.
+    `alone`: an abstract type would also count for the objects of others, and a rename for their fields. `contexts` are
+    the variables that hold values of contexts, with their types.
     """
 
     alone: bool
+    contexts: tuple[tuple[str, str], ...]
     by_type: dict[str, str] = field(default_factory=dict[str, str])
     targets: list[Target] = field(default_factory=list[Target])
     renames: list[Rename] = field(default_factory=list[Rename])
+
+    def written(self) -> EntityGroup:
+        """As it stands in the plan, if it is the only one of its request."""
+        text = "".join(f"...on {on}{text}" for on, text in self.by_type.items())
+        return EntityGroup(
+            "_entities", _REPRESENTATIONS, tuple(self.targets), tuple(self.renames), f"{{{text}}}", self.contexts
+        )
 
 
 def _entity_fetch(
@@ -117,28 +127,21 @@ def _entity_fetch(
         text = writer.write(fetch.selected)
         used |= writer.variables
         _put(groups, graph, fetch, text, writer.renames)
-    names = [("_entities", _REPRESENTATIONS)]
-    if len(groups) > 1:
-        names = [(f"_e{n}", f"{_REPRESENTATIONS}_{n}") for n in range(len(groups))]
+    written = [group.written() for group in groups]
+    if len(written) > 1:
+        written = [group.named(f"_e{n}", f"{_REPRESENTATIONS}_{n}", f"_e{n}") for n, group in enumerate(written)]
     variables = _in_order(used, operation)
-    head = _definitions(variables, operation, [name for _, name in names])
-    body = "".join(
-        f"{'' if alias == '_entities' else f'{alias}:'}_entities(representations:${variable})"
-        f"{{{''.join(f'...on {on}{text}' for on, text in group.by_type.items())}}}"
-        for (alias, variable), group in zip(names, groups, strict=True)
-    )
+    definitions = tuple(operation.variables[name].definition for name in variables)
     return EntityFetch(
         id=number,
         subgraph=subgraph,
-        document=f"query{head}{{{body}}}",
+        document=entity_document(written, definitions),
         operation_name=None,
         variables=variables,
-        groups=tuple(
-            EntityGroup(alias, variable, tuple(group.targets), tuple(group.renames))
-            for (alias, variable), group in zip(names, groups, strict=True)
-        ),
+        groups=tuple(written),
         depends_on=waits,
         conditions=_common([fetch.conditions for fetch in request]),
+        definitions=definitions,
     )
 
 
@@ -146,9 +149,11 @@ def _put(groups: list[_Group], graph: QueryGraph, fetch: Fetch, text: str, renam
     """Add a fetch to the first group that can take it, or to a new one."""
     type_name = fetch.selected.type_name
     alone = graph.known(type_name, fetch.subgraph).is_abstract or bool(renames)
-    group = next((one for one in groups if _fits(one, type_name, text, alone)), None)
+    contexts = tuple((one.variable, one.type) for one in fetch.entity.contexts)
+    fitting = (one for one in groups if one.contexts == contexts and _fits(one, type_name, text, alone))
+    group = next(fitting, None)
     if group is None:
-        group = _Group(alone)
+        group = _Group(alone, contexts)
         groups.append(group)
     group.by_type[type_name] = text
     group.targets.append(Target(fetch.path, fetch.entity, fetch.conditions))
@@ -171,7 +176,6 @@ def _in_order(used: set[str], operation: Operation) -> tuple[str, ...]:
     return tuple(name for name in operation.variables if name in used)
 
 
-def _definitions(variables: tuple[str, ...], operation: Operation, representations: Iterable[str]) -> str:
-    parts = [f"${name}:[_Any!]!" for name in representations]
-    parts += [operation.variables[name].definition for name in variables]
+def _definitions(variables: tuple[str, ...], operation: Operation) -> str:
+    parts = [operation.variables[name].definition for name in variables]
     return f"({','.join(parts)})" if parts else ""

@@ -7,9 +7,9 @@ A fetch waits for the one whose objects it starts from, and for those that fetch
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from graphrouter.planning.plan import Condition, Key, OperationKind, Path, Representation, TypeIs
+from graphrouter.planning.plan import Condition, ContextInput, Key, OperationKind, Path, Representation, TypeIs
 from graphrouter.planning.query_graph import TYPENAME, QueryGraph
 from graphrouter.planning.steps import Enter, EntityMove, FieldMove, Narrow, ReEnter, Step, Under
 
@@ -204,7 +204,13 @@ class _Builder:
         fetch.depends_on.add(before.fetch)
         fetch.depends_on.update(self.place(leaf).fetch for leaf in step.requires)
         if isinstance(step.move, EntityMove):
-            fetch.representation = step.move.representation
+            fetch.representation = replace(
+                step.move.representation,
+                contexts=tuple(
+                    ContextInput(one.variable, one.type_text, len(self.place(one.step).path), one.selections)
+                    for one in step.move.from_above
+                ),
+            )
             fetch.has_requirements = step.move.has_requirements
             if step.parent and self._is_interface_object(step.parent):
                 self._tell_type(step, fetch.selected)

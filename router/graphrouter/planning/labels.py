@@ -48,6 +48,8 @@ def _names_in_field_sets(supergraph: Supergraph) -> Iterator[str]:
             for field in known.fields.values():
                 yield from _names(field.requires)
                 yield from _names(field.provides)
+                for argument in field.contexts:
+                    yield from _names(argument.value.selections)
 
 
 def _names(fields: FieldSet) -> Iterator[str]:

@@ -37,7 +37,10 @@ class OwnSelections:
             if isinstance(part, RequiredFragment):
                 types = self._graph.supergraph.possible_types[part.type_condition]
                 inner = self.inputs(part.selections, part.type_condition, position)
-                found[part] = InputFragment(types, inner)
+                if self._graph.supergraph.possible_types[parent] <= types:
+                    found.update((selection, selection) for selection in inner)
+                elif types & self._graph.supergraph.possible_types[parent]:
+                    found[part] = InputFragment(types, inner)
             else:
                 found[part.name] = self._input(part, parent, position, found.get(part.name))
         return tuple(found.values())

@@ -13,7 +13,8 @@ far, and ends when nothing new comes. So a key that is in reach by way of a thir
 keys that need one another is not. The fields of a key are had by the same walk, with the planner's own selections.
 
 A field with `@requires` is an entity move as well, whose representation has the required fields besides the key, also
-from the subgraph that it goes to (a re-entry).
+from the subgraph that it goes to (a re-entry). One with `@fromContext` likewise: the move takes the values along from
+the nearest object further up that sets the context, and there they are had by the same walk again.
 
 At the end there is one demand per leaf, with its alternatives: `choose.py` takes it from there.
 """
@@ -29,10 +30,10 @@ from graphrouter.planning.own_selections import OwnSelections
 from graphrouter.planning.plan import Condition, Representation
 from graphrouter.planning.query_graph import TYPENAME, EntityEdge, QueryGraph
 from graphrouter.planning.selection import Field, Fragment, Operation, Selection, Selections
-from graphrouter.planning.steps import Enter, EntityMove, Position, ReEnter, Step, closure
+from graphrouter.planning.steps import Enter, EntityMove, FromAbove, Position, ReEnter, Step, closure
 from graphrouter.planning.tails import Move, TailMoves, Tails, kept, nearer, under
 from graphrouter.planning.unreachable import explain
-from graphrouter.supergraph import FieldSet
+from graphrouter.supergraph import ContextArgument, FieldInSubgraph, FieldSet
 from graphrouter.supergraph.field_set import field_set_text
 
 MAX_ALTERNATIVES = 8
@@ -49,7 +50,7 @@ class _Walk:
         self._supergraph = graph.supergraph
         self._operation = operation
         self._budget = budget
-        self._tails = TailMoves(graph)
+        self._tails = TailMoves(graph, _context_prefix(graph, operation))
         self._own = OwnSelections(graph)
         self._root = Position()
         self._reached: dict[Tails, Tails] = {}
@@ -239,7 +240,7 @@ class _Walk:
         left = [edge for edge in self._graph.edges(tail.static) if self._leads_away(edge, tail)]
         growing = True
         while growing and left:
-            steps = [(edge, self._hop((tail,), edge, ())) for edge in left]
+            steps = [(edge, self._hop((tail,), edge)) for edge in left]
             new = [(edge, step) for edge, step in steps if step]
             growing = bool(new)
             found += [step for _, step in new]
@@ -257,7 +258,7 @@ class _Walk:
             for edge in self._graph.edges(tails[0].static):
                 if (edge.type_name, edge.subgraph) in known or not self._leads_away(edge, tails[0]):
                     continue
-                if step := self._hop((*tails, *found), edge, ()):
+                if step := self._hop((*tails, *found), edge):
                     growing = True
                     known.add((edge.type_name, edge.subgraph))
                     found = (*found, step)
@@ -273,18 +274,21 @@ class _Walk:
         moves: list[Move] = []
         for edge in self._graph.edges(tails[0].static):
             found = self._graph.known(edge.type_name, edge.subgraph).fields.get(field.name)
-            if found is None or not found.resolvable or not found.requires:
+            if found is None or not found.resolvable or found.is_plain:
                 continue
             if any(step.subgraph == edge.subgraph for step, _ in moves):
                 continue
-            steps = [step for tail in tails if (step := self._hop((tail,), edge, found.requires))]
-            if not steps and (together := self._hop(tails, edge, found.requires)):
+            steps = [step for tail in tails if (step := self._hop((tail,), edge, found))]
+            if not steps and (together := self._hop(tails, edge, found)):
                 steps = [together]
             moves += [(step, found) for step in steps]
         return moves
 
-    def _hop(self, tails: Tails, edge: EntityEdge, requires: FieldSet) -> Step | None:
-        """The entity move from these tails (from the first, with what the others know), if its needs can be met."""
+    def _hop(self, tails: Tails, edge: EntityEdge, field: FieldInSubgraph | None = None) -> Step | None:
+        """The entity move from these tails (from the first, with what the others know), if its needs can be met.
+
+        `field` is one that needs more than the key.
+        """
         self._budget.spend()
         tail = tails[0]
         if edge.key is None:
@@ -292,26 +296,55 @@ class _Walk:
         blind = self._tails.is_interface_object(tail)
         if blind and edge.typename is None and edge.key.text not in self._own_keys(edge):
             return None  # the representation would have to name the object type
+        requires, contexts = (field.requires, field.contexts) if field else ((), ())
         needs = (*edge.key.fields, *requires)
         steps = self._meet(needs, tails, (edge.type_name, edge.subgraph, f"{edge.key.text} {requires}"))
-        if steps is None:
+        brought = self._bring(contexts, tail) if steps is not None else None
+        if steps is None or brought is None:
             return None
+        from_above, above = brought
         typename = edge.typename or (edge.type_name if blind else None)
         inputs = self._own.inputs(needs, tail.static, tail.position)
         types = self._tails.types(edge.type_name, edge.subgraph)
         return tail.next(
-            ("entity", edge.type_name, edge.subgraph, edge.key.text, requires),
+            ("entity", edge.type_name, edge.subgraph, edge.key.text, requires, contexts),
             lambda: Step(
                 tail,
-                EntityMove(Representation(typename, inputs), field_set_text(needs), bool(requires)),
+                EntityMove(
+                    Representation(typename, inputs), field_set_text(needs), bool(requires or contexts), from_above
+                ),
                 edge.subgraph,
                 edge.type_name,
                 static=tail.static,
                 types=types if blind else tail.types & types,
                 position=tail.position,
-                requires=steps,
+                requires=(*steps, *above),
             ),
         )
+
+    def _bring(self, arguments: tuple[ContextArgument, ...], tail: Step) -> tuple[tuple[FromAbove, ...], Tails] | None:
+        """What these arguments take from around the tail's objects, and the steps that fetch it; None if they can't."""
+        found: list[FromAbove] = []
+        steps: list[Step] = []
+        for value in dict.fromkeys(argument.value for argument in arguments):
+            above = self._setter(value.context, tail)
+            guard = ("context", value.context, f"{id(above)} {value.selections}")
+            fetched = self._meet(value.selections, (above,), guard) if above else None
+            if above is None or fetched is None:
+                return None
+            inputs = self._own.inputs(value.selections, above.static, above.position)
+            found.append(FromAbove(self._tails.context_variable(value), value.type, above, inputs))
+            steps += fetched
+        return tuple(found), tuple(steps)
+
+    def _setter(self, context: str, tail: Step) -> Step | None:
+        """The nearest step around these objects that sets a context.
+
+        None also where only some of the object types there do: then it must be asked for each of them by itself.
+        """
+        setters = self._supergraph.contexts[context]
+        nearest = next((step for step in tail.around() if step.types & setters), None)
+        return nearest if nearest and nearest.types <= setters else None
 
     def _meet(self, needs: FieldSet, tails: Tails, guard: tuple[str, str, str]) -> Tails | None:
         """The paths that fetch a representation's fields; also from the objects' earlier subgraphs on the same path."""
@@ -344,6 +377,16 @@ class _Walk:
                 position=tail.position,
             ),
         )
+
+
+def _context_prefix(graph: QueryGraph, operation: Operation) -> str:
+    """What the names of variables for contexts begin with: nothing else in any document looks like it."""
+    prefix = "context_"
+    if graph.context_values:
+        text = str(operation)
+        while f"${prefix}" in text or f"${prefix}" in graph.supergraph.sdl:
+            prefix = f"_{prefix}"
+    return prefix
 
 
 def _occupy(position: Position, selections: Selections) -> None:

@@ -10,7 +10,9 @@ that can be prepared is prepared here: documents are complete texts, so that exe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 OperationKind: TypeAlias = Literal["query", "mutation", "subscription"]
@@ -72,6 +74,20 @@ InputSelection: TypeAlias = InputField | InputFragment
 
 
 @dataclass(frozen=True, slots=True)
+class ContextInput:
+    """A value from further up, which fields of the entity take as an argument, by the name of a variable.
+
+    The first `steps` steps of the target's path lead to the object that has the value; it is the one leaf of
+    `selections` there. `type` is the variable's type.
+    """
+
+    variable: str
+    type: str
+    steps: int
+    selections: tuple[InputSelection, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Representation:
     """How an object met on a path becomes the representation of an entity.
 
@@ -81,6 +97,7 @@ class Representation:
 
     typename: str | None
     selections: tuple[InputSelection, ...]
+    contexts: tuple[ContextInput, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +130,30 @@ class Rename:
 class EntityGroup:
     """One `_entities` field of an entity fetch: equal selections on any number of places share it.
 
-    `alias` is its response key, `variable` the name of its list of representations, without the dollar sign.
+    `alias` is its response key, `variable` the name of its list of representations, without the dollar sign;
+    `selections` is the text of its selection set. `contexts` are the variables in it that hold a value from a context:
+    pairs of a name, without the dollar sign, and a type. Objects for which these values differ cannot be asked for in
+    one field: the document is then written with as many as it takes, `numbered`.
     """
 
     alias: str
     variable: str
     targets: tuple[Target, ...]
     renames: tuple[Rename, ...] = ()
+    selections: str = ""
+    contexts: tuple[tuple[str, str], ...] = ()
+
+    def named(self, alias: str, variable: str, suffix: str) -> EntityGroup:
+        """The same field under other names; the suffix is for the variables of contexts."""
+        selections = self.selections
+        for name, _ in self.contexts:
+            selections = re.sub(rf"\${name}\b", f"${name}{suffix}", selections)
+        contexts = tuple((f"{name}{suffix}", type_text) for name, type_text in self.contexts)
+        return replace(self, alias=alias, variable=variable, selections=selections, contexts=contexts)
+
+    def numbered(self, number: int) -> EntityGroup:
+        """The same field once more in the same document."""
+        return self.named(f"{self.alias}_{number}", f"{self.variable}_{number}", f"_{number}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +179,9 @@ class RootFetch:
 class EntityFetch:
     """Fields of entities, looked up by their representations, asked of one subgraph in one request.
 
-    `variables` are the client's variables that `document` uses, apart from the representations of the groups. A group
-    that finds no object sends an empty list; where no group finds any, there is no request.
+    `variables` are the client's variables that `document` uses, apart from the representations of the groups;
+    `definitions` are their declarations. A group that finds no object sends an empty list; where no group finds any,
+    there is no request.
     """
 
     id: int
@@ -157,6 +192,19 @@ class EntityFetch:
     groups: tuple[EntityGroup, ...]
     depends_on: tuple[int, ...] = ()
     conditions: tuple[Condition, ...] = ()
+    definitions: tuple[str, ...] = ()
+
+
+def entity_document(groups: Iterable[EntityGroup], definitions: Iterable[str]) -> str:
+    """The text that asks for these groups, with these declarations of the client's variables."""
+    declared: list[str] = []
+    fields: list[str] = []
+    for group in groups:
+        declared.append(f"${group.variable}:[_Any!]!")
+        declared += [f"${name}:{type_text}" for name, type_text in group.contexts]
+        alias = "" if group.alias == "_entities" else f"{group.alias}:"
+        fields.append(f"{alias}_entities(representations:${group.variable}){group.selections}")
+    return f"query({','.join([*declared, *definitions])}){{{''.join(fields)}}}"
 
 
 Fetch: TypeAlias = RootFetch | EntityFetch

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from graphrouter.supergraph import FieldInSubgraph, Key, Supergraph, TypeInSubgraph
+from graphrouter.supergraph import ContextValue, FieldInSubgraph, Key, Supergraph, TypeInSubgraph
 
 TYPENAME = "__typename"
 
@@ -67,7 +67,7 @@ class QueryGraph:
         """The field, if the subgraph resolves it on every object of that type without asking for more."""
         known = self.known(type_name, subgraph)
         found = known.fields.get(field)
-        if found is None or not found.resolvable or found.requires:
+        if found is None or not found.resolvable or not found.is_plain:
             return None
         if known.is_abstract and not self._is_uniform(known, subgraph, field):
             return None
@@ -107,6 +107,18 @@ class QueryGraph:
             )
             for name in self.supergraph.possible_types
         }
+
+    @cached_property
+    def context_values(self) -> Mapping[ContextValue, int]:
+        """All values that fields take from contexts, numbered."""
+        values = (
+            argument.value
+            for by_subgraph in self.supergraph.types.values()
+            for known in by_subgraph.values()
+            for field in known.fields.values()
+            for argument in field.contexts
+        )
+        return {value: number for number, value in enumerate(dict.fromkeys(values))}
 
     def edges(self, type_name: str) -> tuple[EntityEdge, ...]:
         """The moves for objects of a type, whichever subgraph they were found in."""

@@ -90,6 +90,9 @@ def _inputs(fetch: EntityFetch) -> Iterator[str]:
         for target in group.targets:
             conditions = f" if {_conditions(target.conditions)}" if target.conditions else ""
             yield f"${group.variable} <- {path_text(target.path)} {_representation(target)}{conditions}"
+            for (name, _), one in zip(group.contexts, target.representation.contexts, strict=True):
+                above = path_text(target.path[: one.steps]) or "the root"
+                yield f"${name} <- {above} {{ {' '.join(map(_input, one.selections))} }}"
         yield from _renames(group.renames)
 
 

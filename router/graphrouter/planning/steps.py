@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from graphrouter.planning.plan import Condition, Representation
+from graphrouter.planning.plan import Condition, InputSelection, Representation
 from graphrouter.supergraph import FieldSet
 
 REQUEST_COST = 1000
@@ -68,15 +68,30 @@ class Under:
 
 
 @dataclass(frozen=True, slots=True)
+class FromAbove:
+    """A value that a move takes along from an object further up: on which step that object stands, and how it is read.
+
+    `variable` is the name under which fields take it as an argument, `type_text` its type.
+    """
+
+    variable: str
+    type_text: str
+    step: Step
+    selections: tuple[InputSelection, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EntityMove:
     """To another subgraph (or the same again) that looks the objects up by their representation."""
 
     representation: Representation
     needs: str
     has_requirements: bool
+    from_above: tuple[FromAbove, ...] = ()
 
     def __str__(self) -> str:
-        return f"entity({self.needs})"
+        above = "".join(f" ${one.variable}" for one in self.from_above)
+        return f"entity({self.needs}{above})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +212,10 @@ class Step:
         while isinstance(step.move, EntityMove) and step.parent:
             step = step.parent
             yield step
+
+    def around(self) -> Iterator[Step]:
+        """For each object that this step's objects are in, the last step that stands on it; the nearest comes first."""
+        return (step.parent for step in self.path() if isinstance(step.move, FieldMove) and step.parent)
 
     def _detours(self) -> int:
         """What the requirements cost beyond the path itself."""

@@ -9,7 +9,7 @@ from graphrouter.planning.plan import Condition
 from graphrouter.planning.query_graph import QueryGraph
 from graphrouter.planning.selection import Field
 from graphrouter.planning.steps import REQUEST_COST, FieldMove, Narrow, Step, Under
-from graphrouter.supergraph import FieldInSubgraph, FieldSet, RequiredField, RequiredFragment
+from graphrouter.supergraph import ContextValue, FieldInSubgraph, FieldSet, RequiredField, RequiredFragment
 
 KEPT_PER_SUBGRAPH = 3
 
@@ -53,9 +53,10 @@ def under(tail: Step, conditions: tuple[Condition, ...]) -> Step:
 class TailMoves:
     """The moves that need no other subgraph."""
 
-    def __init__(self, graph: QueryGraph) -> None:
+    def __init__(self, graph: QueryGraph, context_prefix: str) -> None:
         self._graph = graph
         self._supergraph = graph.supergraph
+        self._context_prefix = context_prefix
 
     def is_interface_object(self, tail: Step) -> bool:
         """Whether the tail's subgraph has the interface as an object type: it cannot tell the types apart."""
@@ -93,7 +94,7 @@ class TailMoves:
 
     def leaf(self, field: Field, tail: Step, found: FieldInSubgraph | None) -> Step:
         """The step along a field without selections; `found` is None for `__typename`."""
-        move = _field_move(field, found.type if found else "String!")
+        move = self._field_move(field, found)
         return tail.next(
             ("field", move.response_key),
             lambda: Step(
@@ -123,7 +124,7 @@ class TailMoves:
             ("field", field.response_key, narrowed),
             lambda: Step(
                 tail,
-                _field_move(field, found.type),
+                self._field_move(field, found),
                 tail.subgraph,
                 found.named_type,
                 static=static,
@@ -131,6 +132,25 @@ class TailMoves:
                 position=tail.position.child(field.response_key),
                 provided=(*_provided_below(tail.provided, field.name), *found.provides),
             ),
+        )
+
+    def context_variable(self, value: ContextValue) -> str:
+        """The name of the variable that holds a value from a context."""
+        return f"{self._context_prefix}{self._graph.context_values[value]}"
+
+    def _field_move(self, field: Field, found: FieldInSubgraph | None) -> FieldMove:
+        given = [f"{one.name}:${self.context_variable(one.value)}" for one in (found.contexts if found else ())]
+        arguments = field.arguments
+        if given:
+            arguments = f"({','.join([*([arguments[1:-1]] if arguments else []), *given])})"
+        return FieldMove(
+            field.response_key,
+            field.name,
+            arguments,
+            field.directives,
+            field.variables,
+            is_leaf=not field.selections,
+            type_text=found.type if found else "String!",
         )
 
     # Types
@@ -179,18 +199,6 @@ class TailMoves:
                 yield part
             elif types <= self._supergraph.possible_types[part.type_condition]:
                 yield from self._provided_on(part.selections, types)
-
-
-def _field_move(field: Field, type_text: str) -> FieldMove:
-    return FieldMove(
-        field.response_key,
-        field.name,
-        field.arguments,
-        field.directives,
-        field.variables,
-        is_leaf=not field.selections,
-        type_text=type_text,
-    )
 
 
 def _provided_below(provided: FieldSet, name: str) -> Iterator[RequiredField | RequiredFragment]:

@@ -2,6 +2,8 @@
 
 from graphrouter.supergraph.field_set import FieldSet, RequiredField, RequiredFragment, parse_field_set
 from graphrouter.supergraph.model import (
+    ContextArgument,
+    ContextValue,
     FieldInSubgraph,
     Key,
     OverrideLabel,
@@ -13,6 +15,8 @@ from graphrouter.supergraph.model import (
 )
 
 __all__ = [
+    "ContextArgument",
+    "ContextValue",
     "FieldInSubgraph",
     "FieldSet",
     "Key",

@@ -21,6 +21,7 @@ _SUPPORTED: dict[str, frozenset[str]] = {
     "join": frozenset(("0.1", "0.2", "0.3", "0.4", "0.5")),
     "inaccessible": frozenset(("0.1", "0.2")),
     "tag": frozenset(("0.1", "0.2", "0.3")),
+    "context": frozenset(("0.1",)),
 }
 
 

@@ -40,6 +40,8 @@ from graphrouter.supergraph.field_set import (
     parse_field_set,
 )
 from graphrouter.supergraph.model import (
+    ContextArgument,
+    ContextValue,
     FieldInSubgraph,
     Key,
     OverrideLabel,
@@ -72,18 +74,22 @@ def read_supergraph(sdl: str) -> Supergraph:
     except GraphQLError as error:
         raise SupergraphError("INVALID_SUPERGRAPH", f"The supergraph is not GraphQL: {error.message}") from error
     features = read_features(document)
-    prefixes = {feature.prefix for feature in features if feature.name in {"join", "link", "core"}} | {"link"}
+    machinery = {"join", "link", "core", "context"}
+    prefixes = {feature.prefix for feature in features if feature.name in machinery} | {"link"}
     schema, api_schema = build_schemas(document, sorted(prefixes), prefix_of(features, "inaccessible"))
     reader = _Reader.of(document, prefix_of(features, "join") or "join", sorted(prefixes))
     types: Types = {node.name.value: reader.type_in_subgraphs(node) for node in reader.definitions}
     if any(feature.name == "join" and feature.version == "0.1" for feature in features):
         types = with_provided(types)
+    known = reader.with_possible_types(types)
+    contexts = _contexts(reader.definitions, prefix_of(features, "context"), known)
+    _check_contexts(known, contexts)
     return Supergraph(
         sdl=sdl,
         subgraphs={info.name: info for info in reader.graphs.values()},
         schema=schema,
         api_schema=api_schema,
-        types=reader.with_possible_types(types),
+        types=known,
         field_types={
             (node.name.value, field.name.value): _plain_field(field).named_type
             for node in reader.definitions
@@ -91,6 +97,7 @@ def read_supergraph(sdl: str) -> Supergraph:
             for field in node.fields or ()
         },
         kinds={node.name.value: _KINDS[type(node)] for node in reader.definitions},
+        contexts=contexts,
     )
 
 
@@ -125,11 +132,6 @@ class _Reader:
 
     def _arguments(self, directive: ConstDirectiveNode) -> Arguments:
         values = {a.name.value: value_from_ast_untyped(a.value) for a in directive.arguments or ()}
-        if values.get("contextArguments"):
-            raise SupergraphError(
-                "UNSUPPORTED_FEATURE",
-                "The supergraph uses contexts (@fromContext), which this router does not support.",
-            )
         if "graph" in values:
             if values["graph"] not in self.graphs:
                 raise SupergraphError(
@@ -194,6 +196,7 @@ class _Reader:
             overridden=lost,
             requires=_field_set(here.get("requires"), f"{node.name.value} @requires"),
             provides=_field_set(here.get("provides"), f"{node.name.value} @provides"),
+            contexts=tuple(_context_argument(given, node.name.value) for given in here.get("contextArguments") or ()),
             label=label,
         )
         return found.with_labels(())
@@ -263,6 +266,41 @@ def _graph(value: EnumValueDefinitionNode, join: str) -> tuple[str, SubgraphInfo
 def _key(type_name: str, joined: Arguments) -> Key:
     fields = _field_set(joined["key"], f"{type_name} @key")
     return Key(fields, field_set_text(fields), bool(joined.get("resolvable", True)))
+
+
+def _contexts(
+    definitions: Iterable[TypeDefinitionNode], directive: str | None, types: Types
+) -> dict[str, frozenset[str]]:
+    """For each context the object types that set it, themselves or by an interface or union above them."""
+    found: dict[str, set[str]] = {}
+    for node in definitions:
+        for applied in node.directives or ():
+            if applied.name.value == directive:
+                name = next((a.value for a in applied.arguments or () if a.name.value == "name"), None)
+                behind = (known.possible_types for known in types[node.name.value].values())
+                found.setdefault(getattr(name, "value", ""), set()).update(*behind)
+    return {name: frozenset(setters) for name, setters in found.items()}
+
+
+def _check_contexts(types: Types, contexts: Mapping[str, frozenset[str]]) -> None:
+    """Every context that a field takes a value from must be set by some type."""
+    for by_graph in types.values():
+        for known in by_graph.values():
+            for field in known.fields.values():
+                for argument in field.contexts:
+                    if argument.value.context not in contexts:
+                        text = f"{known.name}.{field.name}({argument.name}:) takes its value from the context"
+                        raise SupergraphError(
+                            "INVALID_SUPERGRAPH", f"{text} {argument.value.context}, which no type sets."
+                        )
+
+
+def _context_argument(given: Arguments, owner: str) -> ContextArgument:
+    try:
+        name, context, text, selection = (str(given[key]) for key in ("name", "context", "type", "selection"))
+    except KeyError as missing:
+        raise SupergraphError("INVALID_SUPERGRAPH", f"{owner}: a context argument lacks {missing}.") from missing
+    return ContextArgument(name, ContextValue(context, _field_set(selection, f"{owner} @fromContext"), text))
 
 
 def _field_set(text: str | None, owner: str) -> FieldSet:

@@ -49,6 +49,27 @@ class OverrideLabel:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextValue:
+    """What an object further up has for the fields below it: one leaf of the nearest object that sets the context.
+
+    `type` is the text of the type that the value is declared with where it is used.
+    https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/entities/use-contexts
+    """
+
+    context: str
+    selections: FieldSet
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContextArgument:
+    """An argument that clients do not know: the router gives it a value from around the field's object."""
+
+    name: str
+    value: ContextValue
+
+
+@dataclass(frozen=True, slots=True)
 class FieldInSubgraph:
     """A field as one subgraph has it.
 
@@ -65,7 +86,13 @@ class FieldInSubgraph:
     overridden: bool = False
     requires: FieldSet = ()
     provides: FieldSet = ()
+    contexts: tuple[ContextArgument, ...] = ()
     label: OverrideLabel | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the field is given for the asking: without other fields' values and without a context's."""
+        return not (self.requires or self.contexts)
 
     def with_labels(self, on: Collection[str]) -> FieldInSubgraph:
         """The field while these labels, and no others, are on."""
@@ -118,8 +145,9 @@ class Supergraph:
     """All subgraphs as one graph.
 
     `schema` is the complete schema, `api_schema` what clients see of it. `types` gives, per type and subgraph, what
-    that subgraph knows of the type; `field_types` the named type of each field, by type and field. `labels_on` are
-    the labels of `@override` that count as on; when read, none is.
+    that subgraph knows of the type; `field_types` the named type of each field, by type and field; `contexts`, per
+    context, the object types that set it. `labels_on` are the labels of `@override` that count as on; when read, none
+    is.
     """
 
     sdl: str
@@ -129,6 +157,7 @@ class Supergraph:
     types: Mapping[str, Mapping[str, TypeInSubgraph]]
     kinds: Mapping[str, TypeKind]
     field_types: Mapping[tuple[str, str], str]
+    contexts: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     labels_on: frozenset[str] = frozenset()
 
     @staticmethod

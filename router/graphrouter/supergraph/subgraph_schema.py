@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from graphql import (
     GraphQLArgument,
@@ -83,14 +83,16 @@ class _Printer:
             arguments: dict[str, GraphQLArgument] = {}
             if isinstance(definition, GraphQLObjectType | GraphQLInterfaceType):
                 arguments = definition.fields[field.name].args
-            yield f"{field.name}{self._arguments(arguments)}: {field.type}"
+            contexts = [f"{argument.name}: {argument.value.type}" for argument in field.contexts]
+            yield f"{field.name}{self._arguments(arguments, contexts)}: {field.type}"
 
-    def _arguments(self, arguments: Mapping[str, GraphQLArgument]) -> str:
+    def _arguments(self, arguments: Mapping[str, GraphQLArgument], more: Iterable[str] = ()) -> str:
         here = [
             print_ast(InputValueDefinitionNode(name=node.name, type=node.type, default_value=node.default_value))
             for argument in arguments.values()
             if (node := argument.ast_node) and self._has(print_ast(node.type).strip("[]!"))
         ]
+        here += more
         return f"({', '.join(here)})" if here else ""
 
     def _has(self, type_name: str) -> bool:

@@ -7,9 +7,9 @@ import pytest
 from graphrouter.composition import Code, CompositionError, CompositionResult, Diagnostic, SubgraphSdl, compose
 
 FEDERATION_2 = """
-extend schema @link(url: "https://specs.apollo.dev/federation/v2.7", import: [
+extend schema @link(url: "https://specs.apollo.dev/federation/v2.8", import: [
   "@key", "@shareable", "@external", "@requires", "@provides", "@override",
-  "@inaccessible", "@tag", "@interfaceObject", "@extends"
+  "@inaccessible", "@tag", "@interfaceObject", "@extends", "@context", "@fromContext"
 ])
 """
 

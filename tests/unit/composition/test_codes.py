@@ -12,6 +12,12 @@ X = 'type X @key(fields: "id") { id: ID! %s } '
 QX = "type Query { x: X } "
 LINK = 'extend schema @link(url: "%s") ' + Q
 
+BANK = """
+type Query { users: [User] transactions: [Transaction] }
+type User @key(fields: "id") @context(name: "%s") { id: ID! currency: String! last: Transaction }
+type Transaction @key(fields: "id"%s) { id: ID! amount(unit: String @fromContext(field: "%s")): Int }
+"""
+
 ERRORS: dict[Code, dict[str, str]] = {
     # one subgraph
     Code.INVALID_SUBGRAPH_NAME: {"_": Q},
@@ -56,6 +62,21 @@ ERRORS: dict[Code, dict[str, str]] = {
     Code.EXTERNAL_COLLISION_WITH_ANOTHER_DIRECTIVE: {
         "a": QX + X % 'm: Int @external n: Int @external @requires(fields: "m")',
         "b": X % "m: Int n: Int",
+    },
+    Code.CONTEXT_NAME_INVALID: {"a": 'type Query { x: X } type X @context(name: "a_b") { n: Int }'},
+    Code.CONTEXT_NOT_SET: {"a": BANK % ("other", "", "$user { currency }")},
+    Code.NO_CONTEXT_REFERENCED: {"a": BANK % ("user", "", "{ currency }")},
+    Code.NO_SELECTION_FOR_CONTEXT: {"a": BANK % ("user", "", "$user")},
+    Code.CONTEXT_NO_RESOLVABLE_KEY: {"a": BANK % ("user", ", resolvable: false", "$user { currency }")},
+    Code.CONTEXT_SELECTION_INVALID: {"a": BANK % ("user", "", "$user { last { amount } }")},
+    Code.CONTEXTUAL_ARGUMENT_NOT_CONTEXTUAL_IN_ALL_SUBGRAPHS: {
+        "a": """
+            type Query { user: User } type User @context(name: "user") { currency: String! last: Transaction }
+            type Transaction @key(fields: "id") {
+              id: ID! amount(unit: String @fromContext(field: "$user { currency }")): Int @shareable
+            }
+        """,
+        "b": 'type Transaction @key(fields: "id") { id: ID! amount(unit: String!): Int @shareable }',
     },
     Code.INVALID_SHAREABLE_USAGE: {"a": "type Query { i: I } interface I { n: Int @shareable }"},
     Code.INTERFACE_OBJECT_USAGE_ERROR: {"a": Q + "type I @interfaceObject { id: ID! }"},

@@ -111,8 +111,6 @@ def test_a_syntax_error_names_its_subgraph() -> None:
         ("authenticated", "type Query { q: Int @authenticated }"),
         ("requiresScopes", 'type Query { q: Int @requiresScopes(scopes: [["a"]]) }'),
         ("policy", 'type Query { q: Int @policy(policies: [["a"]]) }'),
-        ("context", 'type Query { q: X } type X @context(name: "c") { id: ID! }'),
-        ("fromContext", 'type Query { q(a: Int @fromContext(field: "$c { id }")): Int }'),
         ("cost", "type Query { q: Int @cost(weight: 5) }"),
         ("listSize", "type Query { q: [Int] @listSize(assumedSize: 5) }"),
         ("cacheTag", 'type Query { q: Int @cacheTag(format: "q") }'),

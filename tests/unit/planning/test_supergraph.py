@@ -105,7 +105,9 @@ def test_a_feature_that_only_informs_is_let_pass() -> None:
         (supergraph_sdl('type Query @t(A, key: "{") { x: Int }', "A"), "INVALID_SUPERGRAPH", "Query @key"),
         (supergraph_sdl("type Query @t(A) { x: Missing }", "A"), "INVALID_SUPERGRAPH", "Missing"),
         (supergraph_sdl('type Query @t(A) { x: Int @f(A, contextArguments: [{ name: "a" }]) }', "A"),
-         "UNSUPPORTED_FEATURE", "contexts"),
+         "INVALID_SUPERGRAPH", "lacks 'context'"),
+        (supergraph_sdl('type Query @t(A) { x: Int @f(A, contextArguments: [{ name: "a", context: "a__c",'
+                        ' type: "Int", selection: "{ x }" }]) }', "A"), "INVALID_SUPERGRAPH", "no type sets"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused_with_a_reason(sdl: str, code: str, text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graphrouter.composition.merge.context import Source, Sources
 from graphrouter.composition.merged import JoinType
-from graphrouter.composition.model import CompositeType, Field, ObjectType
+from graphrouter.composition.model import CompositeType, Field, ObjectType, UnionType
 
 
 def fields_by_name(sources: Sources[CompositeType]) -> dict[str, list[Source[Field]]]:
@@ -14,6 +14,16 @@ def fields_by_name(sources: Sources[CompositeType]) -> dict[str, list[Source[Fie
         for field in source.element.fields.values():
             found.setdefault(field.name, []).append(Source(source.subgraph, field))
     return found
+
+
+def contexts(sources: Sources[CompositeType] | Sources[UnionType]) -> tuple[str, ...]:
+    """The contexts that a type sets, by the names that they have in the supergraph: each is its subgraph's own."""
+    return tuple(context_name(source.subgraph, name) for source in sources for name in source.element.contexts)
+
+
+def context_name(subgraph: str, name: str) -> str:
+    """A context's name in the supergraph."""
+    return f"{subgraph}__{name}"
 
 
 def join_types(sources: Sources[CompositeType]) -> tuple[JoinType, ...]:

@@ -12,7 +12,7 @@ from graphrouter.composition.merge.external import check_externals
 from graphrouter.composition.merge.marks import merge_marks
 from graphrouter.composition.merge.type_reference import merge_output_type
 from graphrouter.composition.merged import JoinField, MergedField
-from graphrouter.composition.model import Field
+from graphrouter.composition.model import Field, InputValue
 
 
 def merge_field(
@@ -45,12 +45,27 @@ def merge_field(
     merged = MergedField(
         name,
         merge_output_type(context, coordinate, each(defining, lambda field: field.type)),
-        merge_arguments(context, coordinate, each(defining, lambda field: field.arguments)),
+        merge_arguments(context, coordinate, _given_by_clients(context, coordinate, defining)),
         merge_marks(coordinate, each(own or defining, lambda field: field.marks), context.findings),
     )
     check_externals(context, parent, merged, externals)
     same_type = len({source.element.type for source in defining}) == 1
     return replace(merged, joins=_joins(context, parent, sources, holders, same_type=same_type))
+
+
+def _given_by_clients(
+    context: MergeContext, coordinate: str, sources: Sources[Field]
+) -> list[tuple[str, dict[str, InputValue]]]:
+    """The arguments without those that a context gives in some subgraph: nobody could give them in the others."""
+    contextual = {argument.name for source in sources for argument in source.element.contextual}
+    for source in sources:
+        for argument in source.element.arguments.values():
+            if argument.name in contextual and argument.required:
+                message = f'argument "{coordinate}({argument.name}:)" has @fromContext in some subgraphs, but not in'
+                message += f' "{source.subgraph}", where it is required'
+                code = Code.CONTEXTUAL_ARGUMENT_NOT_CONTEXTUAL_IN_ALL_SUBGRAPHS
+                context.findings.error(code, message, coordinate, source.subgraph)
+    return each(sources, lambda field: {n: a for n, a in field.arguments.items() if n not in contextual})
 
 
 def check_sharing(context: MergeContext, parent: str, sources: Sources[Field], abstracted: Sources[Field] = ()) -> None:
@@ -106,4 +121,5 @@ def _join(
         override=own.source if own is not None else None,
         override_label=next((t.label for t in (own, takeover) if t is not None), None),
         used_overridden=dropped,
+        contexts=field.contextual if not dropped else (),
     )

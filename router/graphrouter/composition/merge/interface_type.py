@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphrouter.composition.merge.composite import fields_by_name, join_types
+from graphrouter.composition.merge.composite import contexts, fields_by_name, join_types
 from graphrouter.composition.merge.context import MergeContext, Sources, each
 from graphrouter.composition.merge.field import check_sharing, merge_field
 from graphrouter.composition.merge.marks import merge_marks
@@ -26,4 +26,5 @@ def merge_interface(context: MergeContext, name: str, sources: Sources[Composite
         join_types(sources),
         fields,
         tuple((source.subgraph, interface) for source in sources for interface in source.element.interfaces),
+        contexts(sources),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graphrouter.composition.diagnostics import Code, listed
+from graphrouter.composition.merge.composite import contexts
 from graphrouter.composition.merge.context import MergeContext, Sources, each
 from graphrouter.composition.merge.marks import merge_marks
 from graphrouter.composition.merged import JoinType, MergedUnion
@@ -25,4 +26,5 @@ def merge_union(context: MergeContext, name: str, sources: Sources[UnionType]) -
         merge_marks(name, each(sources, lambda definition: definition.marks), context.findings),
         tuple(JoinType(source.subgraph) for source in sources),
         {member: tuple(having) for member, having in members.items()},
+        contexts(sources),
     )

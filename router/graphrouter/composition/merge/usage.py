@@ -33,6 +33,9 @@ def find_usages(types: Mapping[str, MergedType], directives: Iterable[DirectiveD
                 usage.output = usage.output or where
                 for argument in field.arguments.values():
                     use_as_input(named_type(argument.type), f"{where}({argument.name}:)")
+                for join in field.joins:
+                    for given in join.contexts:
+                        use_as_input(named_type(given.type), f"{where}({given.name}:)")
         elif isinstance(definition, MergedInput):
             for name, input_field in definition.fields.items():
                 use_as_input(named_type(input_field.value.type), f"{definition.name}.{name}")

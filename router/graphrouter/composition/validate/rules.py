@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from graphrouter.composition.diagnostics import Findings
 from graphrouter.composition.model import Subgraph
 from graphrouter.composition.subgraph import Expanded
+from graphrouter.composition.validate.contexts import check_contexts
 from graphrouter.composition.validate.externals import check_externals
 from graphrouter.composition.validate.field_sets import check_field_sets
 from graphrouter.composition.validate.interface_objects import check_interface_objects
@@ -25,6 +26,7 @@ def validate(expanded: Expanded, findings: Findings) -> Validated:
     """Check every subgraph against every rule."""
     for subgraph in expanded.subgraphs:
         check_field_sets(subgraph, findings)
+        check_contexts(subgraph, findings)
         check_externals(subgraph, findings)
         check_interfaces(subgraph, findings)
         check_interface_objects(subgraph, findings)

@@ -52,6 +52,10 @@ class Brought:
             for key in known.keys
         )
 
+    def covers(self, wanted: FieldSet) -> bool:
+        """Whether all that is wanted is there."""
+        return self._covers(self.given, wanted, self.type_name, self.place)
+
     def check_required(self, on: str, selections: SelectionSetNode) -> None:
         """What the fields at the top of the selections require has to be there."""
         known = self.context.supergraph.types[on][self.fetch.subgraph]

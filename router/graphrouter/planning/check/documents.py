@@ -45,7 +45,9 @@ def check_documents(plan: QueryPlan, supergraph: Supergraph) -> Iterator[str]:
             yield f"fetch {fetch.id} to {fetch.subgraph}: {problem.message}"
         operation = operation_of(document)
         declared = {d.variable.name.value for d in operation.variable_definitions or ()}
-        own = {group.variable for group in fetch.groups} if isinstance(fetch, EntityFetch) else set[str]()
+        own = set[str]()
+        for group in fetch.groups if isinstance(fetch, EntityFetch) else ():
+            own |= {group.variable, *(name for name, _ in group.contexts)}
         if declared != own | set(fetch.variables):
             yield f"fetch {fetch.id} declares {sorted(declared)}, the plan says {sorted(own | set(fetch.variables))}"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from graphql import FieldNode, InlineFragmentNode, SelectionSetNode
+from graphql import FieldNode, InlineFragmentNode, SelectionSetNode, VariableNode
 
 from graphrouter.planning.check.brought import Brought
 from graphrouter.planning.check.response import Context, Place
 from graphrouter.planning.check.syntax import TYPENAME, response_key, sent_operation
 from graphrouter.planning.check.writer import Spot, Writer
-from graphrouter.planning.plan import EntityFetch, EntityGroup, Fetch, Key, Path, RootFetch, Target
+from graphrouter.planning.plan import ContextInput, EntityFetch, EntityGroup, Fetch, Key, Path, RootFetch, Target
+from graphrouter.supergraph import ContextValue
 
 
 def play(context: Context) -> Place:
@@ -75,7 +76,52 @@ class _Player:
                 on = fragment.type_condition.name.value
                 if type_name in self._supergraph.possible_types[on]:
                     brought.check_required(on, fragment.selection_set)
+                    self._check_contexts(fetch, group, target, on, fragment.selection_set)
                     writer.write(Spot(place, frozenset((type_name,)), on), fragment.selection_set)
+
+    def _check_contexts(
+        self, fetch: EntityFetch, group: EntityGroup, target: Target, on: str, selections: SelectionSetNode
+    ) -> None:
+        """Every argument that takes its value from a context must get it from the nearest object that sets it."""
+        given = target.representation.contexts
+        if [one.type for one in given] != [type_text for _, type_text in group.contexts]:
+            self._context.problem(fetch, f"{group.alias} takes other values of contexts than its place has")
+            return
+        inputs = {name: one for (name, _), one in zip(group.contexts, given, strict=True)}
+        known = self._supergraph.types[on][fetch.subgraph]
+        for node in selections.selections:
+            if isinstance(node, InlineFragmentNode):
+                inner = node.type_condition.name.value if node.type_condition else on
+                self._check_contexts(fetch, group, target, inner, node.selection_set)
+            elif isinstance(node, FieldNode) and (found := known.fields.get(node.name.value)):
+                values = {a.name.value: a.value for a in node.arguments or ()}
+                for argument in found.contexts:
+                    value = values.get(argument.name)
+                    one = inputs.get(value.name.value) if isinstance(value, VariableNode) else None
+                    where = f"{on}.{found.name}({argument.name}:)"
+                    if one is None or one.type != argument.value.type:
+                        self._context.problem(fetch, f"{where} does not take its value from a context")
+                    else:
+                        self._check_nearest(fetch, target.path, one, argument.value, where)
+
+    def _check_nearest(
+        self, fetch: EntityFetch, path: Path, given: ContextInput, value: ContextValue, where: str
+    ) -> None:
+        setters = self._supergraph.contexts[value.context]
+        for steps in reversed([number for number, step in enumerate(path) if isinstance(step, Key)]):
+            around = [(place, types) for place, types in self._walk(fetch, path[:steps]) if types & setters]
+            if not around:
+                continue
+            if steps != given.steps or any(not types <= setters for _, types in around):
+                self._context.problem(fetch, f"{where} takes its value from elsewhere than the nearest {value.context}")
+            for place, types in around:
+                for type_name in sorted(types & setters):
+                    brought = Brought(self._context, fetch, place, type_name, given.selections)
+                    brought.check_present()
+                    if not brought.covers(value.selections):
+                        self._context.problem(fetch, f"{where} takes another value of {value.context}")
+            return
+        self._context.problem(fetch, f"{where}: nothing around sets {value.context}")
 
     def _walk(self, fetch: Fetch, path: Path) -> list[tuple[Place, frozenset[str]]]:
         """The places on a path, each with the types that count; each step must have been fetched before."""

@@ -55,6 +55,12 @@ def body_of(node: SelectionNode, fragments: Fragments) -> InlineFragmentNode | F
     raise TypeError(f"Expected a fragment, found {node.kind}.")
 
 
+def without_arguments(node: FieldNode, names: set[str]) -> FieldNode:
+    """The field without the arguments of these names."""
+    kept = tuple(argument for argument in node.arguments or () if argument.name.value not in names)
+    return FieldNode(alias=node.alias, name=node.name, arguments=kept, selection_set=node.selection_set)
+
+
 def response_key(node: FieldNode) -> str:
     """The alias of a field, or its name."""
     return (node.alias or node.name).value

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from graphql import FieldNode, InlineFragmentNode, SelectionSetNode
 
 from graphrouter.planning.check.response import Context, Known, Place
-from graphrouter.planning.check.syntax import TYPENAME, conditions_of, response_key
+from graphrouter.planning.check.syntax import TYPENAME, conditions_of, response_key, without_arguments
 from graphrouter.planning.plan import Fetch, Key, Path, Rename, RootFetch
 from graphrouter.supergraph import FieldSet, RequiredField, Supergraph
 from graphrouter.supergraph.field_set import arguments_text
@@ -73,7 +73,7 @@ class Writer:
         if found is None:
             self._problem(f"{spot.type_name}.{name} is not defined there")
             return
-        if found.requires and (spot.keys or isinstance(self._fetch, RootFetch)):
+        if not found.is_plain and (spot.keys or isinstance(self._fetch, RootFetch)):
             self._problem(f"{spot.type_name}.{name} requires fields that only a representation brings")
         for one in sorted(spot.types):
             if not self._can_give(spot, one, name):
@@ -84,7 +84,8 @@ class Writer:
                 provided = (*_provided_below(spot.provided, name, one, self._supergraph), *found.provides)
                 keys = (*spot.keys, response_key(node))
                 self.write(Spot(below, below.types, found.named_type, keys, provided), node.selection_set)
-            spot.place.add(one, key, Known(name, arguments_text(node), self._fetch.id, below))
+            given = arguments_text(without_arguments(node, {argument.name for argument in found.contexts}))
+            spot.place.add(one, key, Known(name, given, self._fetch.id, below))
 
     def _place(self, place: Place, type_name: str, key: str, types: frozenset[str]) -> Place:
         """The place below a response key; the one that is there already, where other fetches have been."""

@@ -58,6 +58,7 @@ def _fold(graph: FetchGraph, fetch: Fetch, into: Fetch) -> None:
         into.representation = replace(
             into.entity,
             selections=_union(into.entity.selections, fetch.entity.selections),
+            contexts=tuple(dict.fromkeys((*into.entity.contexts, *fetch.entity.contexts))),
         )
         into.has_requirements = True
     graph.replace(fetch, into)
