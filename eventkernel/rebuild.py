@@ -116,8 +116,8 @@ async def _live_position(view: View[ViewBuild[Doc]], logs: Sequence[LogReader]) 
     live = _live(view)
     if live is None:
         return None
-    ends = await _ends(logs)
     position = (await live.checkpoint()).position
+    ends = await _ends(logs)
     return Position({partition: min(offset, position.get(partition, 0)) for partition, offset in ends.items()})
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Generic
 
-from eventkernel.adapters.memory_views import MemoryBuild
+from eventkernel.adapters.memory_views import MemoryBuild, MemoryCheckpointStore, MemoryView
 from eventkernel.errors import Unavailable
-from eventkernel.views import Change, Doc, Fold
+from eventkernel.events import Partition, Position
+from eventkernel.store import Checkpoint
+from eventkernel.views import NOTHING_RELEASED, Change, Doc, Fold, ParkedRecord, State
 
 STEPS = 4
 """How far a save without a transaction can get: nothing, some changes, all of them, parked records too."""
@@ -34,3 +38,131 @@ class TornBuild(MemoryBuild[Doc]):
         if step > 2:
             await super().save(Fold((), nothing_reached, fold.parked, fold.released))
         raise Unavailable(f"the save broke off at step {step}")
+
+
+Pause = Callable[[str], Awaitable[None]]
+"""Awaited before each step that a process does, with the step's name: others may come in between there, and what it
+raises breaks off."""
+
+
+class RemoteBuild(Generic[Doc]):
+    """One process's way to a build that others fill, too: on an engine without transactions, where a save is many steps
+    (`change`, `park`, `release`, `checkpoint`)."""
+
+    def __init__(self, build: MemoryBuild[Doc], pause: Pause) -> None:
+        self._build = build
+        self._pause = pause
+
+    @property
+    def name(self) -> str:
+        return self._build.name
+
+    async def checkpoint(self) -> Checkpoint:
+        await self._pause("read checkpoint")
+        return await self._build.checkpoint()
+
+    async def load(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
+        await self._pause("load")
+        return await self._build.load(streams)
+
+    async def save(self, fold: Fold[Doc]) -> None:
+        for change in fold.changes:
+            await self._pause("change")
+            await self._build.save(Fold([change], Checkpoint()))
+        for entry in fold.parked:
+            await self._pause("park")
+            await self._build.save(Fold((), Checkpoint(), [entry]))
+        if fold.released:
+            await self._pause("release")
+            await self._build.save(Fold((), Checkpoint(), fold.parked, fold.released))
+        await self._pause("checkpoint")
+        await self._build.save(Fold((), fold.checkpoint))
+
+    async def parked(self, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
+        await self._pause("read parked")
+        return await self._build.parked(streams)
+
+    async def parked_streams(self) -> Mapping[str, Partition]:
+        await self._pause("read parked streams")
+        return await self._build.parked_streams()
+
+    async def reached(self, position: Position, timeout: float) -> bool:
+        await self._pause("wait")
+        return await self._build.reached(position, timeout)
+
+
+class RemoteView(Generic[Doc]):
+    """One process's way to a view that others have, too. Which build is live it knows from its last `look`."""
+
+    def __init__(self, view: MemoryView[MemoryBuild[Doc]], pause: Pause) -> None:
+        self._view = view
+        self.pause = pause
+        self._live: RemoteBuild[Doc] | None = None
+        self._looked = asyncio.Event()
+        self.look()
+
+    @property
+    def name(self) -> str:
+        return self._view.name
+
+    def look(self) -> None:
+        try:
+            self._live = RemoteBuild(self._view.live(), self._paused)
+        except Unavailable:
+            return
+        self._looked.set()
+
+    def live(self) -> RemoteBuild[Doc]:
+        if self._live is None:
+            raise Unavailable(f"the view {self.name} is being built")
+        return self._live
+
+    async def ready(self, timeout: float) -> RemoteBuild[Doc]:
+        try:
+            async with asyncio.timeout(timeout):
+                await self._looked.wait()
+        except TimeoutError:
+            raise Unavailable(f"the view {self.name} is still being built after {timeout:g} s") from None
+        return self.live()
+
+    async def _paused(self, step: str) -> None:
+        await self.pause(step)
+
+    async def create(self) -> RemoteBuild[Doc]:
+        await self._paused("create")
+        return RemoteBuild(await self._view.create(), self._paused)
+
+    async def switch(self, build: str) -> None:
+        await self._paused("switch")
+        await self._view.switch(build)
+        self.look()
+
+    async def drop(self, build: str) -> None:
+        await self._paused("drop")
+        await self._view.drop(build)
+
+
+class RemoteCheckpoints:
+    """One process's way to checkpoints that others have, too."""
+
+    def __init__(self, store: MemoryCheckpointStore, pause: Pause) -> None:
+        self._store = store
+        self._pause = pause
+
+    async def checkpoint(self, reader: str) -> Checkpoint:
+        await self._pause("read checkpoint")
+        return await self._store.checkpoint(reader)
+
+    async def save(
+        self,
+        reader: str,
+        checkpoint: Checkpoint,
+        parked: Sequence[ParkedRecord] = (),
+        released: Mapping[str, int] = NOTHING_RELEASED,
+    ) -> None:
+        await self._pause("save")
+        await self._store.save(reader, checkpoint, parked, released)
+
+    async def parked(self, reader: str) -> Sequence[ParkedRecord]:
+        await self._pause("read parked")
+        return await self._store.parked(reader)
