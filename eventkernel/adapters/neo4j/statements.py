@@ -16,6 +16,9 @@ and one that reads may see half of a transaction that is just being applied
   Saves take these locks last of all, so that nobody waits for one who is still at work.
 
 All locks are taken in one order: view, new build, old build, checkpoints by log and partition.
+
+**Indexes.** Neo4j plans by how much there is when it plans, and where that is nothing, a scan looks as good as a seek:
+the plan is then in use while thousands are written. So whatever there are many of says which index it is found by.
 """
 
 from __future__ import annotations
@@ -43,7 +46,9 @@ WITH build WHERE build.state <> 'retired'
 END_SAVE: Final = """
 CALL () {
     UNWIND $released AS row
-    MATCH (parked:KernelParked {build: $build, stream: row[0]}) WHERE parked.version <= row[1]
+    MATCH (parked:KernelParked {build: $build, stream: row[0]})
+    USING INDEX SEEK parked:KernelParked(build, stream, version)
+    WHERE parked.version <= row[1]
     DELETE parked
 }
 CALL () {
@@ -67,7 +72,9 @@ RETURN build.name
 LOOK: Final = """
 MATCH (build:KernelBuild {name: $build})
 CALL () {
-    MATCH (point:KernelCheckpoint {build: $build}) WHERE point.log IS NOT NULL AND point.partition IS NOT NULL
+    MATCH (point:KernelCheckpoint {build: $build})
+    USING INDEX SEEK point:KernelCheckpoint(build, log, partition)
+    WHERE point.log IS NOT NULL AND point.partition IS NOT NULL
     WITH point ORDER BY point.log, point.partition
     SET point.locked = true
     WITH point
@@ -77,18 +84,24 @@ RETURN build.state, points
 """
 
 PARKED: Final = """
-MATCH (parked:KernelParked {build: $build}) WHERE parked.stream IS NOT NULL AND parked.version IS NOT NULL
+MATCH (parked:KernelParked {build: $build})
+USING INDEX SEEK parked:KernelParked(build, stream, version)
+WHERE parked.stream IS NOT NULL AND parked.version IS NOT NULL
 RETURN parked.record, parked.reason, parked.skipped ORDER BY parked.stream, parked.version
 """
 
 PARKED_OF: Final = """
 UNWIND $streams AS stream
-MATCH (parked:KernelParked {build: $build, stream: stream}) WHERE parked.version IS NOT NULL
+MATCH (parked:KernelParked {build: $build, stream: stream})
+USING INDEX SEEK parked:KernelParked(build, stream, version)
+WHERE parked.version IS NOT NULL
 RETURN parked.record, parked.reason, parked.skipped ORDER BY parked.stream, parked.version
 """
 
 WAITING: Final = """
-MATCH (parked:KernelParked {build: $build}) WHERE parked.stream IS NOT NULL AND parked.version IS NOT NULL
+MATCH (parked:KernelParked {build: $build})
+USING INDEX SEEK parked:KernelParked(build, stream, version)
+WHERE parked.stream IS NOT NULL AND parked.version IS NOT NULL
 WITH parked WHERE NOT parked.skipped
 RETURN DISTINCT parked.stream, parked.log, parked.partition
 """
@@ -145,7 +158,7 @@ RETURN build.name
 WINDOW_NODES: Final = 500
 
 DROP_RELATIONSHIPS: Final = """
-MATCH (n:{label}) WHERE n.build = $build AND n.{key} IS NOT NULL
+MATCH (n:{label}) USING INDEX SEEK n:{label}(build, {key}) WHERE n.build = $build AND n.{key} IS NOT NULL
 WITH n LIMIT $window
 MATCH (n)-[r]-()
 WITH DISTINCT r LIMIT $most
@@ -154,7 +167,7 @@ RETURN count(*)
 """
 
 DROP_NODES: Final = """
-MATCH (n:{label}) WHERE n.build = $build AND n.{key} IS NOT NULL
+MATCH (n:{label}) USING INDEX SEEK n:{label}(build, {key}) WHERE n.build = $build AND n.{key} IS NOT NULL
 WITH n LIMIT $window
 DETACH DELETE n
 RETURN count(*)

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
 from eventkernel.adapters.neo4j.build import Neo4jViewBuild
-from eventkernel.adapters.neo4j.connection import Neo4jConnection, Parameters
+from eventkernel.adapters.neo4j.connection import Neo4jConnection, Parameters, Row
 from eventkernel.as_of import AsOf
 from eventkernel.views import Change, State
 from subgraphs.recommendations.adapters.neo4j_questions import Neo4jQuestions
@@ -27,48 +27,59 @@ from subgraphs.recommendations.events import USER_STREAM_PREFIX
 from subgraphs.recommendations.projection import FriendshipDoc, GraphDoc, UserDoc
 from subgraphs.recommendations.views import RecommendationQuestions, Recommended, Two
 
+# Rows are lists, and are taken apart first: names, sent with each row, would take longer than what they name.
+
 _WRITE_USERS: Final = """
 CALL () {
     UNWIND $people AS row
-    MERGE (person:Person {build: $build, id: row.id})
-    WITH person, row WHERE coalesce(person.version, 0) < row.version
-    SET person.version = row.version, person.time_us = row.time_us, person.offset = row.offset,
-        person.log = row.log, person.partition = row.partition,
-        person.created_us = row.created_us, person.created_offset = row.created_offset,
-        person.deleted_us = coalesce(person.deleted_us, row.deleted_us),
-        person.deleted_offset = coalesce(person.deleted_offset, row.deleted_offset)
-    FOREACH (_ IN CASE WHEN row.deleted_us IS NULL THEN [1] ELSE [] END | SET person:User)
-    FOREACH (_ IN CASE WHEN row.deleted_us IS NULL THEN [] ELSE [1] END | REMOVE person:User)
+    MERGE (person:Person {build: $build, id: row[0]})
+    WITH person, row[1] AS version, row[2] AS time_us, row[3] AS log, row[4] AS partition, row[5] AS offset,
+        row[6] AS created_us, row[7] AS created_offset, row[8] AS deleted_us, row[9] AS deleted_offset
+    WHERE coalesce(person.version, 0) < version
+    SET person.version = version, person.time_us = time_us,
+        person.log = log, person.partition = partition, person.offset = offset,
+        person.created_us = created_us, person.created_offset = created_offset,
+        person.deleted_us = coalesce(person.deleted_us, deleted_us),
+        person.deleted_offset = coalesce(person.deleted_offset, deleted_offset)
+    FOREACH (_ IN CASE WHEN deleted_us IS NULL THEN [1] ELSE [] END | SET person:User)
+    FOREACH (_ IN CASE WHEN deleted_us IS NULL THEN [] ELSE [1] END | REMOVE person:User)
 }
 """
 
-_WRITE_FRIENDSHIPS: Final = """
-CALL () {
+_STATE: Final = """{
+            build: $build, stream: stream, version: version, time_us: time_us, log: log, partition: partition,
+            offset: offset, since_us: since_us, since_offset: since_offset
+        }"""
+
+_WRITE_FRIENDSHIPS: Final = f"""
+CALL () {{
     UNWIND $friendships AS row
-    MERGE (low:Person {build: $build, id: row.low})
-    MERGE (high:Person {build: $build, id: row.high})
-    WITH row, low, high
-    OPTIONAL MATCH ()-[lasts:FRIEND {build: $build, stream: row.stream}]->()
-    OPTIONAL MATCH ()-[ended:ENDED_FRIEND {build: $build, stream: row.stream}]->()
-    WITH row, low, high, lasts, ended, coalesce(lasts.version, ended.version, 0) AS version,
-        ended.since_offset AS known
-    WHERE version < row.version
-    FOREACH (past IN [past IN row.past WHERE past.version > version AND past.since_offset <> coalesce(known, -1)] |
-        CREATE (low)-[:WAS_FRIEND {
-            since_us: past.since_us, since_offset: past.since_offset,
-            until_us: past.until_us, until_offset: past.until_offset, partition: past.partition
-        }]->(high))
+    MERGE (low:Person {{build: $build, id: row[1]}})
+    MERGE (high:Person {{build: $build, id: row[2]}})
+    WITH low, high, row[0] AS stream,
+        row[3] AS version, row[4] AS time_us, row[5] AS log, row[6] AS partition, row[7] AS offset,
+        row[8] AS since_us, row[9] AS since_offset, row[10] AS is_over, row[11] AS ends
+    OPTIONAL MATCH ()-[lasts:FRIEND {{build: $build, stream: stream}}]->()
+    USING INDEX SEEK lasts:FRIEND(build, stream)
+    OPTIONAL MATCH ()-[ended:ENDED_FRIEND {{build: $build, stream: stream}}]->()
+    USING INDEX SEEK ended:ENDED_FRIEND(build, stream)
+    WITH *, coalesce(lasts.version, ended.version, 0) AS stored, ended.since_offset AS known
+    WHERE stored < version
+    FOREACH (end IN [end IN ends WHERE end[0] > stored AND end[2] <> coalesce(known, -1)] |
+        CREATE (low)-[:WAS_FRIEND {{
+            since_us: end[1], since_offset: end[2], until_us: end[3], until_offset: end[4], partition: partition
+        }}]->(high))
     DELETE lasts, ended
-    FOREACH (_ IN CASE WHEN row.ended THEN [] ELSE [1] END |
-        CREATE (low)-[new:FRIEND {build: $build, stream: row.stream}]->(high) SET new += row.state)
-    FOREACH (_ IN CASE WHEN row.ended THEN [1] ELSE [] END |
-        CREATE (low)-[new:ENDED_FRIEND {build: $build, stream: row.stream}]->(high) SET new += row.state)
-}
+    FOREACH (_ IN CASE WHEN is_over THEN [] ELSE [1] END |
+        CREATE (low)-[:FRIEND {_STATE}]->(high))
+    FOREACH (_ IN CASE WHEN is_over THEN [1] ELSE [] END |
+        CREATE (low)-[:ENDED_FRIEND {_STATE}]->(high))
+}}
 """
 
 _LOAD_USERS: Final = """
 UNWIND $users AS id
-MATCH (person:Person {build: $build, id: id}) WHERE person.version IS NOT NULL
+MATCH (person:Person {build: $build, id: id}) USING INDEX SEEK person:Person(build, id) WHERE person.version IS NOT NULL
 RETURN person.version, person.time_us, person.log, person.partition, person.offset,
     person.id, person.created_us, person.created_offset, person.deleted_us IS NOT NULL
 """
@@ -77,6 +88,7 @@ _LOAD_FRIENDSHIPS: Final = " UNION ALL ".join(
     f"""
 UNWIND $streams AS stream
 MATCH (low)-[f:{kind} {{build: $build, stream: stream}}]->(high)
+USING INDEX SEEK f:{kind}(build, stream)
 RETURN f.version, f.time_us, f.log, f.partition, f.offset,
     f.stream, low.id, high.id, f.since_us, f.since_offset, {ended} AS ended
 """
@@ -126,8 +138,8 @@ class Neo4jRecommendationView(Neo4jViewBuild[GraphDoc]):
         return found
 
     def parameters_of(self, changes: Sequence[Change[GraphDoc]]) -> Parameters:
-        people: list[Parameters] = []
-        friendships: list[Parameters] = []
+        people: list[Row] = []
+        friendships: list[Row] = []
         for change in changes:
             last = change.states[-1]
             if isinstance(last.doc, UserDoc):
@@ -137,50 +149,22 @@ class Neo4jRecommendationView(Neo4jViewBuild[GraphDoc]):
         return {"people": people, "friendships": friendships}
 
 
-def _place(state: State[GraphDoc]) -> dict[str, int | str]:
-    return {
-        "version": state.version,
-        "time_us": state.time_us,
-        "log": state.log,
-        "partition": state.partition,
-        "offset": state.offset,
-    }
+def _place(state: State[GraphDoc]) -> Row:
+    return [state.version, state.time_us, state.log, state.partition, state.offset]
 
 
-def _person(change: Change[GraphDoc], last: State[GraphDoc], doc: UserDoc) -> Parameters:
+def _person(change: Change[GraphDoc], last: State[GraphDoc], doc: UserDoc) -> Row:
     deletion = next((state for state in change.states if isinstance(state.doc, UserDoc) and state.doc.deleted), None)
-    return {
-        **_place(last),
-        "id": doc.id,
-        "created_us": doc.created_us,
-        "created_offset": doc.created_offset,
-        "deleted_us": None if deletion is None else deletion.time_us,
-        "deleted_offset": None if deletion is None else deletion.offset,
-    }
+    end = [None, None] if deletion is None else [deletion.time_us, deletion.offset]
+    return [doc.id, *_place(last), doc.created_us, doc.created_offset, *end]
 
 
-def _friendship(change: Change[GraphDoc], last: State[GraphDoc], doc: FriendshipDoc) -> Parameters:
-    ends: dict[int, Parameters] = {}
+def _friendship(change: Change[GraphDoc], last: State[GraphDoc], doc: FriendshipDoc) -> Row:
+    ends: dict[int, Row] = {}
     for state in change.states:
         if isinstance(state.doc, FriendshipDoc) and state.doc.ended:
-            # Of one end and what follows it without a beginning, the end counts.
-            ends.setdefault(
-                state.doc.since_offset,
-                {
-                    "version": state.version,
-                    "since_us": state.doc.since_us,
-                    "since_offset": state.doc.since_offset,
-                    "until_us": state.time_us,
-                    "until_offset": state.offset,
-                    "partition": state.partition,
-                },
-            )
-    return {
-        "stream": change.stream,
-        "low": doc.users[0],
-        "high": doc.users[1],
-        "version": last.version,
-        "ended": doc.ended,
-        "past": list(ends.values()),
-        "state": {**_place(last), "since_us": doc.since_us, "since_offset": doc.since_offset},
-    }
+            since = [state.doc.since_us, state.doc.since_offset]
+            # Of an end and of what follows it without a beginning, the end counts.
+            ends.setdefault(state.doc.since_offset, [state.version, *since, state.time_us, state.offset])
+    since = [doc.since_us, doc.since_offset]
+    return [change.stream, *doc.users, *_place(last), *since, doc.ended, list(ends.values())]

@@ -79,13 +79,13 @@ class Statements:
         # Parameter `ids`.
         self.users = f"""
 UNWIND $ids AS id
-MATCH (person:Person {{build: $build, id: id}}) WHERE {known("person")}
+MATCH (person:Person {{build: $build, id: id}}) USING INDEX SEEK person:Person(build, id) WHERE {known("person")}
 RETURN person.id, person.created_us, person.created_offset, NOT ({shown("person")})
 """
         # Parameters `ids`, `limit` and `bound`.
         self.recommended = f"""
 UNWIND $ids AS id
-MATCH (user:Person {{build: $build, id: id}}) WHERE {shown("user")}
+MATCH (user:Person {{build: $build, id: id}}) USING INDEX SEEK user:Person(build, id) WHERE {shown("user")}
 WITH collect(user) AS users, sum(COUNT {{ (user)-[{step}]-() }}) AS direct
 CALL (users, direct) {{
     UNWIND CASE WHEN direct <= $bound THEN users ELSE [] END AS user
@@ -118,8 +118,8 @@ RETURN user.id, steps, others
         step = f":{line.types}"
         return f"""
 UNWIND $twos AS two
-MATCH (one:Person {{build: $build, id: two[1]}}) WHERE {shown("one")}
-MATCH (other:Person {{build: $build, id: two[2]}}) WHERE {shown("other")}
+MATCH (one:Person {{build: $build, id: two[1]}}) USING INDEX SEEK one:Person(build, id) WHERE {shown("one")}
+MATCH (other:Person {{build: $build, id: two[2]}}) USING INDEX SEEK other:Person(build, id) WHERE {shown("other")}
 WITH two[0] AS place, one, other, COUNT {{ (one)-[{step}]-() }} AS ones, COUNT {{ (other)-[{step}]-() }} AS others
 WITH collect(CASE WHEN ones <= others THEN [place, one, other, ones + others]
     ELSE [place, other, one, ones + others] END) AS asked,
