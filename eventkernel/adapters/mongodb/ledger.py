@@ -388,7 +388,7 @@ class Documents:
             for entry, offset in published
         ]
         async with translated("marking commits as published"):
-            # pyright: the driver's stub leaves a type open
+            # The driver's stub leaves a type open.
             await self._collection.bulk_write([*giving, *marking], ordered=True)  # pyright: ignore[reportUnknownMemberType]
         return [None] * len(published)
 
