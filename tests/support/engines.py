@@ -54,21 +54,21 @@ def engines_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
 
 
 @pytest.fixture(scope="session")
-def kafka_server(engines_folder: Path) -> KafkaAddress:
+def kafka_server(request: pytest.FixtureRequest) -> KafkaAddress:
     """One broker."""
-    return given_kafka() or _own(engines_folder / "kafka", kafka)
+    return given_kafka() or _own(request, "kafka", kafka)
 
 
 @pytest.fixture(scope="session")
-def mongodb_server(engines_folder: Path) -> MongodbAddress:
+def mongodb_server(request: pytest.FixtureRequest) -> MongodbAddress:
     """A replica set of one."""
-    return given_mongodb() or _own(engines_folder / "mongodb", mongodb)
+    return given_mongodb() or _own(request, "mongodb", mongodb)
 
 
 @pytest.fixture(scope="session")
-def neo4j_server(engines_folder: Path) -> Neo4jAddress:
+def neo4j_server(request: pytest.FixtureRequest) -> Neo4jAddress:
     """Neo4j's community edition, which has one database: what a test makes there bears the test's own name."""
-    return given_neo4j() or _own(engines_folder / "neo4j", neo4j)
+    return given_neo4j() or _own(request, "neo4j", neo4j)
 
 
 @pytest.fixture
@@ -77,8 +77,9 @@ def engine_name() -> str:
     return f"test_{secrets.token_hex(6)}"
 
 
-def _own(folder: Path, server: Callable[[Path], Server[A]]) -> A:
+def _own(request: pytest.FixtureRequest, name: str, server: Callable[[Path], Server[A]]) -> A:
+    folder: Path = request.getfixturevalue("engines_folder")
     try:
-        return shared(folder, server)
+        return shared(folder / name, server)
     except MissingTool as missing:
         pytest.skip(str(missing))
