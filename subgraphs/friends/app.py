@@ -11,6 +11,7 @@ from eventkernel.codec import Codec
 from eventkernel.commands import CommandHandler
 from eventkernel.errors import Unavailable
 from eventkernel.gate import SYSTEM_CLOCK, BookmarkGate
+from eventkernel.membership import Alone, Membership
 from eventkernel.process import CheckpointStore, ProcessManager
 from eventkernel.projector import Projector, Source
 from eventkernel.store import EventStore, LogReader
@@ -40,10 +41,12 @@ def friends_subgraph(
     *,
     log_names: Collection[str],
     clock: Clock = SYSTEM_CLOCK,
+    membership: Membership | None = None,
 ) -> Subgraph:
     """`store` is the friends' log, `view` a view of `projection` over both logs, `checkpoints` is where its process
     manager keeps how far it is, `log_names` the names of all logs of the system, which a bookmark may speak of, `clock`
-    the one that the events have their times from."""
+    the one that the events have their times from, `membership` the place of this process among those that share the
+    work."""
     codec = Codec(EVENT_TYPES)
     commands = CommandHandler(store, codec, decider)
     gate = BookmarkGate(view, [users_log, store], log_names, clock)
@@ -66,12 +69,13 @@ def friends_subgraph(
         writes=FriendWrites(Mutations(commands), UserReplica(users_log, gate)),
         readiness=readiness,
     )
+    member = membership or Alone()
     sources = [Source(users_log, Codec(events.EVENT_TYPES, skip_others=True)), Source(store, codec)]
     return Subgraph(
         name=NAME,
         app=app,
         sdl=schema.as_str(),
-        projector=Projector(projection, sources, view),
+        projector=Projector(projection, sources, view, membership=member),
         processes=[
             ProcessManager(
                 endings.NAME,
@@ -80,6 +84,7 @@ def friends_subgraph(
                 endings.Endings(commands).react,
                 checkpoints,
                 reacts_to=endings.REACTS_TO,
+                membership=member,
             ),
         ],
     )

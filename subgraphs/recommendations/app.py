@@ -8,6 +8,7 @@ from typing import Final
 from eventkernel.clock import Clock
 from eventkernel.codec import Codec
 from eventkernel.gate import SYSTEM_CLOCK, BookmarkGate
+from eventkernel.membership import Alone, Membership
 from eventkernel.projector import Projector, Source
 from eventkernel.store import LogReader
 from eventkernel.views import View
@@ -29,9 +30,11 @@ def recommendations_subgraph(
     *,
     log_names: Collection[str],
     clock: Clock = SYSTEM_CLOCK,
+    membership: Membership | None = None,
 ) -> Subgraph:
     """`view` is a view of `projection` over both logs, `log_names` the names of all logs of the system, which a
-    bookmark may speak of, `clock` the one that the events have their times from."""
+    bookmark may speak of, `clock` the one that the events have their times from, `membership` the place of this process
+    among those that share the work."""
     logs = [users_log, friends_log]
 
     async def readiness() -> Readiness:
@@ -40,5 +43,5 @@ def recommendations_subgraph(
     gate = BookmarkGate(view, logs, log_names, clock)
     app = subgraph_app(schema, gate=gate, writes=None, readiness=readiness)
     codec = Codec(EVENT_TYPES, skip_others=True)
-    projector = Projector(projection, [Source(log, codec) for log in logs], view)
+    projector = Projector(projection, [Source(log, codec) for log in logs], view, membership=membership or Alone())
     return Subgraph(name=NAME, app=app, sdl=schema.as_str(), projector=projector)

@@ -9,6 +9,7 @@ from eventkernel.clock import Clock
 from eventkernel.codec import Codec
 from eventkernel.commands import CommandHandler
 from eventkernel.gate import SYSTEM_CLOCK, BookmarkGate
+from eventkernel.membership import Alone, Membership
 from eventkernel.projector import Projector, Source
 from eventkernel.store import EventStore
 from eventkernel.views import View
@@ -28,10 +29,16 @@ EVENT_TYPES: Final = (UserCreated, UserUpdated, UserDeleted)
 
 
 def users_subgraph(
-    store: EventStore, view: View[UserView], *, log_names: Collection[str], clock: Clock = SYSTEM_CLOCK
+    store: EventStore,
+    view: View[UserView],
+    *,
+    log_names: Collection[str],
+    clock: Clock = SYSTEM_CLOCK,
+    membership: Membership | None = None,
 ) -> Subgraph:
     """`store` is the users' log, `view` a view of `projection`, `log_names` the names of all logs of the system, which
-    a bookmark may speak of, `clock` the one that the events have their times from."""
+    a bookmark may speak of, `clock` the one that the events have their times from, `membership` the place of this
+    process among those that share the work."""
     codec = Codec(EVENT_TYPES)
 
     async def readiness() -> Readiness:
@@ -43,5 +50,5 @@ def users_subgraph(
         writes=Mutations(CommandHandler(store, codec, decider, claims)),
         readiness=readiness,
     )
-    projector = Projector(projection, [Source(store, codec)], view)
+    projector = Projector(projection, [Source(store, codec)], view, membership=membership or Alone())
     return Subgraph(name=NAME, app=app, sdl=schema.as_str(), projector=projector)
