@@ -93,21 +93,13 @@ def _random_object(random: Random, depth: int, oddness: float, type_name: str | 
     return made
 
 
-def _share_objects(data: Any, random: Random) -> None:
-    """Lets objects stand at several positions: each place may get an object that stood elsewhere, never one above."""
-    finished: list[Any] = []
-
-    def visit(value: Any) -> None:
-        for key, child in list(value.items() if isinstance(value, dict) else enumerate(value)):
-            if isinstance(child, dict | list):
-                visit(child)
-            if isinstance(child, dict) and "__typename" in child:
-                if finished and random.random() < 0.5:
-                    alike = [one for one in finished if one["__typename"] == child["__typename"]]
-                    value[key] = random.choice(alike or [child])
-                finished.append(value[key])
-
-    visit(data)
+def _share_objects(value: Any, random: Random) -> None:
+    """Lets neighbours in lists be one object."""
+    if isinstance(value, list) and value and random.random() < 0.7:
+        value[:] = [random.choice(value) for _ in range(len(value) + 1)]
+    for child in value.values() if isinstance(value, dict) else value:
+        if isinstance(child, dict | list):
+            _share_objects(child, random)
 
 
 def _by_response_key(source: dict[str, Any], info: GraphQLResolveInfo[Any]) -> Any:

@@ -1,13 +1,20 @@
-"""Subgraphs behind HTTP: one connection pool per subgraph, kept alive, with limits on time and size."""
+"""Subgraphs behind HTTP: one pool of kept connections per subgraph, with limits on time and size.
+
+The client is our own, over httptools: a router's requests are POSTs of a few hundred bytes whose answers are read
+whole, and a general client's machinery costs several times of what such an exchange does (docs/adr/0008).
+"""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
-from urllib.parse import urljoin
+import ssl
+import zlib
+from collections import deque
+from urllib.parse import unquote, urljoin, urlsplit
 
-import aiohttp
-
+from graphrouter.transport.http_connection import AnswerTooLarge, ConnectionBroken, HttpAnswer, HttpConnection
 from graphrouter.transport.port import (
     GRAPHQL_ACCEPT,
     MAX_RESPONSE_BYTES,
@@ -23,87 +30,147 @@ _log = logging.getLogger("graphrouter.transport")
 # Servers close idle connections after five seconds or more; closing ours first keeps requests out of that race.
 _KEEPALIVE_SECONDS = 4.0
 
-_HEADERS = {
-    "content-type": "application/json",
-    "accept": GRAPHQL_ACCEPT,
-    # Near by, as subgraphs are, compressing costs more time than it saves.
-    "accept-encoding": "identity",
-    "user-agent": "graphrouter",
-}
+_ZLIB_OR_GZIP = 47
 
 
 class HttpTransport:
-    """A subgraph at a URL, over aiohttp.
+    """A subgraph at a URL.
 
-    `connections` bounds how many are open at one time; more requests wait for one, within their deadline. The session
-    is opened at the first use, in the event loop that uses it.
+    `connections` bounds how many are open at one time; more requests wait for one, within their deadline. Certificates
+    of https are checked against those that the system trusts.
     """
 
     def __init__(self, url: str, *, connections: int = 256, max_response_bytes: int = MAX_RESPONSE_BYTES) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise ValueError(f"a subgraph's URL begins with http:// or https://, found {url!r}")
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"a subgraph's URL begins with http:// or https:// and has a host, found {url!r}")
+        if not url.isascii() or not url.isprintable() or " " in url:
+            raise ValueError(f"a subgraph's URL is written in printable ASCII without spaces, found {url!r}")
         self._url = url
-        self._connections = connections
+        self._host = parts.hostname
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._ssl = ssl.create_default_context() if parts.scheme == "https" else None
         self._max_response_bytes = max_response_bytes
-        self._session: aiohttp.ClientSession | None = None
+        host = parts.netloc.rpartition("@")[2]
+        # Near by, as subgraphs are, compressing costs more time than it saves.
+        head = f"host: {host}\r\naccept: {GRAPHQL_ACCEPT}\r\naccept-encoding: identity\r\nuser-agent: graphrouter\r\n"
+        self._credentials = _basic(parts.username, parts.password)
+        self._post = f"POST {_target(url)} HTTP/1.1\r\n{head}content-type: application/json\r\n".encode()
+        self._get = head.encode()
+        self._slots = asyncio.Semaphore(connections)
+        self._idle: deque[HttpConnection] = deque()
+        self._open: set[HttpConnection] = set()
         self._closed = False
 
     async def start(self) -> None:
-        self._open()
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._closed:
-            raise SubgraphUnreachable("the subgraph's connection is closed")
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=self._connections, keepalive_timeout=_KEEPALIVE_SECONDS, ttl_dns_cache=30
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None),
-                headers=_HEADERS,
-            )
-        return self._session
+        """There is nothing to prepare: connections are opened by the requests that need them."""
 
     async def send(self, request: SubgraphRequest) -> SubgraphResponse:
-        session = self._open()
         try:
-            async with asyncio.timeout_at(request.deadline):
-                try:
-                    return await self._exchange(session, request)
-                except (aiohttp.ServerDisconnectedError, aiohttp.ClientConnectionResetError):
-                    if not request.repeatable:
-                        raise
-                    return await self._exchange(session, request)
+            data = self._written(request)
+            async with asyncio.timeout_at(request.deadline), self._slots:
+                answer = await self._exchange(data, request.repeatable)
+            return SubgraphResponse(answer.status, answer.headers, self._decoded(answer))
+        except AnswerTooLarge as error:
+            raise SubgraphResponseTooLarge(
+                f"the subgraph's answer is larger than {self._max_response_bytes} bytes"
+            ) from error
         except TimeoutError as error:
             raise SubgraphTimedOut("the subgraph did not answer in time") from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            _log.warning("request to %s failed: %s", self._url, type(error).__name__)
+        except (ConnectionBroken, OSError, ValueError) as error:
+            _log.warning("request to %s:%d failed: %s", self._host, self._port, type(error).__name__)
             raise SubgraphUnreachable("the subgraph could not be reached") from error
 
-    async def _exchange(self, session: aiohttp.ClientSession, request: SubgraphRequest) -> SubgraphResponse:
+    def _written(self, request: SubgraphRequest) -> bytes:
+        headers = "".join([f"{name}: {value}\r\n" for name, value in request.headers])
+        if headers.count("\r") != len(request.headers) or headers.count("\n") != len(request.headers):
+            raise ValueError("a header has a line break")
+        if self._credentials and not any(name == "authorization" for name, _ in request.headers):
+            headers += self._credentials
+        own = headers.encode()
         if request.get is not None:
-            call = session.get(urljoin(self._url, request.get), headers=request.headers, allow_redirects=False)
-        else:
-            call = session.post(self._url, data=request.body, headers=request.headers, allow_redirects=False)
-        async with call as response:
-            return SubgraphResponse(response.status, response.headers, await self._read(response))
+            return b"GET %b HTTP/1.1\r\n%b%b\r\n" % (_target(urljoin(self._url, request.get)).encode(), self._get, own)
+        return b"%b%bcontent-length: %d\r\n\r\n%b" % (self._post, own, len(request.body), request.body)
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        limit = self._max_response_bytes
-        if response.content_length is not None and response.content_length > limit:
-            raise SubgraphResponseTooLarge(f"the subgraph's answer is larger than {limit} bytes")
-        chunks: list[bytes] = []
-        size = 0
-        async for chunk in response.content.iter_any():
-            size += len(chunk)
-            if size > limit:
-                raise SubgraphResponseTooLarge(f"the subgraph's answer is larger than {limit} bytes")
-            chunks.append(chunk)
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    async def _exchange(self, data: bytes, repeatable: bool) -> HttpAnswer:
+        kept = self._kept_connection()
+        if kept is not None:
+            try:
+                return await self._over(kept, data)
+            except ConnectionBroken as error:
+                if not (error.unheard and repeatable):
+                    raise
+        return await self._over(await self._connect(), data)
+
+    async def _over(self, connection: HttpConnection, data: bytes) -> HttpAnswer:
+        try:
+            answer = await connection.exchange(data)
+        except BaseException:
+            connection.abort()
+            raise
+        if connection.reusable and not self._closed:
+            connection.idle_since = asyncio.get_running_loop().time()
+            self._idle.append(connection)
+        else:
+            connection.close()
+        return answer
+
+    def _kept_connection(self) -> HttpConnection | None:
+        """The connection that was used last; those that nobody used for long are closed."""
+        oldest = asyncio.get_running_loop().time() - _KEEPALIVE_SECONDS
+        while self._idle and self._idle[0].idle_since < oldest:
+            self._idle.popleft().close()
+        return self._idle.pop() if self._idle else None
+
+    async def _connect(self) -> HttpConnection:
+        if self._closed:
+            raise ConnectionBroken("the transport is closed")
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: HttpConnection(self._max_response_bytes, self._forget), self._host, self._port, ssl=self._ssl
+        )
+        self._open.add(connection)
+        return connection
+
+    def _forget(self, connection: HttpConnection) -> None:
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def _decoded(self, answer: HttpAnswer) -> bytes:
+        """The body without the compression that some servers apply unasked."""
+        encoding = answer.headers.get("content-encoding", "identity").strip().lower()
+        if encoding == "identity":
+            return answer.body
+        if encoding not in ("gzip", "x-gzip", "deflate"):
+            raise ValueError("an answer in an encoding that was not asked for")
+        inflating = zlib.decompressobj(_ZLIB_OR_GZIP)
+        try:
+            body = inflating.decompress(answer.body, self._max_response_bytes + 1)
+        except zlib.error as error:
+            raise ValueError("an answer that cannot be decompressed") from error
+        if len(body) > self._max_response_bytes:
+            raise AnswerTooLarge
+        if not inflating.eof:
+            raise ValueError("an answer whose compressed text breaks off")
+        return body
 
     async def aclose(self) -> None:
         self._closed = True
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        while self._idle:
+            self._idle.popleft().close()
+        for connection in list(self._open):
+            await connection.end()
+
+
+def _target(url: str) -> str:
+    """https://www.rfc-editor.org/rfc/rfc9112#section-3.2.1"""
+    parts = urlsplit(url)
+    return f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+
+
+def _basic(username: str | None, password: str | None) -> str:
+    """https://www.rfc-editor.org/rfc/rfc7617"""
+    if username is None:
+        return ""
+    pair = f"{unquote(username)}:{unquote(password or '')}"
+    return f"authorization: Basic {base64.b64encode(pair.encode()).decode()}\r\n"

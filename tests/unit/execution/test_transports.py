@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -66,9 +67,17 @@ class Dropping:
     def __init__(self) -> None:
         self.requests = 0
         self.connections = 0
+        self.serving: set[asyncio.Task[None] | None] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.serving.add(asyncio.current_task())
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            await self._answer(reader, writer)
+        writer.close()
+        await writer.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for number in range(2):
             head = await reader.readuntil(b"\r\n\r\n")
             length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
@@ -77,7 +86,6 @@ class Dropping:
             if number == 0:
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nanswer")
                 await writer.drain()
-        writer.close()
 
 
 @pytest.fixture
@@ -88,6 +96,7 @@ async def dropping() -> AsyncGenerator[tuple[Dropping, HttpTransport]]:
     yield server, transport
     await transport.aclose()
     listening.close()
+    await asyncio.gather(*filter(None, server.serving))
 
 
 async def test_a_query_is_sent_again_where_a_kept_connection_broke(dropping: tuple[Dropping, HttpTransport]) -> None:
