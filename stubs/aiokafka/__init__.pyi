@@ -76,6 +76,7 @@ class _Assignor(Protocol):
     name: str
 
 class AIOKafkaConsumer:
+    _client: _Client
     def __init__(
         self,
         *topics: str,

@@ -76,6 +76,19 @@ async def consuming(connection: KafkaConnection, topic: str) -> AsyncGenerator[C
                 await consumer.start()
         yield Consumer(consumer, connection, topic)
     finally:
-        with suppress(TimeoutError, KafkaError, OSError):  # nobody waits for anything of it any more
+        await let_go(consumer)
+
+
+async def let_go(consumer: AIOKafkaConsumer) -> None:
+    """Close a consumer in bounded time, whatever its brokers do."""
+    # aiokafka's `stop` cancels its own tasks and awaits them: a cancellation may come out of it, as if its caller were
+    # meant, before the connections are closed. So it runs in a task of its own, and they are closed again.
+    stopping = asyncio.create_task(consumer.stop())
+    await asyncio.wait([stopping], timeout=_CLOSING_SECONDS)
+    if not stopping.done():
+        stopping.cancel()
+        await asyncio.wait([stopping], timeout=_CLOSING_SECONDS)
+    if stopping.cancelled() or not stopping.done() or stopping.exception() is not None:
+        with suppress(TimeoutError, KafkaError, OSError):
             async with asyncio.timeout(_CLOSING_SECONDS):
-                await consumer.stop()
+                await consumer._client.close()  # noqa: SLF001 -- the name is in aiokafka's stub

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from typing import Final, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import KafkaError
 
 from eventkernel.adapters.kafka.connection import KafkaConnection
+from eventkernel.adapters.kafka.consumer import let_go
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.events import Partition
 from eventkernel.membership import NOTHING, Assignment
@@ -58,8 +57,7 @@ class KafkaMembership:
     async def aclose(self) -> None:
         """Leave the group, so that the others take over at once."""
         self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        await asyncio.wait([self._task])
 
     async def __aenter__(self) -> Self:
         return self
@@ -92,9 +90,7 @@ class KafkaMembership:
             while True:  # the group's errors are told to those who ask for messages
                 await consumer.getmany(timeout_ms=_LOOK_MS)
         finally:
-            with suppress(TimeoutError, KafkaError, OSError):  # then the group takes this member for dead
-                async with asyncio.timeout(self._connection.patience):
-                    await consumer.stop()
+            await let_go(consumer)  # where it cannot tell the group, that takes it for dead in a while
 
     def _assigned(self, assigned: Iterable[TopicPartition]) -> None:
         partitions = frozenset(Partition(self._logs[topic], number) for topic, number in assigned)

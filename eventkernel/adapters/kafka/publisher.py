@@ -32,6 +32,7 @@ _GATHERED: Final = 1024 * 1024
 """Bytes from which on no further commit joins a batch."""
 _MOST_WAITING: Final = 32 * 1024 * 1024
 """Bytes that may wait in one partition; whoever comes then is turned away."""
+_RECONNECTING_SECONDS: Final = 0.1
 _BATCH_OVERHEAD: Final = 61
 _RECORD_OVERHEAD: Final = 40
 """At most: lengths, attributes, time and offset of a record, as variable-length integers."""
@@ -179,7 +180,11 @@ class Publisher:
     async def _connected(self) -> AIOKafkaProducer:
         async with self._connecting:
             if self._producer is None:
-                self._producer = await connected_producer(self._connection)
+                try:
+                    self._producer = await connected_producer(self._connection)
+                except Exception:
+                    await asyncio.sleep(_RECONNECTING_SECONDS)  # those who come meanwhile share the next attempt
+                    raise
             return self._producer
 
     def _replace(self, producer: AIOKafkaProducer | None) -> None:
