@@ -75,7 +75,7 @@ async def opened(settings: EngineSettings, name: str, work: Work, clock: Clock) 
         opening = {"users": engines.users, "friends": engines.friends, "recommendations": engines.recommendations}
         subgraph = await opening[name]()
         keeping = subgraph.workers if work in {Work.ALL, Work.KEEPING} else ()
-        yield Opened(subgraph, [*keeping, *engines.sweepers])
+        yield Opened(subgraph, keeping)
 
 
 class Engines:
@@ -87,23 +87,21 @@ class Engines:
         self._clock = clock
         self._stack = stack
         self._kafka = kafka_connection(settings)
-        self.sweepers: list[Worker] = []
 
     async def users(self) -> Subgraph:
         database = await self._database("users")
         store = await self._store("users", database)
         view = await self.users_view(database, [store])
-        membership = await self._membership("users", [store])
+        membership = await self._membership("users", [store.reader])
         return users_subgraph(store, view, log_names=LOG_NAMES, clock=self._clock, membership=membership)
 
     async def friends(self) -> Subgraph:
         users_log = await self.log("users")
         database = await self._database("friends")
         store = await self._store("friends", database)
-        logs = [users_log, store]
-        view = await self.friends_view(database, logs)
+        view = await self.friends_view(database, [users_log, store])
         checkpoints = await MongoCheckpointStore.open(database)
-        membership = await self._membership("friends", logs)
+        membership = await self._membership("friends", [users_log, store.reader])
         return friends_subgraph(
             store, users_log, view, checkpoints, log_names=LOG_NAMES, clock=self._clock, membership=membership
         )
@@ -162,14 +160,27 @@ class Engines:
     async def _store(self, name: str, database: Database) -> KafkaEventStore:
         """The log that this subgraph owns."""
         settings = self._settings
-        key = claims_keys(settings)[name]
-        topic = TopicSettings(settings.kafka_partitions, settings.kafka_replicas, settings.kafka_in_sync_replicas)
-        opening = KafkaEventStore.open(
-            self._kafka, self._topic(name), topic, database, name=name, key=key, clock=self._clock
+        memberships = AsyncExitStack()
+
+        def sweeping(log: KafkaLog) -> Membership:
+            if self._work is Work.LOOKING:
+                return Watching()
+            membership = KafkaMembership(self._kafka, f"{settings.name}.{name}-ledger", [log])
+            memberships.push_async_exit(membership)
+            return membership
+
+        store = await KafkaEventStore.open(
+            self._kafka,
+            database,
+            name=name,
+            key=claims_keys(settings)[name],
+            clock=self._clock,
+            topic=self._topic(name),
+            settings=topic_settings(settings),
+            membership=sweeping,
         )
-        store = await self._stack.enter_async_context(aclosing(await opening))
-        if self._work in {Work.ALL, Work.ANSWERS}:
-            self.sweepers.append(store)
+        await self._stack.enter_async_context(store)
+        await self._stack.enter_async_context(memberships)
         return store
 
     async def _database(self, name: str) -> Database:
@@ -186,6 +197,10 @@ class Engines:
 
 def _ids(logs: Sequence[LogReader]) -> Sequence[str]:
     return [log.log for log in logs]
+
+
+def topic_settings(settings: EngineSettings) -> TopicSettings:
+    return TopicSettings(settings.kafka_partitions, settings.kafka_replicas, settings.kafka_in_sync_replicas)
 
 
 def kafka_connection(settings: EngineSettings) -> KafkaConnection:
