@@ -33,8 +33,8 @@ async def database(mongodb_server: MongodbAddress, engine_name: str) -> AsyncIte
 
 
 @pytest.fixture
-def writes(monkeypatch: pytest.MonkeyPatch) -> Writes:
-    return Writes(monkeypatch)
+def writes(monkeypatch: pytest.MonkeyPatch, database: Database) -> Writes:
+    return Writes(monkeypatch, database)
 
 
 class DoorsInMongo(MongoUnderTest[MongoDoors]):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import pytest
-from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo.errors import AutoReconnect
 
 from eventkernel.adapters.mongodb.build import MongoViewBuild
@@ -18,6 +17,7 @@ from eventkernel.views import Change, State
 from tests.support.doors import Door
 
 BuildT = TypeVar("BuildT", bound=MongoViewBuild[Any])
+Meanwhile: TypeAlias = Callable[[], Awaitable[object]]
 
 WRITES = ("bulk_write", "find_one_and_update", "insert_one", "update_one", "update_many", "delete_one")
 
@@ -87,41 +87,60 @@ def _state(document: Document) -> State[Door]:
 
 
 class Writes:
-    """What a process writes to MongoDB, which can be stopped before or after any of it: the connection is lost."""
+    """What is written to MongoDB. It can be stopped before or after any write (the connection is lost), or held up
+    there while something else happens."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, database: Database) -> None:
         self.done = 0
         self.stopped = False
         self._left: int | None = None
         self._after = False
+        self._meanwhile: Meanwhile | None = None
+        self._driver = type(database["any"])
         for name in WRITES:
-            monkeypatch.setattr(AsyncIOMotorCollection, name, self._stoppable(name))
+            monkeypatch.setattr(self._driver, name, self._stoppable(name))
 
     def stop_at(self, number: int, *, after: bool) -> None:
         """The write of this number from now on (0 is the next) is lost: its answer only, or all of it. So are all
         that come later."""
-        self._left, self._after, self.stopped = number, after, False
+        self._left, self._after, self._meanwhile = number, after, None
+
+    def hold_at(self, number: int, meanwhile: Meanwhile, *, after: bool) -> None:
+        """Before the write of this number from now on, or after it, something else happens."""
+        self._left, self._after, self._meanwhile = number, after, meanwhile
+
+    @property
+    def held(self) -> bool:
+        """Whether what was to happen meanwhile has begun: there were so many writes."""
+        return self._left is None
 
     def resume(self) -> None:
         self._left, self.stopped = None, False
 
     def _stoppable(self, name: str) -> Any:
-        write = getattr(AsyncIOMotorCollection, name)
+        write = getattr(self._driver, name)
 
         async def stoppable(collection: Any, *args: Any, **kwargs: Any) -> Any:
-            if self._left == 0:
-                self._left, self.stopped = None, True
-                if self._after:
-                    await write(collection, *args, **kwargs)
-                raise AutoReconnect("the connection was lost")
             if self.stopped:
                 raise AutoReconnect("there is no connection")
+            here, meanwhile = self._left == 0, self._meanwhile
             if self._left is not None:
-                self._left -= 1
+                self._left = None if here else self._left - 1
+            if here and not self._after:
+                await self._happens(meanwhile)
+            done = await write(collection, *args, **kwargs)
             self.done += 1
-            return await write(collection, *args, **kwargs)
+            if here and self._after:
+                await self._happens(meanwhile)
+            return done
 
         return stoppable
+
+    async def _happens(self, meanwhile: Meanwhile | None) -> None:
+        if meanwhile is None:
+            self.stopped = True
+            raise AutoReconnect("the connection was lost")
+        await meanwhile()
 
 
 class MongoUnderTest(Generic[BuildT]):

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Collection as Many
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from pymongo import IndexModel, ReturnDocument
@@ -29,7 +30,7 @@ from eventkernel.adapters.mongodb.progress import checkpoint_of, checkpoint_upda
 from eventkernel.errors import InvalidInput, Unavailable
 from eventkernel.store import Checkpoint
 
-_DEAD_AFTER_MS: Final = 3_600_000
+_DEAD_AFTER: Final = timedelta(hours=1)
 """A build that nobody has said to be in use for so long was left behind by a process that has died."""
 
 _PREFIX: Final = "b-"
@@ -95,8 +96,8 @@ class BuildList:
     async def add(self, build: str, identity: str) -> BuildState:
         """A document for a build that is about to be made."""
         async with translated(f"making a build of the view {self._view}"):
-            await self._documents.insert_one({"_id": build, "identity": identity})
-        await self.beat([build])
+            new = {"$setOnInsert": {"identity": identity}, "$currentDate": {"alive_at": True}}
+            await self._documents.update_one({"_id": build}, new, upsert=True)
         return BuildState(build, identity, 0, retired=False, checkpoint=Checkpoint(), parking=0)
 
     async def advance(self, build: str, checkpoint: Checkpoint, *, parking: bool) -> BuildState | None:
@@ -165,9 +166,10 @@ class BuildList:
         """Remove what processes that died have left: builds that are not in use, and collections without a build."""
         # In this order: collections that are there have had their document before.
         collections = await self._collections(f"{self._view}.{_PREFIX}")
-        dead = {"$lt": ["$alive_at", {"$subtract": ["$$NOW", _DEAD_AFTER_MS]}]}
         async with translated(f"opening the view {self._view}"):
-            unused = await self._documents.find({"$expr": dead}).to_list(None)
+            hello = await self._database.command("hello")
+            dead_since: datetime = hello["localTime"] - _DEAD_AFTER  # the server's clock has set `alive_at`, too
+            unused = await self._documents.find({"alive_at": {"$lt": dead_since}}).to_list(None)
         states = await self.read()
         live = live_build(states, identity)
         for state in map(BuildState.of, unused):

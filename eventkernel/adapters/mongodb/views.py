@@ -221,7 +221,7 @@ class _Watch:
     async def _run(self) -> None:
         while True:
             await self._rest()
-            before = self._view.progress
+            before = self._view.progress  # of others: this process's own has woken whom it concerns
             try:
                 await self.look()
                 await self._beat()

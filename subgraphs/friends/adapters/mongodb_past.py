@@ -71,7 +71,8 @@ class PastPipelines:
 
     def counts_of(self, user_ids: Sequence[str]) -> Pipeline:
         """Of `users`: each of these who was there, with the `count` of friends."""
-        friend: Pipeline = [{"$project": {"_id": 0, "friend": 1}}, *self._while_there("friend")]
+        only: Document = {"$project": {"_id": 0, "friend": 1}}
+        friend: Pipeline = [only, *self._while_there("friend"), only]
         ids = [{"$map": {"input": f"${met}", "in": "$$this.friend"}} for met in ("lasting", "ended")]
         different = {"$size": {"$setUnion": ids}}
         return [*self._with_friends(user_ids, [], friend), {"$project": {"count": different}}]

@@ -64,7 +64,7 @@ class MongoUserView(MongoViewBuild[UserDoc]):
         return await self._docs(search_by_word(longest, others, after, limit))
 
     async def of_username(self, claim: str) -> UserDoc | None:
-        return next(iter(await self._docs([{"$match": {"claim": claim}}])), None)
+        return next(iter(await self._docs(of_username(claim))), None)
 
     def as_of(self, then: AsOf | None) -> UserQuestions:
         return self if then is None else MongoPastUsers(self.ask, self.collection_name("past"), then, self.many)
@@ -100,6 +100,10 @@ class MongoUserView(MongoViewBuild[UserDoc]):
 
 def page(after: str | None, limit: int) -> Pipeline:
     return [{"$match": {"_id": {"$gt": after or ""}, "deleted": False}}, {"$sort": {"_id": 1}}, {"$limit": limit}]
+
+
+def of_username(claim: str) -> Pipeline:
+    return [{"$match": {"claim": claim}}]
 
 
 def count_of(prefix: str, most: int) -> Pipeline:
