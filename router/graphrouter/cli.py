@@ -61,7 +61,7 @@ def graphrouter(
 
 
 @app.command()
-def serve(
+def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     supergraph: SupergraphOption,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 takes any free one.")] = 4000,
@@ -77,6 +77,7 @@ def serve(
     """Serve a supergraph: /graphql, /health/live, /health/ready, and the playground at /."""
     import uvicorn  # noqa: PLC0415 - the other commands need no server
 
+    from graphrouter.server.collector import set_collector_for_serving  # noqa: PLC0415
     from graphrouter.server.http_protocol import HttpProtocol  # noqa: PLC0415
 
     if not hasattr(logging, log_level.upper()):
@@ -96,6 +97,7 @@ def serve(
     config = uvicorn.Config(
         router.app(), http=HttpProtocol, ws="none", log_config=None, access_log=False, server_header=False
     )
+    set_collector_for_serving()
     uvicorn.Server(config).run(sockets=[listener])
 
 
