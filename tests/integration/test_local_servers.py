@@ -79,7 +79,7 @@ def tls_to_kafka(address: KafkaAddress, password: str) -> dict[str, Any]:
 
 @pytest.mark.engines
 async def test_kafka_keeps_what_it_acknowledged_when_killed_and_takes_tls_with_a_password(tmp_path: Path) -> None:
-    with kafka(tmp_path / "kafka", secure=True) as server:
+    with kafka(tmp_path / "kafka", secure=True, short_lived=True) as server:
         address = server.address
         assert address.secured_bootstrap
         assert address.login
@@ -97,7 +97,7 @@ async def test_kafka_keeps_what_it_acknowledged_when_killed_and_takes_tls_with_a
 @pytest.mark.engines
 @pytest.mark.slow
 async def test_three_brokers_go_on_without_one_and_take_it_back(tmp_path: Path) -> None:
-    with kafka(tmp_path / "kafka", brokers=3) as server:
+    with kafka(tmp_path / "kafka", brokers=3, short_lived=True) as server:
         bootstrap = server.address.bootstrap
         await make_topic(bootstrap, 3)
         await send(bootstrap, b"one")
@@ -116,7 +116,7 @@ def neo4j_driver(address: Neo4jAddress, password: str) -> AsyncDriver:
 
 @pytest.mark.engines
 async def test_neo4j_keeps_what_it_acknowledged_when_killed_and_takes_tls_with_a_password(tmp_path: Path) -> None:
-    with neo4j(tmp_path / "neo4j", secure=True) as server:
+    with neo4j(tmp_path / "neo4j", secure=True, short_lived=True) as server:
         async with neo4j_driver(server.address, server.address.password) as driver:
             await driver.execute_query("CREATE (:Kept {name: 'one'})")
         server.kill()

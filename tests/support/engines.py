@@ -14,6 +14,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -56,7 +57,7 @@ def engines_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
 @pytest.fixture(scope="session")
 def kafka_server(request: pytest.FixtureRequest) -> KafkaAddress:
     """One broker."""
-    return given_kafka() or _own(request, "kafka", kafka)
+    return given_kafka() or _own(request, "kafka", partial(kafka, short_lived=True))
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +69,7 @@ def mongodb_server(request: pytest.FixtureRequest) -> MongodbAddress:
 @pytest.fixture(scope="session")
 def neo4j_server(request: pytest.FixtureRequest) -> Neo4jAddress:
     """Neo4j's community edition, which has one database: what a test makes there bears the test's own name."""
-    return given_neo4j() or _own(request, "neo4j", neo4j)
+    return given_neo4j() or _own(request, "neo4j", partial(neo4j, short_lived=True))
 
 
 @pytest.fixture

@@ -17,13 +17,13 @@ from infra.local.certificates import certificate
 from infra.local.errors import ServerError
 from infra.local.ports import free_ports
 from infra.local.probes import kafka_brokers
-from infra.local.process import Server, ServerProcess
+from infra.local.process import JAVA_FOR_A_SHORT_LIFE, Server, ServerProcess
 from infra.local.remembered import remembered
 from infra.local.tools import run, tool
 
 _POM = Path(__file__).with_name("pom.xml")
 _USER = "kithgraph"
-_FORMATTING = ("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+_FORMATTING = ("-Xmx128m", "-XX:+UseSerialGC", *JAVA_FOR_A_SHORT_LIFE)
 _SERVING = ("-Xms256m", "-Xmx512m", "-XX:+UseG1GC", "-Dorg.slf4j.simpleLogger.showDateTime=true")
 # For many short lives on a small machine: few threads, small internal topics, groups that do not wait for members.
 _SETTINGS = {
@@ -68,7 +68,9 @@ def fetch() -> Path:
     return install.jars(_POM)
 
 
-def kafka(folder: Path, *, brokers: int = 1, port: int | None = None, secure: bool = False) -> Server[KafkaAddress]:
+def kafka(
+    folder: Path, *, brokers: int = 1, port: int | None = None, secure: bool = False, short_lived: bool = False
+) -> Server[KafkaAddress]:
     """A cluster in a folder: formatted at its first start, the same again at every later one.
 
     Args:
@@ -76,6 +78,7 @@ def kafka(folder: Path, *, brokers: int = 1, port: int | None = None, secure: bo
         brokers: 1 or 3; with 3, internal topics have three replicas of which two must be in sync.
         port: of the first broker; without it any free one.
         secure: a second listener with TLS, and a user of SCRAM-SHA-512.
+        short_lived: starts with half the work and serves slower, for tests.
 
     Raises:
         MissingTool: Java (or, at the first use on a machine, Maven) is not there.
@@ -92,6 +95,7 @@ def kafka(folder: Path, *, brokers: int = 1, port: int | None = None, secure: bo
             f"Kafka: {folder} holds a cluster with {len(cluster.brokers)} brokers and secure={cluster.secure}, "
             f"asked for were {brokers} and secure={secure}"
         )
+    serving = (*_SERVING, *(JAVA_FOR_A_SHORT_LIFE if short_lived else ()))
     processes: list[ServerProcess] = []
     for number, broker in enumerate(cluster.brokers, 1):
         home = folder / f"broker-{number}"
@@ -102,7 +106,7 @@ def kafka(folder: Path, *, brokers: int = 1, port: int | None = None, secure: bo
             ServerProcess(
                 f"Kafka broker {number}" if brokers > 1 else "Kafka",
                 home,
-                [java, *_SERVING, "-cp", classes, "kafka.Kafka", str(settings)],
+                [java, *serving, "-cp", classes, "kafka.Kafka", str(settings)],
                 ports=(broker.plain, broker.controller, *((broker.secured,) if secure else ())),
                 answers=partial(_knows, broker.plain, brokers),
             )

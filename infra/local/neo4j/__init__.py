@@ -16,7 +16,7 @@ from infra.local.certificates import certificate
 from infra.local.errors import ServerError
 from infra.local.ports import free_ports
 from infra.local.probes import neo4j_answers
-from infra.local.process import Server, ServerProcess
+from infra.local.process import JAVA_FOR_A_SHORT_LIFE, Server, ServerProcess
 from infra.local.remembered import remembered
 from infra.local.tools import run, tool
 
@@ -54,13 +54,16 @@ def fetch() -> Path:
     return install.jars(_POM)
 
 
-def neo4j(folder: Path, *, port: int | None = None, secure: bool = False) -> Server[Neo4jAddress]:
+def neo4j(
+    folder: Path, *, port: int | None = None, secure: bool = False, short_lived: bool = False
+) -> Server[Neo4jAddress]:
     """A server in a folder, with a password drawn at its first start; the same again at every later one.
 
     Args:
         folder: keeps data, port, password and log; one folder, one server.
         port: of Bolt; without it any free one.
         secure: the port takes TLS, too.
+        short_lived: starts with half the work and serves slower, for tests.
 
     Raises:
         MissingTool: Java (or, at the first use on a machine, Maven) is not there.
@@ -75,14 +78,23 @@ def neo4j(folder: Path, *, port: int | None = None, secure: bool = False) -> Ser
     home = folder / "home"
     variables = _write_settings(home, _server_settings(folder, store))
     if not (home / "data" / "dbms" / "auth.ini").exists():
-        admin = [java, *_OPENS, "-cp", classes, "org.neo4j.cli.AdminTool", "dbms", "set-initial-password"]
+        admin = [
+            java,
+            *JAVA_FOR_A_SHORT_LIFE,
+            *_OPENS,
+            "-cp",
+            classes,
+            "org.neo4j.cli.AdminTool",
+            "dbms",
+            "set-initial-password",
+        ]
         run([*admin, store.password], "Setting Neo4j's password", variables=os.environ | variables)
     entry = ["org.neo4j.server.CommunityEntryPoint", f"--home-dir={home}", f"--config-dir={home / 'conf'}"]
-    heap = ("-Xms256m", "-Xmx1g", "-XX:+UseG1GC")
+    serving = ("-Xms256m", "-Xmx1g", "-XX:+UseG1GC", *(JAVA_FOR_A_SHORT_LIFE if short_lived else ()))
     process = ServerProcess(
         "Neo4j",
         folder,
-        [java, *heap, *_OPENS, "-cp", classes, *entry, "--console-mode"],
+        [java, *serving, *_OPENS, "-cp", classes, *entry, "--console-mode"],
         ports=(store.port,),
         answers=partial(neo4j_answers, store.port),
         variables=variables,
