@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
 from typing import Any, Generic, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -11,6 +14,8 @@ from eventkernel.adapters.neo4j.connection import Neo4jConnection, Neo4jSettings
 from eventkernel.adapters.neo4j.views import Neo4jView, Neo4jViewBuild
 from eventkernel.testing.view_contract import LOG
 from infra.local import Neo4jAddress
+from subgraphs.recommendations.adapters.neo4j import Neo4jRecommendationView
+from subgraphs.recommendations.projection import projection
 
 BuildT = TypeVar("BuildT", bound=Neo4jViewBuild[Any])
 Doc = TypeVar("Doc")
@@ -27,8 +32,24 @@ async def clear(connection: Neo4jConnection, name: str, build_type: type[BuildT]
         await build_type(connection, build).remove()
 
 
+@asynccontextmanager
+async def empty_graph(address: Neo4jAddress, logs: Iterable[str] = (LOG,)) -> AsyncGenerator[Neo4jRecommendationView]:
+    """A build of the recommendations' graph in a view of its own."""
+    name, build_type = f"test_{secrets.token_hex(6)}", Neo4jRecommendationView
+    async with Neo4jConnection(settings_of(address)) as connection:
+        view = await Neo4jView.open(connection, name, build_type, shape=projection.shape, logs=logs)
+        try:
+            yield await view.create()
+        finally:
+            await view.aclose()
+            await clear(connection, name, build_type)
+
+
 class Gateway:
-    """A way to a server that can be closed and opened: everything that goes through is cut off meanwhile."""
+    """A way to a server that can be closed and opened: everything that goes through is cut off meanwhile.
+
+    Between `hold` and `let_go` nothing goes through, and nobody is told.
+    """
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -36,7 +57,8 @@ class Gateway:
         self._port = 0
         self._listening: asyncio.Server | None = None
         self._ways: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
-        self._cut = False
+        self._flowing = asyncio.Event()
+        self._flowing.set()
 
     @classmethod
     async def to(cls, url: str) -> Self:
@@ -60,6 +82,12 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._ways, return_exceptions=True)
 
+    def hold(self) -> None:
+        self._flowing.clear()
+
+    def let_go(self) -> None:
+        self._flowing.set()
+
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -67,7 +95,7 @@ class Gateway:
         there: asyncio.StreamWriter | None = None
         try:
             back, there = await asyncio.open_connection(*self._server)
-            copying = [asyncio.ensure_future(_copy(*ends)) for ends in ((reader, there), (back, writer))]
+            copying = [asyncio.ensure_future(self._copy(*ends)) for ends in ((reader, there), (back, writer))]
             try:
                 await asyncio.wait(copying, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -82,11 +110,11 @@ class Gateway:
                     end.transport.abort()
             del self._ways[task]
 
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65_536):
-        writer.write(data)
-        await writer.drain()
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            await self._flowing.wait()
+            writer.write(data)
+            await writer.drain()
 
 
 class Neo4jUnderTest(ABC, Generic[BuildT, Doc]):

@@ -37,9 +37,6 @@ from eventkernel.errors import CannotOpen, Unavailable
 Row: TypeAlias = list[Any]  # what a statement returns is known by who wrote it
 Parameters: TypeAlias = Mapping[str, Any]  # whatever Bolt can carry
 
-PATIENCE_SECONDS: Final = 10.0
-"""After so long whatever was asked of a database is `Unavailable`."""
-
 _ATTEMPTS: Final = 6
 _FIRST_PAUSE_SECONDS: Final = 0.01
 _CONNECT_SECONDS: Final = 3.0
@@ -69,6 +66,8 @@ class Neo4jSettings:
     password: str | None = field(default=None, repr=False)
     authority: Path | None = None
     database: str = "neo4j"
+    patience: float = 10.0
+    """Seconds after which whatever was asked is `Unavailable`, where it does not say otherwise."""
 
 
 class Neo4jConnection:
@@ -82,18 +81,19 @@ class Neo4jConnection:
         url, context = _address(settings)
         auth = None if settings.user is None else (settings.user, settings.password or "")
         self._database = settings.database
+        self._patience = settings.patience
         self._driver = AsyncGraphDatabase.driver(  # pyright: ignore[reportUnknownMemberType]  # its options are untyped
             url,
             auth=auth,
             ssl_context=context,
             connection_timeout=_CONNECT_SECONDS,
-            connection_write_timeout=PATIENCE_SECONDS,
-            connection_acquisition_timeout=PATIENCE_SECONDS,
+            connection_write_timeout=settings.patience,
+            connection_acquisition_timeout=settings.patience,
             notifications_min_severity="OFF",  # hints for authors of statements, with every answer
             telemetry_disabled=True,
         )
 
-    async def read(self, statement: str, parameters: Parameters, *, seconds: float = PATIENCE_SECONDS) -> list[Row]:
+    async def read(self, statement: str, parameters: Parameters, *, seconds: float | None = None) -> list[Row]:
         """The rows that a statement returns.
 
         Raises:
@@ -102,7 +102,7 @@ class Neo4jConnection:
         """
         return await self._run(READ_ACCESS, statement, parameters, seconds)
 
-    async def write(self, statement: str, parameters: Parameters, *, seconds: float = PATIENCE_SECONDS) -> list[Row]:
+    async def write(self, statement: str, parameters: Parameters, *, seconds: float | None = None) -> list[Row]:
         """The same of a statement that writes, all or nothing. It may be done more than once.
 
         Raises:
@@ -128,7 +128,8 @@ class Neo4jConnection:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    async def _run(self, access: str, statement: str, parameters: Parameters, seconds: float) -> list[Row]:
+    async def _run(self, access: str, statement: str, parameters: Parameters, longest: float | None) -> list[Row]:
+        seconds = self._patience if longest is None else longest
         # The driver wants literals, and these are put together from literals.
         query = Query(statement, timeout=seconds)  # pyright: ignore[reportArgumentType]
         pause = _FIRST_PAUSE_SECONDS
