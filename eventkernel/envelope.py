@@ -7,7 +7,7 @@ mode, https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -79,6 +79,12 @@ def from_attributes(attributes: Mapping[str, str | int], data: bytes, *, partiti
     except msgspec.ValidationError as error:
         raise InvalidInput(f"envelope: {error}") from None
     return _record(envelope, data, partition, offset)
+
+
+def attributes_schema() -> tuple[Mapping[str, Mapping[str, object]], Sequence[str]]:
+    """What each attribute looks like, as JSON Schema by name, and the names of those that are always there."""
+    described = msgspec.json.schema(_Envelope)["$defs"][_Envelope.__name__]
+    return described["properties"], described["required"]
 
 
 def to_json(record: Record) -> bytes:

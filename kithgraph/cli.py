@@ -342,7 +342,7 @@ def schema(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a file is not up to date.")] = False,
     folder: Annotated[Path, typer.Option(help="Where the files are.")] = Path(),
 ) -> None:
-    """Write schema.graphql (what clients see) and supergraph.graphql (what routers read).
+    """Write schema.graphql (what clients see), supergraph.graphql (what routers read) and asyncapi.json (the events).
 
     Example: kith schema --check
     """

@@ -1,4 +1,5 @@
-"""The generated files at the repository's top: schema.graphql for clients, supergraph.graphql for routers."""
+"""The generated files at the repository's top: schema.graphql for clients, supergraph.graphql for routers, and
+asyncapi.json for those who read the events."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from graphql import print_schema
 
 from graphrouter.composition import SubgraphSdl, compose
 from graphrouter.supergraph import Supergraph
+from kithgraph import asyncapi
 from subgraphs.friends.schema import schema as friends_schema
 from subgraphs.recommendations.schema import schema as recommendations_schema
 from subgraphs.users.schema import schema as users_schema
@@ -34,7 +36,11 @@ def texts() -> Mapping[str, str]:
     """The files' texts by their names."""
     supergraph = supergraph_sdl()
     api = print_schema(Supergraph.parse(supergraph).api_schema)
-    return {"schema.graphql": api.rstrip() + "\n", "supergraph.graphql": supergraph.rstrip() + "\n"}
+    return {
+        "schema.graphql": api.rstrip() + "\n",
+        "supergraph.graphql": supergraph.rstrip() + "\n",
+        "asyncapi.json": asyncapi.document(),
+    }
 
 
 def write(folder: Path) -> Sequence[Path]:
