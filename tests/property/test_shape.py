@@ -95,11 +95,11 @@ def _random_object(random: Random, depth: int, oddness: float, type_name: str | 
 
 def _share_objects(value: Any, random: Random) -> None:
     """Lets neighbours in lists be one object."""
-    if isinstance(value, list) and value and random.random() < 0.7:
-        value[:] = [random.choice(value) for _ in range(len(value) + 1)]
     for child in value.values() if isinstance(value, dict) else value:
         if isinstance(child, dict | list):
             _share_objects(child, random)
+    if isinstance(value, list) and value and random.random() < 0.7:
+        value[:] = [random.choice(value) for _ in value]
 
 
 def _by_response_key(source: dict[str, Any], info: GraphQLResolveInfo[Any]) -> Any:
