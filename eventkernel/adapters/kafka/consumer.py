@@ -72,11 +72,24 @@ async def consuming(connection: KafkaConnection, topic: str) -> AsyncGenerator[C
     )
     try:
         with failures_of(f"topic {topic}"):
-            async with asyncio.timeout(2 * connection.patience):
-                await consumer.start()
+            await _start(consumer, 2 * connection.patience)
         yield Consumer(consumer, connection, topic)
     finally:
         await let_go(consumer)
+
+
+async def _start(consumer: AIOKafkaConsumer, seconds: float) -> None:
+    # aiokafka's `start` forgets an open connection when it is cancelled: so it may end first.
+    starting = asyncio.create_task(consumer.start())
+    try:
+        async with asyncio.timeout(seconds):
+            await asyncio.shield(starting)
+    finally:
+        await asyncio.wait([starting], timeout=_CLOSING_SECONDS)
+        starting.cancel()
+        await asyncio.wait([starting], timeout=_CLOSING_SECONDS)
+        if starting.done() and not starting.cancelled():
+            starting.exception()  # whoever was cancelled does not need to know of it
 
 
 async def let_go(consumer: AIOKafkaConsumer) -> None:

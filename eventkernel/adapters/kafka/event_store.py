@@ -185,7 +185,7 @@ class KafkaEventStore:
         sealed = seal_claims(self._key, claims)
         append = checked(Append(stream, events, expected_version, command_id, fingerprint, sealed, metadata))
         # A commit that has begun goes on to its end, also where nobody waits for it any more.
-        task = asyncio.create_task(self._bounded("an append", self._append(append)))
+        task = asyncio.create_task(self._bounded("an append", self._append(append)), name="append")
         self._appends.add(task)
         task.add_done_callback(self._answered)
         return await asyncio.shield(task)
