@@ -72,6 +72,7 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     playground: Annotated[bool, typer.Option(help="Serve GraphiQL at /.")] = True,
     timeout: Annotated[float, typer.Option(help="Seconds that one request to a subgraph may take.")] = 30.0,
     join_queries: Annotated[bool, typer.Option(help="Send equal queries to a subgraph that meet as one.")] = True,
+    join_requests: Annotated[bool, typer.Option(help="Execute equal queries of clients that meet once.")] = False,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Serve a supergraph: /graphql, /health/live, /health/ready, and the playground at /."""
@@ -84,7 +85,11 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         _refuse(f"--log-level: expected debug, info, warning or error, found {log_level!r}", 2)
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     options = RouterOptions(
-        introspection=introspection, playground=playground, subgraph_seconds=timeout, join_equal_queries=join_queries
+        introspection=introspection,
+        playground=playground,
+        subgraph_seconds=timeout,
+        join_equal_queries=join_queries,
+        join_equal_requests=join_requests,
     )
     try:
         router = GraphRouter.from_supergraph(_read(supergraph), dict(map(_named, subgraph or [])), options)

@@ -38,6 +38,9 @@ class RouterOptions:
     """Whether a request that asks for it gets its plan in `extensions.queryPlan`."""
     join_equal_queries: bool = True
     """Whether equal subgraph queries in flight at the same time become one request."""
+    join_equal_requests: bool = False
+    """Whether equal queries of clients in flight at the same time are executed once: equal also in their variables,
+    bookmark, and what is forwarded to subgraphs. An answer may have been begun a little before its request came."""
     forwarded_headers: frozenset[str] = DEFAULT_FORWARDED_HEADERS
     """Request headers, in lower case, that every subgraph gets. Others stay here."""
     forwarded_extensions: Mapping[str, str] = field(

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, TypedDict, cast
 
+import orjson
 from graphql import (
     DocumentNode,
     FragmentDefinitionNode,
@@ -38,6 +39,7 @@ from graphrouter.cache import CacheStatistics, LruCache
 from graphrouter.execution.collect import condition_variables
 from graphrouter.execution.errors import ErrorObject, ResponseErrors, error_object
 from graphrouter.execution.execute import Execution, SubgraphSettings
+from graphrouter.execution.inflight import Flights
 from graphrouter.execution.introspection import Introspection
 from graphrouter.execution.misfits import ShapeErrors
 from graphrouter.execution.prepare import PreparedPlan
@@ -159,6 +161,7 @@ class Pipeline:
         self._plans: LruCache[PreparedPlan] = LruCache(options.cached_plans)
         self._preparing: dict[tuple[str, str | None, frozenset[str]], asyncio.Task[PreparedOperation]] = {}
         self._labels = OverrideLabels(supergraph.labels, options.override_labels)
+        self._flights: Flights[GraphQLAnswer] = Flights()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="graphrouter-planner")
         self._rules = [*specified_rules, *([] if options.introspection else [NoSchemaIntrospectionCustomRule])]
 
@@ -205,7 +208,18 @@ class Pipeline:
             self._bookmark(request),
             ResponseErrors(self._options.limits.errors),
         )
+        if not self._options.join_equal_requests or prepared.operation.operation.value != "query" or extensions:
+            return await self._finish(prepared, execution, extensions)
+        asked = (id(prepared), orjson.dumps(variables), execution.headers, execution.bookmark)
+        return await self._flights.join(asked, lambda: self._finish(prepared, execution, extensions))
+
+    @staticmethod
+    async def _finish(
+        prepared: PreparedOperation, execution: Execution, extensions: dict[str, object]
+    ) -> GraphQLAnswer:
+        """Runs the plan and shapes the response."""
         await execution.run()
+        variables = execution.variables
         variant = prepared.variant(variables, execution.sharing.found_any)
         execution.data.update(variant.introspection.answer(variables))
         shape_errors = ShapeErrors()

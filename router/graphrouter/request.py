@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
+import orjson
+
 from graphrouter.execution.errors import ErrorObject
 
 
@@ -28,6 +30,8 @@ class GraphQLRequest:
 class GraphQLAnswer:
     """The answer to a request. `refused`: the request itself was wrong, and nothing was executed (there is no data).
 
+    Equal parts of `data` may be one object, and requests may share an answer: it is for reading only.
+
     https://spec.graphql.org/October2021/#sec-Response-Format
     """
 
@@ -35,6 +39,7 @@ class GraphQLAnswer:
     errors: list[ErrorObject]
     extensions: dict[str, object]
     refused: bool = False
+    _text: list[bytes] = field(default_factory=list[bytes], init=False, repr=False, compare=False)
 
     @property
     def bookmark(self) -> str | None:
@@ -50,6 +55,12 @@ class GraphQLAnswer:
         if self.extensions:
             body["extensions"] = self.extensions
         return body
+
+    def text(self) -> bytes:
+        """The same as JSON; written once, however many requests share the answer."""
+        if not self._text:
+            self._text.append(orjson.dumps(self.body()))
+        return self._text[0]
 
 
 class RequestRefused(Exception):

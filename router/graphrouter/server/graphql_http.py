@@ -186,7 +186,7 @@ def _status(answer: GraphQLAnswer, media_type: bytes) -> int:
 
 
 async def _respond(send: Send, method: str, status: int, media_type: bytes, answer: GraphQLAnswer) -> None:
-    body = orjson.dumps(answer.body())
+    body = answer.text()
     headers = [(b"content-type", media_type), (b"content-length", str(len(body)).encode())]
     if answer.bookmark:
         headers.append((b"bookmark", answer.bookmark.encode()))

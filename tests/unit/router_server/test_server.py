@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
@@ -322,6 +323,39 @@ async def test_joining_equal_queries_can_be_switched_off() -> None:
             answers = await asyncio.gather(*(router.execute("{ me { name } }") for _ in range(2)))
             assert [answer.data for answer in answers] == [{"me": {"name": "Ada"}}] * 2
             assert len(users.requests) - before == expected
+
+
+async def test_equal_requests_can_be_joined_where_nothing_tells_them_apart() -> None:
+    users = users_subgraph()
+    options = RouterOptions(join_equal_requests=True, join_equal_queries=False)
+    query = "query($id: ID!) { user(id: $id) { name } }"
+    ada: dict[str, Any] = {"variables": {"id": "1"}, "headers": {"Authorization": "a", "User-Agent": "x"}}
+    async with await GraphRouter.compose({"users": users}, options) as router:
+        await router.execute(query, **ada)
+        for other, expected in (
+            (ada, 1),
+            ({**ada, "headers": {"Authorization": "a", "User-Agent": "y"}}, 1),
+            ({**ada, "headers": {"Authorization": "b"}}, 2),
+            ({**ada, "variables": {"id": "2"}}, 2),
+        ):
+            before = len(users.requests)
+            first, second = await asyncio.gather(router.execute(query, **ada), router.execute(query, **other))
+            assert len(users.requests) - before == expected
+            assert (first is second) == (expected == 1)
+            assert orjson.loads(first.text()) == {"data": {"user": {"name": "Ada"}}}
+
+
+async def test_mutations_are_never_joined() -> None:
+    numbers = iter(range(10))
+    counter = TinySubgraph(
+        'extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key"])\n'
+        'type Query { one: One } type Mutation { next: Int! } type One @key(fields: "id") { id: ID! }',
+        {"next": lambda _info: next(numbers)},
+        {"One": lambda one: one},
+    )
+    async with await GraphRouter.compose({"a": counter}, RouterOptions(join_equal_requests=True)) as router:
+        answers = await asyncio.gather(*(router.execute("mutation { next }") for _ in range(3)))
+        assert {answer.data["next"] for answer in answers if answer.data} == {0, 1, 2}
 
 
 async def test_documents_and_plans_are_cached_and_counted(client: httpx.AsyncClient, users: TinySubgraph) -> None:
