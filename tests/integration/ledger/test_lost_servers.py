@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeAlias
 
 import pytest
@@ -19,6 +19,7 @@ from tests.support.kafka_store import KafkaLogOnServers, effects, patiently
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(240)]
 
 AnyServer: TypeAlias = Server[KafkaAddress] | Server[MongodbAddress]
+Trouble: TypeAlias = Callable[[AnyServer], AbstractContextManager[None]]
 BOUND = PATIENCE_SECONDS + 5
 
 
@@ -65,9 +66,8 @@ def dead(server: AnyServer) -> Generator[None]:
 @pytest.mark.parametrize("trouble", [hanging, dead])
 @pytest.mark.parametrize("which", [0, 1], ids=["kafka", "mongodb"])
 async def test_a_lost_server_is_told_in_bounded_time_and_work_goes_on_by_itself(
-    own: tuple[Server[KafkaAddress], Server[MongodbAddress]], servers: KafkaLogOnServers, which: int, trouble: object
+    own: tuple[Server[KafkaAddress], Server[MongodbAddress]], servers: KafkaLogOnServers, which: int, trouble: Trouble
 ) -> None:
-    assert callable(trouble)
     store = await servers.open()
     await put(store, "door-0", "before", command="before", claims={"key:0"})
     loop = asyncio.get_running_loop()
