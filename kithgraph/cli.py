@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -172,7 +173,7 @@ def project(
 def claims_keys() -> None:
     """Print new claims keys for the distributed mode: secrets, drawn once before its first start and kept for ever.
 
-    Example: (umask 077; kith claims-keys > claims.keys)
+    Example: kith claims-keys > claims.keys && chmod 600 claims.keys
     """
     from kithgraph.claims_keys import drawn  # noqa: PLC0415
 
@@ -237,16 +238,45 @@ def import_(
     file: Annotated[str, typer.Argument(help="What `kith export` wrote, or - for standard input.")],
     keys: Annotated[Path, typer.Option(help="The keys that `kith export` wrote.")],
     data: Annotated[
-        Path, typer.Option(help="The folder to fill: missing or empty.", parser=a_folder, metavar="FOLDER")
-    ],
+        Path | None,
+        typer.Option(help="The folder to fill: missing or empty.", parser=a_folder, metavar="FOLDER"),
+    ] = None,
+    distributed: DistributedOption = False,
 ) -> None:
     """Make the same system out of an export, in a new data folder: same users, bookmarks, idempotency keys, usernames.
+
+    With --distributed it is made on empty topics instead, as by `kith migrate`.
 
     Example: kith import monday.jsonl --keys monday.keys --data /another/folder
     """
     from kithgraph.log_import import import_ as read  # noqa: PLC0415
 
-    for log, records in read(file, keys, data).items():
+    if (data is None) != distributed:
+        raise StartError("import: expected either --data FOLDER or --distributed")
+    if data is not None:
+        imported: Mapping[str, int] = read(file, keys, data)
+    else:
+        from kithgraph.migration import import_to_engines  # noqa: PLC0415
+        from kithgraph.settings import EngineSettings, loaded  # noqa: PLC0415
+
+        imported = import_to_engines(file, keys, loaded(EngineSettings))
+    for log, records in imported.items():
+        typer.echo(f"{log}: {records:,} records")
+
+
+@app.command()
+def migrate(data: DataOption = Path("data")) -> None:
+    """Copy a data folder, on which nothing runs, to Kafka: the same system, distributed. The folder stays as it is.
+
+    Topics and databases must be empty; where they are stands in the environment (docs/distributed.md). The claims keys
+    are written to the file that KITH_CLAIMS_KEYS_FILE names. Views are made by the first start there.
+
+    Example: kith migrate --data ./data
+    """
+    from kithgraph.migration import migrate as copy  # noqa: PLC0415
+    from kithgraph.settings import EngineSettings, loaded  # noqa: PLC0415
+
+    for log, records in copy(data, loaded(EngineSettings)).items():
         typer.echo(f"{log}: {records:,} records")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import tempfile
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
@@ -14,6 +15,7 @@ import msgspec
 
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.sqlite.log_statements import GENERATION
+from eventkernel.appending import record_id
 from eventkernel.claims import ClaimsKey
 from eventkernel.clock import SystemClock
 from eventkernel.copying import commits_in_order
@@ -61,7 +63,7 @@ class _Export:
 
     async def batches(self) -> AsyncGenerator[Sequence[Record], None]:
         opening = fence(self.log, 0, GENERATION, self.key.fingerprint, SystemClock().now_us())
-        yield [msgspec.structs.replace(opening, offset=0)]
+        yield [msgspec.structs.replace(opening, offset=0, id=record_id("", 0))]
         offset = 1
         batch: list[Record] = []
         async with aclosing(commits_in_order(self.source, self.end)) as commits:
@@ -93,6 +95,8 @@ class EnginesInstallation:
         Raises:
             StartError: a setting is wrong.
         """
+        # What it warns of becomes the error of the command, or passes: the person at the terminal is told once.
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         return cls(loaded(EngineSettings))
 
     @property

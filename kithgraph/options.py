@@ -10,9 +10,9 @@ import typer
 from kithgraph.data_folder import LOG_NAMES, VIEW_NAMES
 
 
-def a_folder(text: str) -> Path:
-    """Not the present folder for an empty text: that is a shell variable that nobody has set."""
-    if not text.strip():
+def a_folder(text: str | Path) -> Path:
+    """Not the present folder for an empty text: that is a shell variable that nobody has set. A default is no text."""
+    if isinstance(text, str) and not text.strip():
         raise typer.BadParameter("expected a folder, found an empty text")
     return Path(text)
 

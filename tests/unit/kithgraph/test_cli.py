@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Protocol, cast
 
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from kithgraph.cli import app
 from kithgraph.data_folder import LOG_NAMES, VIEW_NAMES
+from kithgraph.errors import StartError
 from kithgraph.views import VIEWS
 
 
@@ -32,7 +34,17 @@ COMMANDS = dict(commands(cast("Command", typer.main.get_command(app))))
 
 
 def test_these_are_the_commands() -> None:
-    assert {"kith up", "kith events", "kith export", "kith import", "kith rebuild", "kith parked skip"} <= set(COMMANDS)
+    assert {
+        "kith up",
+        "kith serve",
+        "kith project",
+        "kith migrate",
+        "kith events",
+        "kith export",
+        "kith import",
+        "kith rebuild",
+        "kith parked skip",
+    } <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("path", COMMANDS)
@@ -61,3 +73,9 @@ def test_the_names_that_are_completed_are_those_that_there_are() -> None:
     assert tuple(VIEWS) == VIEW_NAMES
     assert {log for kind in VIEWS.values() for log in kind.codecs} == set(LOG_NAMES)
     assert all(kind.projection.name == name for name, kind in VIEWS.items())
+
+
+def test_without_an_option_the_data_folder_is_the_one_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StartError, match="data"):
+        CliRunner().invoke(app, ["events"], catch_exceptions=False)
