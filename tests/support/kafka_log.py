@@ -85,6 +85,16 @@ async def delete_topic(connection: KafkaConnection, topic: str) -> None:
 
 
 async def alter_topic(connection: KafkaConnection, topic: str, settings: Mapping[str, str]) -> None:
-    """Give the topic these settings and the brokers' own for all others."""
+    """Give the topic these settings and the brokers' own for all others; returns when brokers say so too."""
     async with administration(connection) as admin:
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, dict(settings))])
+    while not (await topic_settings(connection, topic)).items() >= settings.items():
+        pass
+
+
+async def topic_settings(connection: KafkaConnection, topic: str) -> Mapping[str, str]:
+    """The settings of a topic, also those that are not its own."""
+    async with administration(connection) as admin:
+        (response,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    (resource,) = response.to_object()["resources"]
+    return {entry["config_names"]: entry["config_value"] for entry in resource["config_entries"]}

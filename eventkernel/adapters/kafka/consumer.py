@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
 
 from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.failures import failures_of
+from eventkernel.adapters.kafka.lifecycle import let_go, started
 from eventkernel.adapters.kafka.topic import LARGEST_BATCH
 
 _MOST_MESSAGES: Final = 500
 """How many are taken out of a fetch at once: a few milliseconds' work for the event loop."""
 _LONGEST_FETCH_MS: Final = 500
 """How long a broker may hold a request that has nothing to answer."""
-_CLOSING_SECONDS: Final = 2.0
 
 
 class Consumer:
@@ -72,36 +71,7 @@ async def consuming(connection: KafkaConnection, topic: str) -> AsyncGenerator[C
     )
     try:
         with failures_of(f"topic {topic}"):
-            await _start(consumer, 2 * connection.patience)
+            await started(consumer.start(), 2 * connection.patience)
         yield Consumer(consumer, connection, topic)
     finally:
         await let_go(consumer)
-
-
-async def _start(consumer: AIOKafkaConsumer, seconds: float) -> None:
-    # aiokafka's `start` forgets an open connection when it is cancelled: so it may end first.
-    starting = asyncio.create_task(consumer.start())
-    try:
-        async with asyncio.timeout(seconds):
-            await asyncio.shield(starting)
-    finally:
-        await asyncio.wait([starting], timeout=_CLOSING_SECONDS)
-        starting.cancel()
-        await asyncio.wait([starting], timeout=_CLOSING_SECONDS)
-        if starting.done() and not starting.cancelled():
-            starting.exception()  # whoever was cancelled does not need to know of it
-
-
-async def let_go(consumer: AIOKafkaConsumer) -> None:
-    """Close a consumer in bounded time, whatever its brokers do."""
-    # aiokafka's `stop` cancels its own tasks and awaits them: a cancellation may come out of it, as if its caller were
-    # meant, before the connections are closed. So it runs in a task of its own, and they are closed again.
-    stopping = asyncio.create_task(consumer.stop())
-    await asyncio.wait([stopping], timeout=_CLOSING_SECONDS)
-    if not stopping.done():
-        stopping.cancel()
-        await asyncio.wait([stopping], timeout=_CLOSING_SECONDS)
-    if stopping.cancelled() or not stopping.done() or stopping.exception() is not None:
-        with suppress(TimeoutError, KafkaError, OSError):
-            async with asyncio.timeout(_CLOSING_SECONDS):
-                await consumer._client.close()  # noqa: SLF001 -- the name is in aiokafka's stub

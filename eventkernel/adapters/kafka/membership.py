@@ -16,7 +16,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
 from eventkernel.adapters.kafka.connection import KafkaConnection
-from eventkernel.adapters.kafka.consumer import let_go
+from eventkernel.adapters.kafka.lifecycle import let_go, started
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.events import Partition
 from eventkernel.membership import NOTHING, Assignment
@@ -86,7 +86,7 @@ class KafkaMembership:
         )
         try:
             consumer.subscribe(list(self._logs), listener=_Listener(consumer, self._assigned))
-            await consumer.start()
+            await started(consumer.start(), None)
             while True:  # the group's errors are told to those who ask for messages
                 await consumer.getmany(timeout_ms=_LOOK_MS)
         finally:

@@ -22,7 +22,8 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.failures import failures_of
-from eventkernel.adapters.kafka.producer import connected_producer, give_up
+from eventkernel.adapters.kafka.lifecycle import give_up
+from eventkernel.adapters.kafka.producer import connected_producer
 from eventkernel.adapters.kafka.records import Message, to_message
 from eventkernel.adapters.kafka.topic import LARGEST_BATCH
 from eventkernel.errors import InvalidInput, Unavailable

@@ -18,6 +18,7 @@ from aiokafka.errors import for_code
 
 from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.failures import failures_of
+from eventkernel.adapters.kafka.lifecycle import started
 from eventkernel.errors import CannotOpen, Unavailable
 
 LARGEST_BATCH: Final = 4 * 1024 * 1024
@@ -99,7 +100,7 @@ async def _admin(connection: KafkaConnection, topic: str) -> AsyncGenerator[AIOK
     with failures_of(f"topic {topic}"):
         try:
             async with asyncio.timeout(3 * connection.patience):
-                await admin.start()
+                await started(admin.start(), None)
                 yield admin
         finally:
             await admin.close()

@@ -7,12 +7,11 @@ import re
 
 import pytest
 from aiokafka.admin import NewPartitions
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.topic import LARGEST_BATCH, TopicSettings, check_topic, make_topic
 from eventkernel.errors import CannotOpen, Unavailable
-from tests.support.kafka_log import administration, alter_topic, delete_topic, one_broker
+from tests.support.kafka_log import administration, alter_topic, delete_topic, one_broker, topic_settings
 
 pytestmark = pytest.mark.engines
 
@@ -27,24 +26,17 @@ DURABLE = {
 }
 
 
-async def settings_of(connection: KafkaConnection, topic: str) -> dict[str, str]:
-    async with administration(connection) as admin:
-        (response,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
-    (resource,) = response.to_object()["resources"]
-    return {entry["config_names"]: entry["config_value"] for entry in resource["config_entries"]}
-
-
 async def test_a_topic_is_made_with_every_durable_setting_of_its_own(connection: KafkaConnection, topic: str) -> None:
-    assert (await settings_of(connection, topic)).items() >= DURABLE.items()
+    assert (await topic_settings(connection, topic)).items() >= DURABLE.items()
     async with administration(connection) as admin:
         (described,) = await admin.describe_topics([topic])
     assert len(described["partitions"]) == 3
 
 
 async def test_making_it_again_changes_nothing(connection: KafkaConnection, topic: str) -> None:
-    before = await settings_of(connection, topic)
+    before = await topic_settings(connection, topic)
     await make_topic(connection, topic, one_broker())
-    assert await settings_of(connection, topic) == before
+    assert await topic_settings(connection, topic) == before
 
 
 async def test_many_processes_may_make_it_at_once(connection: KafkaConnection, engine_name: str) -> None:
@@ -70,7 +62,7 @@ async def test_a_topic_that_would_lose_data_is_refused(
     await alter_topic(connection, topic, DURABLE | {name: value})
     with pytest.raises(CannotOpen, match=re.escape(f"topic {topic}: {name}: expected {expected}, found {value}")):
         await make_topic(connection, topic, one_broker())
-    assert (await settings_of(connection, topic))[name] == value
+    assert (await topic_settings(connection, topic))[name] == value
 
 
 async def test_fewer_replicas_in_sync_than_asked_are_refused(connection: KafkaConnection, topic: str) -> None:

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer
 
 from eventkernel.adapters.kafka import publisher as publishing
 from eventkernel.adapters.kafka.connection import KafkaConnection
-from eventkernel.adapters.kafka.consumer import let_go
+from eventkernel.adapters.kafka.lifecycle import let_go, started
 from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.errors import Unavailable
 from tests.support.kafka_log import record
@@ -38,6 +38,32 @@ async def test_closing_a_consumer_is_no_cancellation_of_whoever_closes_it() -> N
     consumer = Leaking()
     await let_go(cast("AIOKafkaConsumer", consumer))
     assert consumer._client.closed
+
+
+async def test_a_start_that_nobody_waits_for_any_more_ends_by_itself() -> None:
+    """Cancelled in the middle, it would forget a connection that it has opened."""
+    opened, answered, closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def start() -> None:
+        opened.set()
+        await answered.wait()
+        closed.set()
+
+    starting = asyncio.create_task(started(start(), None))
+    await opened.wait()
+    starting.cancel()
+    asyncio.get_running_loop().call_soon(answered.set)
+    await asyncio.wait([starting])
+    assert starting.cancelled()
+    assert closed.is_set()
+
+
+async def test_a_start_without_an_answer_is_given_up_in_time() -> None:
+    async def start() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    with pytest.raises(TimeoutError):
+        await started(start(), 0.01)
 
 
 async def test_an_acknowledgement_without_an_offset_is_an_unknown_outcome_and_the_producer_is_replaced(
