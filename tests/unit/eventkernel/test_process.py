@@ -9,13 +9,17 @@ from contextlib import asynccontextmanager
 from eventkernel.adapters.memory_views import MemoryBuild, MemoryCheckpointStore, MemoryView
 from eventkernel.clock import ManualClock
 from eventkernel.errors import AlreadyExists, IdempotencyMismatch, Unavailable
-from eventkernel.events import RecordedEvent
+from eventkernel.events import Partition, RecordedEvent
 from eventkernel.gate import BookmarkGate
+from eventkernel.membership import Membership, Watching
 from eventkernel.process import Patience, ProcessManager, ProcessStatus
 from eventkernel.projector import Projector, Source
 from eventkernel.retrying import Backoff
+from eventkernel.store import Checkpoint
+from eventkernel.views import ParkedRecord
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted
 from tests.support.scripted_log import ScriptedLog
+from tests.support.sharing import Member
 
 Doors = MemoryBuild[Door]
 React = Callable[[RecordedEvent, Doors], Awaitable[None]]
@@ -27,8 +31,8 @@ AT_ONCE = Backoff(first=0, most=0)
 class Site:
     """A log, a view of it with its projector, and a process that reacts to what is opened."""
 
-    def __init__(self) -> None:
-        self.log = ScriptedLog("doors.1")
+    def __init__(self, partitions: int = 1) -> None:
+        self.log = ScriptedLog("doors.1", partitions)
         self.view = MemoryView("doors", Doors)
         self.checkpoints = MemoryCheckpointStore()
         self.projector = Projector(DOORS, [Source(self.log, CODEC)], self.view, backoff=AT_ONCE, grace=0)
@@ -45,7 +49,13 @@ class Site:
             raise self.fail.pop(0)
         self.seen.append((recorded.stream, recorded.version))
 
-    def process(self, react: React | None = None, attempts: int = 3, again_after: float = 1e6) -> ProcessManager[Doors]:
+    def process(
+        self,
+        react: React | None = None,
+        attempts: int = 3,
+        again_after: float = 1e6,
+        membership: Membership | None = None,
+    ) -> ProcessManager[Doors]:
         return ProcessManager(
             "watch",
             [Source(self.log, CODEC)],
@@ -55,6 +65,7 @@ class Site:
             reacts_to=[Opened],
             clock=ManualClock(),
             patience=Patience(AT_ONCE, attempts, again_after),
+            membership=membership,
         )
 
     @asynccontextmanager
@@ -286,3 +297,73 @@ async def test_of_two_events_that_concern_one_another_at_least_one_reaction_sees
             assert len(positions) == 2
         assert saw
         await projector.stop()
+
+
+# Several processes
+
+
+async def test_each_process_reacts_to_what_it_is_assigned_and_goes_on_where_another_one_was() -> None:
+    site, one, two = Site(partitions=2), Member(), Member()
+    seen: dict[str, list[tuple[str, int]]] = {"one": [], "two": []}
+
+    def process(name: str, member: Member) -> ProcessManager[Doors]:
+        async def react(recorded: RecordedEvent, build: Doors) -> None:
+            seen[name].append((recorded.stream, recorded.version))
+
+        return site.process(react, membership=member)
+
+    first, second = process("one", one), process("two", two)
+    partitions = [Partition(site.log.log, number) for number in range(2)]
+    async with site.at_work(first), running(second):
+        for number, stream in enumerate("ab"):
+            site.log.put(stream, 1, OAK, number)
+            site.log.put(stream, 2, Opened(), number)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert seen == {"one": [], "two": []}, "nothing is assigned yet"
+        one.assign(partitions[0])
+        two.assign(partitions[1])
+        await eventually(first, lambda status: status.reactions == 1)
+        await eventually(second, lambda status: status.reactions == 1)
+        assert [line.partition for line in (await second.status()).partitions] == [1]
+        one.assign()
+        two.assign(*partitions)
+        for number, stream in enumerate("ab"):
+            site.log.put(stream, 3, Opened(), number)
+        await site.settle(second)
+        assert seen["one"] == [("a", 2)]
+        assert sorted(seen["two"]) == [("a", 3), ("b", 2), ("b", 3)]
+    assert [line.checkpoint for line in (await process("one", one).status()).partitions] == [3, 3]
+
+
+async def test_what_another_process_has_set_aside_is_tried_again_by_whom_it_is_assigned_to() -> None:
+    site, owner = Site(), Member()
+    owner.assign(Partition(site.log.log, 0))
+    async with site.at_work(site.process(membership=owner, again_after=0)) as process:
+        site.log.put("a", 1, OAK)
+        site.log.put("a", 2, Opened())
+        await site.settle(process)
+        assert site.seen == [("a", 2)]
+        entry = ParkedRecord(site.log.partitions[0][1], "it failed elsewhere")
+        await site.checkpoints.save("watch", Checkpoint(), [entry])
+        await eventually(process, lambda status: status.reactions == 2 and not status.parked)
+        site.log.put("a", 3, Opened())
+        await site.settle(process)
+        assert site.seen == [("a", 2), ("a", 2), ("a", 3)], "the command's id makes it one effect"
+
+
+async def test_who_owns_no_partition_can_try_again_and_the_owner_goes_on_with_the_stream() -> None:
+    site, owner = Site(), Member()
+    owner.assign(Partition(site.log.log, 0))
+    site.fail = [ValueError()] * 3
+    async with site.at_work(site.process(membership=owner)) as process:
+        site.log.put("a", 1, OAK)
+        site.log.put("a", 2, Opened())
+        await site.settle(process)
+        assert [parked.version for parked in (await process.status()).parked] == [2]
+        await site.process(membership=Watching()).try_again()
+        assert site.seen == [("a", 2)]
+        site.log.put("a", 3, Opened())
+        await site.settle(process)
+        assert site.seen == [("a", 2), ("a", 3)]
+        assert (await process.status()).parked == ()
