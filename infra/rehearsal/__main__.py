@@ -99,19 +99,18 @@ def _health(container: Json) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Hold the rehearsal; a failure is told in words, with exit code 1."""
     parser = argparse.ArgumentParser(prog="python -m infra.rehearsal", description=__doc__)
-    parser.add_argument("--keep", action="store_true", help="leave everything running at the end")
-    options = parser.parse_args(arguments)
+    parser.parse_args(arguments)
     try:
         check_programs()
         with tempfile.TemporaryDirectory(prefix="kithgraph-rehearsal-") as work:
             folder = Path(work)
             with container_engine(folder / "dockerd.log"):
-                _rehearse(System(folder), keep=options.keep)
+                _rehearse(System(folder))
     except RehearsalError as error:
         sys.exit(str(error))
 
 
-def _rehearse(system: System, *, keep: bool) -> None:
+def _rehearse(system: System) -> None:
     print(f"Stand-ins for public images: {', '.join(make_missing()) or 'none'}", flush=True)
     print(f"Building {_IMAGE} …", flush=True)
     run(["docker", "build", "--network=host", "--tag", _IMAGE, str(_REPOSITORY)])
@@ -127,8 +126,7 @@ def _rehearse(system: System, *, keep: bool) -> None:
         read(client, ada)
         print("After a stop and a start the same client reads the same answer: the volumes keep it.", flush=True)
     finally:
-        if not keep:
-            system.compose("down", "--volumes")
+        system.compose("down", "--volumes")
 
 
 if __name__ == "__main__":
