@@ -370,6 +370,21 @@ async def test_what_another_process_has_parked_is_known_with_its_checkpoint(
     assert await here.parked_streams() == {}
 
 
+async def test_a_release_that_broke_off_before_it_was_counted_is_seen_after_a_moment(
+    two: list[MongoView[MongoDoors]], writes: Writes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventkernel.adapters.mongodb.build.RELEASED_SECONDS", 0.0)
+    here, there = two[0].live(), two[1].live()
+    await here.save(Fold([], upto(5), [ParkedRecord(record("door-1", 1), "why")]))
+    assert await there.reached(Position.of(LOG, 0, 5), SOON)
+    assert await there.parked_streams() == {"door-1": Partition(LOG, 0)}
+    writes.stop_at(1, after=False)
+    with pytest.raises(Unavailable):
+        await here.save(Fold([], Checkpoint(), (), {"door-1": 1}))
+    writes.resume()
+    assert await there.parked_streams() == {}
+
+
 async def test_every_process_sees_a_switch_soon(two: list[MongoView[MongoDoors]]) -> None:
     old = two[1].live()
     waiting = asyncio.create_task(old.reached(Position.of(LOG, 0, 5), SOON))
@@ -438,9 +453,17 @@ async def test_a_build_that_is_gone_gives_no_empty_answers(two: list[MongoView[M
         await old.doors()
 
 
-async def test_a_database_that_was_wiped_is_filled_anew(two: list[MongoView[MongoDoors]], database: Database) -> None:
+@pytest.mark.parametrize("known", [False, True], ids=["unknown", "known"])
+async def test_a_database_that_was_wiped_is_filled_anew(
+    two: list[MongoView[MongoDoors]], database: Database, known: bool
+) -> None:
     live = two[0].live()
+    await two[0]._watch.stop()
     await database.client.drop_database(database.name)
+    if known:
+        await two[0]._watch.look()
+        with pytest.raises(BuildRetired):
+            await live.load(["door-1"])
     with pytest.raises(BuildRetired):
         await live.save(Fold([door(1, 1)], upto(5)))
     with pytest.raises(Unavailable):

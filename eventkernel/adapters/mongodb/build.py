@@ -42,14 +42,21 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection as Many
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final, Generic, Protocol
 
 from pymongo import IndexModel, InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from eventkernel.adapters.mongodb.build_list import BuildList, BuildState
-from eventkernel.adapters.mongodb.connection import DUPLICATE_KEY, Collection, Database, Document, translated
+from eventkernel.adapters.mongodb.connection import (
+    DUPLICATE_KEY,
+    Collection,
+    Database,
+    Document,
+    aggregated,
+    translated,
+)
 from eventkernel.adapters.mongodb.progress import ParkedRecords, chunks, write
 from eventkernel.arrivals import Arrivals
 from eventkernel.errors import Unavailable
@@ -66,6 +73,18 @@ _PARKED: Final = "parked"
 _BELIEVED_SECONDS: Final = 20.0
 """So long after a look at the list of builds it is certain that none of them was dropped: a good deal less than the
 grace time."""
+
+RELEASED_SECONDS: Final = 1.0
+"""After so long streams that are known to wait are looked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """The streams that wait, as they were read at a time, when `parking` saves had parked or released some."""
+
+    parking: int
+    read_at: float
+    streams: Mapping[str, Partition]
 
 
 class Watch(Protocol):
@@ -110,7 +129,7 @@ class MongoViewBuild(ABC, Generic[Doc]):
         self._live_number = 0
         self._dropped = False
         self._parking = 0
-        self._waiting: tuple[int, Mapping[str, Partition]] = (0, {})
+        self._waiting = _Waiting(0, 0.0, {})
         self._loaded: dict[str, State[Doc] | None] = {}
         self._turn = asyncio.Lock()
         self._saving: set[asyncio.Future[None]] = set()
@@ -145,7 +164,7 @@ class MongoViewBuild(ABC, Generic[Doc]):
             Unavailable: MongoDB does not answer now, or the build was dropped.
         """
         async with translated(f"reading {collection}"):
-            documents = await self._collection(collection).aggregate(pipeline, **options).to_list(None)
+            documents = await aggregated(self._collection(collection), pipeline, **options)
         if asyncio.get_running_loop().time() - self._watch.looked_at > _BELIEVED_SECONDS:
             await self._watch.look()
         if self._dropped:
@@ -154,7 +173,7 @@ class MongoViewBuild(ABC, Generic[Doc]):
 
     async def by_ids(self, collection: str, ids: Sequence[str]) -> list[Document]:
         """Those documents of a collection that are there."""
-        groups = [self.ask(collection, [{"$match": {"_id": {"$in": some}}}]) for some in chunks(ids, 200)]
+        groups = [self.ask(collection, [{"$match": {"_id": {"$in": some}}}]) for some in chunks(ids)]
         return [document for group in await asyncio.gather(*groups) for document in group]
 
     async def keep(self, collection: str, documents: Sequence[Document]) -> None:
@@ -199,7 +218,7 @@ class MongoViewBuild(ABC, Generic[Doc]):
 
     async def load(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
         async with self._turn:
-            states = await self.load_documents(streams)
+            states = await self._stored(streams)
             self._loaded = {stream: states.get(stream) for stream in streams}
             return states
 
@@ -215,13 +234,13 @@ class MongoViewBuild(ABC, Generic[Doc]):
         return await self._parked.all(streams)
 
     async def parked_streams(self) -> Mapping[str, Partition]:
-        # What waits was counted up together with the checkpoint: who has seen the one knows of the other.
-        parking, waiting = self._waiting
-        if parking != self._parking:
+        # That something was parked is counted together with the checkpoint: who has seen the one knows of the other. A
+        # release may have broken off before it was counted.
+        known, now = self._waiting, asyncio.get_running_loop().time()
+        if known.parking != self._parking or (known.streams and now - known.read_at > RELEASED_SECONDS):
             parking = self._parking
-            waiting = waiting_streams(await self._parked.all())
-            self._waiting = parking, waiting
-        return waiting
+            known = self._waiting = _Waiting(parking, now, waiting_streams(await self._parked.all()))
+        return known.streams
 
     async def reached(self, position: Position, timeout: float) -> bool:
         if self._checkpoint.position.covers(position):
@@ -259,10 +278,18 @@ class MongoViewBuild(ABC, Generic[Doc]):
         """The stored states of these streams, or earlier ones: mostly they were loaded for this very save."""
         unknown = [stream for stream in streams if stream not in self._loaded]
         if unknown:
-            states = await self.load_documents(unknown)
+            states = await self._stored(unknown)
             self._loaded.update({stream: states.get(stream) for stream in unknown})
         found = {stream: self._loaded[stream] for stream in streams}
         return {stream: state for stream, state in found.items() if state is not None}
+
+    async def _stored(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
+        try:
+            return await self.load_documents(streams)
+        except Unavailable:
+            if self._dropped:
+                self._arrivals.check()  # to try it again is no use
+            raise
 
     async def _leave(self) -> None:
         """The build is no longer folded into. What was written just now lies beside what nobody reads any more; where

@@ -117,17 +117,13 @@ class BuildList:
 
         Raises:
             Unavailable: another one has got that number meanwhile.
-            InvalidInput: the build is gone.
+            InvalidInput: the build is gone, or retired.
         """
         number = 1 if before is None else before.live_number + 1
         async with translated(f"switching the view {self._view}"):
             try:
-                update = {
-                    "$set": {"live_number": number},
-                    "$unset": {"retired_at": ""},
-                    "$currentDate": {"alive_at": True},
-                }
-                done = await self._documents.update_one({"_id": build}, update)
+                update = {"$set": {"live_number": number}, "$currentDate": {"alive_at": True}}
+                done = await self._documents.update_one({"_id": build, "retired_at": {"$exists": False}}, update)
             except DuplicateKeyError:
                 raise Unavailable(
                     f"the view {self._view}: another build went live while {build} was being filled"

@@ -14,7 +14,7 @@ used, so that the change to it is a change of this file.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,6 +113,11 @@ class MongoConnection:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+async def aggregated(collection: Collection, pipeline: Sequence[Document], **options: Any) -> list[Document]:
+    """All that an aggregation gives. (Motor has a cursor for it at once; PyMongo's interface wants that awaited.)"""
+    return await collection.aggregate(pipeline, **options).to_list(None)
 
 
 @asynccontextmanager

@@ -25,9 +25,9 @@ from eventkernel.views import ParkedRecord
 T = TypeVar("T")
 Write: TypeAlias = InsertOne[Document] | UpdateOne | ReplaceOne[Document] | DeleteMany
 
-AT_ONCE: Final = 500
-"""Documents in one message: many, so that the way there and back hardly counts, and few enough to be done in a second
-by a slow server."""
+AT_ONCE: Final = 250
+"""Documents in one message: many, so that the way there and back hardly counts, and few enough to be done within the
+time of one operation by a slow server, too."""
 
 
 def checkpoint_update(checkpoint: Checkpoint) -> dict[str, Document]:
@@ -119,6 +119,7 @@ async def write(collection: Collection, operations: Sequence[Write], *, ordered:
         await collection.bulk_write(operations, ordered=ordered)  # pyright: ignore[reportUnknownMemberType]  # a stub
 
 
-def chunks(items: Sequence[T], size: int = AT_ONCE) -> Iterable[Sequence[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+def chunks(items: Sequence[T]) -> Iterable[Sequence[T]]:
+    """The items, in pieces that go into a message."""
+    for start in range(0, len(items), AT_ONCE):
+        yield items[start : start + AT_ONCE]
