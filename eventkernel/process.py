@@ -190,10 +190,9 @@ class ProcessManager(Generic[BuildT]):
     async def _follow(self, assignment: Assignment) -> NoReturn:
         async with self._turn:
             checkpoint = await self._storing("reading the checkpoint", partial(self._checkpoints.checkpoint, self.name))
-            await self._set_aside()
             self._move(checkpoint)
         loop = asyncio.get_running_loop()
-        again_at = loop.time()  # what was set aside before is tried at once
+        again_at = loop.time()  # before anything else it learns what was set aside, and tries it
         async with following(self._logs, checkpoint, self._troubles, assignment) as logs:
             self._following = logs
             while True:

@@ -16,10 +16,11 @@ from eventkernel.process import Patience, ProcessManager, ProcessStatus
 from eventkernel.projector import Projector, Source
 from eventkernel.retrying import Backoff
 from eventkernel.store import Checkpoint
+from eventkernel.testing.faults import RemoteCheckpoints
 from eventkernel.views import ParkedRecord
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted
 from tests.support.scripted_log import ScriptedLog
-from tests.support.sharing import Member
+from tests.support.sharing import Hold, Member
 
 Doors = MemoryBuild[Door]
 React = Callable[[RecordedEvent, Doors], Awaitable[None]]
@@ -35,6 +36,8 @@ class Site:
         self.log = ScriptedLog("doors.1", partitions)
         self.view = MemoryView("doors", Doors)
         self.checkpoints = MemoryCheckpointStore()
+        self.hold = Hold()
+        """Holds a process at a step of its checkpoints."""
         self.projector = Projector(DOORS, [Source(self.log, CODEC)], self.view, backoff=AT_ONCE, grace=0)
         self.seen: list[tuple[str, int]] = []
         self.too_early: list[int] = []
@@ -61,7 +64,7 @@ class Site:
             [Source(self.log, CODEC)],
             BookmarkGate(self.view, [self.log], {"doors"}),
             react or self.react,
-            self.checkpoints,
+            RemoteCheckpoints(self.checkpoints, self.hold),
             reacts_to=[Opened],
             clock=ManualClock(),
             patience=Patience(AT_ONCE, attempts, again_after),
@@ -334,6 +337,26 @@ async def test_each_process_reacts_to_what_it_is_assigned_and_goes_on_where_anot
         assert seen["one"] == [("a", 2)]
         assert sorted(seen["two"]) == [("a", 3), ("b", 2), ("b", 3)]
     assert [line.checkpoint for line in (await process("one", one).status()).partitions] == [3, 3]
+
+
+async def test_what_is_being_saved_is_saved_before_the_next_assignment_is_taken_up() -> None:
+    site, owner = Site(partitions=2), Member()
+    owner.assign(Partition(site.log.log, 0))
+    site.fail = [ValueError()] * 3
+    async with site.at_work(site.process(membership=owner)):
+        site.hold.at("save")
+        site.log.put("a", 1, OAK)
+        site.log.put("a", 2, Opened())
+        await site.hold.arrived("save")
+        site.hold.at("read checkpoint")
+        owner.assign(Partition(site.log.log, 1))
+        for _ in range(50):  # every chance to read too early
+            await asyncio.sleep(0)
+        assert await site.checkpoints.parked("watch") == []
+        site.hold.go_on("save")
+        await site.hold.arrived("read checkpoint")
+        assert [entry.record.version for entry in await site.checkpoints.parked("watch")] == [2]
+        site.hold.go_on("read checkpoint")
 
 
 async def test_what_another_process_has_set_aside_is_tried_again_by_whom_it_is_assigned_to() -> None:
