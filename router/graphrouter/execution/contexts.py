@@ -60,8 +60,12 @@ def entities_request(
         groups = [named.group for named, _ in inputs]
         if groups == list(fetch.groups):
             return prepared.body(variables, entries)
-        document = entity_document(groups, fetch.definitions)
-        return PreparedFetch(replace(fetch, document=document, groups=())).body(variables, entries)
+        used = frozenset[str]().union(*(group.variables for group in groups))
+        names = tuple(name for name in fetch.variables if name in used)
+        declared = dict(zip(fetch.variables, fetch.definitions, strict=True))
+        document = entity_document(groups, [declared[name] for name in names])
+        written = replace(fetch, document=document, variables=names, groups=())
+        return PreparedFetch(written).body(variables, entries)
 
     return inputs, body
 

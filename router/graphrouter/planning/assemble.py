@@ -104,6 +104,7 @@ class _Group:
 
     alone: bool
     contexts: tuple[tuple[str, str], ...]
+    variables: set[str] = field(default_factory=set[str])
     by_type: dict[str, str] = field(default_factory=dict[str, str])
     targets: list[Target] = field(default_factory=list[Target])
     renames: list[Rename] = field(default_factory=list[Rename])
@@ -112,25 +113,29 @@ class _Group:
         """As it stands in the plan, if it is the only one of its request."""
         text = "".join(f"...on {on}{text}" for on, text in self.by_type.items())
         return EntityGroup(
-            "_entities", _REPRESENTATIONS, tuple(self.targets), tuple(self.renames), f"{{{text}}}", self.contexts
+            "_entities",
+            _REPRESENTATIONS,
+            tuple(self.targets),
+            tuple(self.renames),
+            f"{{{text}}}",
+            self.contexts,
+            frozenset(self.variables),
         )
 
 
 def _entity_fetch(
     graph: QueryGraph, operation: Operation, number: int, request: list[Fetch], waits: tuple[int, ...]
 ) -> EntityFetch:
-    used: set[str] = set()
     groups: list[_Group] = []
     subgraph = request[0].subgraph
     for fetch in request:
         writer = Writer(graph, subgraph)
         text = writer.write(fetch.selected)
-        used |= writer.variables
-        _put(groups, graph, fetch, text, writer.renames)
+        _put(groups, graph, fetch, text, writer)
     written = [group.written() for group in groups]
     if len(written) > 1:
         written = [group.named(f"_e{n}", f"{_REPRESENTATIONS}_{n}", f"_e{n}") for n, group in enumerate(written)]
-    variables = _in_order(used, operation)
+    variables = _in_order({name for group in groups for name in group.variables}, operation)
     definitions = tuple(operation.variables[name].definition for name in variables)
     return EntityFetch(
         id=number,
@@ -145,10 +150,10 @@ def _entity_fetch(
     )
 
 
-def _put(groups: list[_Group], graph: QueryGraph, fetch: Fetch, text: str, renames: list[Rename]) -> None:
+def _put(groups: list[_Group], graph: QueryGraph, fetch: Fetch, text: str, writer: Writer) -> None:
     """Add a fetch to the first group that can take it, or to a new one."""
     type_name = fetch.selected.type_name
-    alone = graph.known(type_name, fetch.subgraph).is_abstract or bool(renames)
+    alone = graph.known(type_name, fetch.subgraph).is_abstract or bool(writer.renames)
     contexts = tuple((one.variable, one.type) for one in fetch.entity.contexts)
     fitting = (one for one in groups if one.contexts == contexts and _fits(one, type_name, text, alone))
     group = next(fitting, None)
@@ -157,7 +162,8 @@ def _put(groups: list[_Group], graph: QueryGraph, fetch: Fetch, text: str, renam
         groups.append(group)
     group.by_type[type_name] = text
     group.targets.append(Target(fetch.path, fetch.entity, fetch.conditions))
-    group.renames += [rename for rename in renames if rename not in group.renames]
+    group.variables |= writer.variables
+    group.renames += [rename for rename in writer.renames if rename not in group.renames]
 
 
 def _fits(group: _Group, type_name: str, text: str, alone: bool) -> bool:

@@ -53,6 +53,7 @@ class _Walk:
         self._tails = TailMoves(graph, _context_prefix(graph, operation))
         self._own = OwnSelections(graph)
         self._root = Position()
+        self._entered: dict[int, Tails] = {}
         self._reached: dict[Tails, Tails] = {}
         self._reaching: dict[Step, list[Step]] = {}
         self._moving: set[tuple[str, str, str]] = set()
@@ -71,6 +72,11 @@ class _Walk:
         return found
 
     def _enter(self, order: int) -> Tails:
+        if order not in self._entered:
+            self._entered[order] = self._enter_anew(order)
+        return self._entered[order]
+
+    def _enter_anew(self, order: int) -> Tails:
         root = self._operation.root_type
         return tuple(
             Step(
@@ -329,13 +335,18 @@ class _Walk:
         for value in dict.fromkeys(argument.value for argument in arguments):
             above = self._setter(value.context, tail)
             guard = ("context", value.context, f"{id(above)} {value.selections}")
-            fetched = self._meet(value.selections, (above,), guard) if above else None
+            fetched = self._meet(value.selections, self._on(above), guard) if above else None
             if above is None or fetched is None:
                 return None
             inputs = self._own.inputs(value.selections, above.static, above.position)
             found.append(FromAbove(self._tails.context_variable(value), value.type, above, inputs))
             steps += fetched
         return tuple(found), tuple(steps)
+
+    def _on(self, step: Step) -> Tails:
+        """The step; for the root of a query the entries to all subgraphs, each of which is as good a start."""
+        at_root = step.parent is None and self._operation.kind == "query"
+        return (step, *(other for other in self._enter(0) if other is not step)) if at_root else (step,)
 
     def _setter(self, context: str, tail: Step) -> Step | None:
         """The nearest step around these objects that sets a context.

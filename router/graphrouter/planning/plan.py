@@ -131,9 +131,9 @@ class EntityGroup:
     """One `_entities` field of an entity fetch: equal selections on any number of places share it.
 
     `alias` is its response key, `variable` the name of its list of representations, without the dollar sign;
-    `selections` is the text of its selection set. `contexts` are the variables in it that hold a value from a context:
-    pairs of a name, without the dollar sign, and a type. Objects for which these values differ cannot be asked for in
-    one field: the document is then written with as many as it takes, `numbered`.
+    `selections` is the text of its selection set, `variables` are the client's variables in it. `contexts` are those
+    that hold a value from a context: pairs of a name, without the dollar sign, and a type. Objects for which these
+    values differ cannot be asked for in one field: the document is then written with as many as it takes, `numbered`.
     """
 
     alias: str
@@ -142,6 +142,7 @@ class EntityGroup:
     renames: tuple[Rename, ...] = ()
     selections: str = ""
     contexts: tuple[tuple[str, str], ...] = ()
+    variables: frozenset[str] = frozenset()
 
     def named(self, alias: str, variable: str, suffix: str) -> EntityGroup:
         """The same field under other names; the suffix is for the variables of contexts."""

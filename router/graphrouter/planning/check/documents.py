@@ -18,7 +18,6 @@ from graphql import (
 
 from graphrouter.planning.check.response import ancestors
 from graphrouter.planning.check.syntax import (
-    TYPENAME,
     Fragments,
     body_of,
     fragments_of,
@@ -64,7 +63,7 @@ def _schema(supergraph: Supergraph, subgraph: str) -> GraphQLSchema:
 def check_order(plan: QueryPlan, operation: OperationDefinitionNode, document: DocumentNode) -> Iterator[str]:
     """Root fields of a mutation: each once, in the client's order, after all that belongs to the ones before."""
     fragments = fragments_of(document)
-    wanted = [n for n in dict.fromkeys(_root_keys(operation.selection_set, fragments)) if n != TYPENAME]
+    wanted = list(dict.fromkeys(_root_keys(operation.selection_set, fragments)))
     asked: list[str] = []
     before: set[int] = set()
     for fetch in plan.fetches:
@@ -80,6 +79,7 @@ def check_order(plan: QueryPlan, operation: OperationDefinitionNode, document: D
 def _root_keys(selections: SelectionSetNode, fragments: Fragments) -> Iterator[str]:
     for node in selections.selections:
         if isinstance(node, FieldNode):
-            yield response_key(node)
+            if not node.name.value.startswith("__"):  # the router answers these itself
+                yield response_key(node)
         else:
             yield from _root_keys(body_of(node, fragments).selection_set, fragments)

@@ -2,11 +2,13 @@
 
 Without required fields an entity can be looked up at any time, so such a fetch is folded into any other one of its
 place: into an earlier one, or into a later one if nothing waits for it. One with required fields is folded into another
-that is not ready any sooner than itself.
+that is not ready any sooner than itself. Where nothing waits for it, the other one may also come to wait for what it
+requires, as long as that holds nobody up.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from graphrouter.planning.fetch_graph import Fetch, FetchGraph
@@ -21,17 +23,19 @@ def merge_same_place(graph: FetchGraph) -> None:
             key = (fetch.order, fetch.subgraph, fetch.path, fetch.selected.type_name, fetch.representation.typename)
             groups.setdefault(key, []).append(fetch)
     for group in groups.values():
-        while len(group) > 1 and (pair := _find(graph, group)):
+        while len(group) > 1 and (pair := _find(graph, group, _can_fold) or _find(graph, group, _can_wait)):
             fetch, into = pair
             _fold(graph, fetch, into)
             group.remove(fetch)
 
 
-def _find(graph: FetchGraph, group: list[Fetch]) -> tuple[Fetch, Fetch] | None:
+def _find(
+    graph: FetchGraph, group: list[Fetch], fits: Callable[[FetchGraph, Fetch, Fetch], bool]
+) -> tuple[Fetch, Fetch] | None:
     """A fetch of the group and another one that can do its work."""
     for fetch in group:
         for into in group:
-            if fetch is not into and _can_fold(graph, fetch, into):
+            if fetch is not into and fits(graph, fetch, into):
                 return fetch, into
     return None
 
@@ -45,6 +49,13 @@ def _can_fold(graph: FetchGraph, fetch: Fetch, into: Fetch) -> bool:
         return False  # what is required is not there yet, or not in every case
     # What waits for the fetch must not wait longer; so it is nothing that the other one waits for, either.
     return not graph.dependents(fetch) or _depth(into) <= _depth(fetch)
+
+
+def _can_wait(graph: FetchGraph, fetch: Fetch, into: Fetch) -> bool:
+    """Whether a fetch that nothing waits for can be folded into one that will wait for all that both require."""
+    if set(into.conditions) != set(fetch.conditions) or graph.dependents(fetch) or into in fetch.ancestors():
+        return False
+    return not graph.dependents(into) or _depth(fetch) <= _depth(into)
 
 
 def _depth(fetch: Fetch) -> int:
@@ -61,6 +72,7 @@ def _fold(graph: FetchGraph, fetch: Fetch, into: Fetch) -> None:
             contexts=tuple(dict.fromkeys((*into.entity.contexts, *fetch.entity.contexts))),
         )
         into.has_requirements = True
+        into.depends_on |= fetch.depends_on
     graph.replace(fetch, into)
 
 

@@ -1,0 +1,1 @@
+"""Random federations: subgraphs' documents, data, operations; compared with one schema over the same data."""
