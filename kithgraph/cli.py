@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,9 @@ from kithgraph.errors import StartError
 from kithgraph.installation import chosen
 from kithgraph.load import command as load_command
 from kithgraph.options import DataOption, DistributedOption, JsonOption, a_folder, complete_log, complete_view
+
+if TYPE_CHECKING:
+    from kithgraph.findings import Finding
 
 
 class Kept(StrEnum):
@@ -312,17 +315,18 @@ def rebuild(
 
 
 @app.command()
-def doctor(data: DataOption = Path("data"), as_json: JsonOption = False) -> None:
-    """Say what is wrong with a data folder or the system that runs on it, why it matters and what to do. Only reads.
+def doctor(
+    data: DataOption = Path("data"), distributed: DistributedOption = False, as_json: JsonOption = False
+) -> None:
+    """Say what is wrong with a system, why it matters and what to do. Only reads.
 
     Exit code 1 where something is wrong; a notice is nothing wrong.
 
     Example: kith doctor --data /some/folder
     """
-    from kithgraph.doctor import examine  # noqa: PLC0415
     from kithgraph.tables import print_json  # noqa: PLC0415
 
-    found = list(examine(data))
+    found = _findings(data, distributed)
     if as_json:
         print_json(found)
     else:
@@ -332,6 +336,17 @@ def doctor(data: DataOption = Path("data"), as_json: JsonOption = False) -> None
             typer.echo("Nothing is wrong.")
     if any(one.severity == "error" for one in found):
         raise typer.Exit(1)
+
+
+def _findings(data: Path, distributed: bool) -> Sequence[Finding]:
+    if not distributed:
+        from kithgraph.doctor import examine  # noqa: PLC0415
+
+        return list(examine(data))
+    from kithgraph.engines_doctor import examine as examine_engines  # noqa: PLC0415
+    from kithgraph.settings import EngineSettings, loaded  # noqa: PLC0415
+
+    return asyncio.run(examine_engines(loaded(EngineSettings)))
 
 
 @app.command("what-if")

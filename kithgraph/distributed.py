@@ -129,7 +129,7 @@ def _title(name: str, work: Work) -> str:
             what = f"the subgraph {name} is ready."
         case Work.ANSWERS:
             what = f"the subgraph {name} is ready; others keep its view."
-        case Work.KEEPING:
+        case _:
             what = f"the view of {name} is being kept."
     return f"Kithgraph {__version__}: {what}"
 

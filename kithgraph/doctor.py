@@ -12,9 +12,7 @@ import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final, Literal
-
-import msgspec
+from typing import Final
 
 from eventkernel.adapters.sqlite.build_check import ReaderFile, live_build, look_at
 from eventkernel.adapters.sqlite.log_check import end_of_log, flaws_of_log, quick_check
@@ -24,26 +22,14 @@ from eventkernel.events import Partition
 from kithgraph.control_socket import Control
 from kithgraph.data_folder import FORMAT, LOG_NAMES, log_file
 from kithgraph.errors import StartError
+from kithgraph.findings import Finding, behind, not_on_the_log, waiting
 from kithgraph.status import SystemStatus
 from kithgraph.views import VIEWS
 from subgraphs.friends import endings
 
 _LITTLE_ROOM: Final = 512 * 1024 * 1024
-_BEHIND: Final = 10_000
-"""Events; as many as the health of a subgraph allows."""
-
 _BACK_UP: Final = "stop the system, keep a copy of the folder, and go back to a back-up or an export"
 _REBUILD: Final = "run `kith rebuild {}`: it is filled anew from the logs"
-
-
-class Finding(msgspec.Struct, frozen=True):
-    severity: Literal["error", "notice"]
-    where: str
-    what: str
-    why: str
-    """Why it matters."""
-    do: str
-    """What to do about it."""
 
 
 def examine(data: Path) -> Iterator[Finding]:
@@ -195,24 +181,14 @@ def _processes(data: Path, ends: Mapping[str, int]) -> Iterator[Finding]:
 def _reader(
     data: Path, where: str, name: str, found: ReaderFile, ends: Mapping[str, int], again: str
 ) -> Iterator[Finding]:
-    for (log, _), offset in found.position.items():
-        end = ends.get(log)
-        if end is None:
-            what = f"it has read the log {log}, which is not here"
-            yield Finding("error", where, what, "it shows what other logs say", again)
-        elif offset > end and offset > (end := end_of_log(log_file(data, _name(log)))):  # it may have grown meanwhile
-            what = f"it has read up to {offset} of the log {log}, which ends at {end}"
-            yield Finding("error", where, what, "it shows events that the log has lost", f"{_BACK_UP}; or {again}")
-    for log, end in ends.items():
-        behind = end - found.position.get(Partition(log, 0), 0)
-        if behind > _BEHIND and name in VIEWS and _name(log) in VIEWS[name].codecs:
-            what = f"it is {behind:,} events behind the log {log}"
-            yield Finding("notice", where, what, "answers are old", "wait; if it does not get less, look at /status")
-    for one in found.parked:
-        what = f"the stream {one.stream} is parked at version {one.version} ({one.waiting} records): {one.reason}"
-        why = "what happened to it since is not shown"
-        todo = f"kith parked show {one.stream}; mend the cause, then `kith parked retry`, or skip it with a reason"
-        yield Finding("error", where, what, why, todo)
+    now = {Partition(log, 0): end for log, end in ends.items()}
+    past = [one for one, offset in found.position.items() if one in now and offset > now[one]]
+    now |= {one: end_of_log(log_file(data, _name(one.log))) for one in past}  # it may have grown meanwhile
+    yield from not_on_the_log(where, found.position, now, f"{_BACK_UP}; or {again}")
+    if name in VIEWS:
+        read = {one: end for one, end in now.items() if _name(one.log) in VIEWS[name].codecs}
+        yield from behind(where, found.position, read)
+    yield from waiting(where, found.parked)
 
 
 def _running(status: SystemStatus) -> Iterator[Finding]:

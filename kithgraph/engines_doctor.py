@@ -1,0 +1,139 @@
+"""`kith doctor --distributed`: what is wrong with the engines and what is stored there, why it matters, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack
+from typing import Final
+
+from eventkernel.adapters.kafka.log import KafkaLog
+from eventkernel.adapters.kafka.topic import check_topic
+from eventkernel.adapters.mongodb.checkpoints import MongoCheckpointStore
+from eventkernel.adapters.mongodb.connection import MongoConnection
+from eventkernel.adapters.mongodb.ledger import Ledger, LedgerChanged
+from eventkernel.clock import SystemClock
+from eventkernel.errors import CannotOpen, CorruptData, KernelError, Unavailable
+from eventkernel.events import Partition
+from eventkernel.status import parked_streams
+from kithgraph.claims_keys import from_settings
+from kithgraph.data_folder import LOG_NAMES
+from kithgraph.engines import Engines, Work, kafka_connection, mongodb_settings, topic_settings
+from kithgraph.findings import Finding, behind, not_on_the_log, waiting
+from kithgraph.settings import EngineSettings
+from kithgraph.views import VIEWS
+from subgraphs.friends import endings
+
+_REACHED: Final = "is the server there, and do the settings name it?"
+_LOG_WHY: Final = "it is the truth that all else is made from"
+_LEDGER_WHY: Final = "it decides about commands"
+_REBUILD: Final = "run `kith rebuild {} --distributed`: it is filled anew from the logs"
+
+
+async def examine(settings: EngineSettings) -> list[Finding]:
+    """What is wrong; only reads.
+
+    Raises:
+        StartError: the claims keys cannot be had.
+    """
+    keys = from_settings(settings)
+    async with AsyncExitStack() as stack:
+        engines = Engines(settings, Work.LOOKING, SystemClock(), stack)
+        found: list[Finding] = []
+        ends: dict[Partition, int] = {}
+        for name in LOG_NAMES:
+            found += [finding async for finding in _log(engines, settings, name, keys[name].fingerprint, ends)]
+            found += [finding async for finding in _ledger(settings, name, ends)]
+        for view in VIEWS:
+            found += [finding async for finding in _view(engines, view, ends)]
+        found += [finding async for finding in _processes(settings, ends)]
+    return found
+
+
+async def _log(
+    engines: Engines, settings: EngineSettings, name: str, key: str, ends: dict[Partition, int]
+) -> AsyncGenerator[Finding, None]:
+    topic = f"{settings.name}.{name}"
+    try:
+        await check_topic(kafka_connection(settings), topic, topic_settings(settings))
+    except CannotOpen as error:
+        yield Finding("error", topic, str(error), _LOG_WHY, "set the topic's configuration, or ours, to what is meant")
+    except Unavailable as error:
+        yield Finding("error", topic, str(error), _LOG_WHY, _REACHED)
+        return
+    try:
+        log: KafkaLog = await engines.log(name)
+        ends |= await log.head()
+    except CorruptData as error:
+        yield Finding("error", topic, str(error), _LOG_WHY, "bring the topic back from a replica or a back-up")
+    except KernelError as error:
+        yield Finding("error", topic, str(error), _LOG_WHY, f"has a `kith serve {name}` made it? {_REACHED}")
+    else:
+        if log.claims_key_fingerprint != key:
+            why = "with another key nobody can tell which usernames are taken, and no service starts"
+            yield Finding(
+                "error", topic, "its claims key is another one", why, "name the file of keys that it began with"
+            )
+
+
+async def _ledger(settings: EngineSettings, name: str, ends: Mapping[Partition, int]) -> AsyncGenerator[Finding, None]:
+    where = f"the ledger of {name}"
+    async with MongoConnection(mongodb_settings(settings)) as mongodb:
+        ledger = Ledger(mongodb.database(f"{settings.name}_{name}"), name)
+        try:
+            generation = await ledger.generation()
+            if generation is None or not generation.open:
+                what = "it is being opened" if generation else "there is none"
+                todo = f"nothing: a `kith serve {name}` fills it from the log"
+                yield Finding("notice", where, what, "commands wait until it is filled", todo)
+                return
+            position = await ledger.documents(generation).checkpoint()
+        except LedgerChanged as error:
+            todo = f"nothing: a `kith serve {name}` notices, and fills it from the log"
+            yield Finding("notice", where, str(error), _LEDGER_WHY, todo)
+        except KernelError as error:
+            yield Finding("error", where, str(error), _LEDGER_WHY, _REACHED)
+        else:
+            own = {one: end for one, end in ends.items() if one.log == generation.log}
+            for finding in not_on_the_log(where, position, own, "stop the services; the log was cut"):
+                yield finding
+            for finding in behind(where, position, own):
+                yield finding
+
+
+async def _view(engines: Engines, view: str, ends: Mapping[Partition, int]) -> AsyncGenerator[Finding, None]:
+    where = f"the view of {view}"
+    try:
+        build = (await engines.live_view(view)).live()
+    except Unavailable as error:
+        todo = f"`kith serve {view}` or `kith project {view}` fills it; {_REACHED}"
+        yield Finding("error", where, str(error), "requests are refused until it is filled", todo)
+        return
+    except KernelError as error:
+        yield Finding("error", where, str(error), "requests are refused", _REACHED)
+        return
+    position = (await build.checkpoint()).position
+    read = {one: end for one, end in ends.items() if one.log.rpartition(".")[0] in VIEWS[view].codecs}
+    for finding in not_on_the_log(where, position, read, _REBUILD.format(view)):
+        yield finding
+    for finding in behind(where, position, read):
+        yield finding
+    for finding in waiting(where, parked_streams(await build.parked())):
+        yield finding
+
+
+async def _processes(settings: EngineSettings, ends: Mapping[Partition, int]) -> AsyncGenerator[Finding, None]:
+    where = f"the process manager {endings.NAME}"
+    async with MongoConnection(mongodb_settings(settings)) as mongodb:
+        store = MongoCheckpointStore(mongodb.database(f"{settings.name}_friends"))
+        try:
+            position = (await store.checkpoint(endings.NAME)).position
+            parked = await store.parked(endings.NAME)
+        except KernelError as error:
+            yield Finding("error", where, str(error), "friendships of deleted users are not ended", _REACHED)
+            return
+        for finding in not_on_the_log(where, position, ends, "remove its checkpoint: reactions have one effect"):
+            yield finding
+        for finding in behind(where, position, ends):
+            yield finding
+        for finding in waiting(where, parked_streams(parked)):
+            yield finding
