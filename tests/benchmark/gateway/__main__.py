@@ -24,10 +24,11 @@ from pathlib import Path
 import orjson
 
 from graphrouter.composition import SubgraphSdl, compose
-from tests.benchmark.gateway.gateways import GATEWAYS, Absent, Gateway
+from tests.benchmark.gateway.gateways import GATEWAYS, Gateway
 from tests.benchmark.gateway.load import Seen
 from tests.benchmark.gateway.running import free_port, pinned, running, usage, wait_until
 from tests.benchmark.gateway.workload import OPERATION, SDLS, Catalogue
+from tests.support.npm import Absent
 
 GATEWAY_CORE, REST_CORE = 0, 1
 _WARM_UP_SECONDS = 3.0

@@ -8,21 +8,14 @@ locked packages under `peers/`; Hive Router by whoever wants it in the table, fo
 
 from __future__ import annotations
 
-import filecmp
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-CACHE = Path.home() / ".cache" / "kithgraph" / "peers"
+from tests.support.npm import CACHE, Absent, npm_packages
+
 _PEERS = Path(__file__).parent / "peers"
-_SHIPPED = ("package.json", "package-lock.json", ".npmrc")
-
-
-class Absent(Exception):
-    """The gateway cannot be had on this machine; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,51 +39,19 @@ class Gateway:
     joinings: Mapping[str, str]
 
 
-def npm_packages(name: str, shipped: Path) -> Path:
-    """The folder with these locked packages, installed where they are not yet; Absent without npm."""
-    folder = CACHE / name
-    lock = folder / "installed-lock.json"
-    if not (lock.exists() and filecmp.cmp(lock, shipped / "package-lock.json", shallow=False)):
-        if shutil.which("npm") is None:
-            raise Absent("npm is not installed")
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in _SHIPPED:
-            shutil.copy(shipped / file, folder)
-        # Without scripts: what these packages build or download on installation, nobody here uses.
-        done = subprocess.run(
-            ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-            cwd=folder,
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            raise Absent(f"npm could not install it: {done.stderr.strip()[-300:]}")
-        shutil.copy(shipped / "package-lock.json", lock)
-    return folder
-
-
-def _npm_peer(name: str, program: str) -> Path:
-    folder = npm_packages(name, _PEERS / name)
-    shutil.copy(_PEERS / name / program, folder)
-    return folder
-
-
 def _graphrouter(supergraph: Path, port: int, joining: str) -> Start:
     switches = ("--join-requests",) if joining == "requests" else ("--no-join-queries",)
-    return Start(
-        (sys.executable, "-m", "graphrouter", "serve", "--supergraph", str(supergraph), "--port", str(port))
-        + ("--log-level", "warning", *switches)
-    )
+    program = (sys.executable, "-m", "graphrouter", "serve", "--log-level", "warning")
+    return Start((*program, "--supergraph", str(supergraph), "--port", str(port), *switches))
 
 
 def _apollo(supergraph: Path, port: int, _joining: str) -> Start:
-    folder = _npm_peer("apollo", "gateway.js")
+    folder = npm_packages("apollo", _PEERS / "apollo", "gateway.js")
     return Start(("node", "gateway.js", str(supergraph), str(port)), {"NODE_ENV": "production"}, folder)
 
 
 def _hive_gateway(supergraph: Path, port: int, joining: str, *more: str) -> Start:
-    folder = _npm_peer("hive", "gateway.config.js")
+    folder = npm_packages("hive", _PEERS / "hive", "gateway.config.js")
     program = ("node", "node_modules/@graphql-hive/gateway/dist/bin.js", "supergraph", str(supergraph))
     return Start(
         (*program, "--config-path", "gateway.config.js", "--host", "127.0.0.1", "--port", str(port), *more),
@@ -116,7 +77,7 @@ traffic_shaping:
   all: {{dedupe_enabled: {"false" if joining == "none" else "true"}}}
   router: {{dedupe: {{enabled: {"true" if joining == "requests" else "false"}}}}}
 """)
-    return Start((str(program),), {"HIVE_CONFIG_FILE_PATH": str(config)}, supergraph.parent)
+    return Start((str(program),), {"ROUTER_CONFIG_FILE_PATH": str(config)}, supergraph.parent)
 
 
 _QUERIES = {"none": "nothing joined", "queries": "equal queries to subgraphs joined (its default)"}

@@ -47,7 +47,7 @@ class Load:
         self.until = 0.0
         self.latencies: list[float] = []
         target, body = urlsplit(url), orjson.dumps({"query": OPERATION})
-        self.address = (target.hostname, target.port)
+        self.host, self.port = str(target.hostname), target.port
         head = f"POST {target.path} HTTP/1.1\r\nhost: {target.netloc}\r\ncontent-type: application/json\r\n"
         self.request = head.encode() + b"accept: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body
 
@@ -66,7 +66,7 @@ class Load:
         self.latencies.clear()
         started = time.perf_counter()
         self.until = started + seconds
-        made = [await loop.create_connection(lambda: _Client(self), *self.address) for _ in range(clients)]
+        made = [await loop.create_connection(lambda: _Client(self), self.host, self.port) for _ in range(clients)]
         await asyncio.gather(*(client.done for _, client in made))
         taken, times = time.perf_counter() - started, sorted(self.latencies)
         p50, p95, p99 = (1000 * times[int(len(times) * share)] for share in (0.5, 0.95, 0.99))
@@ -119,10 +119,11 @@ class _Client(asyncio.Protocol):
             self._transport.close()
 
 
-async def _main(url: str, clients: int, seconds: float, answer: Path) -> None:
-    seen = await Load(url, orjson.loads(answer.read_bytes())).run(clients, seconds)
+def main(url: str, clients: str, seconds: str, answer: str) -> None:
+    load = Load(url, orjson.loads(Path(answer).read_bytes()))
+    seen = uvloop.run(load.run(int(clients), float(seconds)))
     sys.stdout.write(json.dumps(asdict(seen)) + "\n")
 
 
 if __name__ == "__main__":
-    uvloop.run(_main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), Path(sys.argv[4])))
+    main(*sys.argv[1:])

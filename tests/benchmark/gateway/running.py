@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,11 @@ def pinned(core: int, command: tuple[str, ...]) -> list[str]:
 
 @contextlib.contextmanager
 def running(
-    core: int, command: tuple[str, ...], log: Path, environment: Mapping[str, str] | None = None, cwd: Path | None = None
+    core: int,
+    command: tuple[str, ...],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> Generator[subprocess.Popen[bytes]]:
     """The program, until the end of the `with` block; what it prints goes to `log`."""
     with log.open("wb") as output:
@@ -54,9 +58,8 @@ def running(
             process.wait()
 
 
-def wait_until(condition: str, process: subprocess.Popen[bytes], log: Path, holds: object) -> None:
+def wait_until(condition: str, process: subprocess.Popen[bytes], log: Path, holds: Callable[[], bool]) -> None:
     """Waits until `holds()`; an error with the program's last words where it ends or that takes too long."""
-    assert callable(holds)
     until = time.monotonic() + _PATIENCE
     while not holds():
         if process.poll() is not None or time.monotonic() > until:
@@ -78,6 +81,6 @@ def usage(pid: int) -> Usage:
 def _tree(pid: int) -> list[int]:
     found = [pid]
     for one in found:
-        children = (Path(f"/proc/{one}/task/{thread}/children") for thread in os.listdir(f"/proc/{one}/task"))
+        children = (thread / "children" for thread in Path(f"/proc/{one}/task").iterdir())
         found += [int(child) for file in children for child in file.read_text().split()]
     return found

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -114,7 +115,7 @@ async def listen(catalogue: Catalogue) -> tuple[dict[str, str], list[asyncio.Ser
     urls: dict[str, str] = {}
     servers: list[asyncio.Server] = []
     for name in subgraphs:
-        server = await loop.create_server(lambda name=name: _Connection(name, subgraphs), "127.0.0.1", 0)
+        server = await loop.create_server(partial(_Connection, name, subgraphs), "127.0.0.1", 0)
         servers.append(server)
         urls[name] = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/graphql"
     return urls, servers, subgraphs
