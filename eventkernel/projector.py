@@ -123,12 +123,17 @@ class Projector(Generic[Doc]):
         The build before it is dropped after the grace time. To cancel this is safe: the new build is dropped.
 
         Raises:
-            Unavailable: there is a rebuild already, or the projector is not at work.
+            Unavailable: there is a rebuild already, the projector is not at work, or another process switched or
+                dropped builds at that moment.
         """
         self._at_work()
         if self._rebuilding:
             raise Unavailable(f"the view {self._view.name} is being rebuilt already")
-        return await self._rebuild()
+        try:
+            return await self._rebuild()
+        except BuildRetired as retired:
+            reason = f"another process has replaced or dropped the build {retired} meanwhile"
+            raise Unavailable(f"the view {self._view.name} could not be rebuilt: {reason}") from None
 
     async def retry(self, stream: str) -> None:
         """As `Filling.retry`, on the live build."""
