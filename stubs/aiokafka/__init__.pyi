@@ -42,6 +42,7 @@ class _MessageAccumulator:
 class _Sender:
     @property
     def sender_task(self) -> asyncio.Task[None] | None: ...
+    def _fail_all(self, task: asyncio.Task[None]) -> None: ...
 
 class AIOKafkaProducer:
     client: _Client
@@ -67,6 +68,15 @@ class AIOKafkaProducer:
     ) -> None: ...
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
+    async def send(
+        self,
+        topic: str,
+        value: bytes | None = ...,
+        key: bytes | None = ...,
+        partition: int | None = ...,
+        timestamp_ms: int | None = ...,
+        headers: list[tuple[str, bytes]] | None = ...,
+    ) -> asyncio.Future[RecordMetadata]: ...
     def create_batch(self) -> BatchBuilder: ...
     async def send_batch(
         self, batch: BatchBuilder, topic: str, *, partition: int

@@ -59,12 +59,14 @@ async def give_up(producer: AIOKafkaProducer) -> None:
         async with asyncio.timeout(_CLOSING_SECONDS):
             await producer.client.close()
     sender = producer._sender.sender_task  # noqa: SLF001
-    # The first cancellation lets the sender wait for its requests, the second ends these too.
-    for _ in range(3):
-        if sender is None or sender.done():
-            break
-        sender.cancel()
-        await asyncio.wait([sender], timeout=_CLOSING_SECONDS / 4)
+    if sender is not None:
+        # Whose batches it would fail once more, and then itself, having no transaction to fail.
+        sender.remove_done_callback(producer._sender._fail_all)  # noqa: SLF001
+        # The first cancellation lets the sender wait for its requests, the second ends these too.
+        for _ in range(3):
+            sender.cancel()
+            await asyncio.wait([sender], timeout=_CLOSING_SECONDS / 4)
+        await _end(sender)
     try:
         async with asyncio.timeout(_CLOSING_SECONDS):
             await producer.stop()

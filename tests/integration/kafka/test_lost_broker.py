@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,6 +89,26 @@ async def test_a_commit_is_unavailable_while_the_broker_hangs_and_is_whole_where
     assert [(each.stream, each.version) for each in found if each.offset >= base][:2] == [("after", 1), ("after", 2)]
     for first, second in zip(found[::2], found[1::2], strict=True):
         assert (first.stream, first.version, second.version) == (second.stream, 1, 2)
+
+
+async def test_nothing_is_sent_any_more_of_what_nobody_waits_for(
+    own_kafka: Server[KafkaAddress], log: KafkaLog, publisher: Publisher
+) -> None:
+    """The driver by itself would send it again and again, also when the broker is back after an hour."""
+    await publisher.publish(0, commit("before", 1, 1))
+    assert len(sending()) == 1
+    with hanging(own_kafka):
+        with pytest.raises(Unavailable):
+            await publisher.publish(0, commit("door", 1, 1))
+        await asyncio.wait(sending(), timeout=BOUND)
+        assert not sending()
+    await published(publisher, 0, commit("after", 1, 1))
+    assert len(sending()) == 1
+
+
+def sending() -> list[asyncio.Task[Any]]:
+    """The tasks with which the driver sends batches."""
+    return [task for task in asyncio.all_tasks() if "_sender_routine" in repr(task.get_coro())]
 
 
 async def test_the_head_and_opening_are_unavailable_while_the_broker_hangs(

@@ -59,6 +59,13 @@ async def test_the_largest_commit_of_the_kernel_fits(log: KafkaLog, publisher: P
     assert len(await events(log, 2)) == MOST_EVENTS
 
 
+async def test_large_commits_that_come_together_go_one_after_the_other(log: KafkaLog, publisher: Publisher) -> None:
+    sizes = [900_000, 4_000_000, 300_000, 4_000_000]
+    commits = [[record(f"door-{number}", 1, data="x" * size)] for number, size in enumerate(sizes)]
+    assert await asyncio.gather(*(publisher.publish(0, each) for each in commits)) == [1, 2, 3, 4]
+    assert [found.stream for found in await events(log, 0)] == [f"door-{number}" for number in range(4)]
+
+
 async def test_a_commit_that_is_too_large_is_refused_and_does_no_harm(log: KafkaLog, publisher: Publisher) -> None:
     too_large = commit("door", 1, 9, data="x" * 500_000)
     with pytest.raises(InvalidInput, match="events: expected at most 4194304 bytes in one commit with its envelopes"):
