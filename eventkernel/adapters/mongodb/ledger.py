@@ -35,6 +35,8 @@ _MARK: Final = ""
 _CLAIM: Final = "claim "
 _WITHOUT_RECORDS: Final = {"records": False}
 _FILL_AT_ONCE: Final = 500
+_WRITTEN_AT_ONCE: Final = 50
+"""So few that a slow server, too, answers before its time is up."""
 
 
 class LedgerChanged(Unavailable):
@@ -238,8 +240,8 @@ class Documents:
         self.generation = generation
         self.look_up = Gathered(self._look_up)
         self.stream = Gathered(self._streams)
-        self.insert = Gathered(self._insert)
-        self.complete = Gathered(self._complete)
+        self.insert = Gathered(self._insert, most=_WRITTEN_AT_ONCE)
+        self.complete = Gathered(self._complete, most=_WRITTEN_AT_ONCE)
         self._check = Gathered(self._check_all)
         self._generations = generations
         self._collection = collection
