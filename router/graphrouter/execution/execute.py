@@ -70,13 +70,13 @@ class Execution:
     errors: ResponseErrors
     data: JsonObject = field(default_factory=dict[str, object])
     sharing: Sharing = field(default_factory=Sharing)
-    visited: set[int] = field(default_factory=set[int])
-    """The places that targets were read at, by number."""
+    places: dict[int, list[JsonObject] | None] = field(default_factory=dict[int, "list[JsonObject] | None"])
+    """The places that were read at, by number, with the objects there where equal ones were made one."""
 
     async def run(self) -> None:
         waits_for = list(self.plan.waits_for)
-        ready = [number for number, count in enumerate(waits_for) if not count]
-        if not ready:
+        first = [number for number, count in enumerate(waits_for) if not count]
+        if not first:
             return
         async with asyncio.TaskGroup() as tasks:
 
@@ -86,18 +86,31 @@ class Execution:
                     fetch = self.plan.fetches[following]
                     await self._perform(fetch)
                     following = None
+                    ready: list[int] = []
                     for dependent in fetch.dependents:
                         waits_for[dependent] -= 1
-                        if waits_for[dependent]:
-                            continue
-                        if following is None:
-                            following = dependent
-                        else:
-                            tasks.create_task(follow(dependent))
+                        if not waits_for[dependent]:
+                            ready.append(dependent)
+                    if ready:
+                        self._share([self.plan.fetches[one] for one in ready])
+                        following = ready[0]
+                        for one in ready[1:]:
+                            tasks.create_task(follow(one))
 
-            for number in ready[1:]:
+            for number in first[1:]:
                 tasks.create_task(follow(number))
-            await follow(ready[0])
+            await follow(first[0])
+
+    def _share(self, ready: list[PreparedFetch]) -> None:
+        """Makes equal objects one at the targets of fetches that can start now: outer ones first, inner ones are less.
+
+        Only where nobody has read before: a request under way may know equal objects as two.
+        """
+        readers = [reader for fetch in ready for reader in fetch.shareable if reader.place not in self.places]
+        readers.sort(key=lambda reader: len(reader.path))
+        for reader in readers:
+            if reader.place not in self.places:
+                self.places[reader.place] = reader.share(self.data, self.sharing)
 
     async def _perform(self, prepared: PreparedFetch) -> None:
         fetch = prepared.fetch
@@ -168,11 +181,9 @@ class Execution:
         for conditions, reader in group.targets:
             placement: Placement = []
             if holds(conditions, self.variables):
-                # Only the first time: later, a request under way may know equal objects as two.
-                first_time = reader.place not in self.visited
-                self.visited.add(reader.place)
-                sharing = self.sharing if reader.shareable and first_time else None
-                placement = reader.collect(self.data, index, encoded, sharing)
+                known = self.places.setdefault(reader.place, None)
+                at_place = known if reader.shareable else None
+                placement = reader.collect(self.data, at_place, index, encoded)
             placements.append(placement)
         return Collected(encoded, placements)
 

@@ -47,6 +47,11 @@ class PreparedFetch:
             self.groups = tuple(PreparedGroup(group, shareable, places) for group in self.fetch.groups)
 
     @cached_property
+    def shareable(self) -> tuple[TargetReader, ...]:
+        """The targets whose equal objects may become one."""
+        return tuple(reader for group in self.groups for _, reader in group.targets if reader.shareable)
+
+    @cached_property
     def in_contexts(self) -> bool:
         """Whether fields of entities take values from further up."""
         return any(group.group.contexts for group in self.groups)

@@ -92,14 +92,16 @@ Add: TypeAlias = Callable[[JsonObject, dict[object, int], list[bytes]], int]
 class TargetReader:
     """Turns the objects of one target into representations; made once per plan."""
 
-    __slots__ = ("_above", "_add", "_last", "path", "place", "shareable")
+    __slots__ = ("_above", "_add", "_key", "_types", "path", "place", "shareable")
 
     def __init__(self, target: Target, shareable: bool, places: dict[Path, int]) -> None:
         self.path = target.path
-        self.shareable = shareable
         self._add = _adder(target.representation)
-        last_key = max((number for number, step in enumerate(self.path) if isinstance(step, Key)), default=0)
-        self._above, self._last = self.path[:last_key], self.path[last_key:]
+        last_key = max((number for number, step in enumerate(self.path) if isinstance(step, Key)), default=-1)
+        self._above, self._types = self.path[: max(last_key, 0)], self.path[last_key + 1 :]
+        key = self.path[last_key] if last_key >= 0 else None
+        self._key = key.name if isinstance(key, Key) else ""
+        self.shareable = shareable and bool(self._key)
         self.place = places.setdefault(self.path[: last_key + 1], len(places))
         """The number of where objects are looked for: of the path without what is asked of the objects themselves."""
 
@@ -107,11 +109,15 @@ class TargetReader:
         """The number of one object's representation, which enters the list if it is new; -1 if it cannot have one."""
         return self._add(found, index, encoded)
 
+    def share(self, root: JsonObject, sharing: Sharing) -> list[JsonObject]:
+        """The objects at the place, each once, after all that are equal have become one."""
+        return sharing.children(objects_at(root, self._above), self._key)
+
     def collect(
-        self, root: JsonObject, index: dict[object, int], encoded: list[bytes], sharing: Sharing | None
+        self, root: JsonObject, at_place: list[JsonObject] | None, index: dict[object, int], encoded: list[bytes]
     ) -> Placement:
-        """With `sharing`, equal objects become one on the way."""
-        found = objects_at(root, self.path) if sharing is None else self._shared_objects(root, sharing)
+        """`at_place` are the objects at the place, where they are known."""
+        found = objects_at(root, self.path) if at_place is None else objects_below(at_place, self._types)
         add = self._add
         placement: Placement = []
         for one in found:
@@ -120,53 +126,50 @@ class TargetReader:
                 placement.append((number, one))
         return placement
 
-    def _shared_objects(self, root: JsonObject, sharing: Sharing) -> list[JsonObject]:
-        key, *types = self._last
-        if not isinstance(key, Key):
-            return objects_at(root, self.path)
-        parents = objects_at(root, self._above)
-        return objects_below(sharing.children(parents, key.name), types)
-
 
 class Sharing:
     """Makes equal objects one; `found_any` says whether there were any."""
 
-    __slots__ = ("_distinct", "_seen", "found_any")
+    __slots__ = ("found_any",)
 
     def __init__(self) -> None:
         self.found_any = False
 
     def children(self, parents: list[JsonObject], name: str) -> list[JsonObject]:
         """The objects in this field, each once, after all that are equal have become one."""
-        self._distinct: dict[bytes | int, JsonObject] = {}
-        self._seen: set[int] = set()
+        distinct: dict[bytes | int, JsonObject] = {}
+        seen: set[int] = set()
         for parent in parents:
             child = parent.get(name)
-            if child.__class__ is dict:
-                self._share(parent, name, child)
-            elif child.__class__ is list:
-                self._share_items(child)
-        return list(self._distinct.values())
+            if child.__class__ is list:
+                self._share_items(child, distinct, seen)
+            elif child.__class__ is dict:
+                known = distinct.setdefault(_text(child), child)
+                if known is not child:
+                    parent[name] = known
+                    self.found_any = True
+        return list(distinct.values())
 
-    def _share(self, holder: Json, key: str | int, found: JsonObject) -> None:
-        try:
-            text: bytes | int = orjson.dumps(found)
-        except orjson.JSONEncodeError:
-            text = id(found)  # nested more deeply than can be written, in a scalar that nobody knows
-        known = self._distinct.setdefault(text, found)
-        if known is not found:
-            holder[key] = known
-            self.found_any = True
-
-    def _share_items(self, items: list[Json]) -> None:
-        if id(items) in self._seen:
+    def _share_items(self, items: list[Json], distinct: dict[bytes | int, JsonObject], seen: set[int]) -> None:
+        if id(items) in seen:
             return
-        self._seen.add(id(items))
+        seen.add(id(items))
         for number, item in enumerate(items):
             if item.__class__ is dict:
-                self._share(items, number, item)
+                known = distinct.setdefault(_text(item), item)
+                if known is not item:
+                    items[number] = known
+                    self.found_any = True
             elif item.__class__ is list:
-                self._share_items(item)
+                self._share_items(item, distinct, seen)
+
+
+def _text(found: JsonObject) -> bytes | int:
+    """Equal for equal objects only. What is nested too deeply to be written, as a scalar can be, equals nothing."""
+    try:
+        return orjson.dumps(found)
+    except orjson.JSONEncodeError:
+        return id(found)
 
 
 def _adder(representation: Representation) -> Add:
@@ -175,6 +178,9 @@ def _adder(representation: Representation) -> Add:
     if flat and any(isinstance(field, InputField) and field.name != "__typename" for field in fields):
         return _flat_adder(representation.typename, cast("Sequence[InputField]", fields))
     return _nested_adder(representation)
+
+
+_STRINGS = {str}
 
 
 def _flat_adder(typename: str | None, fields: Sequence[InputField]) -> Add:
@@ -200,7 +206,7 @@ def _flat_adder(typename: str | None, fields: Sequence[InputField]) -> Add:
         except TypeError:
             return _number(encode(values), index, encoded)  # a list in the key
         if number is None:
-            if not all(value.__class__ is str for value in values):
+            if set(map(type, values)) != _STRINGS:
                 # 1, 1.0 and True are equal in Python but not in JSON.
                 return _number(encode(values), index, encoded)
             number = index[(typename, values)] = len(encoded)
