@@ -10,17 +10,20 @@ Several replicas share the partitions; a partition that is swept by two for a wh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Final
 
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.mongodb.ledger import Documents, Entry, LedgerChanged
 from eventkernel.errors import Unavailable
-from eventkernel.events import Position
+from eventkernel.events import Position, Record
 from eventkernel.membership import Membership
 from eventkernel.retrying import Troubles
 from eventkernel.store import Batch, Checkpoint
+
+_log: Final = logging.getLogger(__name__)
 
 _MOMENT_SECONDS: Final = 1.0
 """How long a commit may be unfinished before somebody else finishes it."""
@@ -95,15 +98,26 @@ class Sweeper:
         for record in batch.records:
             offsets.setdefault(record.command_id, record.offset)
         known = await self._documents.known(list(offsets))
-        if len(known) < len(offsets):
+        unknown = [record for record in batch.records if record.command_id not in known]
+        if unknown:
             await self._documents.check()
-            raise LedgerChanged(f"{self._log.log}: the ledger lacks a record of the log")
+            await self._look_into(unknown)
         unfinished = [command for command, entry in known.items() if entry.pending]
         if unfinished:
             await asyncio.sleep(_MOMENT_SECONDS)
             for entry in (await self._documents.known(unfinished)).values():
                 if entry.pending:
                     await self._finish(self._documents, entry, offsets[entry.command_id])
+
+    async def _look_into(self, unknown: Sequence[Record]) -> None:
+        """A record of a version that is on the log already does not count, and the log cannot be mended: that is an
+        alarm. Any other record the ledger should have."""
+        taken = await self._documents.taken([(record.stream, record.version) for record in unknown if record.version])
+        for record in unknown:
+            if (record.stream, record.version) not in taken:
+                raise LedgerChanged(f"{self._log.log}: the ledger lacks a record of the log")
+            place = f"{record.log}, partition {record.partition}, offset {record.offset}"
+            _log.error("%s: another record of version %d of %s came before", place, record.version, record.stream)
 
     async def _publish_left(self) -> None:
         seen = frozenset[str]()

@@ -14,6 +14,7 @@ used, so that the change to it is a change of this file.
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -88,8 +89,10 @@ class MongoConnection:
         if not settings.url.startswith(("mongodb://", "mongodb+srv://")):
             raise CannotOpen("the URL of MongoDB: expected mongodb://… or mongodb+srv://…, found something else")
         try:
-            self._client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(settings.url, **_options(settings))
-        except (InvalidURI, ConfigurationError, ValueError, OSError) as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", UserWarning)  # so the driver speaks of an option that it does not take
+                self._client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(settings.url, **_options(settings))
+        except (InvalidURI, ConfigurationError, ValueError, OSError, UserWarning) as error:
             # The driver's own words may quote the URL, which may hold a password.
             raise CannotOpen(f"the settings of MongoDB cannot be used ({type(error).__name__})") from None
 

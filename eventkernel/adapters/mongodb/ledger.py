@@ -318,6 +318,14 @@ class Documents:
         async with translated("looking up commands"):
             return {entry.command_id: entry for entry in await self._find({"_id": {"$in": list(command_ids)}})}
 
+    async def taken(self, versions: Sequence[tuple[str, int]]) -> frozenset[tuple[str, int]]:
+        """Which of these versions of streams have a commit."""
+        streams = list({stream for stream, _ in versions})
+        async with translated("looking up versions"):
+            entries = await self._find({"stream": {"$in": streams}, "first": {"$gt": 0}})
+        ends = {stream: found[-1].version for stream, found in _by_stream(entries).items()}
+        return frozenset((stream, version) for stream, version in versions if version <= ends.get(stream, 0))
+
     async def pending(self) -> Sequence[Entry]:
         """Commits that are not known to be on the log, some of them where they are very many."""
         async with translated("looking for unpublished commits"):
