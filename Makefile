@@ -68,6 +68,9 @@ bench: $(MARK)-dev ## Measure speed, in ratios where it can be; some: make bench
 bench-router: $(MARK)-dev ## graphrouter beside other gateways: CPU a request, requests a second (needs Node, Rust, wrk)
 	@$(BIN)/python -m tests.benchmark.gateway $(ARGS)
 
+bench-router: $(MARK)-dev ## Compare graphrouter with other gateways under one load; a part: make bench-router ARGS="--seconds 5 graphrouter"
+	@$(BIN)/python -m tests.benchmark.gateway $(ARGS)
+
 lock: $(UV) ## Resolve dependencies anew
 	$(UV) lock
 

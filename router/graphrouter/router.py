@@ -19,6 +19,7 @@ from graphrouter.pipeline import Pipeline
 from graphrouter.planning.planner import QueryPlanner
 from graphrouter.request import GraphQLAnswer, GraphQLRequest
 from graphrouter.supergraph import Supergraph
+from graphrouter.transport.http import HttpTransport
 from graphrouter.transport.inprocess import AsgiApp, InProcessTransport
 from graphrouter.transport.port import SubgraphRequest, SubgraphTransport, TransportError
 
@@ -229,8 +230,6 @@ def _transport(name: str, source: SubgraphSource, options: RouterOptions) -> Sub
     if isinstance(source, str):
         if not source:
             raise ValueError(f"the subgraph {name!r} has no URL: give one")
-        from graphrouter.transport.http import HttpTransport  # noqa: PLC0415 - takes long, in-process needs none
-
         return HttpTransport(source, max_response_bytes=options.subgraph_response_bytes)
     if isinstance(source, SubgraphTransport):
         return source

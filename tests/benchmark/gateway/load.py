@@ -47,7 +47,7 @@ class Load:
         self.until = 0.0
         self.latencies: list[float] = []
         target, body = urlsplit(url), orjson.dumps({"query": OPERATION})
-        self.host, self.port = str(target.hostname), target.port
+        self.host, self.port = str(target.hostname), target.port or 80
         head = f"POST {target.path} HTTP/1.1\r\nhost: {target.netloc}\r\ncontent-type: application/json\r\n"
         self.request = head.encode() + b"accept: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body
 

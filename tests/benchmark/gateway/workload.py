@@ -78,9 +78,14 @@ _REVIEWS_OF_A_USER = 5
 
 
 class Catalogue:
-    """What the four subgraphs know. `lists` makes every list that many times as long, with things of their own."""
+    """What the four subgraphs know.
 
-    def __init__(self, lists: int = 1) -> None:
+    `lists` makes the lists that the operation starts from that many times as long, with as many more things in them;
+    `words` makes the reviews' texts that many times as long.
+    """
+
+    def __init__(self, lists: int = 1, words: int = 1) -> None:
+        self._words = words
         people, things = len(_FIRST) * lists, len(_THINGS) * lists
         self.users = {str(n): self._user(n) for n in range(1, people + 1)}
         self.products = {str(n): self._product(n) for n in range(1, things + 1)}
@@ -112,7 +117,7 @@ class Catalogue:
         for number in range(_REVIEWS_OF_A_USER * len(users)):
             author = users[number % len(users)]
             product = products[(number + number // len(users)) % len(products)]
-            body = _VERDICTS[number % len(_VERDICTS)]
+            body = " ".join([_VERDICTS[number % len(_VERDICTS)]] * self._words)
             review = {
                 "__typename": "Review",
                 "id": str(number + 1),
