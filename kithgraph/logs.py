@@ -41,3 +41,5 @@ def log_to_stderr(level: LogLevel) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=number, force=True)
+    # Its warnings tell of every rebalance, and of failures that whoever uses it reports with what they mean.
+    logging.getLogger("aiokafka").setLevel(max(number, logging.ERROR))

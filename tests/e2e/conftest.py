@@ -22,7 +22,7 @@ MODES = {"in-process": (), "http": ("--http",)}
 async def kith(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningKith]:
     """A system with data of its own; tests of one module share it and use users of their own."""
     if request.param == "distributed":
-        async with distributed_kith(request.getfixturevalue("engines")) as running:
+        async with distributed_kith(_engines(request)) as running:
             yield running
         return
     folder = tmp_path_factory.mktemp(request.param)
@@ -30,8 +30,12 @@ async def kith(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def engines(request: pytest.FixtureRequest) -> Engines:
-    """The real servers, with names of this module's own."""
+    """The real servers, with names of the test's own."""
+    return _engines(request)
+
+
+def _engines(request: pytest.FixtureRequest) -> Engines:
     servers = [request.getfixturevalue(f"{name}_server") for name in ("kafka", "mongodb", "neo4j")]
     return Engines(*servers, name=f"test_{secrets.token_hex(6)}")

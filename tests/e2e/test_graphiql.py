@@ -23,6 +23,7 @@ EXAMPLES = (
 )
 
 QUERY = "document.querySelector('.graphiql-query-editor .view-lines')?.textContent"
+PLAN = "document.getElementById('plan').textContent"
 RESULT = "document.querySelector('.result-window .view-lines')?.textContent.replaceAll('\\u00a0', ' ')"
 
 pytestmark = pytest.mark.browser
@@ -70,6 +71,31 @@ async def test_a_query_typed_into_the_playground_is_answered(page: Page, origin:
     assert page.problems == []
     foreign = [url for url in page.requested if not url.startswith((origin, "data:", f"blob:{origin}"))]
     assert foreign == []
+
+
+async def test_a_button_shows_the_plan_beside_the_answer(page: Page, origin: str) -> None:
+    await page.open(origin)
+    await page.click(".graphiql-tab:nth-child(1) button")
+    await page.wait_for(f"{QUERY}?.includes('me')")
+    await page.click("#plan-button")
+    assert "Run an operation" in await page.wait_for(PLAN)
+    await page.click(".graphiql-execute-button")
+    shown = await page.wait_for(f"{PLAN}.includes('QueryPlan') && {PLAN}")
+    answer = await page.wait_for(f"{RESULT}?.includes('Ada') && {RESULT}")
+    assert 'Fetch(service: "users", id: 0)' in shown
+    assert "queryPlan" not in answer
+    keep("playground-plan-button.png", await page.screenshot())
+
+    await page.click("#plan-button")
+    assert await page.evaluate("document.getElementById('plan').hidden")
+    await page.click(".graphiql-tab:nth-child(2) button")
+    await page.wait_for(f"{QUERY}?.includes('reviews')")
+    await page.click(".graphiql-execute-button")
+    await page.wait_for(f"{RESULT}?.includes('QueryPlan')")
+    await page.click("#plan-button")
+    # What was run last is planned, and not run again.
+    assert 'service: "reviews"' in await page.wait_for(f"{PLAN}.includes('QueryPlan') && {PLAN}")
+    assert page.problems == []
 
 
 async def test_an_example_with_the_plans_header_shows_the_plan(page: Page, origin: str) -> None:

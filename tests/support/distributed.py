@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+import json
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
+from eventkernel.claims import ClaimsKey
 from infra.local import KafkaAddress, MongodbAddress, Neo4jAddress
 from kithgraph.claims_keys import drawn
 from tests.support.kith import RunningKith, running_kith
 
-SUBGRAPHS = ("users", "friends", "recommendations")
+SUBGRAPHS: Sequence[str] = ("users", "friends", "recommendations")
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,11 @@ class Engines:
     neo4j: Neo4jAddress
     name: str
     keys: str = field(default_factory=drawn)
+
+    @property
+    def claims_keys(self) -> Mapping[str, ClaimsKey]:
+        """By the log's name."""
+        return {name: ClaimsKey.from_text(key) for name, key in json.loads(self.keys).items()}
 
     @property
     def environment(self) -> Mapping[str, str]:
