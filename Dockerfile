@@ -37,7 +37,7 @@ ENV PATH=/opt/kithgraph/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
 USER kith
 WORKDIR /data
 EXPOSE 9000
-HEALTHCHECK --interval=5s --timeout=5s --start-period=120s --retries=6 CMD ["python", "-c", \
+HEALTHCHECK --interval=5s --timeout=5s --start-period=300s --retries=6 CMD ["python", "-c", \
     "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['KITH_PORT'] + '/health/ready', timeout=4)"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["kith"]

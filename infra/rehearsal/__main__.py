@@ -21,7 +21,7 @@ Json: TypeAlias = Any
 _IMAGE = "kithgraph:local"
 _REPOSITORY = Path(__file__).parents[2]
 _PROJECT = "kithgraph-rehearsal"
-_HEALTHY_SECONDS = 300.0
+_HEALTHY_SECONDS = 600.0
 
 
 class System:
@@ -114,6 +114,7 @@ def _rehearse(system: System) -> None:
     print(f"Stand-ins for public images: {', '.join(make_missing()) or 'none'}", flush=True)
     print(f"Building {_IMAGE} …", flush=True)
     run(["docker", "build", "--network=host", "--tag", _IMAGE, str(_REPOSITORY)])
+    system.compose("down", "--volumes")  # of a rehearsal that was cut off: its volumes know other passwords
     try:
         system.start()
         system.state()
