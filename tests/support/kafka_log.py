@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -10,9 +11,10 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.log import KafkaLog
+from eventkernel.adapters.kafka.membership import KafkaMembership
 from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.adapters.kafka.topic import TopicSettings, make_topic
-from eventkernel.events import Record
+from eventkernel.events import Partition, Record
 from eventkernel.fences import fence
 
 LOG = "doors.x7f3k2q9"
@@ -98,3 +100,23 @@ async def topic_settings(connection: KafkaConnection, topic: str) -> Mapping[str
         (response,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
     (resource,) = response.to_object()["resources"]
     return {entry["config_names"]: entry["config_value"] for entry in resource["config_entries"]}
+
+
+async def settled(
+    members: Sequence[KafkaMembership], expected: frozenset[Partition], seconds: float = 15
+) -> list[frozenset[Partition]]:
+    """What each has, as soon as together they have everything, nothing is with two, and nobody has nothing."""
+    async with asyncio.timeout(seconds):
+        while True:
+            seen = [member.assignment() for member in members]
+            parts = [each.partitions or frozenset() for each in seen]
+            if frozenset().union(*parts) == expected and sum(map(len, parts)) == len(expected) and all(parts):
+                return parts
+            waiting = [asyncio.ensure_future(member.changed(each)) for member, each in zip(members, seen, strict=True)]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for future in waiting:
+                future.cancel()
+
+
+def all_of(log: KafkaLog) -> frozenset[Partition]:
+    return frozenset(Partition(log.log, number) for number in range(log.partitions))

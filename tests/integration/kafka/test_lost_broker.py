@@ -12,12 +12,14 @@ import pytest
 
 from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.log import KafkaLog
+from eventkernel.adapters.kafka.membership import KafkaMembership
 from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.errors import Unavailable
 from eventkernel.events import Partition, Record
+from eventkernel.membership import NOTHING
 from eventkernel.store import Checkpoint
 from infra.local import KafkaAddress, Server
-from tests.support.kafka_log import commit, new_log, record
+from tests.support.kafka_log import all_of, commit, new_log, record, settled
 
 pytestmark = pytest.mark.engines
 
@@ -176,6 +178,20 @@ async def test_what_was_acknowledged_survives_a_broker_that_is_killed_and_nothin
     for first, second, third in zip(found[::3], found[1::3], found[2::3], strict=True):
         assert (first.version, second.version, third.version) == (1, 2, 3)
         assert first.command_id == second.command_id == third.command_id
+
+
+async def test_a_member_takes_part_again_when_the_broker_is_back(
+    own_kafka: Server[KafkaAddress], log: KafkaLog, engine_name: str
+) -> None:
+    connection = KafkaConnection(own_kafka.address.bootstrap, patience=PATIENCE)
+    async with KafkaMembership(connection, engine_name, [log]) as first:
+        await settled([first], all_of(log))
+        own_kafka.kill()
+        # Cut off, it keeps what it had; and one that comes now has nothing yet.
+        async with KafkaMembership(connection, engine_name, [log]) as late:
+            assert (first.assignment().partitions, late.assignment()) == (all_of(log), NOTHING)
+            await asyncio.to_thread(own_kafka.start)
+            await settled([first, late], all_of(log), seconds=60)
 
 
 async def test_each_commit_lies_in_one_record_batch_on_the_brokers_disk(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 
 import pytest
@@ -15,8 +15,7 @@ from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.events import Partition
 from eventkernel.membership import NOTHING
 from eventkernel.store import Checkpoint
-from infra.local import KafkaAddress, Server
-from tests.support.kafka_log import LOG, administration, commit, new_log
+from tests.support.kafka_log import LOG, administration, all_of, commit, new_log, settled
 
 pytestmark = pytest.mark.engines
 
@@ -27,24 +26,6 @@ SECONDS = 15
 async def members() -> AsyncGenerator[AsyncExitStack]:
     async with AsyncExitStack() as stack:
         yield stack
-
-
-async def settled(members: Sequence[KafkaMembership], expected: frozenset[Partition]) -> list[frozenset[Partition]]:
-    """What each has, as soon as together they have everything, nothing is with two, and nobody has nothing."""
-    async with asyncio.timeout(SECONDS):
-        while True:
-            seen = [member.assignment() for member in members]
-            parts = [each.partitions or frozenset() for each in seen]
-            if frozenset().union(*parts) == expected and sum(map(len, parts)) == len(expected) and all(parts):
-                return parts
-            waiting = [asyncio.ensure_future(member.changed(each)) for member, each in zip(members, seen, strict=True)]
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for future in waiting:
-                future.cancel()
-
-
-def all_of(log: KafkaLog) -> frozenset[Partition]:
-    return frozenset(Partition(log.log, number) for number in range(log.partitions))
 
 
 async def test_one_member_has_everything_and_leads(
@@ -143,19 +124,3 @@ async def test_nothing_is_fetched_and_no_offset_is_kept_for_a_group(
     async with administration(connection) as admin:
         assert not await admin.list_consumer_group_offsets(engine_name)
     assert not fetched
-
-
-async def test_a_member_takes_part_again_when_the_broker_is_back(
-    own_kafka: Server[KafkaAddress], engine_name: str, members: AsyncExitStack
-) -> None:
-    connection = KafkaConnection(own_kafka.address.bootstrap, patience=1.0)
-    log = await members.enter_async_context(new_log(connection, engine_name))
-    first = await members.enter_async_context(KafkaMembership(connection, engine_name, [log]))
-    await settled([first], all_of(log))
-    own_kafka.kill()
-    # Cut off, it keeps what it had; and one that comes now has nothing yet.
-    late = await members.enter_async_context(KafkaMembership(connection, engine_name, [log]))
-    assert (first.assignment().partitions, late.assignment()) == (all_of(log), NOTHING)
-    await asyncio.to_thread(own_kafka.start)
-    async with asyncio.timeout(60):
-        await settled([first, late], all_of(log))
