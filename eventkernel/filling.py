@@ -12,12 +12,12 @@ checkpoint, then what is parked, then the documents, misses nothing, whatever th
 not parked, the documents that are read afterwards have all of it. It follows
 
 - that each assignment begins with reading the checkpoint and what is parked,
-- that a batch with a record of a stream that waits begins with reading what is parked of it,
-- that of a stream that is not known to wait nothing has to be read but its document.
+- that of a stream which is not known to wait nothing has to be read but its document; a stream that is known to wait
+  may in truth have gone on, and what is parked behind it then waits for nothing.
 
-What may happen is that a process parks a record behind others which somebody else (an operator's `retry`, in a process
-of its own) deals with at that moment, or one that somebody else has applied. Such a record is found, and dealt with, by
-whom its partition is assigned to: every second or so, and before a batch with a record of its stream.
+So a process may park a record behind others which somebody else (an operator's `retry`, in a process of its own) deals
+with at that moment, or one that somebody else has applied. Whom its partition is assigned to finds such a record, and
+deals with it: every second or so, and before a batch with a record of its stream.
 """
 
 from __future__ import annotations
@@ -101,6 +101,7 @@ class Filling(Generic[Doc]):
         self._troubles = Troubles(backoff)
         self._turn = asyncio.Lock()
         self._parked = ParkedStreams()
+        self._consider_at = 0.0
         self._position = Position()
         self._following: Following | None = None
         self._events_folded = 0
@@ -175,8 +176,7 @@ class Filling(Generic[Doc]):
         streams = streams_of(batches)
         stored: Mapping[str, State[Doc]] = {}
         if streams:
-            if not self._parked.waiting.isdisjoint(streams):
-                await self._consider([stream for stream in streams if stream in self._parked.waiting])
+            await self._consider_now_and_then([stream for stream in streams if stream in self._parked.waiting])
             stored = await self._asking("loading documents", partial(self.build.load, streams))
         work = partial(fold, self._projection, self._readers, batches, stored, self._parked)
         outcome = await self._folding(work, sum(len(batch.records) for batch in batches))
@@ -195,6 +195,14 @@ class Filling(Generic[Doc]):
         streams = sorted(ours)
         for start in range(0, len(streams), _LOOKED_AT_ONCE):
             await self._consider(streams[start : start + _LOOKED_AT_ONCE])
+
+    async def _consider_now_and_then(self, streams: Sequence[str]) -> None:
+        """What a batch has to do with. Thousands may wait behind one record: so it takes a part of the time only."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        if streams and begun >= self._consider_at:
+            await self._consider(streams)
+            self._consider_at = loop.time() + _LOOK_SHARE * (loop.time() - begun)
 
     async def _consider(self, streams: Sequence[str]) -> None:
         """Learn anew what is parked of these streams, and deal with those that can go on."""

@@ -35,7 +35,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Final, Generic, TypeAlias, TypeVar, cast
 
@@ -67,14 +67,6 @@ _FORMAT: Final = 1
 _IDENTITY_SCHEMA: Final = "CREATE TABLE IF NOT EXISTS kernel_build (identity TEXT NOT NULL) STRICT;"
 _SUFFIXES: Final = ("-wal", "-shm", "")
 """What a build's files end in. The database is removed last: while it is there, the others are found."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Progressed:
-    """What a committed save changed of that which is kept in memory."""
-
-    versions: Mapping[str, int]
-    parked: Mapping[str, Partition] | None
 
 
 class SqliteViewBuild(ABC, Generic[Doc]):
@@ -187,9 +179,9 @@ class SqliteViewBuild(ABC, Generic[Doc]):
         loop = asyncio.get_running_loop()
 
         def write(connection: sqlite3.Connection) -> None:
-            progressed = self._save(connection, fold)
+            versions = self._save(connection, fold)
             # From here and not after the `await` below: a caller who is cancelled changes nothing about the commit.
-            loop.call_soon_threadsafe(self._saved, progressed)
+            loop.call_soon_threadsafe(self._saved, versions)
             if self._unfinished and len(fold.changes) < _CAUGHT_UP:
                 self._finish(connection)
 
@@ -218,7 +210,8 @@ class SqliteViewBuild(ABC, Generic[Doc]):
 
         return await asyncio.get_running_loop().run_in_executor(self._writer, run)
 
-    def _save(self, connection: sqlite3.Connection, fold: Fold[Doc]) -> _Progressed:
+    def _save(self, connection: sqlite3.Connection, fold: Fold[Doc]) -> Mapping[str, int]:
+        """Gives the versions of what was stored."""
         before = self._checkpoint
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -230,9 +223,7 @@ class SqliteViewBuild(ABC, Generic[Doc]):
             if fold.parked:
                 self._progress.park(connection, fold.parked)
             self._progress.move(connection, fold.checkpoint)
-            parked = None
-            if fold.parked or fold.released:
-                parked = waiting_streams(self._progress.parked(connection))
+            waiting = self._waiting_after(connection, fold) if fold.parked or fold.released else self._parked
             # Before the commit: who reads the new documents and asks then how far they are must not be told less.
             self._checkpoint = further(before, fold.checkpoint)
             connection.execute("COMMIT")
@@ -241,7 +232,15 @@ class SqliteViewBuild(ABC, Generic[Doc]):
             if connection.in_transaction:  # a full disk has ended it already
                 connection.execute("ROLLBACK")
             raise
-        return _Progressed({change.stream: change.states[-1].version for change in changes}, parked)
+        self._parked = waiting
+        return {change.stream: change.states[-1].version for change in changes}
+
+    def _waiting_after(self, connection: sqlite3.Connection, fold: Fold[Doc]) -> Mapping[str, Partition]:
+        """The streams that wait when this fold is written. It looks only at those that the fold has to do with."""
+        touched = fold.released.keys() | {entry.record.stream for entry in fold.parked}
+        gone = touched - self._progress.waiting(connection, touched)
+        known = {**self._parked, **waiting_streams(fold.parked)}
+        return {stream: partition for stream, partition in known.items() if stream not in gone}
 
     def _unseen(self, connection: sqlite3.Connection, changes: Sequence[Change[Doc]]) -> list[Change[Doc]]:
         """The changes without the states that are stored already."""
@@ -260,11 +259,9 @@ class SqliteViewBuild(ABC, Generic[Doc]):
                 unseen.append(replace(change, states=newer))
         return unseen
 
-    def _saved(self, progressed: _Progressed) -> None:
-        self._versions.update(progressed.versions)
+    def _saved(self, versions: Mapping[str, int]) -> None:
+        self._versions.update(versions)
         self._loaded = None
-        if progressed.parked is not None:
-            self._parked = progressed.parked
         self._arrivals.moved(self._checkpoint.position)
 
     # For `SqliteView`

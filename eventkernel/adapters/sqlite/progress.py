@@ -35,6 +35,10 @@ CREATE TABLE IF NOT EXISTS kernel_parked (
 
 _PARKED: Final = "SELECT record, reason, skipped FROM kernel_parked WHERE reader = ?"
 _PARKED_OF: Final = f"{_PARKED} AND stream IN (SELECT value FROM json_each(?))"
+_WAITING: Final = """
+    SELECT value FROM json_each(?) WHERE EXISTS
+        (SELECT 1 FROM kernel_parked WHERE reader = ? AND stream = value AND skipped = 0)
+"""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Record).decode
@@ -75,6 +79,11 @@ class Progress:
         )
         rows: list[tuple[bytes, str | None, int]] = cursor.fetchall()
         return [ParkedRecord(_decode(record), reason, bool(skipped)) for record, reason, skipped in rows]
+
+    def waiting(self, connection: sqlite3.Connection, streams: Collection[str]) -> set[str]:
+        """Which of these streams wait."""
+        rows: list[tuple[str]] = connection.execute(_WAITING, (json.dumps(list(streams)), self._reader)).fetchall()
+        return {stream for (stream,) in rows}
 
     def release(self, connection: sqlite3.Connection, released: Mapping[str, int]) -> None:
         """Forget the records of each stream up to a version."""
