@@ -48,7 +48,7 @@ def _children(objects: list[JsonObject], name: str) -> list[JsonObject]:
     found: list[JsonObject] = []
     spread: set[int] = set()
     for parent in objects:
-        child = parent.get(name)
+        child: Json = parent.get(name)
         if child.__class__ is dict:
             found.append(child)
         elif child.__class__ is list and id(child) not in spread:
@@ -140,7 +140,7 @@ class Sharing:
         distinct: dict[bytes | int, JsonObject] = {}
         seen: set[int] = set()
         for parent in parents:
-            child = parent.get(name)
+            child: Json = parent.get(name)
             if child.__class__ is list:
                 self._share_items(child, distinct, seen)
             elif child.__class__ is dict:

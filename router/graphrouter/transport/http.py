@@ -87,7 +87,7 @@ class HttpTransport:
             raise ValueError("a header has a line break")
         if self._credentials and not any(name == "authorization" for name, _ in request.headers):
             headers += self._credentials
-        own = headers.encode()
+        own = headers.encode("latin-1")
         if request.get is not None:
             return b"GET %b HTTP/1.1\r\n%b%b\r\n" % (_target(urljoin(self._url, request.get)).encode(), self._get, own)
         return b"%b%bcontent-length: %d\r\n\r\n%b" % (self._post, own, len(request.body), request.body)

@@ -86,6 +86,7 @@ class HttpConnection(asyncio.Protocol):
         await asyncio.shield(self._gone)
 
     def _fail(self, error: Exception) -> None:
+        """Ends the connection, and the exchange where one is still under way."""
         answer, self._answer = self._answer, None
         if answer is not None and not answer.done():
             answer.set_exception(error)
@@ -107,7 +108,7 @@ class HttpConnection(asyncio.Protocol):
             self._fail(ConnectionBroken("the server changed the protocol"))
         except httptools.HttpParserError as error:
             self._fail(ConnectionBroken(f"the answer is not HTTP: {type(error).__name__}"))
-        if not self._in_body and self._received > MAX_HEAD_BYTES and self._answer is not None:
+        if not self._in_body and self._received > MAX_HEAD_BYTES:
             self._fail(ConnectionBroken("the answer's head is too large"))
 
     def connection_lost(self, exc: Exception | None) -> None:

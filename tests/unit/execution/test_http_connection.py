@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import zlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
@@ -158,9 +158,8 @@ async def test_bytes_that_nobody_asked_for_are_not_taken_for_the_next_answer(
 
 @pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
 async def test_an_answer_compressed_unasked_is_read_up_to_the_limit(
-    server: RawServer, transport: HttpTransport, encoding: str, compress: object
+    server: RawServer, transport: HttpTransport, encoding: str, compress: Callable[[bytes], bytes]
 ) -> None:
-    assert callable(compress)
     for size in (LIMIT, LIMIT + 1):
         body = compress(b"x" * size)
         server.answer = OK + f"content-encoding: {encoding}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
