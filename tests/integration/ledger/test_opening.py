@@ -1,0 +1,125 @@
+"""Whoever opens a ledger may die between any two steps: another one finishes it, and what is on the log counts."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from typing import Any, Final
+from unittest.mock import patch
+
+import msgspec
+import pytest
+
+from eventkernel.adapters.kafka import opening
+from eventkernel.adapters.kafka.opening import Opener
+from eventkernel.adapters.kafka.publisher import Publisher
+from eventkernel.adapters.mongodb.ledger import Documents, Ledger
+from eventkernel.errors import ClaimTaken
+from eventkernel.store import ClaimHolder
+from eventkernel.testing.event_store_contract import everything, put
+from tests.support.kafka_log import record
+from tests.support.kafka_store import Died, KafkaLogOnServers, effects, until
+
+pytestmark = pytest.mark.engines
+
+STEPS: Final[list[tuple[type, str, int, bool]]] = [
+    (Ledger, "replace", 1, False),
+    (Ledger, "replace", 1, True),
+    (Publisher, "publish", 1, True),
+    (Publisher, "publish", 3, False),
+    (Opener, "put_fences", 1, True),
+    (Documents, "make", 1, True),
+    (Documents, "fill", 1, True),
+    (Documents, "mark", 1, False),
+    (Documents, "mark", 1, True),
+    (Ledger, "replace", 2, False),
+    (Ledger, "replace", 2, True),
+    (Ledger, "drop_older", 1, False),
+]
+"""Where, what, at which call of it, and whether it was done."""
+
+
+@contextmanager
+def dying(owner: type, name: str, call: int, done: bool) -> Generator[None]:
+    original: Callable[..., Awaitable[object]] = getattr(owner, name)
+    calls = 0
+
+    async def dies(*args: Any, **kwargs: Any) -> object:
+        nonlocal calls
+        calls += 1
+        dying = calls == call
+        if dying and not done:
+            raise Died
+        answer = await original(*args, **kwargs)
+        if dying:
+            raise Died
+        return answer
+
+    with patch.object(owner, name, dies):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An opener is taken for dead sooner."""
+    monkeypatch.setattr(opening, "_SILENCE_SECONDS", 0.5)
+
+
+def named(step: tuple[type, str, int, bool]) -> str:
+    owner, name, call, done = step
+    return f"{'after' if done else 'before'} {owner.__name__}.{name} {call}"
+
+
+@pytest.mark.parametrize("step", STEPS, ids=named)
+async def test_another_one_finishes_an_opening(servers: KafkaLogOnServers, step: tuple[type, str, int, bool]) -> None:
+    store = await servers.open()
+    for number in range(5):
+        await put(store, f"door-{number}", "a", "b", command=f"c{number}", claims={f"key:{number}"})
+    await put(store, "door-0", "c", after=2, claims=())
+    before = await everything(store)
+    await servers.close_stores()
+    await servers.database.client.drop_database(servers.name)
+    with dying(*step), pytest.raises(Died):
+        await servers.another()
+    again = await servers.another()
+    assert sorted(record.id for record in await everything(again)) == sorted(record.id for record in before)
+    assert await again.find_claim("key:0") is None
+    assert await again.find_claim("key:3") == ClaimHolder("door-3", 2)
+    with pytest.raises(ClaimTaken):
+        await put(again, "door-9", "a", claims={"key:4"})
+    assert (await put(again, "door-0", "d", after=3)).version == 4
+    assert len(await effects(again.reader)) == 7
+
+
+@pytest.mark.parametrize("step", [STEPS[1], STEPS[2], STEPS[3], STEPS[4], STEPS[9]], ids=named)
+async def test_another_one_finishes_the_making_of_a_log(
+    servers: KafkaLogOnServers, step: tuple[type, str, int, bool]
+) -> None:
+    with dying(*step), pytest.raises(Died):
+        await servers.another()
+    store = await servers.another()
+    fences = await store.reader.fences()
+    assert {fence.log for fence in fences} == {store.log}
+    assert {fence.partition for fence in fences if fence.offset == 0} == {0, 1, 2}
+    assert (await put(store, "door-1", "a")).version == 1
+
+
+async def test_a_second_record_of_a_version_is_an_alarm_and_stops_nothing(
+    servers: KafkaLogOnServers, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody else's program writes to the topic."""
+    store = await servers.open()
+    await put(store, "door-1", "a", command="c1")
+    number = store.reader.partition_of("door-1")
+    intruder = msgspec.structs.replace(record("door-1", 1, data="somebody else"), log=store.log)
+    await store._publisher.publish(number, [intruder])
+
+    async def told() -> bool:
+        return "another record of version 1 of door-1" in caplog.text
+
+    await until(told)
+    assert (await put(store, "door-1", "b", after=1)).version == 2
+    await servers.close_stores()
+    await servers.database.client.drop_database(servers.name)
+    again = await servers.open()
+    assert [record.data for record in await again.read_stream("door-1")] == [b'{"text":"a"}', b'{"text":"b"}']
