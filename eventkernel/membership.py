@@ -38,7 +38,7 @@ class Assignment:
 
 
 class Membership(Protocol):
-    """One process's place in a group."""
+    """One process's place in a group. Neither method raises: what the group cannot tell now, it tells later."""
 
     def assignment(self) -> Assignment:
         """What is assigned now; nothing as long as the group has not told."""

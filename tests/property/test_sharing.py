@@ -191,7 +191,7 @@ class World:
         self.calm = True
         self.share()
         for log in self.writing.logs:
-            assert await self.build.reached(await log.head(), 20)
+            assert await self.build.reached(await log.head(), 60)
         for process in self.processes:
             assert process._task is not None
             assert not process._task.done(), process._task
@@ -205,7 +205,7 @@ def test_the_view_equals_a_fold_and_what_is_poison_waits(steps: int, name_of: li
         await world.live(steps, [DOORS])
         await world.settle()
         expected_doors, expected_parked = plain_fold(world.writing.logs)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while versions_in(world) != expected_parked:  # noqa: ASYNC110  # members look after it by themselves
                 await asyncio.sleep(0)
         assert world.doors() == expected_doors
@@ -228,7 +228,7 @@ def test_what_waited_for_a_later_release_is_applied_and_nothing_is_left_behind(
             world.replace(number, LENIENT)
         await world.settle()
         await world.retry(LENIENT)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await world.build.parked():  # noqa: ASYNC110  # members look after it by themselves
                 await asyncio.sleep(0)
         assert world.doors() == lenient_fold(world.writing)

@@ -87,7 +87,7 @@ class World:
         """Each has one partition, and all is done."""
         for member, partition in zip(self.members, self.partitions, strict=True):
             member.assign(partition)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await self.echoed() != self.expected or await self.store.parked("echo"):  # noqa: ASYNC110  # no event
                 await asyncio.sleep(0)
         for task in self.working:

@@ -123,7 +123,7 @@ class World:
         self.members[0].assign(*self.partitions[:half], leads=True)
         self.members[1].assign(*self.partitions[half:])
         head = await self.writing.head()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 for process in self.processes:
                     process.view.look()
