@@ -74,7 +74,7 @@ def _first_fence(message: ConsumerRecord, topic: str) -> Record:
 
 
 class KafkaLog:
-    """One log to read: the port `LogReader`. Closing it does not end subscriptions; each ends with its generator."""
+    """One log to read: the port `LogReader`. Once it is closed it is `Unavailable`, for its subscriptions too."""
 
     def __init__(self, connection: KafkaConnection, topic: str, partitions: int, fence: Record) -> None:
         self._connection = connection
@@ -87,6 +87,7 @@ class KafkaLog:
         self._connecting = asyncio.Lock()
         self._asked: asyncio.Task[Position] | None = None
         self._asking: asyncio.Task[Position] | None = None
+        self._closed = False
 
     @classmethod
     async def open(cls, connection: KafkaConnection, topic: str) -> KafkaLog:
@@ -130,7 +131,13 @@ class KafkaLog:
         if self._asked is None:
             self._asked = asyncio.create_task(self._ask_after(self._asking), name=f"head of {self._log}")
             self._asked.add_done_callback(_retrieved)
-        return await asyncio.shield(self._asked)
+        asked, task = self._asked, asyncio.current_task()
+        try:
+            return await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            if asked.cancelled() and task is not None and not task.cancelling():
+                raise self._is_closed() from None  # the question was cancelled, not whoever asked
+            raise
 
     def subscribe(self, after: Checkpoint, partitions: frozenset[int] | None = None) -> AsyncGenerator[Batch, None]:
         """As the port has it. A later duplicate of a version is not dropped here: readers drop it by its version."""
@@ -164,6 +171,7 @@ class KafkaLog:
         return found
 
     async def aclose(self) -> None:
+        self._closed = True
         for task in (self._asked, self._asking):
             if task is not None:
                 task.cancel()
@@ -203,19 +211,26 @@ class KafkaLog:
         return Batch(self._log, number, kept, messages[-1].offset + 1, generation)
 
     async def _ask_after(self, before: asyncio.Task[Position] | None) -> Position:
-        if before is not None:
-            await asyncio.wait([before])
-        self._asking, self._asked = self._asked, None
-        async with self._connecting:
-            if self._enquiries is None:
-                self._enquiries = await self._resources.enter_async_context(consuming(self._connection, self._topic))
-            enquiries = self._enquiries
         try:
-            ends = await enquiries.ends(self._partitions)
+            if before is not None:
+                await asyncio.wait([before])
+            self._asking, self._asked = self._asked, None
+            ends = await (await self._connected()).ends(self._partitions)
         except Exception:
             await self._disconnect()  # the next question goes over a new connection
             raise
         return Position({Partition(self._log, number): end for number, end in ends.items()})
+
+    async def _connected(self) -> Consumer:
+        async with self._connecting:
+            if self._closed:
+                raise self._is_closed()
+            if self._enquiries is None:
+                self._enquiries = await self._resources.enter_async_context(consuming(self._connection, self._topic))
+            return self._enquiries
+
+    def _is_closed(self) -> Unavailable:
+        return Unavailable(f"topic {self._topic}: the log is closed")
 
     async def _disconnect(self) -> None:
         async with self._connecting:
@@ -231,16 +246,23 @@ class KafkaLog:
                 raise CorruptData(f"{self._log}: partition {number} ends at {end}, and its reader is at {offset}")
 
     async def _generation_at(self, number: int, offset: int, known: Mapping[int, int]) -> int:
-        """The generation that a reader at this offset has seen; the last fence before it says so."""
+        """The generation that a reader at this offset has seen: the newest one with a fence before it.
+
+        It is looked for backwards. A late fence opens nothing again: it is known by records of a newer generation.
+        """
         if number in known or offset == 0:
             return known.get(number, 0)
-        stop, size = offset, _LOOK_BACK
-        while True:
+        newest, fenced, stop, size = 0, -1, offset, _LOOK_BACK
+        while stop and fenced < newest:
             start = max(0, stop - size)
-            fences = await self._fences(number, start, stop)
-            if fences or start == 0:
-                return max((fence.generation for fence in fences), default=0)
+            async with aclosing(self.read(number, start, stop)) as pieces:
+                async for records in pieces:
+                    for found in records:
+                        newest = max(newest, found.generation)
+                        if found.type == FENCE:
+                            fenced = max(fenced, found.generation)
             stop, size = start, 2 * size
+        return newest
 
     async def _fences(self, number: int, start: int, stop: int) -> Sequence[Record]:
         found: list[Record] = []

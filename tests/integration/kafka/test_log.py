@@ -154,6 +154,19 @@ async def test_a_checkpoint_without_a_generation_looks_for_the_last_fence_before
     assert versions(await after(log, at(1))) == list(range(1, 21))
 
 
+@pytest.mark.parametrize("chunk", [1, 3, 2_000])
+async def test_a_late_fence_is_not_taken_for_the_last_one(
+    log: KafkaLog, publisher: Publisher, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr("eventkernel.adapters.kafka.log._LOOK_BACK", chunk)
+    await put_fences(publisher, 2)
+    await publisher.publish(0, commit("door", 1, 8, generation=2))
+    await put_fences(publisher, 1)
+    await publisher.publish(0, commit("door", 9, 1, generation=2))
+    await publisher.publish(0, commit("door", 10, 1, data="late"))
+    assert versions(await after(log, at(12))) == []
+
+
 async def test_a_version_that_is_there_twice_comes_twice(log: KafkaLog, publisher: Publisher) -> None:
     """Readers know the streams' versions, and drop the later one."""
     await publisher.publish(0, commit("door", 1, 2))
@@ -237,6 +250,19 @@ async def test_the_head_names_every_partition_and_covers_what_was_acknowledged(
         assert (await log.head())[Partition(LOG, number % 3)] > base
 
     await asyncio.gather(*(write_and_look(number) for number in range(200)))
+
+
+async def test_a_closed_log_is_unavailable(connection: KafkaConnection, log: KafkaLog) -> None:
+    other = await KafkaLog.open(connection, log.topic)
+    asked = asyncio.gather(*(other.head() for _ in range(3)), return_exceptions=True)
+    closing = asyncio.create_task(other.aclose())
+    assert [type(answer) for answer in await asked] == 3 * [Unavailable]
+    await closing
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="the log is closed"):
+            await other.head()
+    with pytest.raises(Unavailable, match="the log is closed"):
+        await anext(other.subscribe(Checkpoint()))
 
 
 async def test_a_piece_of_a_partition_is_read_as_it_stands(log: KafkaLog, publisher: Publisher) -> None:
