@@ -44,7 +44,7 @@ class EngineSettings(BaseSettings):
 
     name: str = Field(
         default="kithgraph",
-        pattern=r"[a-z0-9_-]{1,40}",
+        pattern=r"^[a-z0-9_-]{1,40}$",
         description="What topics, databases, groups and builds are called after; systems on the same engines differ.",
     )
 

@@ -99,3 +99,14 @@ class TestNeo4jRecommendationView(RecommendationViewContract):
         rows = await build.read("MATCH (:Person {build: $build})-[r:WAS_FRIEND]->() RETURN r.until_us", {})
         assert rows == [[2_000]]
         assert (await build.load(["friendship-a~b"]))["friendship-a~b"] == state(5, True)
+
+    async def test_a_user_is_never_taken_back_to_before_their_deletion(
+        self, build: Neo4jRecommendationView, feed: Feed[GraphDoc]
+    ) -> None:
+        await graph(feed, "123", ["12", "23"]).delete("3").deliver()
+        deleted = await build.load(["user-3"])
+        created: State[GraphDoc] = State(1, 1_003_000, USERS, 0, 2, UserDoc("3", 1_003_000, 2))
+        await build.save(Fold([Change("user-3", (created,))], Checkpoint()))
+        assert await build.load(["user-3"]) == deleted
+        assert deleted["user-3"].version == 2
+        assert (await build.recommended(["1"], 9, 99))["1"] == []

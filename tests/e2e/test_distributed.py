@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,7 +15,8 @@ from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.adapters.mongodb.connection import MongoConnection, MongoSettings
 from eventkernel.clock import SystemClock
 from eventkernel.events import EncodedEvent
-from infra.local import mongodb
+from infra.local import kafka, mongodb, neo4j
+from kithgraph.claims_keys import drawn
 from kithgraph.engines import kafka_connection, topic_settings
 from kithgraph.settings import EngineSettings
 from tests.e2e.test_social_network import ADD, CREATE, DELETE, RECOMMENDATIONS, befriend, create, network
@@ -223,3 +225,46 @@ async def test_a_database_that_hangs_is_unavailable_in_bounded_time_and_work_goe
                     pass  # each takes as long as its own deadlines let it
                 while (await system.ask(CREATE, {"input": {"firstName": "Grace", "lastName": "Hopper"}})).codes:
                     pass
+
+
+async def test_a_service_refuses_a_topic_of_another_size(engines: Engines) -> None:
+    async with part(engines, "serve", "users"):
+        more = {**engines.environment, "KITH_KAFKA_PARTITIONS": "4"}
+        refused = await run_kith("serve", "users", "--port", "0", environment=more)
+        assert refused.code == 1
+        assert f"{engines.name}.users: partitions: expected 4, found 3" in refused.errors
+        assert refused.errors.count("\n") == 1
+        other = {**engines.environment, "KITH_CLAIMS_KEYS": drawn()}
+        refused = await run_kith("serve", "users", "--port", "0", environment=other)
+        assert refused.code == 1
+        assert "claims key" in refused.errors
+
+
+async def test_every_engine_with_tls_and_passwords(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("kafka", "mongodb", "neo4j")]
+    with (
+        kafka(folders[0], secure=True) as log,
+        mongodb(folders[1], secure=True) as documents,
+        neo4j(folders[2], secure=True) as graph,
+    ):
+        engines = Engines(log.address, documents.address, graph.address, "secured")
+        login, authority = log.address.login, graph.address.authority
+        assert login is not None
+        assert log.address.secured_bootstrap is not None
+        assert authority is not None
+        secured = {
+            "KITH_KAFKA_BOOTSTRAP": log.address.secured_bootstrap,
+            "KITH_KAFKA_SECURITY": "SASL_SSL",
+            "KITH_KAFKA_USER": login.user,
+            "KITH_KAFKA_PASSWORD": login.password,
+            "KITH_KAFKA_CA": str(login.authority),
+            "KITH_NEO4J_CA": str(authority),
+        }
+        async with distributed_kith(dataclasses.replace(engines, more=secured)) as system:
+            ids, bookmark = await network(system, 3, [(1, 2), (2, 3)])
+            answer = await system.ask(RECOMMENDATIONS, {"id": ids[0]}, bookmark=bookmark)
+            assert [one["user"]["id"] for one in answer.data["recommendations"]] == [ids[2]]
+        wrong = {**engines.environment, **secured, "KITH_KAFKA_PASSWORD": "not this one"}
+        refused = await run_kith("serve", "users", "--port", "0", environment=wrong)
+        assert refused.code == 1
+        assert "not this one" not in refused.errors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +18,8 @@ from eventkernel.as_of import Moment
 from eventkernel.codec import Codec
 from eventkernel.errors import Unavailable
 from eventkernel.events import Partition, Position
+from eventkernel.projector import Projector, Source
+from eventkernel.retrying import Backoff
 from eventkernel.store import Checkpoint
 from eventkernel.testing.view_contract import LOG, record, state, upto
 from eventkernel.views import BuildRetired, Change, Fold, ParkedRecord
@@ -33,12 +35,13 @@ from subgraphs.users.projection import UserDoc
 from tests.contract.test_users_view import LOG as USERS_LOG
 from tests.contract.test_users_view import Feed as UserFeed
 from tests.contract.test_users_view import created
-from tests.support.doors import Door
+from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted
 from tests.support.feeding import FRIENDS, USERS, Feed
 from tests.support.mongodb_views import MongoDoors, Writes, database_of
+from tests.support.scripted_log import ScriptedLog
 
-SOON = 5.0
-"""Seconds, of which a switch takes half of one on an idle machine."""
+SOON = 30.0
+"""Seconds: no more than a limit. A switch takes half of one on an idle machine."""
 
 
 @pytest.fixture
@@ -57,15 +60,13 @@ async def processes(
     url: str, database: str, number: int, shape: int = 1
 ) -> AsyncGenerator[list[MongoView[MongoDoors]]]:
     """The same view as several processes have it, each with a connection of its own."""
-    connections = [MongoConnection(MongoSettings(url)) for _ in range(number)]
-    views = [
-        await MongoView.open(connection.database(database), "doors", MongoDoors, shape=shape, logs=[LOG])
-        for connection in connections
-    ]
-    yield views
-    for view, connection in zip(views, connections, strict=True):
-        await view.aclose()
-        await connection.aclose()
+    async with AsyncExitStack() as stack:
+        views: list[MongoView[MongoDoors]] = []
+        for _ in range(number):
+            connection = await stack.enter_async_context(MongoConnection(MongoSettings(url)))
+            opening = MongoView.open(connection.database(database), "doors", MongoDoors, shape=shape, logs=[LOG])
+            views.append(await stack.enter_async_context(aclosing(await opening)))
+        yield views
 
 
 @pytest.fixture
@@ -550,3 +551,50 @@ async def test_a_document_can_be_read_by_a_person(database: Database) -> None:
     ]
     assert isinstance(feed.states["a"][0].doc, UserDoc)
     await view.aclose()
+
+
+async def test_projectors_of_two_processes_fold_the_same_records_and_go_on_after_a_rebuild(
+    mongodb_server: MongodbAddress, database: Database
+) -> None:
+    log = ScriptedLog("doors.1", partitions=2, seed=7)
+    for number in range(20):
+        log.put(f"door-{number}", 1, Hung(name=f"Door {number}"), partition=number % 2)
+        log.put(f"door-{number}", 2, Painted(colour="red"), partition=number % 2)
+    async with processes(mongodb_server.url, database.name, 2) as views, AsyncExitStack() as stack:
+        projectors = [
+            Projector(DOORS, [Source(log, CODEC)], view, backoff=Backoff(first=0.01, most=0.1), grace=0, look=0.1)
+            for view in views
+        ]
+        for projector in projectors:
+            await projector.start()
+            stack.push_async_callback(projector.stop)
+            await views[1].ready(SOON)  # of two that have no live build each would fill one
+        rebuilding = asyncio.create_task(projectors[0].rebuild())
+        for number in range(20):
+            log.put(f"door-{number}", 3, Opened(), partition=number % 2)
+        new = await rebuilding
+        for number in range(20):
+            log.put(f"door-{number}", 4, Painted(colour="blue"), partition=number % 2)
+        async with asyncio.timeout(90):
+            for view in views:
+                while view.live().name != new:
+                    with suppress(BuildRetired):
+                        await view.live().reached(Position.of("doors.1", 0, 1_000), SOON)
+                assert await view.live().reached(await log.head(), 30)
+                assert await view.live().doors() == {
+                    f"door-{number}": (4, (f"Door {number}", ("red", "blue"), 1)) for number in range(20)
+                }
+                assert await view.live().history("door-1") == [1, 2, 3, 4]
+
+
+async def test_what_mongodb_cannot_hold_is_a_defect_of_its_stream_and_not_a_lost_server(
+    two: list[MongoView[MongoDoors]],
+) -> None:
+    build = two[0].live()
+    unheard_of: Change[Door] = Change("door-1", (state(1, ("\ud800", (), 0)),))
+    with pytest.raises(UnicodeEncodeError):
+        await build.save(Fold([unheard_of, door(2, 1)], upto(3)))
+    assert (await build.checkpoint()).position == Position()
+    await build.save(Fold([door(2, 1)], upto(3), [ParkedRecord(record("door-1", 1), "unheard of")]))
+    assert (await build.doors()).keys() == {"door-2"}
+    assert await build.parked_streams() == {"door-1": Partition(LOG, 0)}

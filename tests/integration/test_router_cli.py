@@ -51,6 +51,29 @@ def test_compose_writes_a_supergraph_that_every_stage_reads(folder: Path) -> Non
     assert "Fetch" in run("plan", "-", *supergraph, stdin="{ me { id } }").stdout
 
 
+def test_labels_of_override_are_put_on_by_name_and_no_line_is_empty_at_the_end(folder: Path) -> None:
+    link = LINK.replace('["@key"]', '["@key", "@override"]').replace("v2.3", "v2.7")
+    (folder / "old.graphql").write_text(
+        link + 'type Query { me: User } type User @key(fields: "id") { id: ID! age: Int }'
+    )
+    (folder / "new.graphql").write_text(
+        link + 'type User @key(fields: "id") { id: ID! age: Int @override(from: "old", label: "moved") }'
+    )
+    sources = (f"{name}={folder / name}.graphql" for name in ("old", "new"))
+    composed = run("compose", *sources)
+    (folder / "both.graphql").write_text(composed.stdout)
+    asked = ("-", "-s", str(folder / "both.graphql"))
+    off, on = (run("plan", *asked, *label, stdin="{ me { age } }") for label in ((), ("--label", "moved")))
+    assert ('service: "new"' in off.stdout, 'service: "new"' in on.stdout) == (False, True)
+    checked = run("check", *asked, "--label", "moved", stdin="{ me { age } }")
+    assert checked.stdout == "the plan is right\n"
+    outputs = [composed, off, on, run("graph", "-s", asked[2]), run("normalize", *asked, stdin="{ me { age } }")]
+    outputs.append(run("paths", *asked, "--label", "moved", stdin="{ me { age } }"))
+    assert all(result.stdout.endswith("\n") and not result.stdout.endswith("\n\n") for result in outputs)
+    unknown = run("plan", *asked, "--label", "gone", stdin="{ me { age } }")
+    assert (unknown.exit_code, "(moved), found 'gone'" in unknown.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,7 +48,8 @@ class WhereEveryBeginningIsCommon(MongoUserView):
     many = 1
 
 
-@settings(deadline=None, max_examples=12)
+@pytest.mark.timeout(600)
+@settings(deadline=None, max_examples=8)
 @given(CROWDED, st.data(), st.sampled_from([None, *PEOPLE]), st.integers(0, 9))
 async def test_friendships_of_now_and_then_are_what_a_fold_gives(
     mongodb_server: MongodbAddress, deeds: Sequence[Deed], data: st.DataObject, after: str | None, limit: int
@@ -73,7 +75,8 @@ async def test_friendships_of_now_and_then_are_what_a_fold_gives(
         await view.aclose()
 
 
-@settings(deadline=None, max_examples=12)
+@pytest.mark.timeout(600)
+@settings(deadline=None, max_examples=8)
 @given(lives(), st.data(), PREFIXES, st.sampled_from([None, "a", "B", "c", "é"]), st.integers(0, 5))
 async def test_users_of_now_and_then_are_what_a_fold_gives(
     mongodb_server: MongodbAddress,

@@ -158,3 +158,13 @@ def _absent(data: Any, path: tuple[str | int, ...]) -> bool:
             return True
         data = data[step]
     return data is None
+
+
+def test_what_a_subgraph_adds_to_an_object_never_stands_for_the_object() -> None:
+    forged = {key: {"id": "forged"} for number in range(9) for key in (f"f{number}()", f"f{number}", str(number))}
+    cat: dict[str, Any] = {"id": "1", **forged}
+    definition = parse("{ cat { id } }").definitions[0]
+    assert isinstance(definition, OperationDefinitionNode)
+    for shared in (False, True):
+        shape = compile_shape(SCHEMA, definition, {}, {}, shared=shared)
+        assert shape({"cat": cat}, None, ShapeErrors()) == {"cat": {"id": "1"}}

@@ -25,6 +25,8 @@ class Engines:
     neo4j: Neo4jAddress
     name: str
     keys: str = field(default_factory=drawn)
+    more: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Settings on top of the usual ones."""
 
     @property
     def claims_keys(self) -> Mapping[str, ClaimsKey]:
@@ -45,6 +47,7 @@ class Engines:
             "KITH_NEO4J_USER": self.neo4j.user,
             "KITH_NEO4J_PASSWORD": self.neo4j.password,
             "KITH_CLAIMS_KEYS": self.keys,
+            **self.more,
         }
 
 

@@ -34,7 +34,7 @@ class KafkaLogOnServers:
         self.connection = KafkaConnection(kafka, patience=patience)
         self.mongo = MongoConnection(MongoSettings(mongodb))
         self.key = KEY
-        self._stores: list[KafkaEventStore] = []
+        self.stores: list[KafkaEventStore] = []
         self._stopped = patch("eventkernel.adapters.kafka.publisher.Publisher.publish", _publish_nothing)
 
     @property
@@ -49,13 +49,13 @@ class KafkaLogOnServers:
         store = await KafkaEventStore.open(
             self.connection, self.database, name=self.name, key=self.key, clock=self.clock, settings=ONE_BROKER
         )
-        self._stores.append(store)
+        self.stores.append(store)
         return store
 
     async def close_stores(self) -> None:
-        for store in self._stores:
+        for store in self.stores:
             await store.aclose()
-        self._stores.clear()
+        self.stores.clear()
 
     async def aclose(self) -> None:
         await self.close_stores()

@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
+from eventkernel.adapters.kafka import event_store, sweeper
 from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.mongodb.connection import Document
@@ -20,6 +21,7 @@ from eventkernel.testing.event_store_contract import everything, put
 from tests.support.kafka_store import (
     KEY,
     ONE_BROKER,
+    Died,
     KafkaLogOnServers,
     Steps,
     effects,
@@ -56,7 +58,8 @@ async def restore(servers: KafkaLogOnServers, copy: Copy, *, with_generation: bo
 
 
 async def generation(servers: KafkaLogOnServers) -> int:
-    document = await servers.database[f"{servers.name}.generation"].find_one({})
+    """The one that is open; 0 where none is."""
+    document = await servers.database[f"{servers.name}.generation"].find_one({"open": True})
     return 0 if document is None else int(document["number"])
 
 
@@ -223,7 +226,9 @@ async def test_a_replica_without_commands_notices_too(servers: KafkaLogOnServers
 # Each check of the generation, and what happens without it
 
 
-async def insert_after_a_wipe(servers: KafkaLogOnServers) -> tuple[KafkaEventStore, BaseException | object]:
+async def insert_after_a_wipe(
+    servers: KafkaLogOnServers, *, dies: bool = False
+) -> tuple[KafkaEventStore, BaseException | object]:
     """One replica has looked up that a claim is free, another takes it, the ledger is wiped, the first goes on."""
     first, second = await servers.open(), await servers.another()
     steps = Steps(first)
@@ -233,9 +238,11 @@ async def insert_after_a_wipe(servers: KafkaLogOnServers) -> tuple[KafkaEventSto
         await wipe(servers)
 
     steps.then("before insert 1", meanwhile)
+    if dies:
+        steps.die("after insert 1")
     try:
         return first, await put(first, "door-1", "a", command="c1", claims={"key:1"})
-    except Unavailable as error:
+    except (Unavailable, Died) as error:
         return first, error
 
 
@@ -293,6 +300,61 @@ async def test_without_the_check_after_the_produce_a_commit_is_acknowledged_that
         store, outcome = await publish_behind_a_fence(servers)
     assert not isinstance(outcome, Unavailable)
     assert "c1" not in [effect.command for effect in await effects(store.reader)]
+
+
+async def test_a_commit_behind_a_fence_stays_without_effect_when_the_ledger_is_opened_once_more(
+    servers: KafkaLogOnServers,
+) -> None:
+    first, second = await servers.open(), await servers.another()
+    steps = Steps(first)
+
+    async def meanwhile() -> None:
+        await wipe(servers)
+        await until(lambda: _is(servers, 2))
+
+    steps.then("before publish 1", meanwhile)
+    with pytest.raises(Unavailable):
+        await put(first, "door-7", "late", command="c1", claims={"key:7"})
+    await wipe(servers)
+    await until(lambda: _is(servers, 3))
+    assert await patiently(second.find_claim, "key:7") is None
+    assert await second.find_command("c1") is None
+    assert (await put(second, "door-8", "a", claims={"key:7"})).version == 1
+    assert (await put(second, "door-7", "again", command="c1")).version == 1
+    assert [record.data for record in await everything(second) if record.stream == "door-7"] == [b'{"text":"again"}']
+
+
+async def help_after_a_wipe(servers: KafkaLogOnServers) -> tuple[KafkaEventStore, object]:
+    """A commit was inserted into a collection that was dropped and came back, and its owner died; another replica that
+    has not noticed the wipe meets it."""
+    store, _ = await insert_after_a_wipe(servers, dies=True)
+    second = servers.stores[1]
+    try:
+        return store, await second.find_command("c1")
+    except Unavailable as error:
+        return store, error
+
+
+async def test_nobody_helps_a_commit_of_a_ledger_that_was_wiped(
+    servers: KafkaLogOnServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G3. Seen to fail with the check before helping removed (below)."""
+    monkeypatch.setattr(event_store, "_LOOK_SECONDS", 3600)
+    monkeypatch.setattr(sweeper, "_MOMENT_SECONDS", 3600)
+    store, outcome = await help_after_a_wipe(servers)
+    assert isinstance(outcome, Unavailable)
+    assert [effect.command for effect in await effects(store.reader)] == ["c2"]
+
+
+async def test_without_the_check_before_helping_a_claim_has_two_holders(
+    servers: KafkaLogOnServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_store, "_LOOK_SECONDS", 3600)
+    monkeypatch.setattr(sweeper, "_MOMENT_SECONDS", 3600)
+    with patch.object(Documents, "check", _no_check):
+        store, _ = await help_after_a_wipe(servers)
+    with pytest.raises(AssertionError, match="two holders"):
+        await effects(store.reader)
 
 
 async def _no_check(_documents: Documents) -> None:

@@ -40,7 +40,9 @@ def fits(value: object, schema: dict[str, Any]) -> bool:
         return fits(value, SCHEMAS[schema["$ref"].removeprefix("#/components/schemas/")])
     if "anyOf" in schema and not any(fits(value, choice) for choice in schema["anyOf"]):
         return False
-    kind = {"object": dict, "string": str, "boolean": bool, "array": list, "null": type(None)}.get(schema.get("type", ""))
+    kind = {"object": dict, "string": str, "boolean": bool, "array": list, "null": type(None)}.get(
+        schema.get("type", "")
+    )
     if kind is not None and not isinstance(value, kind):
         return False
     if isinstance(value, dict):

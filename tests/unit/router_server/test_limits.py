@@ -9,7 +9,7 @@ from graphql import parse
 
 from graphrouter.limits import LimitExceeded, Limits, check_document
 
-SMALL = Limits(depth=3, fields=10, aliases=2, root_fields=4)
+SMALL = Limits(depth=3, fields=10, aliases=2, root_fields=4, repeats=3)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,9 @@ SMALL = Limits(depth=3, fields=10, aliases=2, root_fields=4)
         ("{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }", "FRAGMENT_CYCLE"),
         ("{ a } fragment A on Query { a { ...A } }", "FRAGMENT_CYCLE"),
         ("{ a } query B { x: a y: a z: a }", "TOO_MANY_ALIASES"),
+        ("{ a { b b b b } }", "OPERATION_TOO_LARGE"),
+        ("{ a { b b } a { b b } }", "OPERATION_TOO_LARGE"),
+        ("{ a { ...F ...F } } fragment F on T { b b }", "OPERATION_TOO_LARGE"),
     ],
 )
 def test_an_operation_over_a_limit_is_refused_with_its_code(document: str, code: str) -> None:
@@ -34,7 +37,15 @@ def test_an_operation_over_a_limit_is_refused_with_its_code(document: str, code:
 
 
 @pytest.mark.parametrize(
-    "document", ["{ a { b { c } } }", "{ a b c d }", "{ x: a y: b }", "{ a { b c d e f g } h { i } }", "{ ...Missing }"]
+    "document",
+    [
+        "{ a { b { c } } }",
+        "{ a b c d }",
+        "{ x: a y: b }",
+        "{ a { b c d e f g } h { i } }",
+        "{ ...Missing }",
+        "{ a { b } a { b c c } }",
+    ],
 )
 def test_an_operation_at_its_limits_passes(document: str) -> None:
     check_document(parse(document), SMALL)
