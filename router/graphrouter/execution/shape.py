@@ -22,13 +22,14 @@ A function that returns None has told `e` why; its caller lets the null bubble w
 per object, never per field, and unrolled only for an error.
 
 Where the executor has made equal objects one (see `sharing.py`), a second version of the code keeps what it builds in
-the object that it builds it from, under the function's name, and takes it from there for the object's other positions:
+the object that it builds it from, under the function's number, which no key of JSON is, and takes it from there for the
+object's other positions:
 
-    r = v.get('f1()')
+    r = v.get(1)
     if r is not None: return r
     …
     r = {'id': a0, 'name': a1, 'orders': a2}
-    if not e.failed: v['f1()'] = r                    # an error is told at each position
+    if not e.failed: v[1] = r                         # an error is told at each position
     return r
 
 `@skip` and `@include` are decided at compile time: there is one compiled shape per combination of values of the
@@ -141,7 +142,7 @@ class _Compiler:
         name = self._written[key] = self._name("f")
         body = [f"def {name}(v, p, e):", " if v.__class__ is not dict: return e.no_object(v, p)"]
         if self._shared:
-            body += [f" r = v.get('{name}()')", " if r is not None: return r"]
+            body += [f" r = v.get({name[1:]})", " if r is not None: return r"]
         entries: list[str] = []
         for number, (response_key, nodes) in enumerate(fields.items()):
             literal = repr(response_key)
@@ -158,7 +159,7 @@ class _Compiler:
                 entries.append(f"{literal}: {variable}")
         shaped = f"{{{', '.join(entries)}}}"
         if self._shared:
-            body += [f" r = {shaped}", f" if not e.failed: v['{name}()'] = r", " return r"]
+            body += [f" r = {shaped}", f" if not e.failed: v[{name[1:]}] = r", " return r"]
         else:
             body.append(f" return {shaped}")
         self._lines += body
