@@ -155,7 +155,7 @@ RETURN build.name
 
 # Dropping, in transactions of a bounded size: `most` relationships, then the nodes that had them, until none is left.
 
-WINDOW_NODES: Final = 500
+WINDOW_NODES: Final = 2_000
 
 DROP_RELATIONSHIPS: Final = """
 MATCH (n:{label}) USING INDEX SEEK n:{label}(build, {key}) WHERE n.build = $build AND n.{key} IS NOT NULL

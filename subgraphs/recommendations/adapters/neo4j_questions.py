@@ -9,7 +9,8 @@ beyond the bound, the statement does no more than to say so: it gives one row wi
 
 Nothing is looked up once per person who is found. Friends are kept out of recommendations by being counted, too, so far
 below zero that they never come back. Mutual friends are found from the ends: either by a look from each friend of who
-has fewer to who has more, or by taking the friends of both and keeping who comes twice, whichever is less work.
+has fewer to who has more, or by taking the friends of both and keeping who comes twice, whichever is less work. The
+look is a subquery of its own, because Neo4j would otherwise begin with all friends of who has more.
 """
 
 # The texts are put together from constants of this module and of `CypherAsOf` only.
@@ -134,8 +135,10 @@ CALL (fewer, more, friends, around) {{
     CALL (fewer, more, friends, around) {{
         WITH fewer, more WHERE around < friends
         MATCH (fewer)-[one{step}]-(friend) WHERE {valid("one")} AND {shown("friend")}
-        WITH friend, more
-        MATCH (friend)-[other{step}]-(more) WHERE {valid("other")}
+        CALL (friend, more) {{
+            MATCH (friend)-[other{step}]-(more) WHERE {valid("other")}
+            RETURN 1 AS met
+        }}
         RETURN friend
         UNION ALL
         WITH fewer, more WHERE around >= friends
