@@ -6,6 +6,7 @@ run: ten thousand operations and more, and a table of the features and the plann
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,12 @@ async def test_a_thousand_operations_are_answered_as_one_schema_does() -> None:
 async def test_a_case_that_was_answered_wrongly_once_is_answered_as_one_schema_does(case: NamedCase) -> None:
     found = await difference(case)
     assert found is None, f"{found.kind}: {found.text}"
+
+
+@pytest.mark.parametrize(("t", "f"), [(False, False), (False, True), (True, False), (True, True)])
+async def test_a_mutation_happens_once_and_in_its_place_whatever_the_conditions(t: bool, f: bool) -> None:
+    case = read_case(CASES / "a_mutation_s_field_that_stands_twice_under_conditions.graphql")
+    assert await difference(replace(case, variables={"t": t, "f": f})) is None
 
 
 def test_a_case_is_read_as_it_is_written(tmp_path: Path) -> None:

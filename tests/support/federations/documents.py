@@ -297,7 +297,7 @@ def _document(draw: Draw, graph: str) -> str:
     if roots or graph == draw.graphs[0]:
         word = "extend type" if old else "type"
         text += f"\n{word} Query{context} {{ {' '.join([f'only_{graph}: Int', *roots])} }}"
-    if draw.chance(0.2, "mutation") and _members(draw, graph):
+    if draw.chance(0.3, "mutation") and _members(draw, graph):
         text += f"\n{'extend type' if old else 'type'} Mutation {{ m_{graph}(n: Int): {_members(draw, graph)[0]} }}"
     return text + "\n"
 

@@ -38,7 +38,7 @@ class Writer:
 
     def operation(self) -> Operation:
         random = self.random
-        mutates = self.schema.mutation_type is not None and random.random() < 0.3
+        mutates = self.schema.mutation_type is not None and random.random() < 0.4
         root = self.schema.mutation_type if mutates else self.schema.query_type
         body = self.selections(root, 0)
         text = f"{body} {' '.join(self.fragments)}"

@@ -34,11 +34,11 @@ def check(
     """What is wrong with the plan of an operation; empty if nothing is."""
     operation = operation_of(document, operation_name)
     problems = list(check_documents(plan, supergraph))
-    if plan.kind == "mutation":
-        problems += check_order(plan, operation, document)
     names = sorted(condition_variables(document))[:MAX_CONDITIONS]
     for values in product((True, False), repeat=len(names)):
         context = Context(plan, supergraph, dict(zip(names, values, strict=True)))
+        if plan.kind == "mutation":
+            context.problems += check_order(context, operation, document)
         root = play(context)
         expected = Expected(context, fragments_of(document))
         expected.compare(root, [operation.selection_set], supergraph.roots[plan.kind])

@@ -16,10 +16,11 @@ from graphql import (
     validate,
 )
 
-from graphrouter.planning.check.response import ancestors
+from graphrouter.planning.check.response import Context, ancestors
 from graphrouter.planning.check.syntax import (
     Fragments,
     body_of,
+    conditions_of,
     fragments_of,
     operation_of,
     response_key,
@@ -60,26 +61,28 @@ def _schema(supergraph: Supergraph, subgraph: str) -> GraphQLSchema:
     return _cached_schema(supergraph.sdl, subgraph)
 
 
-def check_order(plan: QueryPlan, operation: OperationDefinitionNode, document: DocumentNode) -> Iterator[str]:
+def check_order(context: Context, operation: OperationDefinitionNode, document: DocumentNode) -> Iterator[str]:
     """Root fields of a mutation: each once, in the client's order, after all that belongs to the ones before."""
-    fragments = fragments_of(document)
-    wanted = list(dict.fromkeys(_root_keys(operation.selection_set, fragments)))
+    wanted = list(dict.fromkeys(_root_keys(context, operation.selection_set, fragments_of(document))))
     asked: list[str] = []
     before: set[int] = set()
-    for fetch in plan.fetches:
-        if isinstance(fetch, RootFetch) and fetch.kind == "mutation":
-            asked += _root_keys(sent_operation(fetch.document).selection_set, {})
-            if missing := before - ancestors(plan, fetch):
+    for fetch in context.plan.fetches:
+        if isinstance(fetch, RootFetch) and fetch.kind == "mutation" and context.holds(fetch.conditions):
+            # What stands in one document several times happens once.
+            asked += dict.fromkeys(_root_keys(context, sent_operation(fetch.document).selection_set, {}))
+            if missing := before - ancestors(context.plan, fetch):
                 yield f"fetch {fetch.id} begins a root field and does not wait for {sorted(missing)}"
         before.add(fetch.id)
     if asked != wanted:
         yield f"the mutation's root fields are {wanted}, the plan asks for {asked}"
 
 
-def _root_keys(selections: SelectionSetNode, fragments: Fragments) -> Iterator[str]:
+def _root_keys(context: Context, selections: SelectionSetNode, fragments: Fragments) -> Iterator[str]:
     for node in selections.selections:
+        if not context.holds(conditions_of(node.directives or ())):
+            continue
         if isinstance(node, FieldNode):
             if not node.name.value.startswith("__"):  # the router answers these itself
                 yield response_key(node)
         else:
-            yield from _root_keys(body_of(node, fragments).selection_set, fragments)
+            yield from _root_keys(context, body_of(node, fragments).selection_set, fragments)

@@ -13,11 +13,13 @@ from graphrouter.planning.normalize.drop_repeated import drop_repeated
 from graphrouter.planning.normalize.flatten import flatten_fragments
 from graphrouter.planning.normalize.merge import merge_equal
 from graphrouter.planning.normalize.read import read_operation
+from graphrouter.planning.normalize.separate_root_fields import separate_root_fields
 from graphrouter.planning.selection import Operation
 from graphrouter.supergraph import Supergraph
 
 PASSES: tuple[Callable[[Operation, Supergraph], Operation], ...] = (
     flatten_fragments,
+    separate_root_fields,
     merge_equal,
     drop_repeated,
 )

@@ -13,7 +13,10 @@ from graphrouter.supergraph import Supergraph
 
 
 def drop_repeated(operation: Operation, _supergraph: Supergraph) -> Operation:
-    """No fragment repeats a field of the selection sets around it."""
+    """No fragment repeats a field of the selection sets around it; of a mutation, below its root fields."""
+    if operation.kind == "mutation":
+        kept = (part for one in operation.selections for part in _kept((one,), frozenset()))
+        return replace(operation, selections=tuple(kept))
     return replace(operation, selections=tuple(_kept(operation.selections, frozenset())))
 
 

@@ -10,7 +10,12 @@ from graphrouter.supergraph import Supergraph
 
 
 def merge_equal(operation: Operation, _supergraph: Supergraph) -> Operation:
-    """Each response key, and each pair of type and conditions, occurs once in a selection set."""
+    """Each response key, and each pair of type and conditions, occurs once in a selection set.
+
+    A mutation's root fields stay where they are.
+    """
+    if operation.kind == "mutation":
+        return replace(operation, selections=tuple(part for one in operation.selections for part in _merged((one,))))
     return replace(operation, selections=_merged(operation.selections))
 
 
