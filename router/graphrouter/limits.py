@@ -1,14 +1,15 @@
 """What an operation may cost before any work is done for it: counted on the syntax tree, fragments spread out.
 
-Codes: TOO_MANY_TOKENS, TOO_DEEP, TOO_MANY_FIELDS, TOO_MANY_ALIASES, TOO_MANY_ROOT_FIELDS, FRAGMENT_CYCLE; in the server
-REQUEST_TOO_LARGE, and REQUEST_TIMEOUT for what took too long after all. Each fragment is counted once and its numbers
-are added wherever it is spread, so that a «fragment bomb» (fragments that double one another) costs nothing to refuse.
+Codes: TOO_MANY_TOKENS, TOO_DEEP, TOO_MANY_FIELDS, TOO_MANY_ALIASES, TOO_MANY_ROOT_FIELDS, FRAGMENT_CYCLE,
+OPERATION_TOO_LARGE for too many fields under one response key; in the server REQUEST_TOO_LARGE, and REQUEST_TIMEOUT for
+what took too long after all. Each fragment is counted once and its numbers are added wherever it is spread, so that a
+«fragment bomb» (fragments that double one another) costs nothing to refuse.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from graphql import (
     DocumentNode,
@@ -37,6 +38,8 @@ class Limits:
     """Fields with an alias, counted likewise."""
     root_fields: int = 100
     """Fields of the root type in one operation, counted likewise."""
+    repeats: int = 250
+    """Fields that meet under one response key, counted likewise: validation compares each of them with each other."""
     seconds: float = 60.0
     """From the request's arrival to its answer; what is not there by then is null, with an error."""
     errors: int = 100
@@ -57,6 +60,15 @@ class _Cost:
     fields: int = 0
     aliases: int = 0
     root_fields: int = 0
+    meeting: dict[str, int] = field(default_factory=dict[str, int])
+    """For each response key how many fields meet under it, or under one key further down."""
+
+    @property
+    def repeats(self) -> int:
+        return max(self.meeting.values(), default=0)
+
+    def meet(self, key: str, count: int) -> None:
+        self.meeting[key] = self.meeting.get(key, 0) + count
 
 
 # Fragments within fragments, and inline ones, deepen the recursion of this and every later walk, but not the response.
@@ -103,18 +115,22 @@ class _Counter:
             total.fields += part.fields
             total.aliases += part.aliases
             total.root_fields += part.root_fields
+            for key, count in part.meeting.items():
+                total.meet(key, count)
         return total
 
-    def _add_field(self, total: _Cost, field: FieldNode, nesting: int) -> None:
+    def _add_field(self, total: _Cost, node: FieldNode, nesting: int) -> None:
         total.fields += 1
         total.root_fields += 1
-        total.aliases += field.alias is not None
-        depth = 1
-        if field.selection_set is not None:
-            below = self.cost(field.selection_set, nesting + 1)
+        total.aliases += node.alias is not None
+        depth, repeats = 1, 1
+        if node.selection_set is not None:
+            below = self.cost(node.selection_set, nesting + 1)
             depth += below.depth
             total.fields += below.fields
             total.aliases += below.aliases
+            repeats = max(1, below.repeats)
+        total.meet((node.alias or node.name).value, repeats)
         total.depth = max(total.depth, depth)
 
     def fragment(self, name: str, nesting: int) -> _Cost:
@@ -136,6 +152,7 @@ class _Counter:
             ("TOO_MANY_ROOT_FIELDS", "root fields", cost.root_fields, limits.root_fields),
             ("TOO_MANY_ALIASES", "aliases", cost.aliases, limits.aliases),
             ("TOO_MANY_FIELDS", "fields", cost.fields, limits.fields),
+            ("OPERATION_TOO_LARGE", "fields under one response key", cost.repeats, limits.repeats),
         ):
             if found > allowed:
                 raise LimitExceeded(code, f"an operation has at most {allowed} {what}, found {found}")

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, TypedDict, cast
@@ -122,12 +123,21 @@ class PreparedOperation:
         if isinstance(checked, list):
             raise RequestRefused(*(_located(error, "INVALID_VARIABLES") for error in checked))
         names = [definition.variable.name.value for definition in definitions]
+        for name in self.condition_variables:
+            # A nullable variable may stand there if it has a default; null itself may not.
+            # https://spec.graphql.org/October2021/#sec-All-Variable-Usages-are-Allowed
+            if name in given and given[name] is None:
+                message = f"Variable '${name}' is asked for by @skip or @include and must not be null."
+                raise RequestRefused(error_object(message, "INVALID_VARIABLES"))
         return {
             name: given[name] if name in given else self.defaults[name]
             for name in names
             if name in given or name in self.defaults
         }
 
+
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+"""https://www.rfc-editor.org/rfc/rfc9110#name-field-values"""
 
 _Asked: TypeAlias = tuple[str | None, frozenset[str]]
 _MAX_VARIANTS = 64
@@ -161,6 +171,7 @@ class Pipeline:
         self._plans: LruCache[PreparedPlan] = LruCache(options.cached_plans)
         self._preparing: dict[tuple[str, str | None, frozenset[str]], asyncio.Task[PreparedOperation]] = {}
         self._labels = OverrideLabels(supergraph.labels, options.override_labels)
+        self._mutations: set[asyncio.Task[GraphQLAnswer]] = set()
         self._flights: Flights[GraphQLAnswer] = Flights()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="graphrouter-planner")
         self._rules = [*specified_rules, *([] if options.introspection else [NoSchemaIntrospectionCustomRule])]
@@ -208,10 +219,19 @@ class Pipeline:
             self._bookmark(request),
             ResponseErrors(self._options.limits.errors),
         )
-        if not self._options.join_equal_requests or prepared.operation.operation.value != "query" or extensions:
+        if prepared.operation.operation.value == "mutation":
+            return await self._to_the_end(self._finish(prepared, execution, extensions))
+        if not self._options.join_equal_requests or extensions:
             return await self._finish(prepared, execution, extensions)
         asked = (id(prepared), orjson.dumps(variables), execution.headers, execution.bookmark)
         return await self._flights.join(asked, lambda: self._finish(prepared, execution, extensions))
+
+    async def _to_the_end(self, running: Coroutine[object, object, GraphQLAnswer]) -> GraphQLAnswer:
+        """What has begun to change something goes on when whoever asked for it has gone."""
+        task = asyncio.create_task(running)
+        self._mutations.add(task)
+        task.add_done_callback(self._mutations.discard)
+        return await asyncio.shield(task)
 
     @staticmethod
     async def _finish(
@@ -245,6 +265,10 @@ class Pipeline:
 
     def _forwarded(self, request: GraphQLRequest) -> tuple[tuple[str, str], ...]:
         forwarded = {name: value for name, value in request.headers.items() if name in self._options.forwarded_headers}
+        for name, text in forwarded.items():
+            if not _HEADER_VALUE.fullmatch(text):
+                message = f"the header {name} has characters that HTTP does not carry"
+                raise RequestRefused(error_object(message, "INVALID_INPUT"))
         for name, header in self._options.forwarded_extensions.items():
             value = request.extensions.get(name)
             if value is None:

@@ -8,12 +8,13 @@ executes queries only: so no foreign page can make a visitor's browser change an
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import parse_qs
 
 import orjson
@@ -24,6 +25,8 @@ from graphrouter.request import GraphQLAnswer, GraphQLRequest
 
 if TYPE_CHECKING:
     from graphrouter.router import GraphRouter
+
+T = TypeVar("T")
 
 _access = logging.getLogger("graphrouter.access")
 
@@ -59,7 +62,11 @@ class GraphQLEndpoint:
         try:
             media_type = negotiate(headers.get("accept"))
             request = await self._read(scope, headers, receive)
-            answer = await self._ready_router().answer(request)
+            found = await while_connected(receive, self._ready_router().answer(request))
+            if found is None:
+                _access.info("%s /graphql: the client has gone", scope["method"])
+                return
+            answer = found
             status = _status(answer, media_type)
         except HttpRefusal as refusal:
             answer = GraphQLAnswer(None, [error_object(str(refusal), refusal.code)], {}, refused=True)
@@ -109,6 +116,29 @@ class GraphQLEndpoint:
 
     def _too_large(self) -> HttpRefusal:
         return HttpRefusal(413, "REQUEST_TOO_LARGE", f"a request has at most {self._body_limit} bytes")
+
+
+async def while_connected(receive: Receive, answering: Coroutine[object, object, T]) -> T | None:
+    """The result; None if the client goes away before: then the work is cancelled, as far as it lets itself be."""
+    current = asyncio.current_task()
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        if (await receive())["type"] == "http.disconnect" and current is not None:
+            gone = True
+            current.cancel()
+
+    watching = asyncio.create_task(watch())
+    try:
+        return await answering
+    except asyncio.CancelledError:
+        if not gone or current is None:
+            raise
+        current.uncancel()
+        return None
+    finally:
+        watching.cancel()
 
 
 def negotiate(accept: str | None) -> bytes:
