@@ -38,6 +38,9 @@ app = typer.Typer(
 SupergraphOption = Annotated[Path, typer.Option("--supergraph", "-s", help="The supergraph's file.")]
 OperationArgument = Annotated[str, typer.Argument(help="The file with the operation, or - for standard input.")]
 NameOption = Annotated[str | None, typer.Option("--operation", help="Its name, where the file has several.")]
+LabelOption = Annotated[
+    list[str] | None, typer.Option("--label", help="A label of @override that is on; once for each.")
+]
 
 
 def _refuse(message: str, code: int = 1) -> NoReturn:
@@ -119,7 +122,7 @@ def compose(
     for hint in result.hints:
         typer.echo(f"hint: {hint}", err=True)
     if output is None:
-        typer.echo(result.supergraph_sdl)
+        _print(result.supergraph_sdl)
     else:
         output.write_text(result.supergraph_sdl)
 
@@ -127,31 +130,37 @@ def compose(
 @app.command()
 def normalize(operation: OperationArgument, supergraph: SupergraphOption, name: NameOption = None) -> None:
     """Print the operation as the planner sees it."""
-    typer.echo(_stage("normalize", operation, supergraph, name))
+    _print(_stage("normalize", operation, _planner(supergraph), name))
 
 
 @app.command()
 def graph(supergraph: SupergraphOption) -> None:
     """Print the query graph: what each subgraph can answer, and how one gets from one to another."""
-    typer.echo(str(_planner(supergraph).query_graph))
+    _print(str(_planner(supergraph).query_graph))
 
 
 @app.command()
-def paths(operation: OperationArgument, supergraph: SupergraphOption, name: NameOption = None) -> None:
+def paths(
+    operation: OperationArgument, supergraph: SupergraphOption, name: NameOption = None, label: LabelOption = None
+) -> None:
     """Print the paths on which each leaf of the operation can be had, with their costs."""
-    typer.echo(_stage("paths", operation, supergraph, name))
+    _print(_stage("paths", operation, _planner(supergraph, label), name))
 
 
 @app.command()
-def plan(operation: OperationArgument, supergraph: SupergraphOption, name: NameOption = None) -> None:
+def plan(
+    operation: OperationArgument, supergraph: SupergraphOption, name: NameOption = None, label: LabelOption = None
+) -> None:
     """Print the plan: the requests, what each of them waits for, and what it sends."""
-    typer.echo(_stage("plan", operation, supergraph, name))
+    _print(_stage("plan", operation, _planner(supergraph, label), name))
 
 
 @app.command()
-def check(operation: OperationArgument, supergraph: SupergraphOption, name: NameOption = None) -> None:
+def check(
+    operation: OperationArgument, supergraph: SupergraphOption, name: NameOption = None, label: LabelOption = None
+) -> None:
     """Plan the operation and prove the plan: documents fit their subgraphs, and nothing asked for is missing."""
-    planner = _planner(supergraph)
+    planner = _planner(supergraph, label)
     document = _document(operation, planner)
     try:
         found = check_plan(planner.plan(document, name), document, planner.supergraph, name)
@@ -162,19 +171,30 @@ def check(operation: OperationArgument, supergraph: SupergraphOption, name: Name
     typer.echo("the plan is right")
 
 
-def _stage(stage: str, operation: str, supergraph: Path, name: str | None) -> str:
-    planner = _planner(supergraph)
+def _print(text: str) -> None:
+    """What ends its lines itself, and what does not."""
+    typer.echo(text, nl=not text.endswith("\n"))
+
+
+def _stage(stage: str, operation: str, planner: QueryPlanner, name: str | None) -> str:
     try:
         return planner.explain(_document(operation, planner), name)[stage]
     except PlanningError as error:
         _refuse(f"{error.code}: {error}")
 
 
-def _planner(file: Path) -> QueryPlanner:
+def _planner(file: Path, labels: list[str] | None = None) -> QueryPlanner:
+    """The planner while these labels, and no others, are on."""
     try:
-        return QueryPlanner(Supergraph.parse(_read(file)))
+        planner = QueryPlanner(Supergraph.parse(_read(file)))
     except SupergraphError as error:
         _refuse(f"{file}: {error.code}: {error}")
+    known = planner.supergraph.labels
+    for label in labels or ():
+        if label not in known:
+            there = ", ".join(known) or "no label at all"
+            _refuse(f"--label: expected a label of @override in {file} ({there}), found {label!r}", 2)
+    return planner.under(frozenset(labels or ()))
 
 
 def _document(source: str, planner: QueryPlanner) -> DocumentNode:

@@ -40,6 +40,7 @@ class Playground:
 
     examples: tuple[Example, ...]
     assets: Path = _ASSETS
+    shows_plans: bool = True
 
     @property
     def has_assets(self) -> bool:
@@ -54,6 +55,7 @@ class Playground:
             policy = _POLICY.format(scripts=f" blob: {_CDN}", blobs=" blob:")
         content = Template((_PAGES / "playground.html").read_text()).substitute(
             head=head,
+            hidden="" if self.shows_plans else "hidden",
             examples=_in_script(orjson.dumps([_tab(example) for example in self.examples]).decode()),
             scripts="\n    ".join(_script(source) for source in sources),
         )
@@ -72,7 +74,7 @@ class Playground:
 
 
 def playground_routes(options: RouterOptions) -> Sequence[BaseRoute]:
-    playground = Playground(options.examples)
+    playground = Playground(options.examples, shows_plans=options.expose_query_plan)
     return (Route("/", playground.serve_page), Route("/playground/{name}", playground.serve_file))
 
 

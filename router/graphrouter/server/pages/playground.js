@@ -30,7 +30,7 @@
   });
   await Promise.all([loaded(style), loaded(code)]);
 
-  const fetcher = async ({ query, variables, operationName }, { headers } = {}) => {
+  const ask = async ({ query, variables, operationName }, headers) => {
     // The editor learns the operation's name a moment after it was typed, and may send one that is gone.
     const named = operationName && new RegExp(`\\b${operationName}\\b`).test(query);
     const response = await fetch("graphql", {
@@ -39,6 +39,36 @@
       body: JSON.stringify({ query, variables, operationName: named ? operationName : undefined }),
     });
     return response.json();
+  };
+
+  // While the button is pressed, every operation that is run shows its plan beside the answer.
+  const button = document.getElementById("plan-button");
+  const plan = document.getElementById("plan");
+  const wanted = () => button.getAttribute("aria-pressed") === "true";
+  const asksForPlan = (name) => name.toLowerCase() === "query-plan";
+  const withoutPlan = (headers) => Object.fromEntries(Object.entries(headers ?? {}).filter(([n]) => !asksForPlan(n)));
+  let last;
+  const showPlan = (answer) => {
+    const errors = (answer.errors ?? []).map((error) => error.message);
+    plan.textContent = (answer.extensions?.queryPlan?.lines ?? ["There is no plan.", ...errors]).join("\n");
+  };
+  button.addEventListener("click", async () => {
+    button.setAttribute("aria-pressed", String(!wanted()));
+    plan.hidden = !wanted();
+    if (plan.hidden) return;
+    plan.textContent = "Run an operation to see its plan.";
+    // The plan alone: what was run before is not run again.
+    if (last) showPlan(await ask(last.request, { ...withoutPlan(last.headers), "query-plan": "only" }));
+  });
+
+  const fetcher = async (request, { headers } = {}) => {
+    if (request.operationName === "IntrospectionQuery") return ask(request, headers);
+    last = { request, headers };
+    if (!wanted() || Object.keys(headers ?? {}).some(asksForPlan)) return ask(request, headers);
+    const { extensions, ...answer } = await ask(request, { ...headers, "query-plan": "1" });
+    showPlan({ ...answer, extensions });
+    const { queryPlan, ...others } = extensions ?? {};
+    return Object.keys(others).length ? { ...answer, extensions: others } : answer;
   };
   const examples = JSON.parse(document.getElementById("examples").textContent);
   // GraphiQL shows what is named here in the tab that holds just that, and opens an empty one where none does: so this
