@@ -32,6 +32,7 @@ class Gated:
         self.entered.set()
         try:
             await self.gate.wait()
+            await asyncio.sleep(0)  # an answer never comes at once
         except asyncio.CancelledError:
             self.cancelled.set()
             raise
@@ -76,19 +77,49 @@ async def test_an_answer_that_has_arrived_is_not_used_again(inner: Gated) -> Non
     assert len(inner.requests) == 2
 
 
-async def test_each_waiter_leaves_at_its_own_deadline_and_the_last_one_ends_the_request(inner: Gated) -> None:
+async def test_each_waiter_leaves_at_its_own_deadline(inner: Gated) -> None:
     joining = JoiningTransport(inner)
     patient = asyncio.create_task(joining.send(QUERY))
     await inner.entered.wait()
     with pytest.raises(SubgraphTimedOut):
         await joining.send(replace(QUERY, deadline=asyncio.get_running_loop().time() + 0.01))
     assert not inner.cancelled.is_set()
-    patient.cancel()
+    inner.gate.set()
+    assert (await patient).body == b"answer"
+    assert len(inner.requests) == 1
+
+
+async def test_whoever_is_alone_ends_the_request_by_leaving(inner: Gated) -> None:
+    joining = JoiningTransport(inner)
+    alone = asyncio.create_task(joining.send(QUERY))
+    await inner.entered.wait()
+    alone.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await patient
-    await asyncio.wait_for(inner.cancelled.wait(), 5)
+        await alone
+    assert inner.cancelled.is_set()
     inner.gate.set()
     assert (await joining.send(QUERY)).body == b"answer"
+
+
+@pytest.mark.parametrize("leaving", ["cancelled", "out of time"])
+async def test_when_the_first_one_leaves_the_others_get_an_answer_by_one_more_request(
+    inner: Gated, leaving: str
+) -> None:
+    joining = JoiningTransport(inner)
+    if leaving == "out of time":
+        inner.failure = SubgraphTimedOut("too slow")
+    first = asyncio.create_task(joining.send(QUERY))
+    await inner.entered.wait()
+    others = [asyncio.create_task(joining.send(replace(QUERY, deadline=1e9))) for _ in range(3)]
+    await asyncio.sleep(0)
+    if leaving == "cancelled":
+        first.cancel()
+    inner.gate.set()
+    with pytest.raises((asyncio.CancelledError, SubgraphTimedOut)):
+        await first
+    inner.failure = None
+    assert [(await one).body for one in others] == [b"answer"] * 3
+    assert len(inner.requests) == 2
 
 
 async def test_a_failure_reaches_every_waiter(inner: Gated) -> None:
