@@ -15,7 +15,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run run-distributed dev develop check format test test-engines test-all audit generate bench bench-router \
-        lock clean
+        fuzz-router lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ test-engines: $(MARK)-dev ## The tests on Kafka, MongoDB and Neo4j, which it sta
 
 test-all: $(MARK)-dev ## Every test, campaigns in full
 	$(BIN)/pytest $(PARALLEL) --campaign full $(ARGS)
+
+fuzz-router: $(MARK)-dev ## 10,000 operations over random subgraphs against one schema (ARGS: how many, first seed)
+	@$(BIN)/python -m tests.support.federations $(ARGS)
 
 audit: $(MARK)-dev ## Every case of the federation audit beside the repository, strict, in-process and over HTTP
 	@$(BIN)/python -m tests.support.router_audit
