@@ -163,7 +163,15 @@ class Projector(Generic[Doc]):
                 self._live = self._fill(build, self._membership)
 
     async def _first_build(self) -> None:
-        await self._troubles.until_done(f"filling the view {self._view.name}", self._rebuild, on=Exception)
+        """Returns when there is a live build: this one, or another process's, which may have been faster."""
+
+        async def build() -> None:
+            try:
+                self._view.live()
+            except Unavailable:
+                await self._rebuild()
+
+        await self._troubles.until_done(f"filling the view {self._view.name}", build, on=Exception)
 
     async def _ready(self) -> None:
         """Returns when there is a live build, which another process fills."""

@@ -38,6 +38,9 @@ from eventkernel.filling import Filling
 from eventkernel.store import LogReader
 from eventkernel.views import Doc, View, ViewBuild
 
+_PAUSE: Final = 0.5
+"""Seconds before a build is asked again that cannot be read."""
+
 _LOOK: Final = 60.0
 """Seconds for which a build is asked whether it has got there, before it is asked again."""
 
@@ -70,8 +73,12 @@ class Running(Generic[Doc]):
             arriving.cancel()
 
     async def _arrive(self, position: Position) -> None:
-        while not await self.filling.build.reached(position, _LOOK):
-            pass
+        while True:
+            try:
+                if await self.filling.build.reached(position, _LOOK):
+                    return
+            except Unavailable:  # the filling says so, and goes on when that has passed
+                await asyncio.sleep(_PAUSE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,9 @@ from eventkernel.store import Batch, Checkpoint
 _log: Final = logging.getLogger(__name__)
 
 _MOMENT_SECONDS: Final = 1.0
-"""How long a commit may be unfinished before somebody else finishes it."""
+"""How long a commit that is on the log may be unmarked before somebody else marks it."""
+_LEFT_SECONDS: Final = 2.0
+"""How often commits are looked for that are not on the log."""
 
 Finish = Callable[[Documents, Entry, int | None], Awaitable[object]]
 """Brings a commit to its end; it is on the log at this offset, or, with None, perhaps not yet."""
@@ -122,7 +124,7 @@ class Sweeper:
     async def _publish_left(self) -> None:
         seen = frozenset[str]()
         while True:
-            await asyncio.sleep(_MOMENT_SECONDS)
+            await asyncio.sleep(_LEFT_SECONDS)
             if not self._membership.assignment().leads:
                 continue
             pending = await self._documents.pending()

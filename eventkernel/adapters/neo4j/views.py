@@ -182,8 +182,9 @@ class Neo4jView(Generic[BuildT]):
             await asyncio.sleep(_FRESH_SECONDS)
             try:
                 await self._freshen()
-            except KernelError as error:  # what was known before has to do
-                _log.warning("the view %s: which build is live is not known now: %s", self._name, error)
+            except Exception as error:  # noqa: BLE001  # what was known before has to do, and the next look may tell
+                words = error if isinstance(error, KernelError) else type(error).__name__  # others may quote values
+                _log.warning("the view %s: which build is live is not known now: %s", self._name, words)
 
     async def _tidy(self) -> None:
         try:

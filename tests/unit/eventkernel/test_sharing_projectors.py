@@ -175,6 +175,24 @@ async def test_a_leader_that_does_not_know_that_it_was_replaced_takes_nothing_ba
             assert versions(await site.settle()) == [2, 2, 2]
 
 
+async def test_a_leader_whose_switch_is_refused_because_another_one_was_faster_takes_that_build() -> None:
+    site = Site()
+    site.put(OAK)
+    refused = asyncio.Event()
+
+    async def refuse(_: str) -> None:
+        await site.view.switch((await site.view.create()).name)
+        site.one.view.look()
+        refused.set()
+        raise Unavailable("another build went live meanwhile")
+
+    site.one.view.switch = refuse  # type: ignore[method-assign, assignment]
+    async with site.one.at_work():
+        await asyncio.wait_for(refused.wait(), 10)
+        await fills(site.one, "build-2")
+        assert list(site.view.builds) == ["build-2"]
+
+
 # A rebuild
 
 
