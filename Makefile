@@ -68,9 +68,6 @@ generate: $(MARK)-dev ## Write the generated files anew: the schemas, the frames
 bench: $(MARK)-dev ## Measure speed, in ratios where it can be; some: make bench ARGS="appends rebuild"
 	@$(BIN)/python -m tests.benchmark $(ARGS)
 
-bench-router: $(MARK)-dev ## graphrouter beside other gateways: CPU a request, requests a second (needs Node, Rust, wrk)
-	@$(BIN)/python -m tests.benchmark.gateway $(ARGS)
-
 bench-router: $(MARK)-dev ## Compare graphrouter with other gateways under one load; a part: make bench-router ARGS="--seconds 5 graphrouter"
 	@$(BIN)/python -m tests.benchmark.gateway $(ARGS)
 

@@ -37,5 +37,9 @@ def engines(request: pytest.FixtureRequest) -> Engines:
 
 
 def _engines(request: pytest.FixtureRequest) -> Engines:
-    servers = [request.getfixturevalue(f"{name}_server") for name in ("kafka", "mongodb", "neo4j")]
-    return Engines(*servers, name=f"test_{secrets.token_hex(6)}")
+    return Engines(
+        kafka=request.getfixturevalue("kafka_server"),
+        mongodb=request.getfixturevalue("mongodb_server"),
+        neo4j=request.getfixturevalue("neo4j_server"),
+        name=f"test_{secrets.token_hex(6)}",
+    )
