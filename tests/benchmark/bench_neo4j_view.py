@@ -124,9 +124,9 @@ async def measured(connection: Neo4jConnection, size: int) -> None:
     finally:
         await view.aclose()
         await clear(connection, name, Neo4jRecommendationView)
-        for left in ("MATCH (n:BulkPerson) WITH n LIMIT 100 DETACH DELETE n RETURN count(*)",):
-            while (await connection.write(left, {}, seconds=60))[0][0]:
-                pass
+        left = "MATCH (n:BulkPerson) WITH n LIMIT 1000 DETACH DELETE n RETURN count(*)"
+        while (await connection.write(left, {}, seconds=60))[0][0]:
+            pass
 
 
 async def answers(connection: Neo4jConnection, build: Neo4jRecommendationView, users: Sequence[str]) -> None:
@@ -166,8 +166,12 @@ async def run(sizes: Sequence[int]) -> None:
     async with Neo4jConnection(settings_of(address)) as connection:
         for statement in BULK_CONSTRAINTS:
             await connection.write(statement, {})
-        for size in sizes:
-            await measured(connection, size)
+        try:
+            for size in sizes:
+                await measured(connection, size)
+        finally:
+            for name in ("bulk_person", "bulk_friend"):
+                await connection.write(f"DROP CONSTRAINT {name} IF EXISTS", {})
 
 
 def main(sizes: Sequence[int] = (1_000, 10_000)) -> None:
