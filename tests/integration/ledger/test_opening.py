@@ -13,7 +13,7 @@ import pytest
 from eventkernel.adapters.kafka import opening
 from eventkernel.adapters.kafka.opening import Opener
 from eventkernel.adapters.kafka.publisher import Publisher
-from eventkernel.adapters.mongodb.ledger import Documents, Ledger
+from eventkernel.adapters.mongodb.ledger import Documents, Generation, Ledger
 from eventkernel.errors import ClaimTaken
 from eventkernel.store import ClaimHolder
 from eventkernel.testing.event_store_contract import everything, put
@@ -102,6 +102,37 @@ async def test_another_one_finishes_the_making_of_a_log(
     assert {fence.log for fence in fences} == {store.log}
     assert {fence.partition for fence in fences if fence.offset == 0} == {0, 1, 2}
     assert (await put(store, "door-1", "a")).version == 1
+
+
+async def test_a_generation_has_one_opener_also_where_the_ledger_is_wiped_between_two(
+    servers: KafkaLogOnServers,
+) -> None:
+    """Both have seen an empty ledger, and come to the same number."""
+    store = await servers.open()
+    await put(store, "door-1", "a", command="c1")
+    await servers.close_stores()
+    await servers.database.client.drop_database(servers.name)
+    original, first = Ledger.replace, True
+
+    async def replace(ledger: Ledger, seen: Generation | None, following: Generation) -> bool:
+        nonlocal first
+        if first:
+            first = False
+            other = await servers.open()
+            await put(other, "door-1", "b", after=1, command="c2")
+            await servers.close_stores()
+            await servers.database.client.drop_database(servers.name)
+        return await original(ledger, seen, following)
+
+    with patch.object(Ledger, "replace", replace):
+        again = await servers.another()
+    fences = [fence.generation for fence in await again.reader.fences() if fence.partition == 0]
+    assert fences == [1, 2, 2, 3]
+    documents = again._documents
+    assert documents is not None
+    assert documents.generation.number == 3
+    assert [effect.command for effect in await effects(again.reader)] == ["c1", "c2"]
+    assert (await put(again, "door-1", "c", after=2)).version == 3
 
 
 async def test_a_second_record_of_a_version_is_an_alarm_and_stops_nothing(
