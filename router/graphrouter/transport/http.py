@@ -120,7 +120,11 @@ class HttpTransport:
         oldest = asyncio.get_running_loop().time() - _KEEPALIVE_SECONDS
         while self._idle and self._idle[0].idle_since < oldest:
             self._idle.popleft().close()
-        return self._idle.pop() if self._idle else None
+        while self._idle:
+            latest = self._idle.pop()
+            if latest.usable:
+                return latest
+        return None
 
     async def _connect(self) -> HttpConnection:
         if self._closed:

@@ -57,8 +57,6 @@ class HttpConnection(asyncio.Protocol):
 
     async def exchange(self, request: bytes) -> HttpAnswer:
         """Raises ConnectionBroken or AnswerTooLarge; either ends the connection."""
-        if self._transport.is_closing():
-            raise ConnectionBroken("the connection is closed", unheard=True)
         answer: asyncio.Future[HttpAnswer] = asyncio.get_running_loop().create_future()
         self._answer = answer
         self._parser = httptools.HttpResponseParser(self)
@@ -69,6 +67,11 @@ class HttpConnection(asyncio.Protocol):
         self._size = 0
         self._transport.write(request)
         return await answer
+
+    @property
+    def usable(self) -> bool:
+        """Whether, as far as is known here, an exchange can begin."""
+        return self.reusable and not self._transport.is_closing()
 
     def close(self) -> None:
         """For a connection with no exchange under way."""

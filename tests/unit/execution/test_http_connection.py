@@ -117,6 +117,19 @@ async def test_a_connection_that_the_server_will_close_is_not_kept(server: RawSe
     assert server.connections == 2
 
 
+async def test_a_mutation_takes_no_connection_that_is_known_to_be_closed(
+    server: RawServer, transport: HttpTransport
+) -> None:
+    server.closing = True
+    await ask(transport)
+    async with asyncio.timeout(5):
+        while transport._open:
+            await asyncio.sleep(0)
+    response = await transport.send(SubgraphRequest(b"{}", repeatable=False))
+    assert response.body == b"hi"
+    assert server.connections == 2
+
+
 @pytest.mark.parametrize(
     "answer",
     [
