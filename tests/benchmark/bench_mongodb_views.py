@@ -3,8 +3,8 @@
 Run with `python -m tests.benchmark.bench_mongodb_views [EVENTS …]` (10,000 and 100,000 where none are given) and
 MONGODB_URL in the environment. The logs are those of `bench_rebuild`; the projector fills a new build as it does after
 a new release, and then the driver alone writes the same documents once more: the same messages, inserts and updates
-without a guard, into collections with the same indexes. The ratio says what reading the log, loading, folding, guarding and the
-checkpoints cost.
+without a guard, into collections with the same indexes. The ratio says what reading the log, loading, folding, guarding
+and the checkpoints cost.
 """
 
 from __future__ import annotations
