@@ -16,8 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from contextlib import suppress
-from typing import Final
+from typing import Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerClosed
@@ -25,6 +24,12 @@ from aiokafka.errors import KafkaError, ProducerClosed
 _log: Final = logging.getLogger(__name__)
 
 _CLOSING_SECONDS: Final = 2.0
+
+
+class Connections(Protocol):
+    """What aiokafka's producers and consumers have inside."""
+
+    async def close(self) -> None: ...
 
 
 async def started(start: Coroutine[object, object, None], seconds: float | None) -> None:
@@ -46,18 +51,14 @@ async def let_go(consumer: AIOKafkaConsumer) -> None:
     stopping = asyncio.create_task(consumer.stop())
     await _end(stopping)
     if not stopping.done() or stopping.cancelled() or stopping.exception() is not None:
-        with suppress(TimeoutError, KafkaError, OSError):
-            async with asyncio.timeout(_CLOSING_SECONDS):
-                await consumer._client.close()  # noqa: SLF001 -- the name is in aiokafka's stub
+        await _disconnect(consumer._client)  # noqa: SLF001 -- the name is in aiokafka's stub
 
 
 async def give_up(producer: AIOKafkaProducer) -> None:
     """Close a producer at once: whoever waits for one of its batches gets `ProducerClosed`."""
     # aiokafka has no public way to this end; the private names are in its stub.
     producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
-    with suppress(TimeoutError, KafkaError, OSError):
-        async with asyncio.timeout(_CLOSING_SECONDS):
-            await producer.client.close()
+    await _disconnect(producer.client)
     sender = producer._sender.sender_task  # noqa: SLF001
     if sender is not None:
         # Whose batches it would fail once more, and then itself, having no transaction to fail.
@@ -72,6 +73,12 @@ async def give_up(producer: AIOKafkaProducer) -> None:
             await producer.stop()
     except (TimeoutError, KafkaError, OSError) as error:
         _log.warning("a producer did not close: %s", type(error).__name__)
+
+
+async def _disconnect(client: Connections) -> None:
+    """Close a client's connections, in a task of its own: where a wait for one of them was cancelled before, this one
+    ends in a cancellation that nobody has asked for."""
+    await _end(asyncio.create_task(client.close()))
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -40,6 +40,21 @@ async def test_closing_a_consumer_is_no_cancellation_of_whoever_closes_it() -> N
     assert consumer._client.closed
 
 
+class LeakingConnections(Connections):
+    """As aiokafka's are whose closing somebody has waited for already, and was cancelled."""
+
+    async def close(self) -> None:
+        await super().close()
+        raise asyncio.CancelledError
+
+
+async def test_closing_its_connections_again_is_no_cancellation_either() -> None:
+    consumer = Leaking()
+    consumer._client = LeakingConnections()
+    await let_go(cast("AIOKafkaConsumer", consumer))
+    assert consumer._client.closed
+
+
 async def test_a_start_that_nobody_waits_for_any_more_ends_by_itself() -> None:
     """Cancelled in the middle, it would forget a connection that it has opened."""
     opened, answered, closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
