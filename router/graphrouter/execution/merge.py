@@ -23,6 +23,9 @@ def merge_object(into: JsonObject, source: JsonObject, object_types: Container[o
     `__typename` is replaced by the name of an object type only: a subgraph that knows an interface object answers with
     the interface's name, which says less than what may be known already.
     """
+    if into.keys().isdisjoint(source):
+        into.update(source)
+        return
     for key, value in source.items():
         known = into.get(key)
         if known is None:

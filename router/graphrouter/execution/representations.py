@@ -184,17 +184,12 @@ _STRINGS = {str}
 
 
 def _flat_adder(typename: str | None, fields: Sequence[InputField]) -> Add:
-    names = [field.name for field in fields if field.name != "__typename"]
-    sources = [field.source for field in fields if field.name != "__typename"]
-    # With two or more names itemgetter gives a tuple; a constant type name takes no place in it.
-    read: Callable[[JsonObject], tuple[object, ...]] = itemgetter("__typename", *sources)
-    if typename is not None:
-        read = itemgetter(*sources) if len(sources) > 1 else itemgetter(sources[0], sources[0])
+    names = ["__typename", *(field.name for field in fields if field.name != "__typename")]
+    read = _reader(typename, [field.source for field in fields if field.name != "__typename"])
+    kind = ",".join(names)  # "1" may be the id of one and the number of another
 
     def encode(values: tuple[object, ...]) -> bytes:
-        if typename is None:
-            return orjson.dumps({"__typename": values[0], **dict(zip(names, values[1:], strict=True))})
-        return orjson.dumps({"__typename": typename, **dict(zip(names, values, strict=False))})
+        return orjson.dumps(dict(zip(names, values, strict=True)))
 
     def add(found: JsonObject, index: dict[object, int], encoded: list[bytes]) -> int:
         try:
@@ -202,18 +197,29 @@ def _flat_adder(typename: str | None, fields: Sequence[InputField]) -> Add:
         except KeyError:
             return -1  # the fetch that was to bring the key has failed
         try:
-            number = index.get((typename, values))
+            number = index.get((kind, values))
         except TypeError:
             return _number(encode(values), index, encoded)  # a list in the key
         if number is None:
             if set(map(type, values)) != _STRINGS:
                 # 1, 1.0 and True are equal in Python but not in JSON.
                 return _number(encode(values), index, encoded)
-            number = index[(typename, values)] = len(encoded)
+            number = index[kind, values] = len(encoded)
             encoded.append(encode(values))
         return number
 
     return add
+
+
+def _reader(typename: str | None, sources: Sequence[str]) -> Callable[[JsonObject], tuple[object, ...]]:
+    """Reads the type's name, its own where none is given, and the values of the key."""
+    if typename is None:
+        return itemgetter("__typename", *sources)
+    if len(sources) == 1:
+        (source,) = sources
+        return lambda found: (typename, found[source])
+    values = itemgetter(*sources)
+    return lambda found: (typename, *values(found))
 
 
 def _nested_adder(representation: Representation) -> Add:

@@ -54,6 +54,17 @@ async def test_representations_that_differ_in_json_are_never_taken_for_equal(key
     assert [user["name"] for user in execution.data["users"]] == [repr(key) for key in keys] * 2
 
 
+async def test_equal_values_of_different_keys_are_different_representations() -> None:
+    users = [{"__typename": "User", "id": "1", "best": {"__typename": "User", "name": "1"}}]
+    b = Scripted(entity({"age": 1}, {"age": 2}))
+    targets = (target("users", by_key("id")), target("users.best", by_key("name")))
+    fetches = (root(0, "a", "{users{id best{name}}}"), entities(1, "b", *targets))
+    execution = await execute(fetches, {"a": Scripted({"data": {"users": users}}), "b": b})
+    assert b.representations == [[{"__typename": "User", "id": "1"}, {"__typename": "User", "name": "1"}]]
+    (user,) = execution.data["users"]
+    assert (user["age"], user["best"]["age"]) == (1, 2)
+
+
 async def test_a_fetch_without_objects_makes_no_request() -> None:
     b = Scripted(SubgraphUnreachable("not to be asked"))
     fetches = (
