@@ -25,6 +25,8 @@ from infra.local.environment import given_kafka, given_mongodb, given_neo4j
 
 A = TypeVar("A")
 
+_SECONDS = 400
+"""For a test that may have to start servers first, on a machine that has other things to do."""
 _FIXTURES = {"kafka_server", "mongodb_server", "neo4j_server"}
 _REPOSITORY = Path(__file__).parents[2]
 _keepers: list[subprocess.Popen[bytes]] = []
@@ -35,6 +37,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and not _FIXTURES.isdisjoint(item.fixturenames):
             item.add_marker("engines")
+        if item.get_closest_marker("engines") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(_SECONDS))
 
 
 @pytest.fixture(scope="session")

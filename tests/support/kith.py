@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import httpx
 
 COMMAND = Path(sys.executable).with_name("kith")
-READY_SECONDS = 60
+READY_SECONDS = 120
 NOTHING: Mapping[str, str] = {}
 
 Json: TypeAlias = Any
