@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError
-from motor.motor_asyncio import AsyncIOMotorClient
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from neo4j import AsyncDriver, AsyncGraphDatabase, TrustCustomCAs
 from neo4j.exceptions import AuthError
 from pymongo.errors import OperationFailure
@@ -129,23 +131,30 @@ async def test_neo4j_keeps_what_it_acknowledged_when_killed_and_takes_tls_with_a
                 await driver.verify_connectivity()
 
 
+@contextmanager
+def things(url: str) -> Generator[AsyncIOMotorCollection[dict[str, Any]]]:
+    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(url, journal=True)
+    try:
+        yield client["kept"]["things"]
+    finally:
+        client.close()
+
+
 @pytest.mark.engines
 async def test_mongodb_keeps_what_it_acknowledged_when_killed_and_takes_tls_with_a_password(tmp_path: Path) -> None:
     with mongodb(tmp_path / "mongodb", secure=True) as server:
-        address = server.address
-        assert address.login
-        client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(address.url, journal=True)
-        await client["kept"]["things"].insert_one({"_id": 1})
+        url = server.address.url
+        with things(url) as collection:
+            await collection.insert_one({"_id": 1})
         server.kill()
         server.start()
-        assert await client["kept"]["things"].find_one() == {"_id": 1}
-        client.close()
-        guessing: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
-            address.url.replace(address.login.password, "guessed")
-        )
-        with pytest.raises(OperationFailure, match=r"[Aa]uthentication"):
-            await guessing["kept"]["things"].find_one()
-        guessing.close()
+        with things(url) as collection:
+            assert await collection.find_one() == {"_id": 1}
+        nobody, intruder = (re.sub(r"(?<=//).*@", name, url) for name in ("", "kithgraph:guessed@"))
+        with things(nobody) as collection, pytest.raises(OperationFailure, match="requires authentication"):
+            await collection.find_one()
+        with things(intruder) as collection, pytest.raises(OperationFailure, match=r"[Aa]uthentication failed"):
+            await collection.find_one()
 
 
 @pytest.mark.engines
@@ -198,7 +207,7 @@ def test_a_server_is_stopped_when_the_session_that_wanted_it_is_killed(tmp_path:
         with subprocess.Popen(keeper, cwd=REPOSITORY) as keeping:
             with pytest.raises(subprocess.TimeoutExpired):
                 keeping.wait(1)
-            assert server.pid is not None
+            mongodb(tmp_path / "mongodb").processes[0].wait_until_ready(0.1)
             session.kill()
             session.wait()
             assert keeping.wait(30) == 0
@@ -244,6 +253,7 @@ def test_of_two_installations_at_once_one_stays_whole(tmp_path: Path, monkeypatc
 
     def fill(folder: Path) -> None:
         (folder / "half").touch()
+        assert not (tmp_path / "kithgraph" / "servers" / "thing-1").exists()
         both.wait()
         (folder / "whole").touch()
 
