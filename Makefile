@@ -14,7 +14,7 @@ MARK    := .venv/.installed
 export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run run-distributed dev develop check format test test-engines test-all audit generate bench bench-router \
+.PHONY: help setup run run-distributed dev develop check format test test-engines test-all rehearse audit generate bench bench-router \
         fuzz-router lock clean
 
 help: ## List the targets
@@ -50,10 +50,15 @@ test: $(MARK)-dev ## The tests that need Python alone; of campaigns a short vers
 	$(BIN)/pytest $(PARALLEL) -m "not (browser or engines or node or wheel or slow)" $(ARGS)
 
 test-engines: $(MARK)-dev ## The tests on Kafka, MongoDB and Neo4j, which it starts without containers (needs Java, Maven)
+	@$(BIN)/python -m infra.local fetch
 	$(BIN)/pytest $(PARALLEL) -m engines $(ARGS)
 
 test-all: $(MARK)-dev ## Every test, campaigns in full
+	@$(BIN)/python -m infra.local fetch
 	$(BIN)/pytest $(PARALLEL) --campaign full $(ARGS)
+
+rehearse: $(MARK)-dev ## Start docker-compose.yml for real, on images made here (as root on Debian; says what it needs)
+	@$(BIN)/python -m infra.rehearsal
 
 fuzz-router: $(MARK)-dev ## 10,000 operations over random subgraphs against one schema (ARGS: how many, first seed)
 	@$(BIN)/python -m tests.support.federations $(ARGS)

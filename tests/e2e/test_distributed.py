@@ -243,9 +243,9 @@ async def test_a_service_refuses_a_topic_of_another_size(engines: Engines) -> No
 async def test_every_engine_with_tls_and_passwords(tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("kafka", "mongodb", "neo4j")]
     with (
-        kafka(folders[0], secure=True) as log,
+        kafka(folders[0], secure=True, short_lived=True) as log,
         mongodb(folders[1], secure=True) as documents,
-        neo4j(folders[2], secure=True) as graph,
+        neo4j(folders[2], secure=True, short_lived=True) as graph,
     ):
         engines = Engines(log.address, documents.address, graph.address, "secured")
         login, authority = log.address.login, graph.address.authority
