@@ -22,6 +22,7 @@ UNSHRUNK = [Phase.explicit, Phase.reuse, Phase.generate]
 """A seed says nothing when it gets smaller; the campaign makes failures small itself."""
 
 
+@pytest.mark.timeout(600)
 @settings(max_examples=25, deadline=None, phases=UNSHRUNK)
 @given(seed=st.integers(min_value=0, max_value=2**32))
 async def test_the_router_answers_as_one_schema_does(seed: int) -> None:

@@ -157,8 +157,8 @@ def _provided(draw: Draw, entity: Entity) -> None:
         if not name.startswith("x") or target not in draw.entities or len(owners) != 1:
             continue
         graph, other = owners[0], draw.entities[target]
-        provided = draw.random.choice(["a", "e", "v"])
-        if other.fields[graph].get("id") and draw.chance(0.4) and _mention(draw, other, provided, graph):
+        provided = draw.random.choice([one for one in ("a", "b", "e", "v") if one not in other.fields[graph]] or ["a"])
+        if other.fields[graph].get("id") and draw.chance(0.9) and _mention(draw, other, provided, graph):
             text = "v { p }" if provided == "v" else provided
             entity.fields[graph][name] += f' @provides(fields: "{text}")'
             draw.features.add("@provides" if text != "v { p }" else "@provides nested")
@@ -282,7 +282,8 @@ def _document(draw: Draw, graph: str) -> str:
         parts.append(f"{word} {name} implements Thing {keys}{context} {{ {' '.join(fields)} }}")
     if _members(draw, graph):
         key = ' @key(fields: "id")' if draw.blind and graph == draw.graphs[0] else ""
-        parts.append(f"interface Thing{key} {{ id: ID! }} union Either = {' | '.join(_members(draw, graph))}")
+        parts.append(f"interface Thing{key} {{ {_common_fields(draw, graph)} }}")
+        parts.append(f"union Either = {' | '.join(_members(draw, graph))}")
     parts.append(f"type Value {{ p: Int{share} q: String{share} }}")
     text = "\n".join(parts)
     if "Org!" in text:
@@ -300,6 +301,18 @@ def _document(draw: Draw, graph: str) -> str:
     if draw.chance(0.3, "mutation") and _members(draw, graph):
         text += f"\n{'extend type' if old else 'type'} Mutation {{ m_{graph}(n: Int): {_members(draw, graph)[0]} }}"
     return text + "\n"
+
+
+def _common_fields(draw: Draw, graph: str) -> str:
+    """What the interface has: fields that all entities of the subgraph have there, to give."""
+    members = [draw.entities[name] for name in _members(draw, graph)]
+    found = ["id: ID!"]
+    for name in "ab":
+        texts = [one.fields[graph].get(name, "@external") for one in members]
+        if not any("@external" in text or "@inaccessible" in text for text in texts) and draw.chance(0.6):
+            draw.features.add("interface with fields")
+            found.append(f"{name}: {PLAIN[name]}")
+    return " ".join(found)
 
 
 def _field(name: str, text: str) -> str:

@@ -62,6 +62,9 @@ class Writer:
             if random.random() < 0.08:
                 parts.append(f"twice_{name}: {name}{self._arguments(name, one)} {below}")
         if isinstance(parent, GraphQLInterfaceType | GraphQLUnionType):
+            if random.random() < 0.15 and depth < 4:
+                other = random.choice(("Thing", "Either"))
+                parts.append(self._fragment(other, self.selections(self.schema.type_map[other], depth + 1)))
             for possible in self.schema.get_possible_types(parent):
                 if random.random() < 0.5:
                     inner = self.selections(possible, depth + 1)
