@@ -79,27 +79,28 @@ class Execution:
         if not first:
             return
         async with asyncio.TaskGroup() as tasks:
-
-            async def follow(number: int) -> None:
-                following: int | None = number
-                while following is not None:
-                    fetch = self.plan.fetches[following]
-                    await self._perform(fetch)
-                    following = None
-                    ready: list[int] = []
-                    for dependent in fetch.dependents:
-                        waits_for[dependent] -= 1
-                        if not waits_for[dependent]:
-                            ready.append(dependent)
-                    if ready:
-                        self._share([self.plan.fetches[one] for one in ready])
-                        following = ready[0]
-                        for one in ready[1:]:
-                            tasks.create_task(follow(one))
-
             for number in first[1:]:
-                tasks.create_task(follow(number))
-            await follow(first[0])
+                tasks.create_task(self._follow(number, waits_for, tasks))
+            await self._follow(first[0], waits_for, tasks)
+
+    async def _follow(self, number: int, waits_for: list[int], tasks: asyncio.TaskGroup) -> None:
+        """Performs a fetch and what then can start; a method, as a function in `run` would refer to itself, and keep
+        the data until the garbage collector comes."""
+        following: int | None = number
+        while following is not None:
+            fetch = self.plan.fetches[following]
+            await self._perform(fetch)
+            following = None
+            ready: list[int] = []
+            for dependent in fetch.dependents:
+                waits_for[dependent] -= 1
+                if not waits_for[dependent]:
+                    ready.append(dependent)
+            if ready:
+                self._share([self.plan.fetches[one] for one in ready])
+                following = ready[0]
+                for one in ready[1:]:
+                    tasks.create_task(self._follow(one, waits_for, tasks))
 
     def _share(self, ready: list[PreparedFetch]) -> None:
         """Makes equal objects one at the targets of fetches that can start now: outer ones first, inner ones are less.

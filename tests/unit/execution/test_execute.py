@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
 
 from graphrouter import bookmarks
+from graphrouter.execution.execute import Execution
 from graphrouter.planning.plan import (
     Condition,
     EntityFetch,
@@ -378,3 +380,26 @@ async def test_positions_shared_by_one_target_are_read_once_and_told_everywhere(
     assert [error.get("path") for error in execution.errors.as_list()] == [
         ["users", number, "friends", 0, "name"] for number in range(3)
     ]
+
+
+async def test_an_execution_leaves_nothing_to_the_garbage_collector() -> None:
+    fetches = (
+        root(0, "a", "{users{id}}"),
+        entities(1, "b", target("users")),
+        entities(2, "c", target("users")),
+        entities(3, "b", target("users"), after=(1, 2)),
+    )
+    subgraphs = {"a": Scripted(SAME), "b": Scripted(entity({"name": "Ada"})), "c": Scripted(entity({"age": 36}))}
+    gc.collect()
+    gc.disable()
+    try:
+        execution = await execute(fetches, subgraphs)
+        assert execution.data["users"][0]["age"] == 36
+        del execution
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        assert not [one for one in gc.garbage if isinstance(one, Execution)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
