@@ -125,7 +125,10 @@ async def while_connected(receive: Receive, answering: Coroutine[object, object,
 
     async def watch() -> None:
         nonlocal gone
-        if (await receive())["type"] == "http.disconnect" and current is not None:
+        message = await receive()
+        if message["type"] == "http.request":  # a GET's body, which nobody has read
+            message = await receive()
+        if message["type"] == "http.disconnect" and current is not None:
             gone = True
             current.cancel()
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -241,14 +242,18 @@ async def test_a_header_that_http_does_not_carry_is_refused_by_name(value: str) 
 class Gone:
     """A client that sends its request and goes away once the subgraph has been asked."""
 
-    def __init__(self, query: str, asked: asyncio.Event) -> None:
+    def __init__(self, query: str, asked: asyncio.Event, method: str = "POST") -> None:
+        self._scope = SCOPE | {"method": method}
         self._body = json.dumps({"query": query}).encode()
+        if method == "GET":
+            self._scope["query_string"] = f"query={quote(query)}".encode()
+            self._body = b" "
         self._asked = asked
         self.got: list[Any] = []
 
     async def visit(self, router: GraphRouter) -> None:
         endpoint = GraphQLEndpoint(lambda: router, 10_000)
-        await endpoint(SCOPE, self.receive, self.send)
+        await endpoint(self._scope, self.receive, self.send)
 
     async def receive(self) -> dict[str, Any]:
         if self._body:
@@ -270,7 +275,8 @@ SCOPE: dict[str, Any] = {
 }
 
 
-async def test_a_query_whose_client_has_gone_is_given_up() -> None:
+@pytest.mark.parametrize("method", ["POST", "GET"])
+async def test_a_query_whose_client_has_gone_is_given_up(method: str) -> None:
     asked, given_up = asyncio.Event(), asyncio.Event()
 
     async def authors(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -281,7 +287,7 @@ async def test_a_query_whose_client_has_gone_is_given_up() -> None:
         writer.close()
 
     async with routed(authors) as router:
-        client = Gone("{ me { name } }", asked)
+        client = Gone("{ me { name } }", asked, method)
         await client.visit(router)
         await asyncio.wait_for(given_up.wait(), 10)
     assert client.got == []
