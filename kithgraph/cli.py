@@ -259,10 +259,10 @@ def import_(
     if data is not None:
         imported: Mapping[str, int] = read(file, keys, data)
     else:
+        from kithgraph.engines_installation import EnginesInstallation  # noqa: PLC0415
         from kithgraph.migration import import_to_engines  # noqa: PLC0415
-        from kithgraph.settings import EngineSettings, loaded  # noqa: PLC0415
 
-        imported = import_to_engines(file, keys, loaded(EngineSettings))
+        imported = import_to_engines(file, keys, EnginesInstallation.from_environment().settings)
     for log, records in imported.items():
         typer.echo(f"{log}: {records:,} records")
 
@@ -276,10 +276,10 @@ def migrate(data: DataOption = Path("data")) -> None:
 
     Example: kith migrate --data ./data
     """
+    from kithgraph.engines_installation import EnginesInstallation  # noqa: PLC0415
     from kithgraph.migration import migrate as copy  # noqa: PLC0415
-    from kithgraph.settings import EngineSettings, loaded  # noqa: PLC0415
 
-    for log, records in copy(data, loaded(EngineSettings)).items():
+    for log, records in copy(data, EnginesInstallation.from_environment().settings).items():
         typer.echo(f"{log}: {records:,} records")
 
 
@@ -344,9 +344,9 @@ def _findings(data: Path, distributed: bool) -> Sequence[Finding]:
 
         return list(examine(data))
     from kithgraph.engines_doctor import examine as examine_engines  # noqa: PLC0415
-    from kithgraph.settings import EngineSettings, loaded  # noqa: PLC0415
+    from kithgraph.engines_installation import EnginesInstallation  # noqa: PLC0415
 
-    return asyncio.run(examine_engines(loaded(EngineSettings)))
+    return asyncio.run(examine_engines(EnginesInstallation.from_environment().settings))
 
 
 @app.command("what-if")

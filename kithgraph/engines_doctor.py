@@ -13,7 +13,7 @@ from eventkernel.adapters.mongodb.connection import MongoConnection
 from eventkernel.adapters.mongodb.ledger import Ledger, LedgerChanged
 from eventkernel.clock import SystemClock
 from eventkernel.errors import CannotOpen, CorruptData, KernelError, Unavailable
-from eventkernel.events import Partition
+from eventkernel.events import Partition, Position
 from eventkernel.status import parked_streams
 from kithgraph.claims_keys import from_settings
 from kithgraph.data_folder import LOG_NAMES
@@ -58,7 +58,7 @@ async def _log(
     except CannotOpen as error:
         yield Finding("error", topic, str(error), _LOG_WHY, "set the topic's configuration, or ours, to what is meant")
     except Unavailable as error:
-        yield Finding("error", topic, str(error), _LOG_WHY, _REACHED)
+        yield Finding("error", topic, str(error), _LOG_WHY, f"has a `kith serve {name}` made it? {_REACHED}")
         return
     try:
         log: KafkaLog = await engines.log(name)
@@ -94,7 +94,8 @@ async def _ledger(settings: EngineSettings, name: str, ends: Mapping[Partition, 
             yield Finding("error", where, str(error), _LEDGER_WHY, _REACHED)
         else:
             own = {one: end for one, end in ends.items() if one.log == generation.log}
-            for finding in not_on_the_log(where, position, own, "stop the services; the log was cut"):
+            todo = "stop the services; the log was cut"
+            for finding in not_on_the_log(where, _of_read_logs(position, ends), own, todo):
                 yield finding
             for finding in behind(where, position, own):
                 yield finding
@@ -104,6 +105,8 @@ async def _view(engines: Engines, view: str, ends: Mapping[Partition, int]) -> A
     where = f"the view of {view}"
     try:
         build = (await engines.live_view(view)).live()
+        position = (await build.checkpoint()).position
+        parked = await build.parked()
     except Unavailable as error:
         todo = f"`kith serve {view}` or `kith project {view}` fills it; {_REACHED}"
         yield Finding("error", where, str(error), "requests are refused until it is filled", todo)
@@ -111,13 +114,12 @@ async def _view(engines: Engines, view: str, ends: Mapping[Partition, int]) -> A
     except KernelError as error:
         yield Finding("error", where, str(error), "requests are refused", _REACHED)
         return
-    position = (await build.checkpoint()).position
-    read = {one: end for one, end in ends.items() if one.log.rpartition(".")[0] in VIEWS[view].codecs}
-    for finding in not_on_the_log(where, position, read, _REBUILD.format(view)):
+    read = {one: end for one, end in ends.items() if _name(one) in VIEWS[view].codecs}
+    for finding in not_on_the_log(where, _of_read_logs(position, ends), read, _REBUILD.format(view)):
         yield finding
     for finding in behind(where, position, read):
         yield finding
-    for finding in waiting(where, parked_streams(await build.parked())):
+    for finding in waiting(where, parked_streams(parked)):
         yield finding
 
 
@@ -131,9 +133,20 @@ async def _processes(settings: EngineSettings, ends: Mapping[Partition, int]) ->
         except KernelError as error:
             yield Finding("error", where, str(error), "friendships of deleted users are not ended", _REACHED)
             return
-        for finding in not_on_the_log(where, position, ends, "remove its checkpoint: reactions have one effect"):
+        todo = "remove its checkpoint: reactions have one effect"
+        for finding in not_on_the_log(where, _of_read_logs(position, ends), ends, todo):
             yield finding
         for finding in behind(where, position, ends):
             yield finding
         for finding in waiting(where, parked_streams(parked)):
             yield finding
+
+
+def _of_read_logs(position: Position, ends: Mapping[Partition, int]) -> Position:
+    """Without the logs that could not be read: that these are not here is told of them, and nothing else is known."""
+    read = {_name(one) for one in ends}
+    return Position({one: offset for one, offset in position.items() if _name(one) in read})
+
+
+def _name(partition: Partition) -> str:
+    return partition.log.rpartition(".")[0]

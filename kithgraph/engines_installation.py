@@ -135,6 +135,7 @@ class EnginesInstallation:
     def system(self) -> Generator[Control]:
         @asynccontextmanager
         async def all_of_it() -> AsyncGenerator[Sequence[Subgraph]]:
+            await self._look_for_views()
             async with AsyncExitStack() as stack:
                 yield [
                     (await stack.enter_async_context(opened(self.settings, name, Work.LOOKING, SystemClock()))).subgraph
@@ -143,10 +144,25 @@ class EnginesInstallation:
 
         with tempfile.TemporaryDirectory(prefix="kith-") as folder:
             try:
-                with served_here(all_of_it, Path(folder), self.name) as control:
+                with served_here(all_of_it, Path(folder), self.name, catch_up=False) as control:
                     yield control
             except KernelError as error:
                 raise StartError(f"{self.name} cannot be reached: {error}") from error
+
+    async def _look_for_views(self) -> None:
+        """That they are there: a command makes no topics, and does not wait for what nobody may be filling.
+
+        Raises:
+            StartError: a view has no live build.
+            Unavailable: a log is not made yet, or an engine does not answer.
+        """
+        async with self._looking() as engines:
+            for name in VIEW_NAMES:
+                view = await engines.live_view(name)
+                try:
+                    view.live()
+                except Unavailable as error:
+                    raise StartError(f"{error}: `kith serve {name}` or `kith project {name}` fills it") from error
 
     @asynccontextmanager
     async def _looking(self) -> AsyncGenerator[Engines]:

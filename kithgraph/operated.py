@@ -42,7 +42,9 @@ def system_of(data: Path) -> Generator[Control]:
         raise StartError(f"{data.absolute()} is no data folder: name one with --data")
     with DataFolder.open(data) as folder:
         try:
-            with served_here(lambda: opened(folder, SystemClock()), folder.path, str(folder.path)) as served:
+            with served_here(
+                lambda: opened(folder, SystemClock()), folder.path, str(folder.path), catch_up=True
+            ) as served:
                 yield served
         except KernelError as error:
             raise StartError(f"the data folder {folder.path} cannot be opened: {error}") from error
@@ -50,16 +52,16 @@ def system_of(data: Path) -> Generator[Control]:
 
 @contextmanager
 def served_here(
-    opened: Callable[[], AbstractAsyncContextManager[Sequence[Subgraph]]], folder: Path, name: str
+    opened: Callable[[], AbstractAsyncContextManager[Sequence[Subgraph]]], folder: Path, name: str, *, catch_up: bool
 ) -> Generator[Control]:
-    """Subgraphs whose views are kept here for as long as the block lasts, reached by a socket in this folder; `name` is
-    what their status calls the place of their data. Raises what opening them raises.
+    """Subgraphs that are open for as long as the block lasts, reached by a socket in this folder; `name` is what their
+    status calls the place of their data. With `catch_up`, which is for who keeps their views alone, these are at the
+    end of their logs when the block begins. Raises what opening them raises.
 
     They live in a thread of their own, because who speaks with them waits for their answers.
     """
     ready: Future[None] = Future()
     loop = asyncio.new_event_loop()
-    enough = asyncio.Event()
 
     async def serve() -> None:
         async with AsyncExitStack() as stack:
@@ -67,18 +69,21 @@ def served_here(
             for subgraph in subgraphs:
                 stack.push_async_callback(subgraph.projector.stop)
                 await subgraph.projector.start()
-            await _caught_up(subgraphs)
+            if catch_up:
+                await _caught_up(subgraphs)
             servers = Servers()
             stack.push_async_callback(servers.shut_down)
             listener = listen_for_control(folder)
             stack.callback(remove_control, folder)
             await servers.start([Endpoint(control_app(StatusSource(name, subgraphs), subgraphs), listener)])
             ready.set_result(None)
-            await enough.wait()
+            await loop.create_future()
+
+    serving = loop.create_task(serve())
 
     def run() -> None:
         try:
-            loop.run_until_complete(serve())
+            loop.run_until_complete(serving)
         except BaseException as error:  # noqa: BLE001  # told where the block begins
             if not ready.done():
                 ready.set_exception(error)
@@ -92,7 +97,8 @@ def served_here(
         yield Control(folder)
     finally:
         if not loop.is_closed():
-            loop.call_soon_threadsafe(enough.set)
+            # Also while it is being opened: Ctrl-C may end the block before it has begun.
+            loop.call_soon_threadsafe(serving.cancel)
         thread.join()
 
 

@@ -148,7 +148,7 @@ async def translated(doing: str, seconds: float = PATIENCE_SECONDS) -> AsyncGene
         if code in _REFUSED:
             raise CannotOpen(f"{words}: MongoDB refuses the credentials, or what was asked with them") from None
         if _may_pass(error, code):
-            raise Unavailable(words) from error
+            raise Unavailable(f"{words}, from MongoDB") from error
         raise
 
 
