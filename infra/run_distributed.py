@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, default=Path("data-distributed"), metavar="FOLDER")
     parser.add_argument("--port", type=int, default=9000, help="the router's; the subgraphs are on the next three")
     options = parser.parse_args(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # however it is told to end, nothing stays behind
+        signal.signal(number, signal.default_int_handler)
     try:
         with ExitStack() as stack:
             sys.exit(_run(options.data.resolve(), options.port, stack))
