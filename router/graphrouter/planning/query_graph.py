@@ -56,8 +56,15 @@ class QueryGraph:
         return self.supergraph.types[type_name][subgraph]
 
     def field_type(self, type_name: str, field: str) -> str:
-        """The named type of a field in the supergraph."""
-        return self.supergraph.field_types[type_name, field]
+        """The named type of a field in the supergraph.
+
+        An interface need not have the fields of the key that all its object types share: then theirs counts.
+        """
+        known = self.supergraph.field_types
+        if (type_name, field) in known:
+            return known[type_name, field]
+        possible = sorted(self.supergraph.possible_types[type_name])
+        return next(known[name, field] for name in possible if (name, field) in known)
 
     def is_composite(self, type_name: str) -> bool:
         """Whether objects are behind this type."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from traceback import format_exception
 from typing import Any
 
 from graphql import DocumentNode, GraphQLSchema, build_schema, graphql, parse, print_schema, validate
@@ -107,6 +108,8 @@ class Federation:
             plan = self.router.planner.under(self.labels).plan(document)
         except PlanningError as error:
             return Difference("no plan", error.message)
+        except Exception as error:  # noqa: BLE001 - a planner that fails has a bug, whichever way it fails
+            return Difference(f"crash: {type(error).__name__}", "".join(format_exception(error)))
         problems = check(plan, document, self.supergraph.with_labels(self.labels))
         return Difference("plan", "\n".join([*problems, render(plan)])) if problems else None
 

@@ -63,6 +63,7 @@ class Data:
 
     def __init__(self, documents: Mapping[str, str]) -> None:
         self._fields: dict[tuple[str, str], dict[str, FieldDefinitionNode]] = {}
+        self._mentions: dict[tuple[str, str], set[str]] = {}
         self._members: dict[str, dict[str, list[str]]] = {"Thing": {}, "Either": {}}
         self._colors: dict[str, list[str]] = {}
         self._hidden: set[str] = set()
@@ -80,6 +81,7 @@ class Data:
                 if _applied(node, "context"):
                     self.setters |= {node.name.value}
                 for field in node.fields or ():
+                    self._mentions.setdefault((node.name.value, field.name.value), set()).add(graph)
                     if _applied(field, "external") is None:
                         self._fields.setdefault((node.name.value, field.name.value), {})[graph] = field
             elif isinstance(node, UnionTypeDefinitionNode):
@@ -152,8 +154,8 @@ class Data:
         return Thing(name, f"{name}-{_number(*seed) % 5}", around=thing)
 
     def _common(self, seed: tuple[Any, ...], of: Mapping[str, list[str]]) -> list[str]:
-        """What all subgraphs know that resolve the field; of an interface object, what any subgraph knows."""
-        owners = [graph for graph in self._fields[seed[0], seed[2]] if graph in of]
+        """What all subgraphs know that have the field; of an interface object, what any subgraph knows."""
+        owners = [graph for graph in self._mentions[seed[0], seed[2]] if graph in of]
         if not owners:
             return sorted({name for names in of.values() for name in names})
         return sorted(set.intersection(*(set(of[graph]) for graph in owners)))
