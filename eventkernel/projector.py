@@ -88,14 +88,14 @@ class Projector(Generic[Doc]):
     async def run(self) -> None:
         """Work until cancelled; a save that is under way is finished first."""
         try:
-            await self._begin()
-            self._begun.set()
             while True:
-                live = self._at_work()
+                live = await self._begin()
+                self._begun.set()
                 await asyncio.wait((live.task,))
                 async with self._switching:  # a rebuild stops the live build's filling, and puts its own in its place
                     if self._live is live:
-                        self._live = self._fill(await self._live_after(live), self._membership)
+                        build = await self._live_after(live)
+                        self._live = None if build is None else self._fill(build, self._membership)
         finally:
             await self._end()
 
@@ -151,7 +151,7 @@ class Projector(Generic[Doc]):
             troubles=self._troubles.current(),
         )
 
-    async def _begin(self) -> None:
+    async def _begin(self) -> Running[Doc]:
         """Fill the live build, as soon as there is one. Where there is none, this member fills it if it leads."""
         while self._live is None:
             try:
@@ -161,6 +161,7 @@ class Projector(Generic[Doc]):
                 await unless(lead_passes(self._membership, leads), self._first_build() if leads else self._ready())
             else:
                 self._live = self._fill(build, self._membership)
+        return self._live
 
     async def _first_build(self) -> None:
         """Returns when there is a live build: this one, or another process's, which may have been faster."""
@@ -169,6 +170,8 @@ class Projector(Generic[Doc]):
             try:
                 self._view.live()
             except Unavailable:
+                if self._rebuilding:
+                    raise
                 await self._rebuild()
 
         await self._troubles.until_done(f"filling the view {self._view.name}", build, on=Exception)
@@ -180,17 +183,21 @@ class Projector(Generic[Doc]):
                 await self._view.ready(_LOOK)
                 return
 
-    async def _live_after(self, ended: Running[Doc]) -> ViewBuild[Doc]:
+    async def _live_after(self, ended: Running[Doc]) -> ViewBuild[Doc] | None:
         """The build to fill after this one's filling has ended: a rebuild that stopped it has failed, or it is retired.
 
         In the latter case this process may not know yet which build took its place: so that is asked for until it does.
+        None: there is none any more, somebody has emptied the view.
         """
         error = None if ended.task.cancelled() else ended.task.exception()
         if error is not None and not isinstance(error, BuildRetired):
             raise error
 
-        async def live() -> ViewBuild[Doc]:
-            build = self._view.live()
+        async def live() -> ViewBuild[Doc] | None:
+            try:
+                build = self._view.live()
+            except Unavailable:
+                return None
             if error is not None and build.name == ended.filling.build.name:
                 raise error
             return build

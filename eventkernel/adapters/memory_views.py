@@ -149,6 +149,14 @@ class MemoryView(Generic[BuildT]):
         dropped.drop()
         del self.builds[build]
 
+    def empty(self) -> None:
+        """Somebody has removed all of it, as people do with a database."""
+        for build in self.builds.values():
+            build.drop()
+        self.builds.clear()
+        self._live = None
+        self._went_live.clear()
+
     def _find(self, build: str) -> BuildT:
         try:
             return self.builds[build]

@@ -94,6 +94,7 @@ class MongoView(Generic[BuildT]):
 
     async def create(self) -> BuildT:
         before = self._live_state
+        await self._list.prepare()  # the database may be a new one since
         state = await self._list.add(f"b-{secrets.token_hex(4)}", self._identity)
         build = self._open(state)
         self._live_before[build.name] = before

@@ -397,3 +397,18 @@ async def test_starting_twice_needs_no_second_fold() -> None:
             assert site.door("a") == (2, ("oak", (), 1))
     assert (await site.view.live().checkpoint()).position == await site.log.head()
     assert list(await site.view.live().parked()) == list[ParkedRecord]()
+
+
+async def test_a_view_that_somebody_has_emptied_is_filled_anew() -> None:
+    """Seen to fail where the projector asks for the live build only: it then waits for ever for somebody to fill it."""
+    site = Site()
+    site.put("door-1", OAK, Opened())
+    async with site.at_work():
+        await site.settle()
+        emptied = site.view.live().name
+        site.view.empty()
+        site.put("door-1", Painted(colour="red"), after=2)
+        build = await site.view.ready(10)
+        assert build.name != emptied
+        await site.settle()
+        assert build.states["door-1"][-1].version == 3
