@@ -21,12 +21,14 @@ from typing import Final, Generic, Protocol, TypeVar
 from eventkernel.as_of import AsOf, Moment, happened
 from eventkernel.bookmark import ANY_STREAM, Bookmark, WrittenStream
 from eventkernel.clock import Clock, SystemClock
-from eventkernel.errors import InvalidInput, OutOfDate
+from eventkernel.errors import InvalidInput, OutOfDate, Unavailable
 from eventkernel.events import Partition, Position, log_name, moment
 from eventkernel.store import LogReader
 from eventkernel.views import BuildRetired, ParkedRecord, View
 
 SYSTEM_CLOCK: Final = SystemClock()
+
+_AGAIN_SECONDS: Final = 0.01
 
 
 class Reachable(Protocol):
@@ -122,8 +124,12 @@ class BookmarkGate(Generic[BuildT]):
             try:
                 if position and not await build.reached(position, max(0.0, deadline - loop.time())):
                     raise OutOfDate(f"the view {self._view.name} did not reach the bookmark within {timeout:g} s")
-            except BuildRetired:
-                continue  # another build is live now
+            except BuildRetired as retired:
+                # Another build is live now. This process may not know yet which: it learns that while this one sleeps.
+                if loop.time() >= deadline:
+                    raise Unavailable(f"the view {self._view.name}: another build than {retired} went live") from None
+                await asyncio.sleep(_AGAIN_SECONDS)
+                continue
             if streams:
                 _refuse_parked(streams, await build.parked_streams(), self._view.name)
             return build

@@ -251,3 +251,17 @@ async def test_a_parked_record_that_had_happened_then_is_missing(site: Site) -> 
     await build.save(Fold([], Checkpoint(position(2, 1)), [ParkedRecord(parked, "why", skipped=True)]))
     await park(site, build, "d", 0)
     assert await site.gate.wait_for_past(position(2, 1), Bookmark(), 0) is build, "what was skipped is not missed"
+
+
+async def test_who_waits_while_only_the_build_knows_that_another_is_live_lets_the_others_work(site: Site) -> None:
+    """Seen to fail without the pause: the event loop stands still for ever, in which the view would learn of it."""
+    build = await site.live()
+    site.log.put("door-1", 1, OAK, 0)
+    build.retire()
+    with pytest.raises(Unavailable):
+        await site.gate.wait(written("door-1", 0, 1), 0)
+    waiting = asyncio.create_task(site.gate.wait(written("door-1", 0, 1), 30))
+    await asyncio.sleep(0)
+    new = await site.live()
+    await reach(new, Position.of("doors.1", 0, 1))
+    assert await waiting is new
