@@ -332,12 +332,13 @@ async def test_equal_requests_can_be_joined_where_nothing_tells_them_apart() -> 
     ada: dict[str, Any] = {"variables": {"id": "1"}, "headers": {"Authorization": "a", "User-Agent": "x"}}
     async with await GraphRouter.compose({"users": users}, options) as router:
         await router.execute(query, **ada)
-        for other, expected in (
+        others: list[tuple[dict[str, Any], int]] = [
             (ada, 1),
             ({**ada, "headers": {"Authorization": "a", "User-Agent": "y"}}, 1),
             ({**ada, "headers": {"Authorization": "b"}}, 2),
             ({**ada, "variables": {"id": "2"}}, 2),
-        ):
+        ]
+        for other, expected in others:
             before = len(users.requests)
             first, second = await asyncio.gather(router.execute(query, **ada), router.execute(query, **other))
             assert len(users.requests) - before == expected
