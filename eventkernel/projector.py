@@ -95,6 +95,10 @@ class Projector(Generic[Doc]):
                 async with self._switching:  # a rebuild stops the live build's filling, and puts its own in its place
                     if self._live is live:
                         build = await self._live_after(live)
+                        replaced = build is not None and build.name != live.filling.build.name
+                        if replaced and self._membership.assignment().leads:
+                            # Whoever has made another one live may be gone before the old one can be dropped.
+                            self._drop(live.filling.build.name)
                         self._live = None if build is None else self._fill(build, self._membership)
         finally:
             await self._end()
@@ -228,16 +232,22 @@ class Projector(Generic[Doc]):
         build = rebuilt.running.filling.build.name
         _log.info("the view %s: the build %s is live", self._view.name, build)
         if rebuilt.before is not None:
-            task = asyncio.create_task(self._drop_later(rebuilt.before))
-            self._dropping.add(task)
-            task.add_done_callback(self._dropping.discard)
+            self._drop(rebuilt.before)
         return build
+
+    def _drop(self, build: str) -> None:
+        """Drop a build as soon as no request can be reading it any more."""
+        task = asyncio.create_task(self._drop_later(build))
+        self._dropping.add(task)
+        task.add_done_callback(self._dropping.discard)
 
     async def _drop_later(self, build: str) -> None:
         await asyncio.sleep(self._grace)
         try:
             await self._view.drop(build)
-        except (Unavailable, InvalidInput) as error:  # it is removed when the view is opened next, or is gone already
+        except InvalidInput:  # another process was faster
+            pass
+        except Unavailable as error:  # it is removed when the view is opened next
             _log.warning("the view %s: the build %s cannot be dropped: %s", self._view.name, build, error)
 
     def _fill(self, build: ViewBuild[Doc], membership: Membership) -> Running[Doc]:

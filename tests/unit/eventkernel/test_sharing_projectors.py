@@ -216,6 +216,23 @@ async def test_the_others_go_on_filling_the_live_build_while_one_rebuilds_and_ch
         assert versions(old) == [2, 2, 2]
 
 
+async def test_the_leader_drops_a_build_that_was_replaced_by_a_process_that_is_gone() -> None:
+    site = Site()
+    site.one.projector = Projector(
+        DOORS, [Source(site.log, CODEC)], site.one.view, backoff=AT_ONCE, membership=site.members[0], grace=0, look=0
+    )
+    async with site.one.at_work():
+        await site.live("build-1")
+        site.two.view.look()
+        async with site.two.at_work():
+            await fills(site.two, "build-1")
+            assert await site.two.projector.rebuild() == "build-2"
+        site.one.view.look()
+        await fills(site.one, "build-2")
+        await turns()
+        assert list(site.view.builds) == ["build-2"]
+
+
 async def test_after_a_rebuild_its_process_fills_its_share_of_the_new_build_only() -> None:
     site = Site()
     async with site.one.at_work():
