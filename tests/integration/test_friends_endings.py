@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from eventkernel.errors import Unavailable
 from eventkernel.process import Patience
 from eventkernel.retrying import Backoff
 from subgraphs.friends.domain import Pair
@@ -110,7 +111,7 @@ async def test_a_process_manager_that_dies_before_its_checkpoint_repeats_itself_
 
         async def never(*args: Any, **more: Any) -> None:
             saving.set()
-            await asyncio.Event().wait()
+            raise Unavailable("nothing is written any more")
 
         monkeypatch.setattr("eventkernel.adapters.sqlite.checkpoints.SqliteCheckpointStore.save", never)
         async with social.working():
