@@ -265,6 +265,6 @@ async def test_every_engine_with_tls_and_passwords(tmp_path: Path) -> None:
             answer = await system.ask(RECOMMENDATIONS, {"id": ids[0]}, bookmark=bookmark)
             assert [one["user"]["id"] for one in answer.data["recommendations"]] == [ids[2]]
         wrong = {**engines.environment, **secured, "KITH_KAFKA_PASSWORD": "not this one"}
-        refused = await run_kith("serve", "users", "--port", "0", environment=wrong)
-        assert refused.code == 1
-        assert "not this one" not in refused.errors
+        told = await run_kith("doctor", "--distributed", environment=wrong, seconds=120)
+        assert told.code == 1
+        assert "not this one" not in told.output + told.errors
