@@ -86,3 +86,10 @@ async def test_a_federated_answer_equals_the_monolith_s(seed: int) -> None:
 @given(seed=st.integers(min_value=0, max_value=2**32))
 async def test_many_federated_answers_equal_the_monolith_s(seed: int) -> None:
     await compare(seed, operations=6)
+
+
+@settings(max_examples=1, deadline=None)
+@given(seed=st.just(2876449324))
+async def test_types_whose_fields_differ_in_shape_are_not_asked_for_in_one_entities_field(seed: int) -> None:
+    """`x0` is a list of one type and an object of the other: found by a long run, and kept."""
+    await compare(seed, operations=6)

@@ -106,6 +106,8 @@ class _Group:
     contexts: tuple[tuple[str, str], ...]
     variables: set[str] = field(default_factory=set[str])
     by_type: dict[str, str] = field(default_factory=dict[str, str])
+    selections: list[Selected] = field(default_factory=list[Selected])
+    """One for each type."""
     targets: list[Target] = field(default_factory=list[Target])
     renames: list[Rename] = field(default_factory=list[Rename])
 
@@ -155,21 +157,24 @@ def _put(groups: list[_Group], graph: QueryGraph, fetch: Fetch, text: str, write
     type_name = fetch.selected.type_name
     alone = graph.known(type_name, fetch.subgraph).is_abstract or bool(writer.renames)
     contexts = tuple((one.variable, one.type) for one in fetch.entity.contexts)
-    fitting = (one for one in groups if one.contexts == contexts and _fits(one, type_name, text, alone))
+    fitting = (one for one in groups if one.contexts == contexts and _fits(one, fetch, text, alone, writer))
     group = next(fitting, None)
     if group is None:
         group = _Group(alone, contexts)
         groups.append(group)
-    group.by_type[type_name] = text
+    if type_name not in group.by_type:
+        group.by_type[type_name] = text
+        group.selections.append(fetch.selected)
     group.targets.append(Target(fetch.path, fetch.entity, fetch.conditions))
     group.variables |= writer.variables
     group.renames += [rename for rename in writer.renames if rename not in group.renames]
 
 
-def _fits(group: _Group, type_name: str, text: str, alone: bool) -> bool:
+def _fits(group: _Group, fetch: Fetch, text: str, alone: bool, writer: Writer) -> bool:
+    type_name = fetch.selected.type_name
     if type_name in group.by_type:
         return group.by_type[type_name] == text
-    return not alone and not group.alone
+    return not alone and not group.alone and writer.agree([*group.selections, fetch.selected])
 
 
 def _common(conditions: Iterable[tuple[Condition, ...]]) -> tuple[Condition, ...]:

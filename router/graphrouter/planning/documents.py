@@ -32,6 +32,12 @@ class Writer:
         self._find_conflicts([selected], ())
         return self._selection_set(selected, frozenset())
 
+    def agree(self, selections: list[Selected]) -> bool:
+        """Whether all of these can stand beside one another, on whatever types, without any alias."""
+        trial = Writer(self.graph, self.subgraph)
+        trial._find_conflicts(selections, ())
+        return not trial.renames
+
     def _selection_set(self, selected: Selected, around: frozenset[str]) -> str:
         parts = [
             self._field(key, one)
