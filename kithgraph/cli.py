@@ -403,12 +403,24 @@ def schema(
 app.command()(load_command.load)
 
 
+_DRIVERS = frozenset({"aiokafka", "motor", "pymongo", "neo4j"})
+"""The extra `distributed`, which an embedded system does without."""
+
+
 def main() -> None:
     """The entry point: what a person can mend is one line on standard error and exit code 1."""
     try:
         app()
     except StartError as error:
         sys.stderr.write(f"kith: {error}\n")
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        if error.name not in _DRIVERS:
+            raise
+        sys.stderr.write(
+            f"kith: the distributed mode needs {error.name}, which is not installed: install kithgraph[distributed], "
+            "or in a checkout run `make run-distributed`\n"
+        )
         sys.exit(1)
     except BrokenPipeError:
         # Whoever read the output has seen enough (`kith events | head`); nothing more can be written, or should be.

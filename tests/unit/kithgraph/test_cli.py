@@ -10,7 +10,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from kithgraph.cli import app
+from kithgraph.cli import app, main
 from kithgraph.data_folder import LOG_NAMES, VIEW_NAMES
 from kithgraph.errors import StartError
 from kithgraph.views import VIEWS
@@ -79,3 +79,16 @@ def test_without_an_option_the_data_folder_is_the_one_here(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StartError, match="data"):
         CliRunner().invoke(app, ["events"], catch_exceptions=False)
+
+
+def test_without_the_drivers_the_distributed_mode_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def without_drivers() -> None:
+        raise ModuleNotFoundError("No module named 'aiokafka'", name="aiokafka")
+
+    monkeypatch.setattr("kithgraph.cli.app", without_drivers)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert "install kithgraph[distributed]" in capsys.readouterr().err
