@@ -73,7 +73,7 @@ def test_a_text_that_would_be_too_long_is_made_shorter_or_refused() -> None:
         b"\x81",
         b"\x81\xa1a",
         b"\x81\xa1a\xff",
-        b"\x81\xa1a\xd0\x01",
+        b"\x81\xa1a\xd0\xff",
         b"\x80\x00",
         b"\x81\x01\x01",
         b"\x81\xa1\xff\x01",
