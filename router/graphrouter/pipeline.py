@@ -255,6 +255,8 @@ class Pipeline:
         if not self._options.expose_query_plan:
             return None
         asked = request.extensions.get("queryPlan", request.headers.get("query-plan"))
+        if not isinstance(asked, bool | int | str | None):
+            raise RequestRefused(error_object('extensions.queryPlan is true, false or "only"', "INVALID_INPUT"))
         return {True: "1", "1": "1", "true": "1", "only": "only"}.get(cast("str", asked))
 
     @staticmethod

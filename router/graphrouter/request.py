@@ -1,14 +1,55 @@
-"""A GraphQL request and its answer, apart from any transport."""
+"""A GraphQL request, its answer and its errors, apart from any transport."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Final, NotRequired, TypeAlias, TypedDict, cast
 
 import orjson
 
-from graphrouter.execution.errors import ErrorObject
+ResponsePath: TypeAlias = Sequence[str | int]
+"""A position in the response: response keys and list indices. https://spec.graphql.org/October2021/#sec-Errors"""
+
+MESSAGE_LIMIT: Final = 200
+"""Characters of a message that may hold what a client sent."""
+
+
+class ErrorObject(TypedDict):
+    """An error as it is written into the response. `extensions` has at least `code`."""
+
+    message: str
+    locations: NotRequired[list[dict[str, int]]]
+    path: NotRequired[list[str | int]]
+    extensions: dict[str, object]
+
+
+def error_object(
+    message: str,
+    code: str,
+    *,
+    path: ResponsePath | None = None,
+    service: str | None = None,
+    extensions: Mapping[str, object] | None = None,
+) -> ErrorObject:
+    """An error with its code. `service` names the subgraph to blame: the message is then the subgraph's and stays
+    whole; any other is clipped."""
+    error: ErrorObject = {
+        "message": message if service is not None else clipped(message),
+        "extensions": {**(extensions or {}), "code": code},
+    }
+    if path is not None:
+        error["path"] = list(path)
+    if service is not None:
+        error["extensions"]["service"] = service
+    return error
+
+
+def clipped(message: str) -> str:
+    """At most `MESSAGE_LIMIT` characters: the middle, where echoes of the request stand, is left out."""
+    if len(message) <= MESSAGE_LIMIT:
+        return message
+    return f"{message[: MESSAGE_LIMIT - 61]} … {message[-58:]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +69,8 @@ class GraphQLRequest:
 
 @dataclass(frozen=True, slots=True)
 class GraphQLAnswer:
-    """The answer to a request. `refused`: the request itself was wrong, and nothing was executed (there is no data).
+    """The answer to a request. `refused`: the request itself was wrong, and nothing was executed (there is no data);
+    `status` is then its HTTP status for clients that accept `application/graphql-response+json`.
 
     Equal parts of `data` may be one object, and requests may share an answer: it is for reading only.
 
@@ -39,6 +81,7 @@ class GraphQLAnswer:
     errors: list[ErrorObject]
     extensions: dict[str, object]
     refused: bool = False
+    status: int = 400
     _text: list[bytes] = field(default_factory=list[bytes], init=False, repr=False, compare=False)
 
     @property

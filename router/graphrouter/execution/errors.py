@@ -15,7 +15,11 @@ NULL_VALUE              a subgraph gave null where the schema has none, and no e
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NotRequired, TypeAlias, TypedDict, cast
+from typing import Final, cast
+
+from graphrouter.request import ErrorObject, ResponsePath, error_object
+
+__all__ = ["ErrorObject", "ResponseErrors", "ResponsePath", "SubgraphError", "error_object"]
 
 SUBREQUEST_HTTP_ERROR: Final = "SUBREQUEST_HTTP_ERROR"
 SUBREQUEST_MALFORMED: Final = "SUBREQUEST_MALFORMED"
@@ -24,37 +28,8 @@ INVALID_VALUE: Final = "INVALID_VALUE"
 NULL_VALUE: Final = "NULL_VALUE"
 TOO_MANY_ERRORS: Final = "TOO_MANY_ERRORS"
 
-ResponsePath: TypeAlias = Sequence[str | int]
-"""A position in the response: response keys and list indices. https://spec.graphql.org/October2021/#sec-Errors"""
-
 # What servers add for their developers is not for the clients of the router.
 _INTERNAL_EXTENSIONS = frozenset({"stacktrace", "exception", "debug"})
-
-
-class ErrorObject(TypedDict):
-    """An error as it is written into the response. `extensions` has at least `code`."""
-
-    message: str
-    locations: NotRequired[list[dict[str, int]]]
-    path: NotRequired[list[str | int]]
-    extensions: dict[str, object]
-
-
-def error_object(
-    message: str,
-    code: str,
-    *,
-    path: ResponsePath | None = None,
-    service: str | None = None,
-    extensions: Mapping[str, object] | None = None,
-) -> ErrorObject:
-    """An error with its code, and the subgraph's name as `service` where one is to blame."""
-    error: ErrorObject = {"message": message, "extensions": {**(extensions or {}), "code": code}}
-    if path is not None:
-        error["path"] = list(path)
-    if service is not None:
-        error["extensions"]["service"] = service
-    return error
 
 
 class ResponseErrors:

@@ -213,6 +213,38 @@ async def test_the_plan_is_given_to_whoever_asks(users: TinySubgraph, client: ht
         assert "extensions" not in await ask(closed, query, extensions={"queryPlan": True})
 
 
+@pytest.mark.parametrize("name", ["queryPlan", "bookmark", "asOf", "bookmarkTimeout"])
+@pytest.mark.parametrize("value", [[], {}, [1], {"a": 1}, 1.5])
+async def test_an_extension_of_a_wrong_type_is_invalid_input(client: httpx.AsyncClient, name: str, value: Any) -> None:
+    answer = await ask(client, "{ me { id } }", extensions={name: value})
+    if value == 1.5 and name in {"asOf", "bookmarkTimeout"}:
+        assert answer == {"data": {"me": {"id": "1"}}}
+        return
+    assert answer["errors"][0]["extensions"]["code"] == "INVALID_INPUT"
+    assert "data" not in answer
+
+
+async def test_no_message_echoes_more_than_200_characters(client: httpx.AsyncClient) -> None:
+    long = "x" * 600
+    requests: list[tuple[str, dict[str, Any]]] = [
+        (f"{{ {long} }}", {}),
+        (f'{{ user(id: "1", {long}: 1) {{ id }} }}', {}),
+        (f"{{ me {{ ...{long} }} }}", {}),
+        (f"query A {{ me {{ id }} }} query B {{ me {{ id }} }} # {long}", {"operationName": long}),
+        ("query($id: [[ID!]!]!) { user(id: $id) { id } }", {"variables": {"id": [[long, long]]}}),
+        ("query($id: ID!) { user(id: $id) { id } }", {"variables": {"id": [long] * 10}}),
+        ("query($id: ID!) { user(id: $id) { id } }", {"variables": {"id": {long: 1}}}),
+        (f"{{ user(id: {long}) {{ id }} }}", {}),
+        (f'{{ me {{ id }} "{long}" }}', {}),
+        (f"{{ ...{long} }} fragment {long} on Query {{ ...{long} }}", {}),
+    ]
+    for query, body in requests:
+        answer = await ask(client, query, **body)
+        for error in answer["errors"]:
+            assert 0 < len(error["message"]) <= 200
+        assert "x" * 201 not in orjson.dumps(answer).decode()
+
+
 async def test_bookmarks_travel_in_both_places_both_ways(users: TinySubgraph, client: httpx.AsyncClient) -> None:
     one, two = bookmarks.encode({"a/0": 1, "b/0": 5}), bookmarks.encode({"a/0": 3})
     response = await client.post(
