@@ -60,21 +60,10 @@ from graphrouter.composition.model import (
     TypeRef,
     UnionType,
 )
+from graphrouter.supergraph.model import EXECUTABLE_LOCATIONS
 
 _DEFAULT_DEPRECATION = "No longer supported"
 _FROM_CONTEXT = re.compile(r"^\s*\$(?P<context>[A-Za-z_]\w*)(?P<selection>.*)$", re.DOTALL)
-EXECUTABLE_LOCATIONS = frozenset(
-    {
-        "QUERY",
-        "MUTATION",
-        "SUBSCRIPTION",
-        "FIELD",
-        "FRAGMENT_DEFINITION",
-        "FRAGMENT_SPREAD",
-        "INLINE_FRAGMENT",
-        "VARIABLE_DEFINITION",
-    }
-)
 
 
 class DefinitionReader:

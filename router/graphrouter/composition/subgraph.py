@@ -15,7 +15,7 @@ from graphql import (
 )
 
 from graphrouter.composition import federation_one
-from graphrouter.composition.definitions import EXECUTABLE_LOCATIONS, DefinitionReader
+from graphrouter.composition.definitions import DefinitionReader
 from graphrouter.composition.diagnostics import Code, Findings
 from graphrouter.composition.document import SubgraphDocument, read_document
 from graphrouter.composition.model import (
@@ -29,6 +29,7 @@ from graphrouter.composition.model import (
     possible_types,
 )
 from graphrouter.composition.selected import selected_fields
+from graphrouter.supergraph.model import EXECUTABLE_LOCATIONS
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from graphql import (
     DefinitionNode,
     DirectiveDefinitionNode,
-    DirectiveLocation,
     DirectiveNode,
     DocumentNode,
     EnumTypeDefinitionNode,
@@ -29,23 +28,9 @@ from graphql import (
     build_ast_schema,
 )
 
-from graphrouter.supergraph.model import SupergraphError
+from graphrouter.supergraph.model import EXECUTABLE_LOCATIONS, SupergraphError
 
 _BUILT_IN = frozenset(("deprecated", "specifiedBy", "oneOf"))
-_EXECUTABLE = frozenset(
-    location.name
-    for location in (
-        DirectiveLocation.QUERY,
-        DirectiveLocation.MUTATION,
-        DirectiveLocation.SUBSCRIPTION,
-        DirectiveLocation.FIELD,
-        DirectiveLocation.FRAGMENT_DEFINITION,
-        DirectiveLocation.FRAGMENT_SPREAD,
-        DirectiveLocation.INLINE_FRAGMENT,
-        DirectiveLocation.VARIABLE_DEFINITION,
-    )
-)
-
 AnyNode = TypeVar("AnyNode", bound=Node)
 Hidden = Callable[[Node], bool]
 
@@ -89,7 +74,7 @@ def _is_machinery(node: DefinitionNode, prefixes: tuple[str, ...]) -> bool:
     if isinstance(node, ExecutableDefinitionNode):
         return True
     if isinstance(node, DirectiveDefinitionNode):
-        return not any(location.value in _EXECUTABLE for location in node.locations)
+        return EXECUTABLE_LOCATIONS.isdisjoint(location.value for location in node.locations)
     name = node.name.value if isinstance(node, TypeDefinitionNode) else ""
     return any(name.startswith(f"{prefix}__") for prefix in prefixes)
 

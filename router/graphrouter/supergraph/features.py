@@ -7,9 +7,19 @@ whoever serves the supergraph.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from graphql import ConstDirectiveNode, DocumentNode, SchemaDefinitionNode, SchemaExtensionNode, StringValueNode
+from graphql import (
+    ConstDirectiveNode,
+    ConstValueNode,
+    DocumentNode,
+    ListValueNode,
+    ObjectValueNode,
+    SchemaDefinitionNode,
+    SchemaExtensionNode,
+    StringValueNode,
+)
 
 from graphrouter.supergraph.model import SupergraphError
 
@@ -22,17 +32,27 @@ _SUPPORTED: dict[str, frozenset[str]] = {
     "inaccessible": frozenset(("0.1", "0.2")),
     "tag": frozenset(("0.1", "0.2", "0.3")),
     "context": frozenset(("0.1",)),
+    "cost": frozenset(("0.1",)),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A specification that the supergraph uses; `prefix` is the name by which its elements go in this document."""
+    """A specification that the supergraph uses.
+
+    `prefix` is the name by which its elements go in this document, `imports` maps those that have a name of their own.
+    """
 
     name: str
     version: str
     prefix: str
     purpose: str | None
+    imports: Mapping[str, str]
+
+    def directive(self, name: str) -> str:
+        """The name that one of its directives has in this document, https://specs.apollo.dev/link/v1.0/#Name."""
+        own = self.prefix if name == self.name else f"{self.prefix}__{name}"
+        return self.imports.get(f"@{name}", f"@{own}").removeprefix("@")
 
 
 def read_features(document: DocumentNode) -> tuple[Feature, ...]:
@@ -60,6 +80,11 @@ def prefix_of(features: tuple[Feature, ...], name: str) -> str | None:
     return next((feature.prefix for feature in features if feature.name == name), None)
 
 
+def directive_of(features: tuple[Feature, ...], feature: str, directive: str) -> str | None:
+    """The document's name of a feature's directive, if the feature is used."""
+    return next((used.directive(directive) for used in features if used.name == feature), None)
+
+
 def _feature(directive: ConstDirectiveNode) -> Feature | None:
     arguments = {argument.name.value: argument.value for argument in directive.arguments or ()}
     url = arguments.get("url", arguments.get("feature"))
@@ -72,7 +97,21 @@ def _feature(directive: ConstDirectiveNode) -> Feature | None:
         version=match["version"],
         prefix=alias.value if isinstance(alias, StringValueNode) else match["name"],
         purpose=getattr(arguments.get("for"), "value", None),
+        imports=_imports(arguments.get("import")),
     )
+
+
+def _imports(node: ConstValueNode | None) -> dict[str, str]:
+    """Each imported element's name in the specification, and its name here."""
+    found: dict[str, str] = {}
+    for item in node.values if isinstance(node, ListValueNode) else ():
+        if isinstance(item, StringValueNode):
+            found[item.value] = item.value
+        elif isinstance(item, ObjectValueNode):
+            texts = {f.name.value: f.value.value for f in item.fields if isinstance(f.value, StringValueNode)}
+            if "name" in texts:
+                found[texts["name"]] = texts.get("as", texts["name"])
+    return found
 
 
 def _require_support(feature: Feature) -> None:

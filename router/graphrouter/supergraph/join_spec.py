@@ -32,7 +32,8 @@ from graphql import (
 )
 
 from graphrouter.supergraph.api_schema import build_schemas
-from graphrouter.supergraph.features import prefix_of, read_features
+from graphrouter.supergraph.costs import read_costs, read_list_sizes
+from graphrouter.supergraph.features import directive_of, prefix_of, read_features
 from graphrouter.supergraph.field_set import (
     FieldSet,
     RequiredField,
@@ -74,15 +75,17 @@ def read_supergraph(sdl: str) -> Supergraph:
     except GraphQLError as error:
         raise SupergraphError("INVALID_SUPERGRAPH", f"The supergraph is not GraphQL: {error.message}") from error
     features = read_features(document)
-    machinery = {"join", "link", "core", "context"}
+    machinery = {"join", "link", "core", "context", "cost"}
     prefixes = {feature.prefix for feature in features if feature.name in machinery} | {"link"}
-    schema, api_schema = build_schemas(document, sorted(prefixes), prefix_of(features, "inaccessible"))
+    schema, api_schema = build_schemas(
+        document, sorted(prefixes), directive_of(features, "inaccessible", "inaccessible")
+    )
     reader = _Reader.of(document, prefix_of(features, "join") or "join", sorted(prefixes))
     types: Types = {node.name.value: reader.type_in_subgraphs(node) for node in reader.definitions}
     if any(feature.name == "join" and feature.version == "0.1" for feature in features):
         types = with_provided(types)
     known = reader.with_possible_types(types)
-    contexts = _contexts(reader.definitions, prefix_of(features, "context"), known)
+    contexts = _contexts(reader.definitions, directive_of(features, "context", "context"), known)
     _check_contexts(known, contexts)
     return Supergraph(
         sdl=sdl,
@@ -98,6 +101,8 @@ def read_supergraph(sdl: str) -> Supergraph:
         },
         kinds={node.name.value: _KINDS[type(node)] for node in reader.definitions},
         contexts=contexts,
+        costs=read_costs(reader.definitions, features),
+        list_sizes=read_list_sizes(reader.definitions, features),
     )
 
 

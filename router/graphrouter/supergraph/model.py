@@ -11,9 +11,23 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
 
-from graphql import GraphQLSchema
+from graphql import GraphQLSchema, specified_directives
 
 from graphrouter.supergraph.field_set import FieldSet
+
+EXECUTABLE_LOCATIONS = frozenset(
+    {
+        "QUERY",
+        "MUTATION",
+        "SUBSCRIPTION",
+        "FIELD",
+        "FRAGMENT_DEFINITION",
+        "FRAGMENT_SPREAD",
+        "INLINE_FRAGMENT",
+        "VARIABLE_DEFINITION",
+    }
+)
+"""https://spec.graphql.org/draft/#ExecutableDirectiveLocation"""
 
 TypeKind: TypeAlias = Literal["object", "interface", "union", "enum", "input", "scalar"]
 RootKind: TypeAlias = Literal["query", "mutation", "subscription"]
@@ -140,6 +154,21 @@ class TypeInSubgraph:
         return self.kind in {"interface", "union"} and not self.is_interface_object
 
 
+@dataclass(frozen=True, slots=True)
+class ListSize:
+    """How long a list gets, as `@listSize` tells. https://specs.apollo.dev/cost/v0.1/
+
+    `slicing_arguments` are the field's arguments that give the length. Without `sized_fields` the field itself is the
+    list, with them these fields of its type are. `assumed_size` counts where no slicing argument is given. With
+    `require_one_slicing_argument` a caller has to give exactly one of them.
+    """
+
+    assumed_size: int | None = None
+    slicing_arguments: tuple[str, ...] = ()
+    sized_fields: tuple[str, ...] = ()
+    require_one_slicing_argument: bool = True
+
+
 @dataclass(frozen=True)
 class Supergraph:
     """All subgraphs as one graph.
@@ -147,7 +176,8 @@ class Supergraph:
     `schema` is the complete schema, `api_schema` what clients see of it. `types` gives, per type and subgraph, what
     that subgraph knows of the type; `field_types` the named type of each field, by type and field; `contexts`, per
     context, the object types that set it. `labels_on` are the labels of `@override` that count as on; when read, none
-    is.
+    is. `costs` are the weights of `@cost`, by schema coordinate (`User`, `User.friends`, `User.friends(first:)`),
+    `list_sizes` what `@listSize` tells, by type and field.
     """
 
     sdl: str
@@ -159,6 +189,8 @@ class Supergraph:
     field_types: Mapping[tuple[str, str], str]
     contexts: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     labels_on: frozenset[str] = frozenset()
+    costs: Mapping[str, int] = field(default_factory=dict[str, int])
+    list_sizes: Mapping[tuple[str, str], ListSize] = field(default_factory=dict[tuple[str, str], ListSize])
 
     @staticmethod
     def parse(sdl: str) -> Supergraph:
@@ -189,6 +221,20 @@ class Supergraph:
                     if here.label is not None:
                         found.setdefault(here.label.name, set()).add(name)
         return {label: frozenset(names) for label, names in sorted(found.items())}
+
+    @cached_property
+    def executable_directives(self) -> Mapping[str, frozenset[str]]:
+        """The directives that operations may carry beside GraphQL's own, each with its executable locations.
+
+        Every subgraph of a supergraph that was composed here understands them.
+        """
+        own = {directive.name for directive in specified_directives}
+        found = {
+            directive.name: frozenset(location.name for location in directive.locations) & EXECUTABLE_LOCATIONS
+            for directive in self.api_schema.directives
+            if directive.name not in own
+        }
+        return {name: locations for name, locations in found.items() if locations}
 
     @cached_property
     def roots(self) -> Mapping[RootKind, str]:

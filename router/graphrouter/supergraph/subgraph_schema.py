@@ -50,8 +50,9 @@ class _Printer:
             yield f"extend type {query} {{ _entities(representations: [_Any!]!): [_Entity]! }}"
         for directive in self._supergraph.schema.directives:
             if directive.name not in {"skip", "include", "deprecated", "specifiedBy", "oneOf"}:
-                places = " | ".join(location.value for location in directive.locations)
-                yield f"directive @{directive.name}{self._arguments(directive.args)} on {places}"
+                places = " | ".join(location.name for location in directive.locations)
+                repeatable = " repeatable" if directive.is_repeatable else ""
+                yield f"directive @{directive.name}{self._arguments(directive.args)}{repeatable} on {places}"
 
     def _is_object(self, known: TypeInSubgraph) -> bool:
         return known.kind == "object" or known.is_interface_object

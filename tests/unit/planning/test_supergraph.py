@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 from graphql import print_schema
 
-from graphrouter.supergraph import RequiredField, RequiredFragment, Supergraph, SupergraphError, parse_field_set
+from graphrouter.supergraph import (
+    ListSize,
+    RequiredField,
+    RequiredFragment,
+    Supergraph,
+    SupergraphError,
+    parse_field_set,
+)
 from graphrouter.supergraph.subgraph_schema import subgraph_schema
 from tests.support.supergraphs import supergraph, supergraph_sdl
 
@@ -168,3 +175,62 @@ def test_version_0_1_has_owners_and_value_types_without_a_subgraph() -> None:
     assert set(graph.types["Page"]) == {"accounts", "reviews"}
     assert set(graph.api_schema.type_map) >= {"User", "Page"}
     assert "join__Graph" not in graph.schema.type_map
+
+
+COST = '@link(url: "https://specs.apollo.dev/cost/v0.1"%s)'
+COSTLY = """
+directive @cost(weight: Int!) on OBJECT | FIELD_DEFINITION | ARGUMENT_DEFINITION
+directive @%(size)s(assumedSize: Int, slicingArguments: [String!], sizedFields: [String!],
+  requireOneSlicingArgument: Boolean = true) on FIELD_DEFINITION
+type Query @t(A) {
+  all(first: Int @cost(weight: 3)): [X] @cost(weight: 5) @%(size)s(slicingArguments: ["first"], assumedSize: 10)
+  page: X @%(size)s(sizedFields: ["items"], requireOneSlicingArgument: false)
+  plain: [X]
+}
+type X @t(A) @cost(weight: 2) { items: [X] }
+"""
+
+
+@pytest.mark.parametrize(
+    ("link", "size"),
+    [
+        (', import: ["@listSize"]', "listSize"),
+        (', import: [{ name: "@listSize", as: "@size" }]', "size"),
+        ("", "cost__listSize"),
+    ],
+)
+def test_what_the_subgraphs_tell_of_costs_is_read_by_whatever_name_it_has(link: str, size: str) -> None:
+    graph = supergraph(COSTLY % {"size": size}, "A", links=COST % link)
+    assert graph.costs == {"X": 2, "Query.all": 5, "Query.all(first:)": 3}
+    assert graph.list_sizes == {
+        ("Query", "all"): ListSize(10, ("first",)),
+        ("Query", "page"): ListSize(None, (), ("items",), require_one_slicing_argument=False),
+    }
+    assert not [directive for directive in graph.api_schema.directives if directive.name in {"cost", size}]
+
+
+def test_a_weight_that_is_no_number_is_refused_and_says_where() -> None:
+    with pytest.raises(SupergraphError, match=r"Query\.x: @cost\(weight:\): expected an integer, found heavy"):
+        supergraph('type Query @t(A) { x: Int @cost(weight: "heavy") }', "A", links=COST % "")
+
+
+def test_what_is_hidden_under_another_name_is_hidden() -> None:
+    link = INACCESSIBLE.replace('v0.2"', 'v0.2", import: [{ name: "@inaccessible", as: "@private" }]')
+    graph = supergraph(
+        "directive @private on FIELD_DEFINITION type Query @t(A) { x: Int hidden: Int @private }", "A", links=link
+    )
+    assert "hidden" not in print_schema(graph.api_schema)
+
+
+def test_the_directives_that_operations_may_carry_are_known_with_their_places() -> None:
+    graph = supergraph(
+        "directive @live(every: Int) on QUERY | FIELD | OBJECT directive @owner on OBJECT type Query @t(A) { x: Int }",
+        "A",
+    )
+    assert graph.executable_directives == {"live": frozenset({"QUERY", "FIELD"})}
+
+
+def test_a_subgraphs_schema_has_the_directives_of_operations() -> None:
+    graph = supergraph("directive @live(every: Int) repeatable on QUERY | FIELD type Query @t(A) { x: Int }", "A")
+    printed = print_schema(subgraph_schema(graph, "a"))
+    assert "directive @live(every: Int) repeatable on QUERY | FIELD" in printed

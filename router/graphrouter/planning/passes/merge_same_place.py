@@ -4,11 +4,14 @@ Without required fields an entity can be looked up at any time, so such a fetch 
 place: into an earlier one, or into a later one if nothing waits for it. One with required fields is folded into another
 that is not ready any sooner than itself. Where nothing waits for it, the other one may also come to wait for what it
 requires, as long as that holds nobody up.
+
+Two fetches that need different values under one name (a field required with different arguments) stay two: one
+representation has one value for each name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from graphrouter.planning.fetch_graph import Fetch, FetchGraph
@@ -41,6 +44,8 @@ def _find(
 
 
 def _can_fold(graph: FetchGraph, fetch: Fetch, into: Fetch) -> bool:
+    if not _agree(into.entity.selections, fetch.entity.selections):
+        return False
     if not set(into.conditions) <= set(fetch.conditions):
         return False
     if fetch.has_requirements and not (
@@ -53,9 +58,33 @@ def _can_fold(graph: FetchGraph, fetch: Fetch, into: Fetch) -> bool:
 
 def _can_wait(graph: FetchGraph, fetch: Fetch, into: Fetch) -> bool:
     """Whether a fetch that nothing waits for can be folded into one that will wait for all that both require."""
+    if not _agree(into.entity.selections, fetch.entity.selections):
+        return False
     if set(into.conditions) != set(fetch.conditions) or graph.dependents(fetch) or into in fetch.ancestors():
         return False
     return not graph.dependents(into) or _depth(fetch) <= _depth(into)
+
+
+def _agree(first: tuple[InputSelection, ...], second: tuple[InputSelection, ...]) -> bool:
+    """Whether both read every name from the same place, for each object type."""
+    others = list(_with_types(second, None))
+    return all(
+        one.source == other.source and _agree(one.selections or (), other.selections or ())
+        for types, one in _with_types(first, None)
+        for other_types, other in others
+        if one.name == other.name and (types is None or other_types is None or types & other_types)
+    )
+
+
+def _with_types(
+    selections: tuple[InputSelection, ...], types: frozenset[str] | None
+) -> Iterator[tuple[frozenset[str] | None, InputField]]:
+    """Every field, with the object types for which it counts; None stands for all of them."""
+    for part in selections:
+        if isinstance(part, InputField):
+            yield types, part
+        else:
+            yield from _with_types(part.selections, part.types if types is None else types & part.types)
 
 
 def _depth(fetch: Fetch) -> int:
