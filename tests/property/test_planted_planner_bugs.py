@@ -54,6 +54,9 @@ BUGS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "a fetch is merged into one that starts too early": lambda patch: patch.setattr(
         import_module("graphrouter.planning.passes.merge_same_place"), "_can_fold", fold_always
     ),
+    "a fetch is merged into one that reads another value under the same name": lambda patch: patch.setattr(
+        import_module("graphrouter.planning.passes.merge_same_place"), "_agree", fold_always
+    ),
     "a value comes from the farthest object that sets a context": lambda patch: patch.setattr(
         paths._Walk, "_setter", farthest
     ),

@@ -15,7 +15,7 @@ LINK = """extend schema @link(url: "https://specs.apollo.dev/federation/v2.8", i
 """
 COLORS = ("RED", "GREEN", "BLUE", "GREY")
 PLAIN = {"a": "Int", "b": "String!", "c": "Int", "e": "Color", "l": "[[Int]]", "v": "Value", "vs": "[Value!]"}
-ARGUMENTS = {"c": "(n: Int = 1, in: In)", "l": "(n: Int)"}
+ARGUMENTS = {"c": "(n: Int = 1, in: In)", "l": "(n: Int)", "v": "(n: Int)"}
 
 
 @dataclass
@@ -165,19 +165,21 @@ def _provided(draw: Draw, entity: Entity) -> None:
 
 
 def _required(draw: Draw, entity: Entity) -> None:
-    """Up to two fields with a requirement; the second one may need the first."""
-    for number in range(2):
-        name, graph = f"r{number}", draw.random.choice(entity.graphs)
+    """Up to two fields with a requirement; the second one may need the first, or the same field as the first."""
+    before: tuple[str, str] | None = None
+    for name in ("r0", "r1"):
+        graph = draw.random.choice(entity.graphs)
         if not draw.chance(0.5):
             continue
-        wanted = [one for one in ("a", "c", "v", "x0", "x1", "r0") if one not in entity.fields[graph]]
-        wanted = [one for one in wanted if one in entity.owners and (one != "r0" or number)]
-        if not wanted:
-            continue
-        text = _requirement(draw, entity, draw.random.choice(wanted), graph)
+        choices = [one for one in ("a", "c", "v", "x0", "x1", "r0") if one not in entity.fields[graph]]
+        wanted = draw.random.choice([one for one in choices if one in entity.owners and one != name] or [""])
+        if before and draw.chance(0.6, "@requires of what another field requires"):
+            wanted, graph = before
+        text = _requirement(draw, entity, wanted, graph) if wanted else ""
         if text:
             entity.fields[graph][name] = f'String @requires(fields: "{text}")'
             entity.owners[name], entity.types[name] = [graph], "String"
+            before = wanted, graph
 
 
 def _requirement(draw: Draw, entity: Entity, name: str, graph: str) -> str:
@@ -185,7 +187,7 @@ def _requirement(draw: Draw, entity: Entity, name: str, graph: str) -> str:
     target = entity.types[name].strip("[]!")
     if target in draw.entities and (graph not in draw.entities[target].graphs or draw.entities[target] is entity):
         return ""
-    if not _mention(draw, entity, name, graph):
+    if name not in entity.fields[graph] and not _mention(draw, entity, name, graph):
         return ""
     draw.features.add("@requires in a chain" if name == "r0" else "@requires")
     if entity.types[name].startswith("["):
@@ -193,7 +195,10 @@ def _requirement(draw: Draw, entity: Entity, name: str, graph: str) -> str:
     if name == "c":
         draw.features.add("@requires with arguments")
         return f"c(n: {draw.random.randint(1, 3)})"
-    return f"{name}{_selected(draw, target, graph)}"
+    arguments = ""
+    if name == "v" and draw.chance(0.6, "@requires with arguments of an object"):
+        arguments = f"(n: {draw.random.randint(1, 2)})"
+    return f"{name}{arguments}{_selected(draw, target, graph)}"
 
 
 def _selected(draw: Draw, target: str, graph: str) -> str:
@@ -203,6 +208,9 @@ def _selected(draw: Draw, target: str, graph: str) -> str:
         return f" {{ {' '.join(f'... on {member} {{ id }}' for member in _members(draw, graph))} }}"
     if target == "Value":
         draw.features.add("@requires nested")
+        number = draw.random.randint(1, 2)
+        if draw.chance(0.6, "@requires with arguments below an object"):
+            return f" {{ q p(n: {number}) }}"
         return draw.random.choice((" { p }", " { q p }"))
     if target in draw.entities:
         return " { a }" if "a" in draw.entities[target].fields[graph] else " { id }"
@@ -284,7 +292,7 @@ def _document(draw: Draw, graph: str) -> str:
         key = ' @key(fields: "id")' if draw.blind and graph == draw.graphs[0] else ""
         parts.append(f"interface Thing{key} {{ {_common_fields(draw, graph)} }}")
         parts.append(f"union Either = {' | '.join(_members(draw, graph))}")
-    parts.append(f"type Value {{ p: Int{share} q: String{share} }}")
+    parts.append(f"type Value {{ p(n: Int): Int{share} q: String{share} }}")
     text = "\n".join(parts)
     if "Org!" in text:
         text += f"\ntype Org {{ oid: ID!{share} }}"

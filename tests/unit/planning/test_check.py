@@ -35,6 +35,7 @@ GRAPH = supergraph(
       size(unit: String): Int @f(A) @f(B, external: true)
       motto: String @f(B)
       sign: String @f(B, requires: "name size(unit: \\"m\\")")
+      mark: String @f(B, requires: "size(unit: \\"ft\\")")
     }
     type Book implements Thing @i(A, interface: "Thing") @t(A, key: "id") { id: ID! pages: Int }
     """,
@@ -77,6 +78,16 @@ def targets(change: Callable[[Target], Target]) -> Callable[[QueryPlan], QueryPl
     return apply
 
 
+def mixed(plan: QueryPlan) -> QueryPlan:
+    """The targets of the last fetch read all that any of them reads."""
+    *others, last = plan.fetches
+    assert isinstance(last, EntityFetch)
+    everything = tuple(s for group in last.groups for t in group.targets for s in t.representation.selections)
+    read = Representation("Shop", tuple(dict.fromkeys(everything)))
+    groups = (replace(g, targets=tuple(replace(t, representation=read) for t in g.targets)) for g in last.groups)
+    return replace(plan, fetches=(*others, replace(last, groups=tuple(groups))))
+
+
 def inputs(*names: str) -> Callable[[Target], Target]:
     """A target whose representation has these fields only."""
 
@@ -97,6 +108,7 @@ def inputs(*names: str) -> Callable[[Target], Target]:
         (SIGN, documents('unit:"m"', 'unit:"ft"'), "Shop.sign lacks what it requires"),
         (SIGN, targets(inputs("name", "size")), "no resolvable key of Shop in the representation of Shop"),
         (SIGN, targets(inputs("id", "size")), "Shop.sign lacks what it requires"),
+        ("{ shop { sign mark } }", mixed, "the representation of Shop reads size from _size_1 and size"),
         ("{ shop { id motto } }", documents("{id}", "{name}"), "the representation reads Shop.id, not fetched yet"),
         (
             "{ shop { motto } }",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from graphrouter.planning.fetch_graph import Fetch, FetchGraph, Selected, SelectedField
 from graphrouter.planning.passes.drop_redundant_waits import drop_redundant_waits
 from graphrouter.planning.passes.merge_same_place import merge_same_place
 from graphrouter.planning.passes.mutate_in_order import mutate_in_order
 from graphrouter.planning.passes.set_depths import set_depths
-from graphrouter.planning.plan import Condition, InputField, Key, OperationKind, Representation
+from graphrouter.planning.plan import Condition, InputField, InputFragment, Key, OperationKind, Representation
 from graphrouter.planning.steps import FieldMove
 
 X = Condition("x", wanted=True)
@@ -80,6 +82,44 @@ def test_lookups_of_the_same_objects_become_one() -> None:
     g.entity("b", [root], field="g")
     merge_same_place(g.graph)
     assert g.lines() == ["0 a: r", "1 b after 0: g f"] or g.lines() == ["0 a: r", "2 b after 0: g f"]
+
+
+def reading(fetch: Fetch, *selections: InputField | InputFragment) -> Fetch:
+    fetch.representation = Representation("T", (InputField("id", "id"), *selections))
+    return fetch
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (InputField("w", "w"), InputField("w", "_w_1")),
+        (InputField("v", "v", (InputField("w", "w"),)), InputField("v", "v", (InputField("w", "_w_1"),))),
+        (InputField("w", "w"), InputFragment(frozenset("A"), (InputField("w", "_w_1"),))),
+        (
+            InputFragment(frozenset("AB"), (InputField("w", "w"),)),
+            InputFragment(frozenset("BC"), (InputField("w", "_w_1"),)),
+        ),
+    ],
+)
+def test_lookups_that_bring_different_values_under_one_name_stay_two(
+    one: InputField | InputFragment, other: InputField | InputFragment
+) -> None:
+    g = Graph()
+    root = g.root("a")
+    reading(g.entity("b", [root], field="f", requires="w"), one)
+    reading(g.entity("b", [root], field="g", requires="w"), other)
+    before = g.lines()
+    merge_same_place(g.graph)
+    assert g.lines() == before
+
+
+def test_lookups_that_bring_different_values_for_different_types_become_one() -> None:
+    g = Graph()
+    root = g.root("a")
+    reading(g.entity("b", [root], field="f", requires="w"), InputFragment(frozenset("A"), (InputField("w", "w"),)))
+    reading(g.entity("b", [root], field="g", requires="w"), InputFragment(frozenset("B"), (InputField("w", "x"),)))
+    merge_same_place(g.graph)
+    assert len(g.graph.fetches) == 2
 
 
 def test_a_lookup_that_nothing_waits_for_goes_along_with_a_later_one() -> None:

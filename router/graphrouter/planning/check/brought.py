@@ -27,7 +27,12 @@ class Brought:
         self._check_present(self.given, self.place, self.type_name)
 
     def _check_present(self, given: tuple[InputSelection, ...], place: Place, type_name: str) -> None:
-        for part in _inputs_for(given, type_name):
+        parts = _inputs_for(given, type_name)
+        for name in {part.name for part in parts}:
+            sources = sorted({part.source for part in parts if part.name == name})
+            if len(sources) > 1:
+                self._problem(f"the representation of {type_name} reads {name} from {' and '.join(sources)}")
+        for part in parts:
             seen = self.context.seen(self.fetch, place, type_name, part.source)
             if not seen:
                 self._problem(f"the representation reads {type_name}.{part.source}, not fetched yet")
@@ -91,9 +96,21 @@ class Brought:
         return all(self._covers(given.selections or (), wanted.selections, one, inner) for one in inner.types)
 
 
-def _inputs_for(given: tuple[InputSelection, ...], type_name: str) -> Iterator[InputField]:
+def _inputs_for(given: tuple[InputSelection, ...], type_name: str) -> list[InputField]:
+    """The fields of a representation of this type; what is given of one field in several parts is one."""
+    found: dict[tuple[str, str], InputField] = {}
+    for part in _fields_for(given, type_name):
+        before = found.get((part.name, part.source))
+        selections = part.selections
+        if before is not None and before.selections is not None:
+            selections = (*before.selections, *(part.selections or ()))
+        found[part.name, part.source] = InputField(part.name, part.source, selections)
+    return list(found.values())
+
+
+def _fields_for(given: tuple[InputSelection, ...], type_name: str) -> Iterator[InputField]:
     for part in given:
         if isinstance(part, InputField):
             yield part
         elif type_name in part.types:
-            yield from _inputs_for(part.selections, type_name)
+            yield from _fields_for(part.selections, type_name)
