@@ -4,7 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class CancelledFromInside(Exception):
+    """Something that was awaited was cancelled by somebody else than whoever cancels the task that awaited it."""
+
+
+async def uninterrupted(work: Awaitable[T]) -> T:
+    """What the work gives; a cancellation that is not this task's own is a failure like any other.
+
+    Raises:
+        CancelledFromInside: what the work waited for was cancelled, and this task was not.
+    """
+    try:
+        return await work
+    except asyncio.CancelledError as cancelled:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise CancelledFromInside("what was waited for was cancelled") from cancelled
 
 
 async def finished(work: Callable[[], Awaitable[None]]) -> None:
@@ -22,9 +43,10 @@ async def finished(work: Callable[[], Awaitable[None]]) -> None:
 async def unless(happens: Coroutine[Any, Any, object], work: Coroutine[Any, Any, object]) -> None:
     """Works until the work is done, or until this happens: then the work is cancelled. Returns when it has ended.
 
-    Raises what the work raises, or what the waiting for the other raises.
+    Raises what the work raises, or what the waiting for the other raises; `CancelledFromInside` where one of them was
+    cancelled by somebody else.
     """
-    tasks = (asyncio.create_task(work), asyncio.create_task(happens))
+    tasks = (asyncio.create_task(uninterrupted(work)), asyncio.create_task(uninterrupted(happens)))
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from eventkernel.cancelling import uninterrupted
 from eventkernel.errors import Unavailable
 from eventkernel.events import Partition
 from eventkernel.folding import RecordReader, checkpoint_after, further
@@ -77,23 +78,26 @@ class Following:
 
     async def read(self, log: LogReader) -> None:
         """Put one log's batches on the queue, for ever."""
-        after = self._after
         partitions = self._assignment.of(log.log)
         doing = f"reading the log {log.log}"
         while True:
-            batches = log.subscribe(after, partitions)
             try:
-                async for batch in batches:
-                    self._troubles.over(doing)
-                    await self._queue.put(batch)
-                    self._unfinished.append(batch)
-                    after = further(after, checkpoint_after((batch,)))
+                await uninterrupted(self._pass_on(log, partitions, doing))
                 failure: Exception = Unavailable("the subscription has ended")
             except Exception as error:  # noqa: BLE001  # a log that fails in whatever way is tried again, and shown
                 failure = error
-            finally:
-                await _close(batches)
             await self._troubles.failed(doing, failure)
+
+    async def _pass_on(self, log: LogReader, partitions: frozenset[int] | None, doing: str) -> None:
+        batches = log.subscribe(self._after, partitions)
+        try:
+            async for batch in batches:
+                self._troubles.over(doing)
+                await self._queue.put(batch)
+                self._unfinished.append(batch)
+                self._after = further(self._after, checkpoint_after((batch,)))
+        finally:
+            await _close(batches)
 
 
 @asynccontextmanager

@@ -10,12 +10,21 @@ its own event. Then, of two events, one is stored second; the reaction to that o
 other. It may be that both see each other (one of the two commands then is a repetition or is refused), never that
 neither does. A `ProcessManager` therefore waits for its view before it calls the reaction; if the view has parked the
 event's stream, the event is not stored, and the reaction waits, too. A rebuild changes nothing about it: a build goes
-live only when it has all that the one before had.
+live only when it has all that the one before had. A reaction that reads no view waits for none (`NoView`).
 
-**What fails.** What may pass (`Unavailable`, a view that is late) is tried again, in place, for ever: nothing is lost,
-everything waits. What a rule refuses is done: the world has changed so that the command has nothing to do. Anything
-else is a defect and would stop every other reaction, so after some attempts the record is set aside, durably, together
-with the later ones of its stream. It is tried again now and then, and the status shows it until it works.
+**Side by side.** Streams have no order among them, so a bounded number of reactions is under way at once, those of one
+stream one after the other. The checkpoint is the *low water*: in each partition, everything before it is dealt with. It
+is saved as soon as it has moved and the save before is done, so that whoever restarts often gets on all the same.
+
+**What fails.** What may pass (`Unavailable`, a commit of somebody else) is tried again for as long as the budget says;
+meanwhile only its own stream waits. What a rule refuses is done: the world has changed so that the command has nothing
+to do. Anything else is a defect, also a cancellation that is not the process manager's own, and is tried a few times.
+What is over its budget is set aside, durably, together with the later records of its stream. It is tried again now and
+then, and the status shows it until it works, or until an operator skips it with a reason, which stays as a mark. A view
+that is late is waited for without end.
+
+**What does not happen.** An event may have a deadline (`deadlines.py`): a reaction that is called when the clock says
+so, whatever has happened.
 
 **Several processes** may share the reacting, each for the partitions that it is assigned. While two believe to have the
 same one, both react, which has no further effect. What is set aside is tried again by whom its partition is assigned to
@@ -26,87 +35,48 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
-from typing import Final, Generic, NoReturn, Protocol, TypeVar
+from typing import Final, Generic, Literal, NoReturn, TypeVar
 
 from eventkernel.arrivals import Arrivals
-from eventkernel.bookmark import WrittenStream
 from eventkernel.cancelling import finished
+from eventkernel.checkpoints import CheckpointStore
 from eventkernel.clock import Clock, SystemClock
-from eventkernel.errors import ConcurrencyConflict, IdempotencyMismatch, OutOfDate, Refusal, Unavailable
+from eventkernel.deadlines import Deadlines, PendingDeadlines
+from eventkernel.errors import NotFound, Unavailable
 from eventkernel.events import DomainEvent, Position, Record, RecordedEvent
-from eventkernel.folding import checkpoint_after, further, reason_of, streams_of
+from eventkernel.folding import ParkedStreams, further, reason_of
 from eventkernel.following import Following, Source, following
-from eventkernel.gate import BookmarkGate, BuildT, StreamParked
+from eventkernel.lanes import Lanes, side_by_side
+from eventkernel.low_water import LowWater
 from eventkernel.membership import EVERYTHING, Alone, Assignment, Membership, with_each_assignment
-from eventkernel.retrying import Backoff, Trouble, Troubles
+from eventkernel.reacting import Patience, Reacting, Reaction, ViewGate
+from eventkernel.retrying import Trouble, Troubles
 from eventkernel.status import ParkedStream, PartitionStatus, parked_streams, partition_status
-from eventkernel.store import Batch, Checkpoint
-from eventkernel.views import NOTHING_RELEASED, BuildRetired, ParkedRecord
+from eventkernel.store import Checkpoint
+from eventkernel.turns import Turns
+from eventkernel.views import ParkedRecord
 
 T = TypeVar("T")
+Read = TypeVar("Read")
 
-Reaction = Callable[[RecordedEvent, BuildT], Awaitable[None]]
-"""Reads the build and sends commands, with ids made from the event (`Record.id`)."""
-
-_LOOK: Final = 5.0
-"""Seconds to wait for the view before the status says that it is late."""
+_UNDER_WAY: Final = 1_000
+"""Records that wait for their reaction in memory: their streams may all be different."""
 
 _UNSAVED: Final = 1_000
 """How many records without a reaction may pass before the checkpoint is saved: to read them again costs little."""
 
-_PASSING: Final = (Unavailable, OutOfDate, ConcurrencyConflict, BuildRetired)
-
 _log: Final = logging.getLogger(__name__)
-
-
-class CheckpointStore(Protocol):
-    """How far readers of logs are that have no view of their own to keep it with, and the records they set aside.
-
-    Every method raises `Unavailable` where it cannot be done now.
-    """
-
-    async def checkpoint(self, reader: str) -> Checkpoint:
-        """Where this reader stands; at the start if it was never heard of."""
-        ...
-
-    async def save(
-        self,
-        reader: str,
-        checkpoint: Checkpoint,
-        parked: Sequence[ParkedRecord] = (),
-        released: Mapping[str, int] = NOTHING_RELEASED,
-    ) -> None:
-        """Durable, and all or nothing. The checkpoint never goes back; what it does not name stays.
-
-        `released` is as `Fold` has it: of each stream the records up to a version are forgotten, all but those that
-        stand in `parked`.
-        """
-        ...
-
-    async def parked(self, reader: str) -> Sequence[ParkedRecord]:
-        """What this reader has set aside, grouped by stream, by version within one."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How a process manager deals with what fails."""
-
-    backoff: Backoff = field(default_factory=Backoff)
-    attempts: int = 5
-    """How often a defective reaction is tried before it is set aside."""
-    again_after: float = 30.0
-    """Seconds until what is set aside is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessStatus:
-    """A process manager: where it is, which reactions are set aside, what is failing at this moment."""
+    """A process manager: where it is, which reactions are set aside, what is failing at this moment.
+
+    `parked` has the deadlines whose reaction has failed, too.
+    """
 
     name: str
     partitions: tuple[PartitionStatus, ...]
@@ -116,21 +86,27 @@ class ProcessStatus:
     """How many reactions were completed since the process began."""
 
 
-class ProcessManager(Generic[BuildT]):
-    """Calls `react` for each event of the types `reacts_to`, in order per stream. Its name is its checkpoint's."""
+class ProcessManager(Generic[Read]):
+    """Calls `react` for each event of the types `reacts_to`, in order per stream. Its name is its checkpoint's.
+
+    `start` is where a process manager begins that has never run, in the logs that it has not heard of: at a position,
+    or at the logs' ends at that moment.
+    """
 
     def __init__(  # noqa: PLR0913  # four things that it works with, and one word for each way of working
         self,
         name: str,
         sources: Sequence[Source],
-        gate: BookmarkGate[BuildT],
-        react: Reaction[BuildT],
+        gate: ViewGate[Read],
+        react: Reaction[Read],
         checkpoints: CheckpointStore,
         *,
         reacts_to: Collection[type[DomainEvent]],
         clock: Clock | None = None,
         patience: Patience | None = None,
         membership: Membership | None = None,
+        start: Position | Literal["end"] = Position(),  # noqa: B008  # immutable
+        deadlines: Deadlines[Read] | None = None,
     ) -> None:
         self.name = name
         self._logs = [source.log for source in sources]
@@ -138,27 +114,57 @@ class ProcessManager(Generic[BuildT]):
         self._gate = gate
         self._react = react
         self._checkpoints = checkpoints
-        self._types = frozenset(event.__struct_config__.tag for event in reacts_to)
+        self._types = frozenset(str(event.__struct_config__.tag) for event in reacts_to)
         self._clock = clock or SystemClock()
         self._patience = patience or Patience()
         self._membership = membership or Alone()
+        self._start = start
+        self._deadlines = deadlines
+        self._pending = PendingDeadlines(name, checkpoints)
         self._troubles = Troubles(self._patience.backoff)
+        self._reacting = Reacting(name, self._codecs, gate, self._patience, self._troubles)
         self._following: Following | None = None
+        self._low_water = LowWater()
+        self._progress = asyncio.Event()
         self._reached = Checkpoint()
         self._arrivals = Arrivals(Position(), name)
-        self._waiting: AbstractSet[str] = frozenset()
-        """Streams of which something is set aside, as it was read last; others may have changed it since."""
-        self._unsaved = 0
-        self._reactions = 0
-        self._turn = asyncio.Lock()
+        self._parked = ParkedStreams()
+        """What is set aside, as it was read last; others may have changed it since."""
+        self._turns = Turns()
+        """By stream: what becomes of its records is one thing after the other."""
+        self._unsaved_records = self._unsaved_reactions = 0
 
     async def run(self) -> NoReturn:
         """React to what is assigned, until cancelled."""
         await with_each_assignment(self._membership, self._follow)
 
     async def try_again(self) -> None:
-        """One more attempt at every reaction that is set aside, whoever is to react to it."""
+        """One more attempt at every reaction that is set aside, whoever is to react to it.
+
+        Raises:
+            Unavailable: what is set aside cannot be read or stored.
+        """
         await self._try_again(EVERYTHING)
+
+    async def retry(self, stream: str) -> None:
+        """One more attempt at what is set aside of a stream, in order, up to the first that fails again.
+
+        Raises:
+            NotFound: nothing of this stream is set aside.
+            Unavailable: what is set aside cannot be read or stored.
+        """
+        await self._ordered(stream, None)
+
+    async def skip(self, stream: str, reason: str) -> None:
+        """Let the first record of a stream that is set aside have no reaction, and try the ones behind it. Where only a
+        deadline's reaction has failed, that one is left out.
+
+        The record stays beside the checkpoint with the operator's reason.
+
+        Raises:
+            NotFound, Unavailable: as for `retry`.
+        """
+        await self._ordered(stream, reason)
 
     async def reached(self, position: Position, timeout: float) -> bool:
         """True as soon as every event before the position was reacted to or set aside; False after `timeout` s.
@@ -172,11 +178,13 @@ class ProcessManager(Generic[BuildT]):
         position = self._reached.position
         try:
             position = position.join((await self._checkpoints.checkpoint(self.name)).position)
-            parked = tuple(parked_streams(await self._checkpoints.parked(self.name)))
+            failed = await self._pending.failing() if self._deadlines is not None else []
+            parked = (*parked_streams(await self._checkpoints.parked(self.name)), *parked_streams(failed))
         except Unavailable as error:
             parked = ()
             troubles = (*troubles, Trouble("asking what is set aside", str(error), 1))
         waiting_since = {} if self._following is None else self._following.waiting_since()
+        waiting_since |= self._low_water.waiting_since()
         return ProcessStatus(
             name=self.name,
             partitions=await partition_status(
@@ -184,119 +192,180 @@ class ProcessManager(Generic[BuildT]):
             ),
             parked=parked,
             troubles=troubles,
-            reactions=self._reactions,
+            reactions=self._reacting.completed,
         )
 
     async def _follow(self, assignment: Assignment) -> NoReturn:
-        async with self._turn:
-            checkpoint = await self._storing("reading the checkpoint", partial(self._checkpoints.checkpoint, self.name))
-            self._move(checkpoint)
-        loop = asyncio.get_running_loop()
-        again_at = loop.time()  # before anything else it learns what was set aside, and tries it
-        async with following(self._logs, checkpoint, self._troubles, assignment) as logs:
+        checkpoint = await self._storing("reading the checkpoint", self._beginning)
+        self._move(checkpoint)
+        self._pending = PendingDeadlines(self.name, self._checkpoints)
+        await self._storing("reading what is set aside", partial(self._learn, assignment))
+        self._low_water = LowWater()
+        async with following(self._logs, checkpoint, self._troubles, assignment) as logs, asyncio.TaskGroup() as group:
             self._following = logs
+            group.create_task(self._save_progress(), name=f"checkpoint of {self.name}")
+            group.create_task(self._try_now_and_then(assignment), name=f"set aside by {self.name}")
+            if self._deadlines is not None:
+                group.create_task(self._keep_deadlines(self._deadlines), name=f"deadlines of {self.name}")
+            lanes = Lanes(group, self._deal_with, _UNDER_WAY)
             while True:
-                if loop.time() >= again_at:
-                    await self._try_again(assignment)
-                    again_at = loop.time() + self._patience.again_after
-                batches = await logs.next(again_at)
-                async with self._turn:
-                    await self._take(batches)
+                batches = await logs.next()
+                for batch in batches:
+                    for record in self._low_water.begin(batch, self._types):
+                        await lanes.put(record)
+                    self._unsaved_records += len(batch.records)
                 logs.finished(batches)
+                self._progress.set()
 
-    async def _set_aside(self) -> Sequence[ParkedRecord]:
-        """What is set aside now."""
-        entries = await self._storing("reading what is set aside", partial(self._checkpoints.parked, self.name))
-        self._waiting = {entry.record.stream for entry in entries}
-        return entries
+    # Where it is
 
-    async def _try_again(self, assignment: Assignment) -> None:
-        async with self._turn:
-            ours = [entry for entry in await self._set_aside() if assignment.has(entry.partition)]
-            for stream, group in groupby(ours, key=lambda entry: entry.record.stream):
-                await self._try_stream(stream, list(group))
+    async def _beginning(self) -> Checkpoint:
+        """The checkpoint. In logs that it does not know yet, that is the start, which is then stored."""
+        checkpoint = await self._checkpoints.checkpoint(self.name)
+        known = {partition.log for partition in checkpoint.position}
+        new = [log for log in self._logs if log.log not in known]
+        if not new or not self._start:
+            return checkpoint
+        if isinstance(self._start, Position):
+            position = self._start.within(log.log for log in new)
+        else:
+            position = Position.joined([await log.head() for log in new])
+        await finished(partial(self._checkpoints.save, self.name, Checkpoint(position)))
+        return await self._checkpoints.checkpoint(self.name)
 
-    async def _take(self, batches: Sequence[Batch]) -> None:
-        if self._waiting and not self._waiting.isdisjoint(streams_of(batches)):
-            await self._set_aside()
-        set_aside: list[ParkedRecord] = []
-        reactions = 0
-        for batch in batches:
-            for record in batch.records:
-                if not record.version or record.type not in self._types:
-                    continue
-                reactions += 1
-                reason = None if record.stream in self._waiting else await self._complete(record)
-                if reason is not None or record.stream in self._waiting:
-                    self._waiting |= {record.stream}
-                    set_aside.append(ParkedRecord(record, reason))
-        after = checkpoint_after(batches)
-        self._unsaved += sum(len(batch.records) for batch in batches)
-        if reactions or self._unsaved >= _UNSAVED:
-            save = partial(self._checkpoints.save, self.name, further(self._reached, after), set_aside)
-            await self._storing("storing the checkpoint", partial(finished, save))
-            self._unsaved = 0
-        self._move(after)
-
-    async def _complete(self, record: Record) -> str | None:
-        """React, whatever it takes; gives the reason where the record has to be set aside."""
-        doing = f"reacting to {record.type}"
-        attempts = 0
-        reason: str | None = None
+    async def _save_progress(self) -> NoReturn:
         while True:
-            try:
-                await self._attempt(record)
-            except StreamParked as parked:
-                reason = reason_of(parked, "waiting to react to", record.type)
-            except _PASSING as passing:
-                await self._troubles.failed(doing, passing)
+            await self._progress.wait()
+            self._progress.clear()
+            reached = further(self._reached, self._low_water.checkpoint())
+            if reached.position == self._reached.position:
                 continue
-            except Exception as error:  # noqa: BLE001  # a defect, which must not stop the other reactions
-                attempts += 1
-                if attempts < self._patience.attempts:
-                    await self._troubles.failed(doing, error)
-                    continue
-                reason = reason_of(error, "reacting to", record.type)
-            if reason is None:
-                self._troubles.over(doing)
-            else:
-                self._troubles.given_up(doing)
-                _log.error("%s: %s version %d set aside: %s", self.name, record.stream, record.version, reason)
-            return reason
-
-    async def _try_stream(self, stream: str, entries: Sequence[ParkedRecord]) -> None:
-        """One attempt at a stream's reactions, in order, up to the first that fails."""
-        left = list(entries)
-        while left:
-            record = left[0].record
-            try:
-                await self._attempt(record)
-            except Exception as error:  # noqa: BLE001  # it stays set aside, whatever it is
-                left[0] = ParkedRecord(record, reason_of(error, "reacting to", record.type))
-                break
-            left.pop(0)
-        save = partial(self._checkpoints.save, self.name, Checkpoint(), left, {stream: entries[-1].record.version})
-        await self._storing("storing what is set aside", partial(finished, save))
-        if not left:
-            self._waiting -= {stream}
-
-    async def _attempt(self, record: Record) -> None:
-        """Wait until the view has stored the event, then react."""
-        recorded = self._codecs[record.log].recorded(record)
-        stored = Position.of(record.log, record.partition, record.offset + 1)
-        streams = (WrittenStream(record.log, record.partition, record.stream),)
-        build = await self._gate.reach(stored, streams, _LOOK)
-        try:
-            await self._react(recorded, build)
-        except IdempotencyMismatch:
-            raise  # two reactions to one event differ: a defect
-        except Refusal as refusal:
-            _log.info("%s: %s version %d: %s", self.name, record.stream, record.version, refusal.code)
-        self._reactions += 1
+            if self._unsaved_reactions or self._unsaved_records >= _UNSAVED:
+                self._unsaved_reactions = self._unsaved_records = 0
+                save = partial(self._checkpoints.save, self.name, reached)
+                await self._storing("storing the checkpoint", partial(finished, save))
+            self._move(reached)
 
     def _move(self, checkpoint: Checkpoint) -> None:
         self._reached = further(self._reached, checkpoint)
         self._arrivals.moved(self._reached.position)
+
+    # Records
+
+    async def _deal_with(self, record: Record) -> None:
+        """React, or set the record aside durably."""
+        async with self._turns.of([record.stream]):
+            if record.version > self._parked.skipped.get(record.stream, 0):
+                reason = None
+                waits = await self._waits(record.stream)
+                if not waits:
+                    reason = await self._reacting.complete(record, self._react_and_note)
+                if waits or reason is not None:
+                    entry = ParkedRecord(record, reason)
+                    save = partial(self._checkpoints.save, self.name, Checkpoint(), [entry])
+                    await self._storing("storing what is set aside", partial(finished, save))
+                    self._parked.add([entry])
+        self._low_water.done(record)
+        self._unsaved_reactions += 1
+        self._progress.set()
+
+    async def _react_and_note(self, recorded: RecordedEvent, read: Read) -> None:
+        if self._deadlines is not None:
+            until = self._deadlines.until(recorded)
+            if until is not None:
+                await self._pending.set(recorded.record, until)
+        await self._react(recorded, read)
+
+    async def _waits(self, stream: str) -> bool:
+        """Whether something of the stream is set aside; somebody else may have dealt with it meanwhile."""
+        if stream not in self._parked.waiting:
+            return False
+        look = partial(self._checkpoints.parked, self.name, [stream])
+        self._parked.read([stream], await self._storing("reading what is set aside", look))
+        return stream in self._parked.waiting
+
+    # What is set aside
+
+    async def _learn(self, assignment: Assignment) -> list[str]:
+        """Reads what is set aside and the deadlines; gives the assigned streams of which something waits.
+
+        Nothing is unlearnt here: what waits no more shows when its stream is looked at.
+        """
+        entries = await self._checkpoints.parked(self.name)
+        self._parked.add(entries)
+        ours = {entry.record.stream for entry in entries if assignment.has(entry.partition) and not entry.skipped}
+        if self._deadlines is not None:
+            await self._pending.read(assignment)
+        return sorted(ours)
+
+    async def _try_now_and_then(self, assignment: Assignment) -> NoReturn:
+        while True:
+            await self._storing("trying again what is set aside", partial(self._try_again, assignment))
+            await asyncio.sleep(self._patience.again_after)
+
+    async def _try_again(self, assignment: Assignment) -> None:
+        streams = await self._learn(assignment)
+        await side_by_side(streams, lambda stream: self._try_stream(stream, None), self._patience.side_by_side)
+
+    async def _ordered(self, stream: str, skip: str | None) -> None:
+        """What an operator asks for."""
+        if await self._try_stream(stream, skip):
+            return
+        failing = await self._pending.failing([stream]) if self._deadlines is not None else []
+        if not failing or self._deadlines is None:
+            raise NotFound(f"no reaction to the stream {stream!r} is set aside by {self.name}")
+        if skip is not None:
+            await self._pending.skip(failing.pop(0).record, skip)
+        for entry in failing:
+            await self._overdue(self._deadlines, entry.record)
+
+    async def _try_stream(self, stream: str, skip: str | None) -> bool:
+        """One attempt at a stream's reactions, in order, up to the first that fails; whether there was one. With `skip`
+        the first is left out, if it is known to fail."""
+        async with self._turns.of([stream]):
+            entries = await self._checkpoints.parked(self.name, [stream])
+            marks = [entry for entry in entries if entry.skipped]
+            left = [entry for entry in entries if not entry.skipped]
+            if left and skip is not None and left[0].reason is not None:
+                marks.append(ParkedRecord(left.pop(0).record, skip, skipped=True))
+                _log.warning("%s: %s version %d skipped", self.name, stream, marks[-1].record.version)
+            while left:
+                record = left[0].record
+                try:
+                    await self._reacting.attempt(record, self._react_and_note)
+                except Exception as error:  # noqa: BLE001  # it stays set aside, whatever it is
+                    left[0] = ParkedRecord(record, reason_of(error, "reacting to", record.type))
+                    break
+                left.pop(0)
+            if any(not entry.skipped for entry in entries):
+                released = {stream: entries[-1].record.version}
+                save = partial(self._checkpoints.save, self.name, Checkpoint(), [*marks, *left], released)
+                await finished(save)
+            self._parked.read([stream], [*marks, *left])
+            return any(not entry.skipped for entry in entries)
+
+    # Deadlines
+
+    async def _keep_deadlines(self, deadlines: Deadlines[Read]) -> NoReturn:
+        while True:
+            due = self._pending.due(self._clock.now_us())
+            await side_by_side(due, partial(self._stored_overdue, deadlines), self._patience.side_by_side)
+            await asyncio.sleep(deadlines.look)
+
+    async def _stored_overdue(self, deadlines: Deadlines[Read], record: Record) -> None:
+        await self._storing(f"reacting to a deadline in {record.stream}", partial(self._overdue, deadlines, record))
+
+    async def _overdue(self, deadlines: Deadlines[Read], record: Record) -> None:
+        async with self._turns.of([record.stream]):
+            try:
+                await self._reacting.attempt(record, deadlines.react)
+            except Exception as error:  # noqa: BLE001  # it is tried again, and shown
+                reason = reason_of(error, "reacting to the deadline of", record.type)
+                again_us = self._clock.now_us() + round(self._patience.again_after * 1_000_000)
+                await self._pending.failed(record, reason, again_us)
+                _log.error("%s: %s version %d: %s", self.name, record.stream, record.version, reason)
+            else:
+                await self._pending.over(record)
 
     async def _storing(self, doing: str, call: Callable[[], Awaitable[T]]) -> T:
         return await self._troubles.until_done(doing, call, on=Exception)

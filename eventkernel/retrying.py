@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from eventkernel.cancelling import uninterrupted
 from eventkernel.errors import KernelError
 
 T = TypeVar("T")
@@ -17,7 +19,10 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How long to wait before another attempt, in seconds: twice as long after each failure, up to a limit."""
+    """How long to wait before another attempt, in seconds: about twice as long after each failure, up to a limit.
+
+    Chance takes up to half of each wait, so that those who failed together do not come back together.
+    """
 
     first: float = 0.05
     most: float = 5.0
@@ -25,7 +30,7 @@ class Backoff:
     def delays(self) -> Iterator[float]:
         delay = self.first
         while True:
-            yield delay
+            yield delay * random.uniform(0.5, 1)  # noqa: S311  # no secret
             delay = min(delay * 2, self.most)
 
 
@@ -81,7 +86,7 @@ class Troubles:
         """What the attempt gives, as soon as it does not raise `on`. Any other exception, and `but`, goes through."""
         while True:
             try:
-                result = await attempt()
+                result = await uninterrupted(attempt())
             except but:
                 raise
             except on as error:

@@ -5,7 +5,7 @@
     POST /retry    {view, stream}
     POST /skip     {view, stream, reason}
 
-`view` may also name a process manager, whose set-aside reactions are tried again; none of them can be skipped.
+`view` may also name a process manager: then it is about the reactions that this has set aside.
 """
 
 from __future__ import annotations
@@ -76,19 +76,14 @@ class _Control:
 
     async def retry(self, order: Order) -> Response:
         worker = await self._worker(order.view)
-        if isinstance(worker, Subgraph):
-            await worker.projector.retry(order.stream)
-        else:
-            await worker.try_again()
+        await (worker.projector if isinstance(worker, Subgraph) else worker).retry(order.stream)
         return Response(b"{}", media_type=_JSON)
 
     async def skip(self, order: Order) -> Response:
         worker = await self._worker(order.view)
         if not order.reason.strip():
             raise InvalidInput("reason: expected why the record shall have no effect, found nothing")
-        if not isinstance(worker, Subgraph):
-            raise InvalidInput(f"{order.view} is a process manager: its reactions are tried again until they work")
-        await worker.projector.skip(order.stream, order.reason)
+        await (worker.projector if isinstance(worker, Subgraph) else worker).skip(order.stream, order.reason)
         return Response(b"{}", media_type=_JSON)
 
     async def _worker(self, name: str) -> Subgraph | ProcessWorker:

@@ -107,7 +107,8 @@ def skip(
 ) -> None:
     """Let the first record of a stream that waits have no effect, and try those behind it. Exit code 1 where some wait.
 
-    The log keeps the record, and a rebuild takes it again.
+    The log keeps the record, and a rebuild of the view takes it again. With a process manager it has no reaction, now
+    and later.
 
     Example: kith parked skip user-018f3c2e --reason "written by a broken import, see the log book" --view users
     """

@@ -183,8 +183,8 @@ class MemoryCheckpointStore:
     ) -> None:
         self._of(reader).save(checkpoint, parked, released)
 
-    async def parked(self, reader: str) -> Sequence[ParkedRecord]:
-        return self._of(reader).parked()
+    async def parked(self, reader: str, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
+        return self._of(reader).parked(streams)
 
     def _of(self, reader: str) -> MemoryProgress:
         if not self.available:

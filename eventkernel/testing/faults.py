@@ -163,6 +163,6 @@ class RemoteCheckpoints:
         await self._pause("save")
         await self._store.save(reader, checkpoint, parked, released)
 
-    async def parked(self, reader: str) -> Sequence[ParkedRecord]:
+    async def parked(self, reader: str, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
         await self._pause("read parked")
-        return await self._store.parked(reader)
+        return await self._store.parked(reader, streams)

@@ -16,9 +16,9 @@ from typing import Generic, Protocol, TypeVar
 
 import pytest
 
+from eventkernel.checkpoints import CheckpointStore
 from eventkernel.errors import InvalidInput, Unavailable
 from eventkernel.events import Partition, Position, Record
-from eventkernel.process import CheckpointStore
 from eventkernel.store import Checkpoint
 from eventkernel.views import BuildRetired, Change, Fold, ParkedRecord, State, View, ViewBuild
 
@@ -437,6 +437,21 @@ class CheckpointStoreContract:
         assert await again.parked("one") == entries[1:], "what was set aside past the released version stays"
         await again.save("one", Checkpoint(), (), {"s": 10})
         assert await again.parked("one") == []
+
+    async def test_what_is_set_aside_is_found_by_its_stream(self, store: CheckpointStore) -> None:
+        entries = [ParkedRecord(record(stream, 1), stream) for stream in "abc"]
+        await store.save("one", Checkpoint(), entries)
+        assert await store.parked("one", ["a", "c", "d"]) == [entries[0], entries[2]]
+        assert await store.parked("one", []) == []
+
+    async def test_what_is_skipped_stays_as_a_mark(self, store: CheckpointStore) -> None:
+        entries = [ParkedRecord(record("s", version), "why") for version in (1, 2)]
+        await store.save("one", upto(2), entries)
+        mark = ParkedRecord(record("s", 1), "by hand", skipped=True)
+        await store.save("one", Checkpoint(), [mark], {"s": 2})
+        assert await store.parked("one") == [mark]
+        await store.save("one", Checkpoint(), [ParkedRecord(record("s", 1), None)])
+        assert await store.parked("one") == [mark], "delivered again it stays skipped"
 
     async def test_a_save_that_fails_leaves_nothing_behind(
         self, checkpoints: CheckpointsUnderTest, store: CheckpointStore

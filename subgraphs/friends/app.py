@@ -6,13 +6,14 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
 
+from eventkernel.checkpoints import CheckpointStore
 from eventkernel.clock import Clock
 from eventkernel.codec import Codec
 from eventkernel.commands import CommandHandler
 from eventkernel.errors import Unavailable
 from eventkernel.gate import SYSTEM_CLOCK, BookmarkGate
 from eventkernel.membership import Alone, Membership
-from eventkernel.process import CheckpointStore, ProcessManager
+from eventkernel.process import ProcessManager
 from eventkernel.projector import Projector, Source
 from eventkernel.store import EventStore, LogReader
 from eventkernel.views import View
@@ -54,7 +55,7 @@ def friends_subgraph(
     async def readiness() -> Readiness:
         found = await readiness_of(view, [users_log, store])
         try:
-            set_aside = len(await checkpoints.parked(endings.NAME))
+            set_aside = sum(not entry.skipped for entry in await checkpoints.parked(endings.NAME))
         except Unavailable as unavailable:
             reason = f"the checkpoints of process managers cannot be read: {unavailable}"
             return replace(found, reasons=[*found.reasons, reason])

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from httpx import ASGITransport, AsyncClient
 
 from eventkernel.errors import Unavailable
-from eventkernel.process import Patience
+from eventkernel.reacting import Patience
 from eventkernel.retrying import Backoff
+from kithgraph.control_app import control_app
+from kithgraph.status import StatusSource
 from subgraphs.friends.domain import Pair
 from tests.support.social import ADD, Social, opened
 
@@ -161,6 +164,12 @@ async def test_a_reaction_that_is_set_aside_is_told_by_the_health_and_done_when_
                 "warnings": ["2 reactions of the process manager friends-endings are set aside"],
             }
             assert await life_of(social, "a", "b") == ["Added"]
+            subgraphs = list(social.subgraphs.values())
+            control = control_app(StatusSource("a folder", subgraphs), subgraphs)
+            order = {"view": "friends-endings", "stream": "user-a", "reason": "settled by hand"}
+            async with AsyncClient(transport=ASGITransport(control), base_url="http://control") as operator:
+                assert (await operator.post("/skip", json=order)).json() == {}
+                assert (await operator.post("/retry", json=order)).status_code == 409, "it waits no more"
             monkeypatch.undo()
             await social.endings.try_again()
             await social.settled()

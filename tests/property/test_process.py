@@ -15,8 +15,9 @@ from eventkernel.clock import ManualClock
 from eventkernel.errors import ConcurrencyConflict, Unavailable
 from eventkernel.events import RecordedEvent
 from eventkernel.gate import BookmarkGate
-from eventkernel.process import Patience, ProcessManager
+from eventkernel.process import ProcessManager
 from eventkernel.projector import Projector, Source
+from eventkernel.reacting import Patience
 from eventkernel.retrying import Backoff
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted
 from tests.support.scripted_log import ScriptedLog

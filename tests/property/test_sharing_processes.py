@@ -14,8 +14,9 @@ from eventkernel.adapters.memory_views import MemoryBuild, MemoryCheckpointStore
 from eventkernel.clock import ManualClock
 from eventkernel.events import Partition
 from eventkernel.gate import BookmarkGate
-from eventkernel.process import Patience, ProcessManager
+from eventkernel.process import ProcessManager
 from eventkernel.projector import Projector, Source
+from eventkernel.reacting import Patience
 from eventkernel.retrying import Backoff
 from eventkernel.testing.faults import RemoteCheckpoints
 from tests.property.test_process import Echo

@@ -36,7 +36,6 @@ from eventkernel.adapters.kafka.opening import Opener
 from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.adapters.kafka.sweeper import Sweeper
 from eventkernel.adapters.kafka.topic import TopicSettings, make_topic
-from eventkernel.adapters.kafka.turns import Turns
 from eventkernel.adapters.mongodb.connection import Database
 from eventkernel.adapters.mongodb.ledger import Asked, Documents, Entry, Found, Ledger, LedgerChanged
 from eventkernel.appending import Append, StreamEnd, checked, is_name, seal_claims, settle
@@ -48,6 +47,7 @@ from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Position, Re
 from eventkernel.membership import Alone, Membership
 from eventkernel.retrying import Backoff, Trouble, Troubles
 from eventkernel.store import Batch, Checkpoint, ClaimHolder, Commit
+from eventkernel.turns import Turns
 
 T = TypeVar("T")
 

@@ -9,6 +9,7 @@ records come again, and are found to be set aside already.
 
 from __future__ import annotations
 
+from collections.abc import Collection as Many
 from collections.abc import Mapping, Sequence
 from typing import Final, Self
 
@@ -23,7 +24,7 @@ _PROCESSES: Final = "processes"
 
 
 class MongoCheckpointStore:
-    """The port `CheckpointStore` of `eventkernel/process.py`. Made by `open`."""
+    """The port `CheckpointStore` of `eventkernel/checkpoints.py`. Made by `open`."""
 
     def __init__(self, database: Database) -> None:
         self._readers: Collection = database[_PROCESSES]
@@ -60,5 +61,5 @@ class MongoCheckpointStore:
             async with translated("storing a checkpoint"):
                 await self._readers.update_one({"_id": reader}, update, upsert=True)
 
-    async def parked(self, reader: str) -> Sequence[ParkedRecord]:
-        return await ParkedRecords(self._parked, reader).all()
+    async def parked(self, reader: str, streams: Many[str] | None = None) -> Sequence[ParkedRecord]:
+        return await ParkedRecords(self._parked, reader).all(streams)

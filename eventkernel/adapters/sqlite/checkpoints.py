@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self, TypeVar
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class SqliteCheckpointStore:
-    """The port `CheckpointStore` of `eventkernel/process.py`. Made by `open`."""
+    """The port `CheckpointStore` of `eventkernel/checkpoints.py`. Made by `open`."""
 
     def __init__(self, file: Path, connection: sqlite3.Connection) -> None:
         self._file = file
@@ -70,8 +70,8 @@ class SqliteCheckpointStore:
 
         await self._run(write)
 
-    async def parked(self, reader: str) -> Sequence[ParkedRecord]:
-        return await self._run(Progress(reader).parked)
+    async def parked(self, reader: str, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
+        return await self._run(lambda connection: Progress(reader).parked(connection, streams))
 
     async def aclose(self) -> None:
         """Finish what is under way, then close the file."""

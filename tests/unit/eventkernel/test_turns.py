@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from eventkernel.adapters.kafka.turns import Turns
+from eventkernel.turns import Turns
 
 
 async def test_nobody_has_a_name_at_the_same_time_as_another() -> None:

@@ -1,0 +1,132 @@
+"""Deadlines: a reaction that the clock calls, once in effect, whatever dies meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from eventkernel.deadlines import Deadlines
+from eventkernel.events import RecordedEvent
+from tests.support.doors import Opened
+from tests.unit.eventkernel.test_process import OAK, Doors, Site, eventually
+
+
+class Late:
+    """Doors that were opened have a minute; what is called then is noted."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, int]] = []
+        self.fail: list[Exception] = []
+
+    def deadlines(self) -> Deadlines[Doors]:
+        return Deadlines(lambda recorded: recorded.time + timedelta(minutes=1), self.react, look=0)
+
+    async def react(self, recorded: RecordedEvent, build: Doors) -> None:
+        if self.fail:
+            raise self.fail.pop(0)
+        self.seen.append((recorded.stream, recorded.version))
+
+    async def called(self) -> None:
+        """Returns when it was, or had every chance."""
+        for _ in range(100):
+            await asyncio.sleep(0)
+
+
+async def test_a_deadline_is_called_once_when_its_time_has_come() -> None:
+    site, late = Site(), Late()
+    async with site.at_work(site.process(deadlines=late.deadlines())) as process:
+        site.log.put("a", 1, OAK)
+        site.log.put("a", 2, Opened())
+        site.log.put("a", 3, Opened())
+        await site.settle(process)
+        site.clock.advance(59.9)
+        await late.called()
+        assert late.seen == []
+        site.clock.advance(0.2)
+        await late.called()
+        assert sorted(late.seen) == [("a", 2), ("a", 3)]
+        assert site.seen == [("a", 2), ("a", 3)]
+        assert await site.checkpoints.parked("watch/deadlines") == []
+
+
+async def test_a_deadline_is_kept_over_a_restart() -> None:
+    site, late = Site(), Late()
+    site.log.put("a", 1, OAK)
+    site.log.put("a", 2, Opened())
+    async with site.at_work(site.process(deadlines=late.deadlines())) as process:
+        await site.settle(process)
+    site.clock.advance(61)
+    async with site.at_work(site.process(deadlines=late.deadlines())):
+        await late.called()
+    assert late.seen == [("a", 2)]
+    assert site.seen == [("a", 2)]
+
+
+async def test_a_deadline_is_stored_before_its_event_counts_as_reacted_to() -> None:
+    site, late = Site(), Late()
+    begun = asyncio.Event()
+
+    async def hang(recorded: RecordedEvent, build: Doors) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    site.log.put("a", 1, OAK)
+    site.log.put("a", 2, Opened())
+    async with site.at_work(site.process(hang, deadlines=late.deadlines())):
+        await begun.wait()
+        assert [entry.record.version for entry in await site.checkpoints.parked("watch/deadlines")] == [2]
+
+
+async def test_a_deadline_whose_reaction_fails_is_shown_tried_again_and_can_be_skipped() -> None:
+    site, late = Site(), Late()
+    late.fail = [ValueError(), ValueError()]
+    async with site.at_work(site.process(deadlines=late.deadlines(), again_after=10)) as process:
+        site.log.put("a", 1, OAK)
+        site.log.put("a", 2, Opened())
+        await site.settle(process)
+        site.clock.advance(61)
+        status = await eventually(process, lambda status: bool(status.parked))
+        assert "the deadline of doors.Opened: ValueError" in status.parked[0].reason
+        await late.called()
+        assert len(late.fail) == 1, "it waits before it is tried again"
+        site.clock.advance(11)
+        await late.called()
+        assert late.fail == []
+        await process.skip("a", "settled by hand")
+        assert (await process.status()).parked == ()
+        site.clock.advance(100)
+        await late.called()
+        assert late.seen == []
+        (mark,) = await site.checkpoints.parked("watch/deadlines")
+        assert (mark.reason, mark.skipped) == ("settled by hand", True)
+
+
+async def test_a_deadline_that_has_failed_can_be_retried() -> None:
+    site, late = Site(), Late()
+    late.fail = [ValueError()]
+    async with site.at_work(site.process(deadlines=late.deadlines())) as process:
+        site.log.put("a", 1, OAK)
+        site.log.put("a", 2, Opened())
+        await site.settle(process)
+        site.clock.advance(61)
+        await eventually(process, lambda status: bool(status.parked))
+        await process.retry("a")
+        assert late.seen == [("a", 2)]
+        assert (await process.status()).parked == ()
+
+
+async def test_a_deadline_that_is_over_leaves_the_others_of_its_stream() -> None:
+    site, late = Site(), Late()
+    deadlines = Deadlines(lambda found: found.time + timedelta(minutes=5 - found.version), late.react, look=0)
+    site.log.put("a", 1, OAK)
+    for version in (2, 3, 4):
+        site.log.put("a", version, Opened())
+    async with site.at_work(site.process(deadlines=deadlines)) as process:
+        await site.settle(process)
+        site.clock.advance(61)
+        await late.called()
+        assert late.seen == [("a", 4)]
+    site.clock.advance(120)
+    async with site.at_work(site.process(deadlines=deadlines)):
+        await late.called()
+    assert sorted(late.seen) == [("a", 2), ("a", 3), ("a", 4)]

@@ -1,0 +1,267 @@
+"""Process managers: one stream holds up no other, what is set aside is retried or skipped, where one begins."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from eventkernel.adapters.memory_views import MemoryCheckpointStore
+from eventkernel.errors import NotFound, Unavailable
+from eventkernel.events import Partition, Position, RecordedEvent
+from eventkernel.process import ProcessManager
+from eventkernel.projector import Source
+from eventkernel.reacting import NoView
+from eventkernel.store import Checkpoint
+from eventkernel.views import ParkedRecord
+from tests.support.doors import CODEC, Opened
+from tests.support.scripted_log import ScriptedLog
+from tests.unit.eventkernel.test_process import OAK, Doors, Site, eventually, running
+
+
+async def test_a_reaction_that_hangs_holds_up_its_own_stream_alone() -> None:
+    site, go_on = Site(), asyncio.Event()
+
+    async def react(recorded: RecordedEvent, build: Doors) -> None:
+        if recorded.stream == "a":
+            await go_on.wait()
+        await site.react(recorded, build)
+
+    async with site.at_work(site.process(react)) as process:
+        for stream in ("a", "b", "c"):
+            site.log.put(stream, 1, OAK)
+        for version in (2, 3):
+            for stream in ("a", "b", "c"):
+                site.log.put(stream, version, Opened())
+        await eventually(process, lambda status: status.reactions == 4)
+        assert sorted(site.seen) == [("b", 2), ("b", 3), ("c", 2), ("c", 3)]
+        go_on.set()
+        await site.settle(process)
+        assert [version for stream, version in site.seen if stream == "a"] == [2, 3]
+
+
+async def test_what_cannot_be_done_now_holds_up_its_own_stream_alone() -> None:
+    site = Site()
+    site.fail = [Unavailable("busy")] * 1_000_000
+    async with site.at_work(site.process()) as process:
+        for stream in ("a", "b"):
+            site.log.put(stream, 1, OAK)
+            site.log.put(stream, 2, Opened())
+        await eventually(process, lambda status: status.reactions == 1)
+        assert site.seen == [("b", 2)]
+        assert (await process.status()).parked == ()
+        site.fail = []
+        await site.settle(process)
+        assert site.seen == [("b", 2), ("a", 2)]
+
+
+async def test_what_cannot_be_done_within_its_budget_is_set_aside() -> None:
+    site = Site()
+    site.fail = [Unavailable("busy")]
+    async with site.at_work(site.process(budget=0)) as process:
+        site.log.put("a", 1, OAK)
+        site.log.put("a", 2, Opened())
+        site.log.put("a", 3, Opened())
+        await site.settle(process)
+        (parked,) = (await process.status()).parked
+        assert (parked.version, parked.waiting) == (2, 2)
+        assert "busy" in parked.reason
+        assert (await process.status()).troubles == ()
+
+
+async def test_a_view_that_is_late_uses_up_no_budget() -> None:
+    site = Site()
+    async with site.at_work(site.process(budget=0)) as process:
+        site.log.put("a", 1, OAK)
+        await site.settle(process)
+        site.view.live().available = False
+        site.log.put("a", 2, Opened())
+        for _ in range(50):
+            await asyncio.sleep(0)
+        site.view.live().available = True
+        await site.settle(process)
+        assert site.seen == [("a", 2)]
+
+
+async def test_no_more_reactions_than_allowed_are_under_way_at_once() -> None:
+    site, under_way, most = Site(), 0, 0
+
+    async def react(recorded: RecordedEvent, build: Doors) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        under_way -= 1
+
+    async with site.at_work(site.process(react, side_by_side=3)) as process:
+        for number in range(20):
+            site.log.put(f"s-{number}", 1, OAK)
+            site.log.put(f"s-{number}", 2, Opened())
+        await site.settle(process)
+    assert most == 3
+
+
+async def test_the_checkpoint_stands_before_the_first_reaction_that_is_not_done() -> None:
+    site = Site()
+
+    async def react(recorded: RecordedEvent, build: Doors) -> None:
+        if recorded.stream == "b":
+            await asyncio.Event().wait()
+        await site.react(recorded, build)
+
+    site.log.put("a", 1, OAK)
+    site.log.put("b", 1, OAK)
+    site.log.put("a", 2, Opened())
+    site.log.put("b", 2, Opened())
+    site.log.put("a", 3, Opened())
+    async with site.at_work(site.process(react)) as process:
+        await eventually(process, lambda status: status.reactions == 2 and status.partitions[0].checkpoint == 3)
+    assert dict((await site.checkpoints.checkpoint("watch")).position) == {Partition("doors.1", 0): 3}
+    async with site.at_work(site.process()) as process:
+        await site.settle(process)
+    assert [version for stream, version in site.seen if stream == "a"] == [2, 3, 3], "2 is before the checkpoint"
+    assert ("b", 2) in site.seen
+
+
+# Cancellations
+
+
+async def test_a_reaction_that_is_cancelled_from_inside_is_a_defect_like_any_other() -> None:
+    site = Site()
+
+    async def react(recorded: RecordedEvent, build: Doors) -> None:
+        if recorded.stream == "a":
+            inner = asyncio.create_task(asyncio.sleep(10))
+            inner.cancel()
+            await inner
+        await site.react(recorded, build)
+
+    async with site.at_work(site.process(react)) as process:
+        for stream in ("a", "b"):
+            site.log.put(stream, 1, OAK)
+            site.log.put(stream, 2, Opened())
+        await site.settle(process)
+        assert site.seen == [("b", 2)]
+        (parked,) = (await process.status()).parked
+        assert "CancelledFromInside" in parked.reason
+
+
+async def test_a_process_manager_that_is_cancelled_sets_nothing_aside() -> None:
+    site, begun = Site(), asyncio.Event()
+
+    async def react(recorded: RecordedEvent, build: Doors) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async with site.at_work(site.process(react)):
+        site.log.put("a", 1, OAK)
+        site.log.put("a", 2, Opened())
+        await begun.wait()
+    assert await site.checkpoints.parked("watch") == []
+
+
+# Skipping
+
+
+async def test_what_is_skipped_has_no_reaction_and_those_behind_it_have() -> None:
+    site = Site()
+    site.fail = [ValueError()] * 3
+    async with site.at_work(site.process()) as process:
+        site.log.put("a", 1, OAK)
+        for version in (2, 3, 4):
+            site.log.put("a", version, Opened())
+        await site.settle(process)
+        await process.skip("a", "the bank says so")
+        assert site.seen == [("a", 3), ("a", 4)]
+        assert (await process.status()).parked == ()
+        (mark,) = await site.checkpoints.parked("watch")
+        assert (mark.record.version, mark.reason, mark.skipped) == (2, "the bank says so", True)
+        with pytest.raises(NotFound):
+            await process.skip("a", "again")
+
+
+async def test_what_is_skipped_is_not_reacted_to_when_it_is_delivered_again() -> None:
+    site = Site()
+    site.fail = [ValueError()] * 3
+    site.log.put("a", 1, OAK)
+    site.log.put("a", 2, Opened())
+    async with site.at_work(site.process()) as process:
+        await site.settle(process)
+        await process.skip("a", "the bank says so")
+    kept = await site.checkpoints.parked("watch")
+    site.checkpoints = MemoryCheckpointStore()  # as if the checkpoint had not been saved
+    await site.checkpoints.save("watch", Checkpoint(), kept)
+    async with site.at_work(site.process()) as process:
+        site.log.put("a", 3, Opened())
+        await site.settle(process)
+    assert site.seen == [("a", 3)]
+
+
+async def test_only_what_is_known_to_fail_is_skipped() -> None:
+    site = Site()
+    async with site.at_work(site.process()) as process:
+        site.log.put("a", 1, OAK)
+        site.log.put("a", 2, Opened())
+        await site.settle(process)
+        await site.checkpoints.save("watch", Checkpoint(), [ParkedRecord(site.log.partitions[0][1], None)])
+        await process.skip("a", "in haste")
+        assert site.seen == [("a", 2), ("a", 2)], "nobody had tried it"
+        assert await site.checkpoints.parked("watch") == []
+
+
+async def test_retrying_a_stream_leaves_the_others_alone() -> None:
+    site = Site()
+    site.fail = [ValueError()] * 3
+    async with site.at_work(site.process()) as process:
+        site.log.put("a", 1, OAK)
+        site.log.put("a", 2, Opened())
+        await site.settle(process)
+        with pytest.raises(NotFound):
+            await process.retry("b")
+        assert site.seen == []
+        await process.retry("a")
+        assert site.seen == [("a", 2)]
+        assert (await process.status()).parked == ()
+
+
+# Where it begins, and what it reads
+
+
+async def test_a_new_process_manager_may_begin_at_the_end_and_goes_on_where_it_was_afterwards() -> None:
+    site = Site(partitions=2)
+    site.log.put("a", 1, OAK)
+    site.log.put("a", 2, Opened())
+    async with site.at_work(site.process(start="end")) as process:
+        await eventually(process, lambda status: status.partitions[0].checkpoint == 2)
+    site.log.put("a", 3, Opened())
+    site.log.put("b", 1, OAK, 1)
+    site.log.put("b", 2, Opened(), 1)
+    async with site.at_work(site.process(start="end")) as process:
+        await site.settle(process)
+    assert sorted(site.seen) == [("a", 3), ("b", 2)], "not what was there before, and all that came since"
+
+
+async def test_a_new_process_manager_may_begin_at_a_position() -> None:
+    site = Site()
+    site.log.put("a", 1, OAK)
+    site.log.put("a", 2, Opened())
+    site.log.put("a", 3, Opened())
+    async with site.at_work(site.process(start=Position.of(site.log.log, 0, 2))) as process:
+        await site.settle(process)
+    assert site.seen == [("a", 3)]
+
+
+async def test_reactions_that_read_no_view_need_none() -> None:
+    log, seen = ScriptedLog("doors.1"), list[int]()
+
+    async def react(recorded: RecordedEvent, read: None) -> None:
+        seen.append(recorded.version)
+
+    sources = [Source(log, CODEC)]
+    process = ProcessManager("watch", sources, NoView(), react, MemoryCheckpointStore(), reacts_to=[Opened])
+    async with running(process):
+        log.put("a", 1, OAK)
+        log.put("a", 2, Opened())
+        assert await process.reached(await log.head(), 10)
+    assert seen == [2]
