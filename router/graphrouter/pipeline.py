@@ -17,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, TypedDict, cast
 
-import orjson
 from graphql import (
     DocumentNode,
     FragmentDefinitionNode,
@@ -45,6 +44,7 @@ from graphrouter.execution.introspection import Introspection
 from graphrouter.execution.misfits import ShapeErrors
 from graphrouter.execution.prepare import PreparedPlan
 from graphrouter.execution.shape import Shape, compile_shape
+from graphrouter.json_text import dumps, fault_of
 from graphrouter.limits import LimitExceeded, check_document
 from graphrouter.options import RouterOptions
 from graphrouter.override_labels import OverrideLabels
@@ -117,12 +117,15 @@ class PreparedOperation:
         definitions = self.operation.variable_definitions
         if not definitions:
             return {}
+        names = [definition.variable.name.value for definition in definitions]
+        for name in names:
+            if given.get(name).__class__ not in _PLAIN and (fault := fault_of(given[name])):
+                raise RequestRefused(error_object(f"The value of variable '${name}' {fault}.", "INVALID_VARIABLES"))
         checked = get_variable_values(
             self.supergraph.api_schema, definitions, dict(given), max_errors=20, hide_suggestions=True
         )
         if isinstance(checked, list):
             raise RequestRefused(*(_located(error, "INVALID_VARIABLES") for error in checked))
-        names = [definition.variable.name.value for definition in definitions]
         for name in self.condition_variables:
             # A nullable variable may stand there if it has a default; null itself may not.
             # https://spec.graphql.org/October2021/#sec-All-Variable-Usages-are-Allowed
@@ -135,6 +138,9 @@ class PreparedOperation:
             if name in given or name in self.defaults
         }
 
+
+_PLAIN = frozenset({str, int, bool, type(None)})
+"""The classes of values in which there is nothing to look for."""
 
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 """https://www.rfc-editor.org/rfc/rfc9110#name-field-values"""
@@ -223,7 +229,7 @@ class Pipeline:
             return await self._to_the_end(self._finish(prepared, execution, extensions))
         if not self._options.join_equal_requests or extensions:
             return await self._finish(prepared, execution, extensions)
-        asked = (id(prepared), orjson.dumps(variables), execution.headers, execution.bookmark)
+        asked = (id(prepared), dumps(variables), execution.headers, execution.bookmark)
         return await self._flights.join(asked, lambda: self._finish(prepared, execution, extensions))
 
     async def _to_the_end(self, running: Coroutine[object, object, GraphQLAnswer]) -> GraphQLAnswer:
@@ -390,11 +396,7 @@ class Pipeline:
             fragments={node.name.value: node for node in own.definitions if isinstance(node, FragmentDefinitionNode)},
             condition_variables=condition_variables(own),
             plan=plan,
-            defaults={
-                definition.variable.name.value: cast("object", value_from_ast_untyped(definition.default_value))
-                for definition in operation.variable_definitions or ()
-                if definition.default_value is not None
-            },
+            defaults=_defaults(operation),
         )
         if not prepared.condition_variables:
             prepared.variant({}, shared=False)
@@ -414,6 +416,19 @@ def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionN
         else f"the document has {len(operations)} operations: say which one with operationName"
     )
     raise RequestRefused(error_object(message, "OPERATION_RESOLUTION_FAILURE"))
+
+
+def _defaults(operation: OperationDefinitionNode) -> dict[str, object]:
+    """The default values of an operation's variables, as JSON has them."""
+    found: dict[str, object] = {}
+    for definition in operation.variable_definitions or ():
+        if definition.default_value is not None:
+            name = definition.variable.name.value
+            found[name] = cast("object", value_from_ast_untyped(definition.default_value))
+            if fault := fault_of(found[name]):
+                message = f"The default value of variable '${name}' {fault}."
+                raise RequestRefused(error_object(message, "GRAPHQL_VALIDATION_FAILED"))
+    return found
 
 
 def _syntax_code(message: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NotRequired, TypeAlias, TypedDict, cast
 
-import orjson
+from graphrouter.json_text import dumps
 
 ResponsePath: TypeAlias = Sequence[str | int]
 """A position in the response: response keys and list indices. https://spec.graphql.org/October2021/#sec-Errors"""
@@ -102,7 +102,7 @@ class GraphQLAnswer:
     def text(self) -> bytes:
         """The same as JSON; written once, however many requests share the answer."""
         if not self._text:
-            self._text.append(orjson.dumps(self.body()))
+            self._text.append(dumps(self.body()))
         return self._text[0]
 
 

@@ -15,11 +15,10 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import orjson
-
-from graphrouter.execution.merge import Json, JsonObject
+from graphrouter.execution.merge import JsonObject
 from graphrouter.execution.prepare import PreparedFetch, PreparedGroup, holds
-from graphrouter.execution.representations import Collected, Placement
+from graphrouter.execution.representations import Collected, Placement, is_of_type
+from graphrouter.json_text import Json, dumps, fault_of
 from graphrouter.planning.plan import (
     ContextInput,
     EntityFetch,
@@ -54,7 +53,7 @@ def entities_request(
         inputs.append((named, Collected(one.encoded, one.placements)))
         entries.append(named.variable + b",".join(one.encoded) + b"]")
         for (name, _), value in zip(named.group.contexts, one.values, strict=True):
-            entries.append(orjson.dumps(name) + b":" + orjson.dumps(value))
+            entries.append(dumps(name) + b":" + dumps(value))
 
     def body() -> bytes:
         groups = [named.group for named, _ in inputs]
@@ -91,7 +90,7 @@ def _sorted_by_values(group: PreparedGroup, data: JsonObject, variables: Mapping
             values = [_value(around[context.steps], context.selections) for context in contexts]
             if not all(map(_fits, values, contexts)):
                 continue
-            asked = found.setdefault(orjson.dumps(values), _Asked(values, [[] for _ in group.targets]))
+            asked = found.setdefault(dumps(values), _Asked(values, [[] for _ in group.targets]))
             position = reader.number(one, asked.index, asked.encoded)
             if position >= 0:
                 asked.placements[number].append((position, one))
@@ -114,7 +113,7 @@ def _objects(
         step = path[at]
         if isinstance(step, Key):
             yield from _objects(value.get(step.name), path, at + 1, around, wanted)
-        elif value.get("__typename") in step.types:
+        elif is_of_type(value, step.types):
             yield from _objects(value, path, at + 1, around, wanted)
 
 
@@ -122,7 +121,7 @@ _MISSING: Any = object()
 
 
 def _fits(value: Json, context: ContextInput) -> bool:
-    return value is not _MISSING and not (value is None and context.type.endswith("!"))
+    return value is not _MISSING and not (value is None and context.type.endswith("!")) and not fault_of(value)
 
 
 def _value(value: Json, selections: Sequence[InputSelection]) -> Json:
@@ -134,7 +133,7 @@ def _value(value: Json, selections: Sequence[InputSelection]) -> Json:
         return None
     for selection in selections:
         if not isinstance(selection, InputField):
-            if value.get("__typename") in selection.types:
+            if is_of_type(value, selection.types):
                 return _value(value, selection.selections)
         elif selection.name != "__typename" or len(selections) == 1:
             below = value.get(selection.source, _MISSING)
@@ -145,5 +144,5 @@ def _value(value: Json, selections: Sequence[InputSelection]) -> Json:
 def _numbered(group: PreparedGroup, number: int) -> PreparedGroup:
     named: EntityGroup = group.group.numbered(number)
     found = copy(group)
-    found.group, found.variable = named, orjson.dumps(named.variable) + b":["
+    found.group, found.variable = named, dumps(named.variable) + b":["
     return found

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, cast
 
+from graphrouter.json_text import dumps, fault_of
 from graphrouter.request import ErrorObject, ResponsePath, error_object
 
 __all__ = ["ErrorObject", "ResponseErrors", "ResponsePath", "SubgraphError", "error_object"]
@@ -28,22 +29,42 @@ INVALID_VALUE: Final = "INVALID_VALUE"
 NULL_VALUE: Final = "NULL_VALUE"
 TOO_MANY_ERRORS: Final = "TOO_MANY_ERRORS"
 
+_MAX_MESSAGE: Final = 2_000
+"""Characters of a subgraph's message that are passed on: it may stand at many positions."""
+
+_MAX_EXTENSION_BYTES: Final = 8_000
+"""The longest entry of a subgraph's `extensions` that is passed on, as JSON text."""
+
 # What servers add for their developers is not for the clients of the router.
 _INTERNAL_EXTENSIONS = frozenset({"stacktrace", "exception", "debug"})
 
 
 class ResponseErrors:
-    """Collects the errors of one response, at most `limit`; how many more there were is the last one."""
+    """Collects the errors of one response, at most `limit`; whether there were more is the last one."""
 
-    __slots__ = ("_dropped", "_errors", "_limit")
+    __slots__ = ("_dropped", "_emptied", "_errors", "_limit")
 
     def __init__(self, limit: int = 100) -> None:
         self._errors: list[ErrorObject] = []
         self._limit = limit
         self._dropped = 0
+        self._emptied: set[tuple[str | int, ...]] = set()
 
     def __bool__(self) -> bool:
         return bool(self._errors)
+
+    @property
+    def room(self) -> int:
+        """How many more errors will be listed."""
+        return self._limit - len(self._errors)
+
+    def drop(self, count: int) -> None:
+        """So many errors are not even looked at."""
+        self._dropped += max(count, 0)
+
+    def explain_fields_of(self, path: ResponsePath) -> None:
+        """An error that is listed already took all that a subgraph was to give for the object at this position."""
+        self._emptied.add(tuple(path))
 
     def add(self, error: ErrorObject) -> None:
         if len(self._errors) < self._limit:
@@ -62,7 +83,8 @@ class ResponseErrors:
             self._errors.append(error_object(message, code, path=path, service=service, extensions=extensions))
 
     def add_nulls(self, paths: Sequence[list[str | int]]) -> None:
-        """Nulls met where the schema has none, except those that an error at, above or below the position explains.
+        """Nulls met where the schema has none, except those that an error at, above or below the position explains,
+        or that come from a whole object's loss.
 
         https://spec.graphql.org/October2021/#sec-Handling-Field-Errors
         """
@@ -74,7 +96,9 @@ class ResponseErrors:
             above.update(position[:length] for length in range(1, len(position)))
         for path in paths:
             position = tuple(path)
-            if position in above or any(position[:length] in explained for length in range(1, len(position) + 1)):
+            if position in above or position[:-1] in self._emptied:
+                continue
+            if any(position[:length] in explained for length in range(1, len(position) + 1)):
                 continue
             self.add(error_object(f"cannot give null for the non-null field {_field_of(path)}", NULL_VALUE, path=path))
 
@@ -88,6 +112,10 @@ def _field_of(path: ResponsePath) -> str:
     return next((str(step) for step in reversed(path) if isinstance(step, str)), "")
 
 
+def _is_passed_on(name: str, value: object) -> bool:
+    return name not in _INTERNAL_EXTENSIONS and not fault_of(value) and len(dumps(value)) <= _MAX_EXTENSION_BYTES
+
+
 class SubgraphError:
     """One entry of a subgraph's `errors`, read tolerantly: whatever is not as the specification says is left out."""
 
@@ -97,13 +125,15 @@ class SubgraphError:
         entry = cast("dict[str, object]", raw) if isinstance(raw, dict) else {}
         message, path, extensions = entry.get("message"), entry.get("path"), entry.get("extensions")
         self.message = message if isinstance(message, str) else "the subgraph reported an error without a message"
+        if len(self.message) > _MAX_MESSAGE:
+            self.message = f"{self.message[:_MAX_MESSAGE]}…"
         self.path: list[str | int] | None = None
         if isinstance(path, list):
             steps = cast("list[object]", path)
-            self.path = [step for step in steps if isinstance(step, str | int)]
+            self.path = [step for step in steps if isinstance(step, str | int) and not isinstance(step, bool)]
         self.extensions: dict[str, object] = {}
         if isinstance(extensions, dict):
             given = cast("dict[str, object]", extensions)
-            self.extensions = {name: value for name, value in given.items() if name not in _INTERNAL_EXTENSIONS}
+            self.extensions = {name: value for name, value in given.items() if _is_passed_on(name, value)}
         code = self.extensions.get("code")
         self.code = code if isinstance(code, str) else SUBGRAPH_ERROR

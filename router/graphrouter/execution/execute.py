@@ -11,12 +11,11 @@ import asyncio
 import logging
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
-
-import orjson
+from itertools import islice
 
 from graphrouter import bookmarks
 from graphrouter.execution.contexts import entities_request
+from graphrouter.execution.entity_errors import MAX_EXPLAINED, positions, tell_entity_errors, tell_unfit
 from graphrouter.execution.errors import (
     SUBREQUEST_HTTP_ERROR,
     SUBREQUEST_MALFORMED,
@@ -25,10 +24,11 @@ from graphrouter.execution.errors import (
     SubgraphError,
     error_object,
 )
-from graphrouter.execution.merge import Json, JsonObject, copy_tree, merge_object
+from graphrouter.execution.merge import JsonObject, copy_tree, merge_object
 from graphrouter.execution.prepare import PreparedFetch, PreparedGroup, PreparedPlan, holds
 from graphrouter.execution.representations import Collected, Placement, Sharing, objects_at, positions_at
 from graphrouter.execution.rewrites import rename, rename_path
+from graphrouter.json_text import Json, NotJson, loads
 from graphrouter.planning.plan import EntityFetch, RootFetch
 from graphrouter.transport import SubgraphRequest, SubgraphResponse, SubgraphTransport, TransportError
 
@@ -130,7 +130,20 @@ class Execution:
         except (TransportError, _Malformed) as failure:
             self._fail(fetch.subgraph, failure, self._root_positions(prepared, fetch))
             return
-        for raw in raw_errors:
+        self._tell_root_errors(prepared, fetch, raw_errors)
+        if data is None:
+            for above, _ in islice(positions_at(self.data, fetch.path), MAX_EXPLAINED):
+                self.errors.explain_fields_of(above)
+            return
+        rename((data,), fetch.renames)
+        for number, found in enumerate(objects_at(self.data, fetch.path)):
+            merge_object(found, copy_tree(data) if number else data, self.settings.object_types)
+
+    def _tell_root_errors(self, prepared: PreparedFetch, fetch: RootFetch, raw_errors: Sequence[object]) -> None:
+        for number, raw in enumerate(raw_errors):
+            if self.errors.room <= 0:
+                self.errors.drop(len(raw_errors) - number)
+                return
             error = SubgraphError(raw)
             paths: Iterable[ResponsePath]
             if error.path:
@@ -139,11 +152,6 @@ class Execution:
             else:
                 paths = self._root_positions(prepared, fetch)
             self.errors.add_at(paths, error.message, error.code, fetch.subgraph, error.extensions)
-        if data is None:
-            return
-        rename((data,), fetch.renames)
-        for number, found in enumerate(objects_at(self.data, fetch.path)):
-            merge_object(found, copy_tree(data) if number else data, self.settings.object_types)
 
     def _root_positions(self, prepared: PreparedFetch, fetch: RootFetch) -> Iterator[ResponsePath]:
         for above, _ in positions_at(self.data, fetch.path):
@@ -155,6 +163,7 @@ class Execution:
             inputs, write = entities_request(prepared, self.data, self.variables)
         else:
             inputs, write = [(group, self._collect(group)) for group in prepared.groups], None
+        tell_unfit(self.data, self.errors, inputs)
         if not any(collected.encoded for _, collected in inputs):
             return
         lists = [group.variable + b",".join(collected.encoded) + b"]" for group, collected in inputs]
@@ -163,30 +172,33 @@ class Execution:
             body = write() if write else prepared.body(self.variables, lists)
             data, raw_errors = await self._ask(prepared, body)
         except (TransportError, _Malformed) as failure:
-            everywhere = chain.from_iterable(self._positions(*entry) for entry in inputs)
-            self._fail(service, failure, everywhere)
+            self._fail(service, failure, positions(self.data, inputs))
             return
-        self._tell_entity_errors(service, inputs, raw_errors)
+        tell_entity_errors(self.data, self.errors, service, inputs, raw_errors, data or {})
         for group, collected in inputs:
             entities: Json = data.get(group.group.alias) if data is not None else None
             if entities.__class__ is list and len(entities) == len(collected.encoded):
                 self._merge_entities(group, collected, entities)
             elif collected.encoded and not raw_errors:
                 misfit = _Malformed("the subgraph's list of entities does not fit the request")
-                self._fail(service, misfit, self._positions(group, collected))
+                self._fail(service, misfit, positions(self.data, [(group, collected)]))
 
     def _collect(self, group: PreparedGroup) -> Collected:
         encoded: list[bytes] = []
         index: dict[object, int] = {}
         placements: list[Placement] = []
-        for conditions, reader in group.targets:
+        unfit: dict[int, list[JsonObject]] = {}
+        for number, (conditions, reader) in enumerate(group.targets):
             placement: Placement = []
             if holds(conditions, self.variables):
                 known = self.places.setdefault(reader.place, None)
                 at_place = known if reader.shareable else None
-                placement = reader.collect(self.data, at_place, index, encoded)
+                without: list[JsonObject] = []
+                placement = reader.collect(self.data, at_place, index, encoded, without)
+                if without:
+                    unfit[number] = without
             placements.append(placement)
-        return Collected(encoded, placements)
+        return Collected(encoded, placements, unfit)
 
     def _merge_entities(self, group: PreparedGroup, collected: Collected, entities: list[Json]) -> None:
         """Targets get copies of their own. At a target the nested values are shared where that is right."""
@@ -203,35 +215,6 @@ class Execution:
                     taken.add(index)
                 if entity is not None:
                     merge_object(target, entity, object_types)
-
-    def _positions(
-        self, group: PreparedGroup, collected: Collected, index: int | None = None
-    ) -> Iterator[list[str | int]]:
-        """The positions in the response that one representation, or all of the group's, stand for."""
-        for (_, reader), placement in zip(group.targets, collected.placements, strict=True):
-            wanted = {id(found) for number, found in placement if index is None or number == index}
-            if wanted:
-                for path, found in positions_at(self.data, reader.path):
-                    if id(found) in wanted:
-                        yield path
-
-    def _tell_entity_errors(
-        self, service: str, inputs: Sequence[tuple[PreparedGroup, Collected]], raw_errors: Iterable[object]
-    ) -> None:
-        """Errors at `_entities[i]` go to every position of representation i, others to every position asked for."""
-        by_alias = {group.group.alias: (group, collected) for group, collected in inputs}
-        for raw in raw_errors:
-            error = SubgraphError(raw)
-            path = error.path or []
-            entry = by_alias.get(str(path[0])) if path else None
-            paths: Iterable[ResponsePath]
-            if entry is not None and len(path) > 1 and isinstance(path[1], int):
-                below = rename_path(path[2:], entry[0].names)
-                paths = ([*above, *below] for above in self._positions(*entry, path[1]))
-            else:
-                asked = inputs if entry is None else (entry,)
-                paths = chain.from_iterable(self._positions(*one) for one in asked)
-            self.errors.add_at(paths, error.message, error.code, service, error.extensions)
 
     def _fail(self, service: str, failure: TransportError | _Malformed, paths: Iterable[ResponsePath]) -> None:
         _log.warning("subgraph %s: %s (%s)", service, failure, failure.code)
@@ -272,8 +255,8 @@ class Execution:
 def _read(response: SubgraphResponse) -> JsonObject:
     """The answer as a GraphQL response, whatever its status: servers differ there; or the reason why it is none."""
     try:
-        answer = orjson.loads(response.body)
-    except orjson.JSONDecodeError as error:
+        answer = loads(response.body)
+    except NotJson as error:
         raise _unreadable(response, "JSON") from error
     if answer.__class__ is not dict:
         raise _unreadable(response, "a GraphQL response")

@@ -8,10 +8,9 @@ so whatever is merged there later is the same for all. Positions of different ta
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-Json: TypeAlias = Any
-"""What the decoder gives. A union of its types would cost a cast, which is a call, at every step of the hot loops."""
+from graphrouter.json_text import Json
 
 JsonObject: TypeAlias = dict[str, Json]
 

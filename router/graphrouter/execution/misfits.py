@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from graphql import GraphQLEnumType, GraphQLError, GraphQLScalarType
 
 from graphrouter.execution.errors import INVALID_VALUE, ResponseErrors, error_object
+from graphrouter.json_text import fault_of
 
 Position: TypeAlias = Any
 """`(position of the parent, response key or index)`, None at the root; recursive, which type checkers cannot follow."""
@@ -16,16 +18,21 @@ Position: TypeAlias = Any
 class Leaf:
     """What the values of one scalar or enum look like in JSON."""
 
-    __slots__ = ("_type", "classes", "hidden", "values")
+    __slots__ = ("_type", "bounds", "classes", "hidden", "values")
 
     def __init__(self, type_: GraphQLScalarType | GraphQLEnumType, hidden: frozenset[str]) -> None:
         self._type = type_
         self.hidden = hidden
         self.values: frozenset[str] | None = None
-        self.classes: frozenset[type] | None = _CLASSES.get(type_.name)
+        self.classes: frozenset[type] = _CLASSES.get(type_.name, _CUSTOM)
+        self.bounds: tuple[float, float] | None = _BOUNDS.get(type_.name)
+        """The least and the greatest value, where classes alone do not say what fits."""
         if isinstance(type_, GraphQLEnumType):
             self.values = frozenset(type_.values)
             self.classes = frozenset({str})
+
+    def _is_within(self, value: Any) -> bool:
+        return self.bounds is None or self.bounds[0] <= value <= self.bounds[1]
 
     def coerce(self, value: object) -> object:
         """The value as the type writes it; GraphQLError where it cannot be one.
@@ -36,11 +43,18 @@ class Leaf:
             if value.__class__ is str and value in self.values:
                 return value
             raise GraphQLError(f"a value that the enum {self._type.name} does not have")
-        if self.classes is None or value.__class__ in self.classes:
+        if value.__class__ in self.classes and self._is_within(value):
             return value
+        if self.classes is _CUSTOM:
+            fault = fault_of(value)
+            if fault is not None:
+                raise GraphQLError(f"a value that {fault}")
+            return value
+        if self._type.name == "ID" and isinstance(value, float) and abs(value) > _MAX_EXACT:
+            raise GraphQLError("a number whose digits are not known, which is no ID")
         try:
             return self._type.coerce_output_value(value)
-        except (GraphQLError, TypeError, ValueError) as error:
+        except (GraphQLError, TypeError, ValueError, OverflowError) as error:
             raise GraphQLError(f"a value that is no {self._type.name}") from error
 
 
@@ -51,6 +65,17 @@ _CLASSES: Mapping[str, frozenset[type]] = {
     "Float": frozenset({float, int}),
     "Boolean": frozenset({bool}),
 }
+_CUSTOM: Final = frozenset({str, int, bool})
+"""What fits every custom scalar as it is; objects, lists and floats are looked into."""
+
+_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "Int": (-(2**31), 2**31 - 1),
+    "Float": (-sys.float_info.max, sys.float_info.max),
+}
+"""https://spec.graphql.org/October2021/#sec-Int, https://spec.graphql.org/October2021/#sec-Float"""
+
+_MAX_EXACT: Final = 2.0**53
+"""Up to here a double holds every integer."""
 
 
 class ShapeErrors:

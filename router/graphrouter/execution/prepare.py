@@ -6,11 +6,11 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import orjson
 from graphql import FieldNode, InlineFragmentNode, OperationDefinitionNode, SelectionSetNode, parse
 
 from graphrouter.execution.representations import TargetReader, variables_json
 from graphrouter.execution.sharing import shareable_targets
+from graphrouter.json_text import dumps
 from graphrouter.planning.plan import Condition, EntityFetch, EntityGroup, Fetch, Path, QueryPlan, RootFetch
 
 
@@ -21,7 +21,7 @@ class PreparedGroup:
 
     def __init__(self, group: EntityGroup, shareable: Container[int], places: dict[Path, int]) -> None:
         self.group = group
-        self.variable = orjson.dumps(group.variable) + b":["
+        self.variable = dumps(group.variable) + b":["
         self.targets = tuple(
             (target.conditions, TargetReader(target, id(target) in shareable, places)) for target in group.targets
         )
@@ -36,9 +36,9 @@ class PreparedFetch:
         self.dependents: list[int] = []
         self.groups: tuple[PreparedGroup, ...] = ()
         self.names = {step.alias: step.name for step in fetch.renames} if isinstance(fetch, RootFetch) else {}
-        head = b'{"query":' + orjson.dumps(fetch.document)
+        head = b'{"query":' + dumps(fetch.document)
         if fetch.operation_name is not None:
-            head += b',"operationName":' + orjson.dumps(fetch.operation_name)
+            head += b',"operationName":' + dumps(fetch.operation_name)
         self._head = head
 
     def read_from(self, shareable: Container[int], places: dict[Path, int]) -> None:

@@ -8,14 +8,13 @@ the key's values decides equality, and only the representations that are sent ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
-import orjson
-
-from graphrouter.execution.merge import Json, JsonObject
+from graphrouter.execution.merge import JsonObject
+from graphrouter.json_text import Json, dumps, fault_of
 from graphrouter.planning.plan import InputField, InputSelection, Key, Path, PathStep, Representation, Target, TypeIs
 
 Placement: TypeAlias = list[tuple[int, JsonObject]]
@@ -24,10 +23,14 @@ Placement: TypeAlias = list[tuple[int, JsonObject]]
 
 @dataclass(slots=True)
 class Collected:
-    """The input of one entity group: encoded representations, and per target where their entities belong."""
+    """The input of one entity group: encoded representations, and per target where their entities belong.
+
+    `unfit` are the objects, by target, whose key or requirements no request can carry.
+    """
 
     encoded: list[bytes]
     placements: list[Placement]
+    unfit: dict[int, list[JsonObject]] = field(default_factory=dict[int, "list[JsonObject]"])
 
 
 def objects_at(root: JsonObject, path: Path) -> list[JsonObject]:
@@ -37,11 +40,21 @@ def objects_at(root: JsonObject, path: Path) -> list[JsonObject]:
 
 def objects_below(objects: list[JsonObject], path: Sequence[PathStep]) -> list[JsonObject]:
     for step in path:
-        if isinstance(step, Key):
-            objects = _children(objects, step.name)
-        else:
-            objects = [found for found in objects if found.get("__typename") in step.types]
+        objects = _children(objects, step.name) if isinstance(step, Key) else _of_types(objects, step.types)
     return objects
+
+
+def _of_types(objects: list[JsonObject], types: frozenset[str]) -> list[JsonObject]:
+    try:
+        return [found for found in objects if found.get("__typename") in types]
+    except TypeError:  # a subgraph gave an object or a list as the name of a type
+        return [found for found in objects if is_of_type(found, types)]
+
+
+def is_of_type(found: JsonObject, types: Container[str]) -> bool:
+    """Whether the object says that it is of one of these types; False where it gives no name of a type."""
+    name: Json = found.get("__typename")
+    return name.__class__ is str and name in types
 
 
 def _children(objects: list[JsonObject], name: str) -> list[JsonObject]:
@@ -79,14 +92,23 @@ def _positions(value: Json, path: Path, taken: list[str | int]) -> Iterator[tupl
         if not path:
             yield taken, found
         elif isinstance(step := path[0], TypeIs):
-            if found.get("__typename") in step.types:
+            if is_of_type(found, step.types):
                 yield from _positions(found, path[1:], taken)
         else:
             yield from _positions(found.get(step.name), path[1:], [*taken, step.name])
 
 
 Add: TypeAlias = Callable[[JsonObject, dict[object, int], list[bytes]], int]
-"""Number of an object's representation in the list, which it enters where it is new; -1: the object cannot have one."""
+"""Number of an object's representation in the list, which it enters where it is new; else MISSING or UNFIT."""
+
+MISSING: Final = -1
+"""A field of the representation is not there: the fetch that was to bring it has failed, and has told so."""
+
+UNFIT: Final = -2
+"""A field of the representation has a value that cannot be sent, or the type's name is no name."""
+
+_CARRIED: Final = frozenset({str, int, bool, type(None)})
+"""The classes whose values can always be sent."""
 
 
 class TargetReader:
@@ -106,7 +128,7 @@ class TargetReader:
         """The number of where objects are looked for: of the path without what is asked of the objects themselves."""
 
     def number(self, found: JsonObject, index: dict[object, int], encoded: list[bytes]) -> int:
-        """The number of one object's representation, which enters the list if it is new; -1 if it cannot have one."""
+        """The number of one object's representation, which enters the list if it is new; else MISSING or UNFIT."""
         return self._add(found, index, encoded)
 
     def share(self, root: JsonObject, sharing: Sharing) -> list[JsonObject]:
@@ -114,9 +136,14 @@ class TargetReader:
         return sharing.children(objects_at(root, self._above), self._key)
 
     def collect(
-        self, root: JsonObject, at_place: list[JsonObject] | None, index: dict[object, int], encoded: list[bytes]
+        self,
+        root: JsonObject,
+        at_place: list[JsonObject] | None,
+        index: dict[object, int],
+        encoded: list[bytes],
+        unfit: list[JsonObject],
     ) -> Placement:
-        """`at_place` are the objects at the place, where they are known."""
+        """`at_place` are the objects at the place, where they are known; what no request can carry enters `unfit`."""
         found = objects_at(root, self.path) if at_place is None else objects_below(at_place, self._types)
         add = self._add
         placement: Placement = []
@@ -124,6 +151,8 @@ class TargetReader:
             number = add(one, index, encoded)
             if number >= 0:
                 placement.append((number, one))
+            elif number == UNFIT:
+                unfit.append(one)
         return placement
 
 
@@ -167,8 +196,8 @@ class Sharing:
 def _text(found: JsonObject) -> bytes | int:
     """Equal for equal objects only. What is nested too deeply to be written, as a scalar can be, equals nothing."""
     try:
-        return orjson.dumps(found)
-    except orjson.JSONEncodeError:
+        return dumps(found)
+    except RecursionError:
         return id(found)
 
 
@@ -189,21 +218,26 @@ def _flat_adder(typename: str | None, fields: Sequence[InputField]) -> Add:
     kind = ",".join(names)  # "1" may be the id of one and the number of another
 
     def encode(values: tuple[object, ...]) -> bytes:
-        return orjson.dumps(dict(zip(names, values, strict=True)))
+        return dumps(dict(zip(names, values, strict=True)))
+
+    def _encoded(values: tuple[object, ...], index: dict[object, int], encoded: list[bytes]) -> int:
+        if values[0].__class__ is not str or not all(map(_is_carried, values)):
+            return UNFIT
+        return _number(encode(values), index, encoded)
 
     def add(found: JsonObject, index: dict[object, int], encoded: list[bytes]) -> int:
         try:
             values = read(found)
         except KeyError:
-            return -1  # the fetch that was to bring the key has failed
+            return MISSING
         try:
             number = index.get((kind, values))
         except TypeError:
-            return _number(encode(values), index, encoded)  # a list in the key
+            return _encoded(values, index, encoded)  # a list in the key
         if number is None:
             if set(map(type, values)) != _STRINGS:
                 # 1, 1.0 and True are equal in Python but not in JSON.
-                return _number(encode(values), index, encoded)
+                return _encoded(values, index, encoded)
             number = index[kind, values] = len(encoded)
             encoded.append(encode(values))
         return number
@@ -229,10 +263,16 @@ def _nested_adder(representation: Representation) -> Add:
         typename = representation.typename or found.get("__typename")
         built: JsonObject = {"__typename": typename}
         if typename is None or not _copy_fields(found, selections, built):
-            return -1
-        return _number(orjson.dumps(built), index, encoded)
+            return MISSING
+        if typename.__class__ is not str or not all(map(_is_carried, built.values())):
+            return UNFIT
+        return _number(dumps(built), index, encoded)
 
     return add
+
+
+def _is_carried(value: Json) -> bool:
+    return value.__class__ in _CARRIED or not fault_of(value)
 
 
 def _number(text: bytes, index: dict[object, int], encoded: list[bytes]) -> int:
@@ -247,7 +287,7 @@ def _copy_fields(source: JsonObject, selections: Sequence[InputSelection], into:
     """False where a field is missing. A constant `__typename` that is set already stays."""
     for selection in selections:
         if not isinstance(selection, InputField):
-            if source.get("__typename") in selection.types and not _copy_fields(source, selection.selections, into):
+            if is_of_type(source, selection.types) and not _copy_fields(source, selection.selections, into):
                 return False
         elif selection.source not in source:
             return False
@@ -278,4 +318,4 @@ def _copy_value(value: Json, selections: Sequence[InputSelection], known: Json) 
 
 def variables_json(variables: Mapping[str, object], names: Sequence[str]) -> list[bytes]:
     """`"name":value` for each of the names that has a value."""
-    return [b"%b:%b" % (orjson.dumps(name), orjson.dumps(variables[name])) for name in names if name in variables]
+    return [b"%b:%b" % (dumps(name), dumps(variables[name])) for name in names if name in variables]

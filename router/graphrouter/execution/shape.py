@@ -101,6 +101,10 @@ def _unwrap(type_: OutputType) -> tuple[bool, OutputType]:
     return True, type_
 
 
+def _by_likelihood(class_: type) -> tuple[bool, str]:
+    return class_ is not str, class_.__name__
+
+
 class _Compiler:
     """Writes the functions of one operation. Each is written once: `_written` knows them by what they depend on."""
 
@@ -192,9 +196,12 @@ class _Compiler:
         self, variable: str, key: str, type_: GraphQLScalarType | GraphQLEnumType, nullable: bool
     ) -> Iterable[str]:
         leaf_name, leaf = self._leaf(type_)
-        if leaf.classes is None:
-            return [] if nullable else [f" if {variable} is None: return e.null(p, {key})"]
-        wrong = " and ".join(f"{variable}.__class__ is not {c.__name__}" for c in sorted(leaf.classes, key=repr))
+        wrong = " and ".join(
+            f"{variable}.__class__ is not {c.__name__}" for c in sorted(leaf.classes, key=_by_likelihood)
+        )
+        if leaf.bounds is not None:
+            least, greatest = leaf.bounds
+            wrong = f"({wrong} or not {least!r} <= {variable} <= {greatest!r})"
         if leaf.values is not None:
             wrong = f"({wrong} or {variable} not in {leaf_name}_values)"
         arguments = f"({leaf_name}, {variable}, p, {key})"
@@ -210,7 +217,7 @@ class _Compiler:
             self._names[name] = leaf
             self._names[f"{name}_values"] = leaf.values
             self._names[f"{name}_classes"] = leaf.classes
-            self._names[f"{name}_classes_or_null"] = (leaf.classes or frozenset()) | {type(None)}
+            self._names[f"{name}_classes_or_null"] = leaf.classes | {type(None)}
             self._names[f"{name}_values_or_null"] = (leaf.values or frozenset()) | {None}
         name = self._written[key]
         return name, cast("Leaf", self._names[name])
@@ -243,6 +250,7 @@ class _Compiler:
             f"def {name}(v, p, e):",
             " if v.__class__ is not dict: return e.no_object(v, p)",
             " t = v.get('__typename')",
+            f" if t.__class__ is not str and t is not None: return e.no_type(False, {nullable}, p)",
             f" f = {name}_types.get(t)",
             " if f is None:",
             f"  if t in objects: return e.no_type(t in hidden, {nullable}, p)",
@@ -294,11 +302,11 @@ class _Compiler:
 
     def _leaf_items(self, type_: GraphQLScalarType | GraphQLEnumType, nullable: bool) -> Iterable[str]:
         name, leaf = self._leaf(type_)
-        if leaf.classes is None:
-            fits = "True" if nullable else "None not in v"
-        else:
-            suffix = "_or_null" if nullable else ""
-            fits = f"set(map(type, v)) <= {name}_classes{suffix}"
-            if leaf.values is not None:
-                fits += f" and {name}_values{suffix}.issuperset(v)"
+        suffix = "_or_null" if nullable and leaf.bounds is None else ""
+        fits = f"set(map(type, v)) <= {name}_classes{suffix}"
+        if leaf.values is not None:
+            fits += f" and {name}_values{suffix}.issuperset(v)"
+        if leaf.bounds is not None:
+            least, greatest = leaf.bounds
+            fits += f" and (not v or {least!r} <= min(v) and max(v) <= {greatest!r})"
         return [f" if {fits}: return v", f" return e.leaves({name}, v, p, {nullable})"]

@@ -17,10 +17,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import parse_qs
 
-import orjson
 from starlette.types import Receive, Scope, Send
 
 from graphrouter.execution.errors import error_object
+from graphrouter.json_text import NotJson, loads
 from graphrouter.request import GraphQLAnswer, GraphQLRequest
 
 if TYPE_CHECKING:
@@ -158,8 +158,8 @@ def negotiate(accept: str | None) -> bytes:
 
 def read_body(body: bytes, headers: Mapping[str, str]) -> GraphQLRequest:
     try:
-        entries = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        entries = loads(body)
+    except NotJson as error:
         raise HttpRefusal(400, "BAD_REQUEST", "the request's body is not JSON") from error
     if isinstance(entries, list):
         raise HttpRefusal(400, "BATCHING_NOT_SUPPORTED", "send one operation per request")
@@ -180,8 +180,8 @@ def read_query_string(query_string: bytes, headers: Mapping[str, str], limit: in
         text = entries.get(name)
         if isinstance(text, str):
             try:
-                entries[name] = orjson.loads(text) if text else None
-            except orjson.JSONDecodeError as error:
+                entries[name] = loads(text.encode()) if text else None
+            except NotJson as error:
                 raise HttpRefusal(400, "BAD_REQUEST", f"the parameter {name} is not JSON") from error
     if entries.get("operationName") == "":
         del entries["operationName"]

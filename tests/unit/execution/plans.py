@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
 from graphql import OperationDefinitionNode, build_schema, parse
 
+from graphrouter import GraphRouter, RouterOptions
+from graphrouter.composition import SubgraphSdl, compose
 from graphrouter.execution.errors import ResponseErrors
 from graphrouter.execution.execute import Execution, SubgraphSettings
 from graphrouter.execution.misfits import ShapeErrors
@@ -27,6 +30,7 @@ from graphrouter.planning.plan import (
     Target,
     TypeIs,
 )
+from graphrouter.supergraph import Supergraph
 from graphrouter.transport import SubgraphRequest, SubgraphResponse
 
 Answer = Any
@@ -82,7 +86,7 @@ class Scripted:
 
     async def send(self, request: SubgraphRequest) -> SubgraphResponse:
         self.raw.append(request)
-        self.requests.append(orjson.loads(request.body))
+        self.requests.append(json.loads(request.body))
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if callable(answer):
             answer = answer(self.requests[-1])
@@ -118,6 +122,18 @@ async def execute(
     )
     await execution.run()
     return execution
+
+
+LINK = """extend schema @link(url: "https://specs.apollo.dev/federation/v2.9",
+  import: ["@key", "@requires", "@external", "@shareable", "@interfaceObject"])
+"""
+
+
+def routed(options: RouterOptions | None = None, **subgraphs: tuple[str, Scripted]) -> GraphRouter:
+    """A router over subgraphs that are a schema and a script each."""
+    sdls = [SubgraphSdl(name=name, url="", sdl=LINK + sdl) for name, (sdl, _) in subgraphs.items()]
+    supergraph = Supergraph.parse(compose(sdls).supergraph_sdl)
+    return GraphRouter(supergraph, {name: script for name, (_, script) in subgraphs.items()}, options)
 
 
 def shaped(execution: Execution, schema: str, operation: str) -> tuple[Any, list[Any]]:

@@ -107,7 +107,7 @@ async def test_outer_objects_become_one_before_inner_ones_and_lists_within_lists
 
 
 async def test_a_scalar_nested_more_deeply_than_can_be_written_is_left_alone() -> None:
-    text = b'{"data":{"nodes":[' + b",".join([b'{"id":"p","json":' + b"[" * 400 + b"]" * 400 + b"}"] * 2) + b"]}}"
+    text = b'{"data":{"nodes":[' + b",".join([b'{"id":"p","json":' + b"[" * 1000 + b"]" * 1000 + b"}"] * 2) + b"]}}"
     fetches = (root(0, "a", "{nodes{id json}}"), entities(1, "b", target("nodes", by_key("id", typename="N"))))
     execution = await execute(fetches, {"a": Scripted(text), "b": Scripted(entity({"x": 1}))})
     assert [node["x"] for node in execution.data["nodes"]] == [1, 1]

@@ -1,0 +1,119 @@
+"""JSON as the router reads and writes it: numbers keep their digits, and what cannot be carried on is noticed.
+
+orjson does nearly all of it, several times faster than any other. What it cannot carry goes to msgspec: integers beyond
+64 bits, which orjson reads as floats, and numbers beyond a double's range, which it refuses (they are read as infinity,
+and are an error of the one field that has them). A number with a fraction or an exponent is a double, as RFC 8259
+recommends; digits beyond that belong into a string. https://www.rfc-editor.org/rfc/rfc8259#section-6
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, Final, TypeAlias, cast
+
+import msgspec
+import orjson
+
+Json: TypeAlias = Any
+"""What the reader gives. A union of its types would cost a cast, which is a call, at every step of hot loops."""
+
+MAX_NESTING: Final = 250
+"""Lists and objects inside one another in a value that no schema describes: of a custom scalar, or a variable."""
+
+_MAX_READ_NESTING: Final = 2 * MAX_NESTING
+_MAX_DIGITS: Final = 4300
+_MAX_TAMED_BYTES: Final = 1024 * 1024
+
+_DIGITS_AS_ZERO: Final = bytes(48 if chr(byte).isdecimal() and byte < 128 else byte for byte in range(256))
+_LONG_RUN: Final = b"0" * 19
+"""The shortest integer beyond 64 bits has 19 digits: -9223372036854775809."""
+
+_EXACT: Final = msgspec.json.Decoder(float_hook=float)
+
+_UNTAMED: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]|-?[0-9]{%d,}+[-+.eE0-9]*' % (_MAX_DIGITS + 1), re.DOTALL)
+_OPENING: Final = b"[{"
+_CLOSING: Final = b"]}"
+
+
+class NotJson(ValueError):
+    """The text is no JSON."""
+
+
+def loads(text: bytes) -> Json:
+    """The value of a JSON text; NotJson where it is none.
+
+    A value that is nested deeper than any value may be (see `fault_of`) may have lost what is deepest in it.
+    """
+    if not has_long_integer(text):
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            pass  # a number beyond a double's range, or nested too deeply, or no JSON
+    try:
+        return _EXACT.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    if len(text) > _MAX_TAMED_BYTES:
+        raise NotJson("the text is no JSON that can be read")
+    try:
+        return _EXACT.decode(_tamed(text))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise NotJson("the text is no JSON that can be read") from error
+
+
+def dumps(value: Json) -> bytes:
+    """The JSON text of a value in which `fault_of` finds nothing."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return msgspec.json.encode(value)  # integers beyond 64 bits, or more levels than orjson writes
+
+
+def has_long_integer(text: bytes) -> bool:
+    """Whether there may be an integer beyond 64 bits; true also for as many digits in a string.
+
+    Every sixth byte is enough to see that nearly no text has one: 19 digits in a row hold three of them in a row.
+    """
+    return b"000" in text[::6].translate(_DIGITS_AS_ZERO) and _LONG_RUN in text.translate(_DIGITS_AS_ZERO)
+
+
+def fault_of(value: Json) -> str | None:
+    """Why a value cannot be carried on, as the end of a sentence that begins with it; None where it can."""
+    level: list[Json] = [value]
+    for _ in range(MAX_NESTING + 1):
+        below: list[Json] = []
+        for one in level:
+            if one.__class__ is dict:
+                below.extend(cast("dict[str, Json]", one).values())
+            elif one.__class__ is list:
+                below.extend(one)
+            elif one.__class__ is float and not math.isfinite(one):
+                return "is a number beyond the range of a double"
+        if not below:
+            return None
+        level = below
+    return f"is nested more than {MAX_NESTING} levels deep"
+
+
+def _tamed(text: bytes) -> bytes:
+    """The text without what is nested too deeply to be read, and with infinity for integers of too many digits."""
+    kept: list[bytes] = []
+    depth = start = 0
+    for token in _UNTAMED.finditer(text):
+        first = text[token.start() : token.start() + 1]
+        if first in _OPENING:
+            depth += 1
+            if depth == _MAX_READ_NESTING + 1:
+                kept.append(text[start : token.start()])
+                kept.append(b"null")
+        elif first in _CLOSING:
+            if depth == _MAX_READ_NESTING + 1:
+                start = token.end()
+            depth -= 1
+        elif first != b'"' and depth <= _MAX_READ_NESTING:
+            kept.append(text[start : token.start()])
+            kept.append(b"1e999")
+            start = token.end()
+    kept.append(text[start:])
+    return b"".join(kept)
