@@ -36,11 +36,20 @@ _ZLIB_OR_GZIP = 47
 class HttpTransport:
     """A subgraph at a URL.
 
-    `connections` bounds how many are open at one time; more requests wait for one, within their deadline. Certificates
-    of https are checked against those that the system trusts.
+    `connections` bounds how many are open at one time; more requests wait for one, within their deadline. A server
+    behind https has to have a certificate of its own name that `tls` trusts: by default, what the system trusts
+    (https://docs.python.org/3/library/ssl.html#ssl.create_default_context takes another authority, or a certificate to
+    show to the server).
     """
 
-    def __init__(self, url: str, *, connections: int = 256, max_response_bytes: int = MAX_RESPONSE_BYTES) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        connections: int = 256,
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"a subgraph's URL begins with http:// or https:// and has a host, found {url!r}")
@@ -49,7 +58,7 @@ class HttpTransport:
         self._url = url
         self._host = parts.hostname
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
-        self._ssl = ssl.create_default_context() if parts.scheme == "https" else None
+        self._ssl = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
         self._max_response_bytes = max_response_bytes
         host = parts.netloc.rpartition("@")[2]
         # Near by, as subgraphs are, compressing costs more time than it saves.
@@ -68,9 +77,11 @@ class HttpTransport:
     async def send(self, request: SubgraphRequest) -> SubgraphResponse:
         try:
             data = self._written(request)
-            async with asyncio.timeout_at(request.deadline), self._slots:
-                answer = await self._exchange(data, request.repeatable)
-            return SubgraphResponse(answer.status, answer.headers, self._decoded(answer))
+            async with asyncio.timeout_at(request.deadline):
+                async with self._slots:
+                    answer = await self._exchange(data, request.repeatable)
+                body = await self._decoded(answer) if "content-encoding" in answer.headers else answer.body
+            return SubgraphResponse(answer.status, answer.headers, body)
         except AnswerTooLarge as error:
             raise SubgraphResponseTooLarge(
                 f"the subgraph's answer is larger than {self._max_response_bytes} bytes"
@@ -78,7 +89,9 @@ class HttpTransport:
         except TimeoutError as error:
             raise SubgraphTimedOut("the subgraph did not answer in time") from error
         except (ConnectionBroken, OSError, ValueError) as error:
-            _log.warning("request to %s:%d failed: %s", self._host, self._port, type(error).__name__)
+            # The reason is the connection's, the system's or TLS's own text: nothing in it is the server's.
+            reason = f"{type(error).__name__}: {error}"[:200]
+            _log.warning("request to %s:%d failed: %s", self._host, self._port, reason)
             raise SubgraphUnreachable("the subgraph could not be reached") from error
 
     def _written(self, request: SubgraphRequest) -> bytes:
@@ -106,7 +119,7 @@ class HttpTransport:
         try:
             answer = await connection.exchange(data)
         except BaseException:
-            connection.abort()
+            connection.close()
             raise
         if connection.reusable and not self._closed:
             connection.idle_since = asyncio.get_running_loop().time()
@@ -140,30 +153,39 @@ class HttpTransport:
         if connection in self._idle:
             self._idle.remove(connection)
 
-    def _decoded(self, answer: HttpAnswer) -> bytes:
-        """The body without the compression that some servers apply unasked."""
-        encoding = answer.headers.get("content-encoding", "identity").strip().lower()
-        if encoding == "identity":
+    async def _decoded(self, answer: HttpAnswer) -> bytes:
+        """The body without the compression that some servers apply unasked.
+
+        In a thread: a few kilobytes can hide as much as is allowed, which takes longer than the loop may be held.
+        """
+        encoding = answer.headers["content-encoding"].strip().lower()
+        if encoding in ("identity", "") or not answer.body:
             return answer.body
         if encoding not in ("gzip", "x-gzip", "deflate"):
             raise ValueError("an answer in an encoding that was not asked for")
-        inflating = zlib.decompressobj(_ZLIB_OR_GZIP)
-        try:
-            body = inflating.decompress(answer.body, self._max_response_bytes + 1)
-        except zlib.error as error:
-            raise ValueError("an answer that cannot be decompressed") from error
-        if len(body) > self._max_response_bytes:
-            raise AnswerTooLarge
-        if not inflating.eof:
-            raise ValueError("an answer whose compressed text breaks off")
-        return body
+        return await asyncio.to_thread(_inflated, answer.body, self._max_response_bytes)
 
     async def aclose(self) -> None:
         self._closed = True
         while self._idle:
             self._idle.popleft().close()
         for connection in list(self._open):
-            await connection.end()
+            await connection.closed()
+
+
+def _inflated(compressed: bytes, limit: int) -> bytes:
+    inflating = zlib.decompressobj(_ZLIB_OR_GZIP)
+    try:
+        body = inflating.decompress(compressed, limit + 1)
+    except zlib.error as error:
+        raise ValueError("an answer that cannot be decompressed") from error
+    if len(body) > limit:
+        raise AnswerTooLarge
+    if not inflating.eof:
+        raise ValueError("an answer whose compressed text breaks off")
+    if inflating.unused_data:
+        raise ValueError("an answer that goes on behind its compressed text")
+    return body
 
 
 def _target(url: str) -> str:

@@ -2,6 +2,11 @@
 
 What a response may look like is decided by llhttp, the parser of Node.js, below httptools. Here stands what it leaves
 to its user: limits, interim responses, bodies that end with the connection, and whether the connection can go on.
+
+The limits hold for whatever a server sends, in memory and in time. Bytes that belong to no body (status lines, interim
+responses, headers, chunk extensions, trailers) are counted from one byte of the body to the next; all bytes of an
+answer, framing included, are counted as well. Trailers are dropped unread: no field that the router knows may come in
+one (https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1). Pieces of a body go into one buffer, however small they are.
 """
 
 from __future__ import annotations
@@ -13,7 +18,13 @@ from typing import cast
 import httptools
 
 MAX_HEAD_BYTES = 65_536
-"""The most that may come before a response's body begins."""
+"""The most bytes in a row that belong to no body: before it begins, between its chunks, and behind it."""
+
+MAX_HEADERS = 256
+"""The most header fields of one answer, those of its interim responses included."""
+
+_MAX_FRAMING = 2
+"""How many bytes a chunked answer may have for each one that its body may have."""
 
 
 class ConnectionBroken(Exception):
@@ -61,10 +72,11 @@ class HttpConnection(asyncio.Protocol):
         self._answer = answer
         self._parser = httptools.HttpResponseParser(self)
         self._received = 0
+        self._outside = 0
         self._in_body = False
         self._headers: dict[str, str] = {}
-        self._chunks: list[bytes] = []
-        self._size = 0
+        self._header_count = 0
+        self._body: bytes | bytearray = b""
         self._transport.write(request)
         return await answer
 
@@ -74,18 +86,13 @@ class HttpConnection(asyncio.Protocol):
         return self.reusable and not self._transport.is_closing()
 
     def close(self) -> None:
-        """For a connection with no exchange under way."""
-        self.reusable = False
-        self._transport.close()
-
-    def abort(self) -> None:
+        """Ends the connection at once, and without the farewells of TLS: a server may leave them unanswered."""
         self.reusable = False
         self._transport.abort()
 
-    async def end(self) -> None:
-        """Aborts an exchange under way, and returns when the connection is gone."""
-        if not self._transport.is_closing():
-            self.abort()
+    async def closed(self) -> None:
+        """Ends an exchange under way, and returns when the connection is gone."""
+        self.close()
         await asyncio.shield(self._gone)
 
     def _fail(self, error: Exception) -> None:
@@ -93,7 +100,7 @@ class HttpConnection(asyncio.Protocol):
         answer, self._answer = self._answer, None
         if answer is not None and not answer.done():
             answer.set_exception(error)
-        self.abort()
+        self.close()
 
     # What asyncio calls
 
@@ -102,17 +109,20 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None:
-            self.abort()  # nobody asked
+            self.close()  # nobody asked
             return
         self._received += len(data)
+        self._outside += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._fail(ConnectionBroken("the server changed the protocol"))
         except httptools.HttpParserError as error:
             self._fail(ConnectionBroken(f"the answer is not HTTP: {type(error).__name__}"))
-        if not self._in_body and self._received > MAX_HEAD_BYTES:
-            self._fail(ConnectionBroken("the answer's head is too large"))
+        if self._outside > MAX_HEAD_BYTES:
+            self._fail(ConnectionBroken("the answer has too many bytes outside of its body"))
+        elif self._received > MAX_HEAD_BYTES + _MAX_FRAMING * self._max_body_bytes:
+            self._fail(AnswerTooLarge())
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.reusable = False
@@ -130,9 +140,15 @@ class HttpConnection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         if self._answer is None:
             self._headers = {}
-            self.abort()  # more than was asked for
+            self.close()  # more than was asked for
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_body:
+            return  # a trailer
+        self._header_count += 1
+        if self._header_count > MAX_HEADERS:
+            self._fail(ConnectionBroken("the answer has too many headers"))
+            return
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         known = self._headers.get(key)
         self._headers[key] = text if known is None else f"{known}, {text}"
@@ -142,17 +158,24 @@ class HttpConnection(asyncio.Protocol):
             self._headers.clear()
             return
         self._in_body = True
+        if self._parser.get_status_code() < 100:
+            self._fail(ConnectionBroken("the answer's status is none of HTTP"))
         announced = self._headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > self._max_body_bytes:
             self._fail(AnswerTooLarge())
 
     def on_body(self, chunk: bytes) -> None:
-        self._size += len(chunk)
-        if self._size > self._max_body_bytes:
-            self._fail(AnswerTooLarge())
-            self._chunks.clear()
+        self._outside = 0
+        if not self._body:
+            self._body = chunk
+        elif isinstance(self._body, bytearray):
+            self._body += chunk
         else:
-            self._chunks.append(chunk)
+            self._body = bytearray(self._body)
+            self._body += chunk
+        if len(self._body) > self._max_body_bytes:
+            self._body = b""
+            self._fail(AnswerTooLarge())
 
     def on_message_complete(self) -> None:
         if self._answer is not None and not self._is_interim():
@@ -161,7 +184,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _is_interim(self) -> bool:
         """https://www.rfc-editor.org/rfc/rfc9110#section-15.2"""
-        return self._parser.get_status_code() < 200
+        return 100 <= self._parser.get_status_code() < 200
 
     def _is_framed(self) -> bool:
         """Whether the response itself says where it ends: https://www.rfc-editor.org/rfc/rfc9112#section-6.3"""
@@ -171,6 +194,7 @@ class HttpConnection(asyncio.Protocol):
         answer, self._answer = self._answer, None
         if answer is None or answer.done():
             return
-        body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        # What has not left yet would stand before the next request.
+        self.reusable = self.reusable and not self._transport.get_write_buffer_size()
+        body, self._body = bytes(self._body), b""
         answer.set_result(HttpAnswer(self._parser.get_status_code(), self._headers, body))
-        self._chunks = []

@@ -180,8 +180,7 @@ class _Exchange:
         self._limit = limit
         self._status = 0
         self._headers: dict[str, str] = {}
-        self._chunks: list[bytes] = []
-        self._size = 0
+        self._received = bytearray()
 
     async def receive(self) -> Message:
         if self._body is not None:
@@ -194,19 +193,22 @@ class _Exchange:
         if self.answer.done():
             return
         if message["type"] == "http.response.start":
-            self._status = message["status"]
-            self._headers = {
-                name.decode("latin-1").lower(): value.decode("latin-1") for name, value in message.get("headers", ())
-            }
+            self._start(message)
             return
-        chunk: bytes = message.get("body", b"")
-        self._size += len(chunk)
-        if self._size > self._limit:
+        if message["type"] != "http.response.body" or not self._status:
+            raise RuntimeError(f"expected http.response.{'body' if self._status else 'start'}, found {message['type']}")
+        self._received += message.get("body", b"")
+        if len(self._received) > self._limit:
             self.fail(SubgraphResponseTooLarge(f"the subgraph's answer is larger than {self._limit} bytes"))
-            return
-        self._chunks.append(chunk)
-        if not message.get("more_body", False):
-            self.answer.set_result(SubgraphResponse(self._status, self._headers, b"".join(self._chunks)))
+        elif not message.get("more_body", False):
+            self.answer.set_result(SubgraphResponse(self._status, self._headers, bytes(self._received)))
+
+    def _start(self, message: Message) -> None:
+        self._status = message["status"]
+        for raw_name, raw_value in message.get("headers", ()):
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            known = self._headers.get(name)
+            self._headers[name] = value if known is None else f"{known}, {value}"
 
     def fail(self, error: Exception) -> None:
         if not self.answer.done():

@@ -46,6 +46,35 @@ async def test_an_app_that_fails_to_start_is_unreachable_and_its_message_stays_i
         await transport.start()
 
 
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"type": "http.response.body", "body": b"answer"}],
+        [{"type": "http.response.start", "status": 200}, {"type": "http.response.trailers", "headers": []}],
+    ],
+)
+async def test_an_app_that_breaks_the_protocol_has_not_answered(messages: list[dict[str, object]]) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for message in messages:
+            await send(message)
+
+    transport = InProcessTransport(app)
+    with pytest.raises(SubgraphUnreachable):
+        await transport.send(SubgraphRequest(b""))
+    await transport.aclose()
+
+
+async def test_repeated_headers_of_an_app_are_one() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"x-one", b"a"), (b"X-One", b"b")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"answer"})
+
+    transport = InProcessTransport(app)
+    assert (await transport.send(SubgraphRequest(b""))).headers == {"x-one": "a, b"}
+    await transport.aclose()
+
+
 async def test_work_after_the_answer_goes_on_and_holds_nobody_up() -> None:
     go_on, done = asyncio.Event(), asyncio.Event()
 
