@@ -28,6 +28,13 @@ class RouterOptions:
     """The options of one router; all of them have defaults that suit a server on the open internet."""
 
     limits: Limits = field(default_factory=Limits)
+    concurrent_requests: int = 256
+    """Requests that are executed at the same time; one more is refused at once (HTTP 503)."""
+    hosts: tuple[str, ...] = ()
+    """Names that the server may be asked by (`Host`): `example.com`, `*.example.com` for all below, `*` for any.
+    Without any, connections to a loopback address are answered by addresses and `localhost` only, others by all."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may ask (`https://app.example.com`; `*`: any); without any, only the router's own."""
     introspection: bool = True
     """Whether `__schema` and `__type` are answered."""
     playground: bool = True

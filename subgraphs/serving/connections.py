@@ -49,7 +49,7 @@ def page(found: Sequence[Node], *, first: int, after: str | None, order: str, ke
     cursors = [cursor(order, key(node)) for node in nodes]
     info = PageInfo(
         has_next_page=len(found) > first,
-        has_previous_page=inputs.given(after) is not None,
+        has_previous_page=bool(inputs.given(after)),
         start_cursor=cursors[0] if cursors else None,
         end_cursor=cursors[-1] if cursors else None,
     )
@@ -61,12 +61,12 @@ def cursor(order: str, key: str) -> str:
 
 
 def after_key(order: str, text: str | None) -> str | None:
-    """The sort key that a cursor of this order stands for; None for no cursor."""
+    """The sort key that a cursor of this order stands for; None for no cursor, as which generated clients send `""`."""
     text = inputs.given(text)
-    if text is None:
+    if not text:
         return None
-    if not 0 < len(text) <= _CURSOR_LIMIT:
-        raise InvalidInput(f"after: expected a cursor of 1 to {_CURSOR_LIMIT} characters, found {len(text)}")
+    if len(text) > _CURSOR_LIMIT:
+        raise InvalidInput(f"after: expected a cursor of at most {_CURSOR_LIMIT} characters, found {len(text)}")
     try:
         plain = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
     except (binascii.Error, UnicodeError, ValueError):

@@ -7,14 +7,13 @@ the code INTERNAL and an id, the log gets the exception under that id.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
 
 from eventkernel.errors import (
-    ClaimTaken,
     ConcurrencyConflict,
     KernelError,
     OutOfDate,
@@ -22,14 +21,16 @@ from eventkernel.errors import (
     Unavailable,
     VersionConflict,
 )
-
-ErrorObject = dict[str, object]
-"""One entry of `errors` in a response (https://spec.graphql.org/draft/#sec-Errors)."""
+from graphrouter.request import ErrorObject, clipped
 
 INVALID_INPUT: Final = "INVALID_INPUT"
 INTERNAL: Final = "INTERNAL"
+UNAVAILABLE: Final = (
+    "A store does not answer now. Whether a change was made is not known: "
+    "sending it again with the same idempotency key is safe."
+)
 
-_EXPECTED: Final = (Refusal, OutOfDate, Unavailable, ConcurrencyConflict)
+_EXPECTED: Final = (Refusal, OutOfDate, ConcurrencyConflict)
 
 _log = structlog.stdlib.get_logger("subgraphs")
 
@@ -50,27 +51,30 @@ def error_object(error: GraphQLError) -> ErrorObject:
     return answer
 
 
-def error_object_of(cause: BaseException, path: object = None) -> ErrorObject:
+def error_object_of(cause: BaseException, path: Sequence[str | int] | None = None) -> ErrorObject:
     """An exception that is no GraphQL error, without a place in the document."""
+    if isinstance(cause, Unavailable):
+        # Its message is for people who operate the system: it names files, topics and databases.
+        _log.warning("unavailable", reason=str(cause), path=path)
+        return _error(UNAVAILABLE, cause.code)
     if isinstance(cause, _EXPECTED):
-        return {"message": str(cause) or type(cause).__name__, "extensions": {"code": cause.code, **_details(cause)}}
+        return _error(str(cause) or type(cause).__name__, cause.code, _details(cause))
     error_id = secrets.token_hex(8)
     _log.error("unexpected_error", error_id=error_id, path=path, exc_info=cause)
-    return {"message": f"Something unexpected happened; it is logged as {error_id}.",
-            "extensions": {"code": INTERNAL, "id": error_id}}  # fmt: skip
+    return _error(f"Something unexpected happened; it is logged as {error_id}.", INTERNAL, {"id": error_id})
+
+
+def _error(message: str, code: str, details: Mapping[str, object] | None = None) -> ErrorObject:
+    return {"message": clipped(message), "extensions": {"code": code, **(details or {})}}
 
 
 def _of_the_document(error: GraphQLError) -> ErrorObject:
     extensions = error.extensions or {}
-    if "code" not in extensions:
-        code = "GRAPHQL_PARSE_FAILED" if isinstance(error, GraphQLSyntaxError) else INVALID_INPUT
-        extensions = {**extensions, "code": code}
-    return {"message": error.message, "extensions": extensions}
+    code = "GRAPHQL_PARSE_FAILED" if isinstance(error, GraphQLSyntaxError) else INVALID_INPUT
+    return {"message": clipped(error.message), "extensions": {**extensions, "code": extensions.get("code", code)}}
 
 
 def _details(cause: KernelError) -> Mapping[str, object]:
     if isinstance(cause, VersionConflict | ConcurrencyConflict):
         return {"expected": cause.expected, "found": cause.actual}
-    if isinstance(cause, ClaimTaken):
-        return {"claim": cause.claim}
     return {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar, cast
 
@@ -73,30 +73,24 @@ class Headers:
     metadata: Metadata
 
     @classmethod
-    def read(cls, raw: Iterable[tuple[bytes, bytes]]) -> Headers:
-        """From ASGI's list of headers, whose names are in lower case."""
-        found = {name: value for name, value in raw if name in _HEADERS}
-        bookmark = found.get(b"bookmark", b"")
-        as_of = found.get(b"as-of")
-        actor = _opaque(found, b"actor")
-        traceparent = _opaque(found, b"traceparent")
+    def read(cls, found: Mapping[str, str]) -> Headers:
+        """From a request's headers by name in lower case."""
+        bookmark = found.get("bookmark", "")
+        as_of = found.get("as-of")
+        actor = _opaque(found, "actor")
+        traceparent = _opaque(found, "traceparent")
         return cls(
-            bookmark=Bookmark.decode(bookmark.decode("latin-1")) if bookmark else NO_BOOKMARK,
-            timeout=_timeout(found.get(b"bookmark-timeout")),
-            as_of=None if as_of is None else read_as_of(as_of.decode("latin-1").strip()),
+            bookmark=Bookmark.decode(bookmark) if bookmark else NO_BOOKMARK,
+            timeout=_timeout(found.get("bookmark-timeout")),
+            as_of=None if as_of is None else read_as_of(as_of.strip()),
             caller=actor or ANONYMOUS,
             metadata=Metadata(
                 actor=actor,
-                correlation=_opaque(found, b"correlation-id") or secrets.token_hex(16),
+                correlation=_opaque(found, "correlation-id") or secrets.token_hex(16),
                 traceparent=traceparent,
-                tracestate=_opaque(found, b"tracestate") if traceparent else None,
+                tracestate=_opaque(found, "tracestate") if traceparent else None,
             ),
         )
-
-
-_HEADERS: Final = frozenset(
-    {b"bookmark", b"bookmark-timeout", b"actor", b"correlation-id", b"traceparent", b"tracestate", b"as-of"}
-)
 
 
 class Request(Generic[ViewT, WritesT]):
@@ -178,23 +172,20 @@ class Request(Generic[ViewT, WritesT]):
         return cast("DataLoader[Key, Value]", found)
 
 
-def _timeout(value: bytes | None) -> float:
+def _timeout(value: str | None) -> float:
     if value is None:
         return TIMEOUT_DEFAULT
-    text = value.decode("latin-1").strip()
+    text = value.strip()
     # float() alone would take "nan", "1e1" and "1_0".
     if len(text) <= 20 and text.replace(".", "", 1).isdecimal() and text.isascii() and float(text) <= TIMEOUT_LIMIT:
         return float(text)
     raise InvalidInput(f"Bookmark-Timeout: expected seconds from 0 to {TIMEOUT_LIMIT:g}, found {text[:20]!a}")
 
 
-def _opaque(found: dict[bytes, bytes], name: bytes) -> str | None:
-    value = found.get(name)
-    if not value:
+def _opaque(found: Mapping[str, str], name: str) -> str | None:
+    text = found.get(name)
+    if not text:
         return None
-    text = value.decode("latin-1")
     if len(text) > _HEADER_LIMIT or not (text.isascii() and text.isprintable()):
-        raise InvalidInput(
-            f"{name.decode().title()}: expected at most {_HEADER_LIMIT} printable ASCII characters, found others"
-        )
+        raise InvalidInput(f"{name.title()}: expected at most {_HEADER_LIMIT} printable ASCII characters, found others")
     return text

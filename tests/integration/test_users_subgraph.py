@@ -387,9 +387,10 @@ async def test_a_page_is_of_twenty_users_unless_asked_otherwise(users: Users) ->
     assert len(await users.names(USERS)) == 20
     assert len(await users.names(USERS, first=None)) == 20
     assert await users.names(USERS, first=0) == []
+    assert await users.names(USERS, after="") == await users.names(USERS)  # as generated clients ask
 
 
-@pytest.mark.parametrize("variables", [{"first": -1}, {"first": 1001}, {"after": "x"}, {"after": ""}], ids=str)
+@pytest.mark.parametrize("variables", [{"first": -1}, {"first": 1001}, {"after": "x"}], ids=str)
 async def test_a_page_that_cannot_be_is_refused(users: Users, variables: dict[str, object]) -> None:
     assert await users.code(USERS, **variables) == "INVALID_INPUT"
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route
 
+from graphrouter.http.endpoint import EndpointLimits, GraphQLEndpoint
+from graphrouter.http.hosts import HostCheck
 from graphrouter.options import RouterOptions
 from graphrouter.router import GraphRouter, SubgraphUnavailable
-from graphrouter.server.graphql_http import GraphQLEndpoint
 from graphrouter.server.health import health_routes
 from graphrouter.server.playground import playground_routes
 
@@ -81,12 +85,41 @@ def create_app(
 ) -> Starlette:
     """The ASGI app. `source` is the router, or how to make it; `routes` come first, so they may take `/`."""
     serving = Serving(source)
-    return Starlette(
+    limits = EndpointLimits(options.limits.body_bytes, options.concurrent_requests)
+    app = Starlette(
         routes=[
-            Route("/graphql", GraphQLEndpoint(serving.router, options.limits.body_bytes)),
+            Route("/graphql", GraphQLEndpoint(serving.router, limits)),
             *routes,
             *health_routes(serving.router),
             *(playground_routes(options) if options.playground else ()),
         ],
+        middleware=_middleware(options),
         lifespan=serving.lifespan,
     )
+    # A redirection would lead to whatever host the request names.
+    app.router.redirect_slashes = False
+    return app
+
+
+_ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s]+")
+
+
+def _middleware(options: RouterOptions) -> Sequence[Middleware]:
+    """ValueError where an origin is none that a browser sends."""
+    guards = [Middleware(HostCheck, options.hosts)]
+    for origin in options.cors_origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError(
+                f"cors_origins: expected an origin such as https://app.example.com, found {origin[:100]!r}"
+            )
+    if options.cors_origins:
+        guards.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=options.cors_origins,
+                allow_methods=("GET", "HEAD", "POST"),
+                allow_headers=("*",),
+                expose_headers=("bookmark", "retry-after"),
+            )
+        )
+    return guards

@@ -32,10 +32,10 @@ from graphrouter.composition import SubgraphSdl, compose
 from graphrouter.execution import execute, shape
 from graphrouter.execution.prepare import PreparedFetch
 from graphrouter.execution.representations import Sharing, TargetReader
+from graphrouter.http.endpoint import GraphQLEndpoint
 from graphrouter.options import RouterOptions
 from graphrouter.request import GraphQLAnswer
 from graphrouter.server.collector import set_collector_for_serving
-from graphrouter.server.graphql_http import GraphQLEndpoint
 from graphrouter.server.http_protocol import HttpProtocol
 from graphrouter.transport.http import HttpTransport
 from graphrouter.transport.http_connection import HttpConnection

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import pytest
 
 from graphrouter import GraphRouter, Limits, RouterOptions
-from graphrouter.server.graphql_http import GraphQLEndpoint
+from graphrouter.http.endpoint import EndpointLimits, GraphQLEndpoint
 from tests.support.supergraphs import supergraph_sdl
 
 SUPERGRAPH = supergraph_sdl(
@@ -252,7 +252,7 @@ class Gone:
         self.got: list[Any] = []
 
     async def visit(self, router: GraphRouter) -> None:
-        endpoint = GraphQLEndpoint(lambda: router, 10_000)
+        endpoint = GraphQLEndpoint(lambda: router, EndpointLimits(body_bytes=10_000, concurrent=1))
         await endpoint(self._scope, self.receive, self.send)
 
     async def receive(self) -> dict[str, Any]:

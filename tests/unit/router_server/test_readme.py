@@ -23,7 +23,7 @@ def test_every_option_and_every_limit_is_listed() -> None:
 def test_every_code_is_listed() -> None:
     package = ROUTER / "graphrouter"
     sources = [*package.glob("*.py")]
-    for folder in ("execution", "server", "transport"):
+    for folder in ("execution", "http", "server", "transport"):
         sources += (package / folder).glob("*.py")
     sources.append(package / "planning" / "errors.py")
     found = {code for source in sources for code in CODE.findall(source.read_text())} - NO_CODES

@@ -165,7 +165,7 @@ async def test_get_executes_queries_with_variables(client: httpx.AsyncClient) ->
     assert (await client.get("/graphql", params={"query": "{me{id}}", "variables": "{"})).status_code == 400
     assert (await client.get("/graphql", params={"query": "x" * 3000})).status_code == 414
     put = await client.put("/graphql", json={"query": "{me{id}}"})
-    assert (put.status_code, put.headers["allow"]) == (405, "GET, POST")
+    assert (put.status_code, put.headers["allow"]) == (405, "GET, HEAD, POST")
 
 
 async def test_get_executes_no_mutation() -> None:

@@ -14,15 +14,15 @@ from structlog.testing import capture_logs
 
 from eventkernel.as_of import AsOf, Moment
 from eventkernel.bookmark import Bookmark
-from eventkernel.errors import AlreadyExists, NotFound, OutOfDate, VersionConflict
+from eventkernel.errors import AlreadyExists, InvalidInput, NotFound, OutOfDate, Unavailable, VersionConflict
 from eventkernel.events import Position
 from eventkernel.store import Checkpoint
-from subgraphs.serving import app as serving
-from subgraphs.serving.app import subgraph_app
+from subgraphs.serving.app import LIMITS, subgraph_app
 from subgraphs.serving.federation import FederatedSchema, Representation, field, key_of
 from subgraphs.serving.readiness import Readiness
 from subgraphs.serving.request import Request
 
+MODERN = {"Accept": "application/graphql-response+json, application/json;q=0.9"}
 SENT = Bookmark(Position.of("doors.a", 0, 3))
 LATER = Bookmark(Position.of("doors.a", 0, 5))
 OTHER = Bookmark(Position.of("windows.b", 2, 7))
@@ -107,6 +107,8 @@ FAILURES: dict[str, Exception] = {
     "not found": NotFound("door: there is none"),
     "conflict": VersionConflict("door-1", 3, 4),
     "defect": RuntimeError("the password is 1234"),
+    "unavailable": Unavailable("users.sqlite: the disk is full"),
+    "long": InvalidInput("x" * 2000),
 }
 
 
@@ -162,6 +164,10 @@ def readiness() -> list[Readiness]:
     return [Readiness()]
 
 
+async def _ready() -> Readiness:
+    return Readiness()
+
+
 @pytest.fixture
 async def client(gate: Gate, readiness: list[Readiness]) -> AsyncIterator[httpx.AsyncClient]:
     async def ready() -> Readiness:
@@ -191,7 +197,7 @@ async def test_a_query_is_answered_with_the_position_of_what_it_read(client: htt
         "extensions": {"bookmark": LATER.encode()},
     }
     assert response.headers["bookmark"] == LATER.encode()
-    assert response.headers["content-type"] == "application/json"
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
 
 
 async def test_the_root_path_answers_too(client: httpx.AsyncClient) -> None:
@@ -271,16 +277,19 @@ async def test_a_bookmark_that_is_not_reached_is_an_error_before_anything_is_exe
         ({}, {"extensions": {"asOf": 1}}),
         ({}, {"extensions": {"bookmark": "%"}}),
         ({}, {"extensions": {"bookmark": 1}}),
-        ({}, {"extensions": []}),
-        ({}, {"variables": []}),
-        ({}, {"operationName": 1}),
     ],
 )
 async def test_a_request_that_is_malformed_is_refused(
     client: httpx.AsyncClient, headers: dict[str, str], parameters: dict[str, object]
 ) -> None:
-    answer, response = await ask(client, "{ door(number: 1) { id } }", headers, **parameters)
+    answer, response = await ask(client, "{ door(number: 1) { id } }", MODERN | headers, **parameters)
     assert (code(answer), response.status_code) == ("INVALID_INPUT", 400)
+
+
+@pytest.mark.parametrize("parameters", [{"extensions": []}, {"variables": []}, {"operationName": 1}])
+async def test_parameters_that_are_none_are_refused(client: httpx.AsyncClient, parameters: dict[str, Any]) -> None:
+    answer, response = await ask(client, "{ door(number: 1) { id } }", **parameters)
+    assert (code(answer), response.status_code) == ("BAD_REQUEST", 400)
 
 
 @pytest.mark.parametrize(
@@ -323,14 +332,57 @@ async def test_a_request_is_about_one_past(client: httpx.AsyncClient, gate: Gate
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"query": 1}', b'{"query": "\\ud800"}', b"\xff"])
 async def test_a_body_that_is_no_request_is_refused(client: httpx.AsyncClient, body: bytes) -> None:
-    response = await client.post("/graphql", content=body)
+    response = await client.post("/graphql", content=body, headers={"Content-Type": "application/json"})
     assert response.status_code == 400
-    assert response.json()["errors"][0]["extensions"]["code"] in {"INVALID_INPUT", "GRAPHQL_PARSE_FAILED"}
+    assert response.json()["errors"][0]["extensions"]["code"] in {"BAD_REQUEST", "BATCHING_NOT_SUPPORTED"}
 
 
-async def test_a_body_beyond_the_limit_is_refused(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "BODY_LIMIT", 100)
-    _, response = await ask(client, "{ door(number: 1) { id } }" + " " * 100)
+@pytest.mark.parametrize("path", ["/", "/graphql"])
+@pytest.mark.parametrize(
+    "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+)
+async def test_what_a_foreign_page_may_post_is_not_executed(
+    client: httpx.AsyncClient, gate: Gate, path: str, content_type: str | None
+) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+    response = await client.post(path, content=b'{"query": "mutation { open }"}', headers=headers)
+    assert (response.status_code, code(response.json())) == (415, "UNSUPPORTED_MEDIA_TYPE")
+    assert gate.asked == []
+
+
+async def test_get_and_head_execute_queries_only(client: httpx.AsyncClient, gate: Gate) -> None:
+    query = {"query": "{ door(number: 1) { id } }"}
+    answered = await client.get("/graphql", params=query)
+    assert answered.json()["data"] == {"door": {"id": "1"}}
+    head = await client.head("/graphql", params=query)
+    assert (head.status_code, head.headers, head.content) == (200, answered.headers, b"")
+    gate.asked.clear()
+    refused = await client.get("/graphql", params={"query": "mutation { open }"})
+    assert (refused.status_code, refused.headers["allow"], gate.asked) == (405, "POST", [])
+
+
+async def test_a_mutation_whose_body_never_ends_is_not_executed(gate: Gate) -> None:
+    app = subgraph_app(SCHEMA, gate=gate, writes=None, readiness=_ready)
+    received: list[dict[str, Any]] = [
+        {"type": "http.request", "body": b'{"query": "mutation { open }"}', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return received.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"doors"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/graphql", "headers": headers, "query_string": b""}
+    await app(scope, receive, send)
+    assert (sent[0]["status"], gate.asked, received) == (400, [], [])
+
+
+async def test_a_body_beyond_the_limit_is_refused(client: httpx.AsyncClient) -> None:
+    _, response = await ask(client, "{ door(number: 1) { id } }" + " " * LIMITS.body_bytes)
     assert response.status_code == 413
 
 
@@ -367,17 +419,16 @@ async def test_one_of_several_operations_is_named(client: httpx.AsyncClient) -> 
 async def test_refusals_have_the_status_of_graphql_over_http_where_the_client_knows_it(
     client: httpx.AsyncClient,
 ) -> None:
-    modern = {"Accept": "application/graphql-response+json, application/json;q=0.9"}
     far = Bookmark(Position.of("doors.a", 0, 101)).encode()
     for query, headers, status in (
-        ("{ door(number: 1) { id } }", modern, 200),
-        ('{ fail(how: "not found") }', modern, 200),
-        ("{ window }", modern, 400),
-        ("{ door(number: 1) { id } }", {**modern, "Bookmark": far}, 503),
+        ("{ door(number: 1) { id } }", MODERN, 200),
+        ('{ fail(how: "not found") }', MODERN, 200),
+        ("{ window }", MODERN, 400),
+        ("{ door(number: 1) { id } }", {**MODERN, "Bookmark": far}, 503),
     ):
         _, response = await ask(client, query, headers)
         assert response.status_code == status
-        assert response.headers["content-type"] == "application/graphql-response+json"
+        assert response.headers["content-type"] == "application/graphql-response+json; charset=utf-8"
 
 
 async def test_a_refusal_is_told_with_its_code_and_place_and_is_not_logged(client: httpx.AsyncClient) -> None:
@@ -398,6 +449,41 @@ async def test_a_refusal_is_told_with_its_code_and_place_and_is_not_logged(clien
 async def test_a_version_conflict_tells_both_versions(client: httpx.AsyncClient) -> None:
     answer, _ = await ask(client, '{ fail(how: "conflict") }')
     assert answer["errors"][0]["extensions"] == {"code": "VERSION_CONFLICT", "expected": 3, "found": 4}
+
+
+async def test_what_is_unavailable_is_logged_and_the_client_learns_nothing_of_the_inside(
+    client: httpx.AsyncClient, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unavailable(_bookmark: Bookmark, _timeout: float) -> View:
+        raise FAILURES["unavailable"]
+
+    with capture_logs() as logs:
+        answers = [await ask(client, '{ fail(how: "unavailable") }')]
+        monkeypatch.setattr(gate, "wait", unavailable)
+        answers.append(await ask(client, "mutation { open }", MODERN))
+    assert [(code(answer), response.status_code) for answer, response in answers] == [
+        ("UNAVAILABLE", 200),
+        ("UNAVAILABLE", 503),
+    ]
+    assert all("idempotency key is safe" in answer["errors"][0]["message"] for answer, _ in answers)
+    assert not any("sqlite" in response.text for _, response in answers)
+    assert [log["reason"] for log in logs] == ["users.sqlite: the disk is full"] * 2
+
+
+async def test_no_message_echoes_more_than_200_characters(client: httpx.AsyncClient) -> None:
+    long = "x" * 2000
+    requests: list[tuple[str, dict[str, Any]]] = [
+        (f"{{ {long} }}", {}),
+        (f"{{ door(number: {long}) {{ id }} }}", {}),
+        (f'{{ door(number: 1) {{ id }} "{long}" }}', {}),
+        ("query ($n: Int!) { door(number: $n) { id } }", {"variables": {"n": long}}),
+        ('{ fail(how: "long") }', {}),
+        (ENTITIES, {"variables": {"r": [{"__typename": long}]}}),
+        (ENTITIES, {"variables": {"r": [{"__typename": "\U0001f600" * 100}]}}),
+    ]
+    for query, parameters in requests:
+        answer, _ = await ask(client, query, **parameters)
+        assert all(0 < len(error["message"]) <= 200 for error in answer["errors"])
 
 
 async def test_a_defect_is_logged_under_an_id_and_the_client_sees_the_id_only(client: httpx.AsyncClient) -> None:
@@ -475,8 +561,9 @@ async def test_who_asks_stands_in_the_headers(client: httpx.AsyncClient) -> None
 
 
 async def test_only_what_is_served_is_found(client: httpx.AsyncClient) -> None:
-    assert (await client.get("/graphql")).status_code == 405
-    assert (await client.get("/elsewhere")).status_code == 404
+    assert (await client.delete("/graphql")).status_code == 405
+    for path in ("/elsewhere", "/graphql/", "/health/live/"):
+        assert (await client.get(path)).status_code == 404
 
 
 async def test_health_tells_whether_it_lives_and_whether_it_is_ready_and_why_not(

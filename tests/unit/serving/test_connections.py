@@ -41,10 +41,14 @@ def test_no_cursor_is_no_key() -> None:
     assert after_key("letters", UNSET) is None
 
 
+def test_an_empty_cursor_which_generated_clients_send_asks_for_the_first_page() -> None:
+    assert after_key("letters", "") is None
+    assert cut("ab", 2, after="")[2] is False
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        "",
         "x",
         "%%%",
         "x" * 1025,

@@ -1,0 +1,229 @@
+"""The ASGI endpoint of GraphQL over HTTP: what a request must look like, and which status its answer has.
+
+https://graphql.github.io/graphql-over-http/draft/
+
+A browser sends a POST with `application/json` to another origin only after asking that origin (a preflight), and GET
+executes queries only: so no foreign page can make a visitor's browser change anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+from starlette.types import Receive, Scope, Send
+
+from graphrouter.http.media_types import GRAPHQL_RESPONSE, JSON, negotiate
+from graphrouter.http.parameters import QUERY_STRING_LIMIT, read_body, read_query_string
+from graphrouter.http.refusal import HttpRefusal
+from graphrouter.request import GraphQLAnswer, GraphQLRequest, RequestRefused, error_object
+
+T = TypeVar("T")
+
+ACCESS: Final = logging.getLogger("graphrouter.access")
+
+_STATUS_OF_REFUSAL: Final = {"METHOD_NOT_ALLOWED": 405, "REQUEST_TIMEOUT": 503}
+_NAME: Final = re.compile(r"[_A-Za-z][_0-9A-Za-z]*")
+RETRY_AFTER: Final = (b"retry-after", b"1")
+"""Seconds after which a client that was turned away may come again."""
+
+
+class Executor(Protocol):
+    """What stands behind the front."""
+
+    def answer(self, request: GraphQLRequest, /) -> Coroutine[object, object, GraphQLAnswer]:
+        """The answer to a request; nothing is raised."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointLimits:
+    """What one endpoint takes."""
+
+    body_bytes: int
+    concurrent: int
+    """Requests that are executed at the same time; one more is refused at once, with OVERLOADED."""
+
+
+class GraphQLEndpoint:
+    """The ASGI app of `/graphql`.
+
+    `executor` gives what executes, or the reason why there is nothing yet. With `gives_up`, a request whose client has
+    gone away is cancelled, as far as it lets itself be. `access` gets a line for each request.
+    """
+
+    def __init__(
+        self,
+        executor: Callable[[], Executor | str],
+        limits: EndpointLimits,
+        *,
+        gives_up: bool = True,
+        access: logging.Logger = ACCESS,
+    ) -> None:
+        self._executor = executor
+        self._limits = limits
+        self._gives_up = gives_up
+        self._access = access
+        self._running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        headers = read_headers(scope["headers"])
+        media_type, request = JSON, None
+        more: tuple[tuple[bytes, bytes], ...] = ()
+        try:
+            media_type = negotiate(headers.get("accept"))
+            request = await self._read(scope, headers, receive)
+            found = await self._answer(request, receive)
+            if found is None:
+                self._access.info("%s /graphql: the client has gone", scope["method"])
+                return
+            answer = found
+            status = _status(answer, media_type)
+        except RequestRefused as refused:
+            answer = GraphQLAnswer(None, refused.errors, {}, refused=True)
+            status = _status(answer, media_type)
+        except HttpRefusal as refusal:
+            answer = GraphQLAnswer(None, [error_object(str(refusal), refusal.code)], {}, refused=True)
+            status, more = refusal.status, refusal.headers
+        await _respond(send, scope["method"], status, media_type, answer, more)
+        if self._access.isEnabledFor(logging.INFO):
+            self._log(scope["method"], request, answer, status, time.perf_counter() - started)
+
+    async def _answer(self, request: GraphQLRequest, receive: Receive) -> GraphQLAnswer | None:
+        executor = self._executor()
+        if isinstance(executor, str):
+            raise HttpRefusal(503, "NOT_READY", executor, (RETRY_AFTER,))
+        if self._running >= self._limits.concurrent:
+            raise HttpRefusal(503, "OVERLOADED", "too many requests are being executed: try again", (RETRY_AFTER,))
+        self._running += 1
+        try:
+            answering = executor.answer(request)
+            return await (while_connected(receive, answering) if self._gives_up else answering)
+        finally:
+            self._running -= 1
+
+    async def _read(self, scope: Scope, headers: Mapping[str, str], receive: Receive) -> GraphQLRequest:
+        method = scope["method"]
+        if method in {"GET", "HEAD"}:
+            return read_query_string(scope["query_string"], headers, min(self._limits.body_bytes, QUERY_STRING_LIMIT))
+        if method != "POST":
+            raise HttpRefusal(405, "METHOD_NOT_ALLOWED", "GraphQL is asked by GET or POST")
+        media_type, _, parameters = headers.get("content-type", "").partition(";")
+        if media_type.strip().lower() != "application/json":
+            raise HttpRefusal(415, "UNSUPPORTED_MEDIA_TYPE", "a request by POST has the content type application/json")
+        if "charset" in parameters.lower() and "utf-8" not in parameters.lower():
+            raise HttpRefusal(415, "UNSUPPORTED_MEDIA_TYPE", "a request is encoded in UTF-8")
+        if headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise HttpRefusal(415, "UNSUPPORTED_MEDIA_TYPE", "a request's body is not compressed")
+        return read_body(await self._body(headers, receive), headers)
+
+    async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
+        """The whole body: a request that breaks off before its end is not executed."""
+        announced = headers.get("content-length", "")
+        if announced.isdecimal() and int(announced[:20]) > self._limits.body_bytes:
+            raise self._too_large()
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise HttpRefusal(400, "BAD_REQUEST", "the request broke off")
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > self._limits.body_bytes:
+                raise self._too_large()
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _too_large(self) -> HttpRefusal:
+        return HttpRefusal(413, "REQUEST_TOO_LARGE", f"a request has at most {self._limits.body_bytes} bytes")
+
+    def _log(
+        self, method: str, request: GraphQLRequest | None, answer: GraphQLAnswer, status: int, seconds: float
+    ) -> None:
+        """One line per request: no variables, no headers, no text of the operation."""
+        name = request.operation_name if request is not None and request.operation_name else "-"
+        codes = sorted({str(error["extensions"]["code"]) for error in answer.errors})
+        self._access.info(
+            "%s /graphql %d %.1f ms operation=%s errors=%s",
+            method,
+            status,
+            seconds * 1000,
+            name if _NAME.fullmatch(name[:100]) else "-",
+            ",".join(codes) or "-",
+        )
+
+
+def read_headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """ASGI's headers by name; what is given several times is joined.
+
+    https://www.rfc-editor.org/rfc/rfc9110#section-5.3
+    """
+    found = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
+    if len(found) < len(raw):
+        for repeated in found:
+            found[repeated] = ", ".join(
+                value.decode("latin-1") for name, value in raw if name == repeated.encode("latin-1")
+            )
+    return found
+
+
+async def while_connected(receive: Receive, answering: Coroutine[object, object, T]) -> T | None:
+    """The result; None if the client goes away before: then the work is cancelled, as far as it lets itself be."""
+    current = asyncio.current_task()
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        message = await receive()
+        if message["type"] == "http.request":  # a GET's body, which nobody has read
+            message = await receive()
+        if message["type"] == "http.disconnect" and current is not None:
+            gone = True
+            current.cancel()
+
+    watching = asyncio.create_task(watch())
+    try:
+        return await answering
+    except asyncio.CancelledError:
+        if not gone or current is None:
+            raise
+        current.uncancel()
+        return None
+    finally:
+        watching.cancel()
+
+
+def _status(answer: GraphQLAnswer, media_type: bytes) -> int:
+    """https://graphql.github.io/graphql-over-http/draft/#sec-Status-Codes"""
+    first = answer.errors[0] if answer.errors else None
+    code = first["extensions"]["code"] if first else None
+    if not answer.refused:
+        # A defect of the executor stands alone; an error of this code at a place in the data is a subgraph's.
+        return 500 if first and code == "INTERNAL_ERROR" and answer.data is None and "path" not in first else 200
+    return _STATUS_OF_REFUSAL.get(str(code), answer.status if media_type is GRAPHQL_RESPONSE else 200)
+
+
+async def _respond(
+    send: Send,
+    method: str,
+    status: int,
+    media_type: bytes,
+    answer: GraphQLAnswer,
+    more: tuple[tuple[bytes, bytes], ...],
+) -> None:
+    body = answer.text()
+    headers = [(b"content-type", media_type), (b"content-length", str(len(body)).encode()), *more]
+    if answer.bookmark:
+        headers.append((b"bookmark", answer.bookmark.encode()))
+    if status == 405:
+        headers.append((b"allow", b"GET, HEAD, POST" if method not in {"GET", "HEAD", "POST"} else b"POST"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
