@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphrouter import json_text
+from graphrouter.http.parameters import read_body
 from graphrouter.request import GraphQLAnswer
-from graphrouter.server.graphql_http import read_body
 from tests.unit.execution.plans import Scripted, routed
 
 BIG = 2**64

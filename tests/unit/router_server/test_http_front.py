@@ -95,13 +95,14 @@ async def test_a_hash_beside_its_query_changes_nothing_and_another_one_is_refuse
     query = "{ me { id } }"
     right = await client.post("/graphql", json={"query": query, "extensions": persisted(query)})
     assert right.json() == {"data": {"me": {"id": "1"}}}
-    for extensions in (
+    others: list[dict[str, object]] = [
         persisted("{ me { name } }"),
         persisted(query, 2),
         {"persistedQuery": []},
         {"persistedQuery": {"version": 1}},
         {"persistedQuery": {"version": 1, "sha256Hash": 5}},
-    ):
+    ]
+    for extensions in others:
         wrong = await client.post("/graphql", json={"query": query, "extensions": extensions})
         assert (wrong.status_code, wrong.json()["errors"][0]["extensions"]["code"]) == (400, "BAD_REQUEST")
 
