@@ -33,6 +33,10 @@ class CheckpointStore(Protocol):
         """
         ...
 
+    async def forget(self, reader: str, log: str) -> None:
+        """This reader has read nothing of this log, and set nothing of it aside; durable. To repeat it is harmless."""
+        ...
+
     async def parked(self, reader: str, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
         """What this reader has set aside, and marks of what was skipped, grouped by stream, by version within one.
 

@@ -57,6 +57,10 @@ class PendingDeadlines:
             if assignment.has(entry.partition) and not entry.skipped:
                 self._add(entry.record, due_us(entry))
 
+    async def forget(self, log: str) -> None:
+        """Those of a log that has another history now, durably."""
+        await self._checkpoints.forget(self._reader, log)
+
     async def set(self, record: Record, until: datetime) -> None:
         """Durably."""
         due = (until - _EPOCH) // _MICROSECOND

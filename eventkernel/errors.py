@@ -14,6 +14,7 @@ KernelError
 ├── Unavailable              UNAVAILABLE: unknown outcome; a retry with the same command id is safe
 ├── CannotOpen               a log or a file does not fit what opens it: another format, another key
 └── CorruptData              what is stored contradicts itself; for people who operate the system
+    ├── CheckpointMismatch   a reader has read another history of the log than the log has now
     └── UnknownEventType     a record's type is none that the codec was given
 """
 
@@ -104,6 +105,10 @@ class CannotOpen(KernelError):
 
 class CorruptData(KernelError):
     code = "CORRUPT_DATA"
+
+
+class CheckpointMismatch(CorruptData):
+    """A reader has read another history of a log than the one that the log has now."""
 
 
 class UnknownEventType(CorruptData):

@@ -2,7 +2,8 @@
 
 What may pass (a full disk, a lost connection, a log that does not answer) is tried again until it works, and the status
 says so meanwhile. What a record is to blame for parks the record's stream, and everything else goes on. Nothing else
-comes out of `run` than `BuildRetired`.
+comes out of `run` than `BuildRetired`, and `CheckpointMismatch` for a build that was filled from another history of a
+log (`fitting.py`): that takes nothing more.
 
 **Several processes** may fill one build, each the partitions that it is assigned; and for a while two may work on the
 same partition, because one of them has not heard yet. That does no harm, for this reason. At all times, whatever comes
@@ -32,8 +33,9 @@ from typing import Final, Generic, NoReturn, TypeVar
 
 from eventkernel.cancelling import finished
 from eventkernel.clock import Clock
-from eventkernel.errors import KernelError, NotFound, Unavailable
+from eventkernel.errors import CheckpointMismatch, KernelError, NotFound, Unavailable
 from eventkernel.events import Position
+from eventkernel.fitting import check_fit
 from eventkernel.folding import (
     ParkedStreams,
     can_go_on,
@@ -111,6 +113,7 @@ class Filling(Generic[Doc]):
 
         Raises:
             BuildRetired: another build is live, or this one was dropped.
+            CheckpointMismatch: it was filled from another history of a log.
         """
         await with_each_assignment(self._membership, self._follow)
 
@@ -155,6 +158,9 @@ class Filling(Generic[Doc]):
     async def _follow(self, assignment: Assignment) -> NoReturn:
         loop = asyncio.get_running_loop()
         async with self._turn:
+            fit = partial(check_fit, self.build, self._logs)
+            doing = f"comparing the view {self._projection.name} with its logs"
+            await self._troubles.until_done(doing, fit, on=Exception, but=(BuildRetired, CheckpointMismatch))
             checkpoint = await self._asking("reading the checkpoint", self.build.checkpoint)
             parked = await self._asking("reading parked records", self.build.parked)
             self._parked = ParkedStreams.of(entry for entry in parked if assignment.has(entry.partition))

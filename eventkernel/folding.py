@@ -30,7 +30,8 @@ from typing import Generic, Protocol
 
 from eventkernel.errors import KernelError, Unavailable
 from eventkernel.events import Partition, Position, Record, RecordedEvent
-from eventkernel.store import Batch, Checkpoint
+from eventkernel.landmarks import landmark_of
+from eventkernel.store import Batch, Checkpoint, Landmark
 from eventkernel.views import Change, Doc, Fold, ParkedRecord, Projection, State
 
 
@@ -179,12 +180,17 @@ def checkpoint_after(batches: Iterable[Batch]) -> Checkpoint:
     """Where reading goes on after these batches, in their partitions."""
     offsets: dict[Partition, int] = {}
     generations: dict[Partition, int] = {}
+    last: dict[Partition, Record] = {}
     for batch in batches:
         partition = Partition(batch.log, batch.partition)
         offsets[partition] = max(batch.next_offset, offsets.get(partition, 0))
         generations[partition] = max(batch.generation, generations.get(partition, 0))
+        if batch.records and (partition not in last or batch.records[-1].offset > last[partition].offset):
+            last[partition] = batch.records[-1]
     return Checkpoint(
-        Position(offsets), tuple((log, number, generation) for (log, number), generation in generations.items())
+        Position(offsets),
+        tuple((log, number, generation) for (log, number), generation in generations.items()),
+        {partition: landmark_of(record) for partition, record in last.items()},
     )
 
 
@@ -194,8 +200,13 @@ def further(checkpoint: Checkpoint, other: Checkpoint) -> Checkpoint:
     for log, number, generation in (*checkpoint.generations, *other.generations):
         partition = Partition(log, number)
         generations[partition] = max(generation, generations.get(partition, 0))
+    landmarks: dict[Partition, Landmark] = dict(checkpoint.landmarks)
+    for partition, landmark in other.landmarks.items():
+        landmarks[partition] = max(landmark, landmarks.get(partition, landmark))
     position = checkpoint.position.join(other.position)
-    return Checkpoint(position, tuple((log, number, generation) for (log, number), generation in generations.items()))
+    return Checkpoint(
+        position, tuple((log, number, generation) for (log, number), generation in generations.items()), landmarks
+    )
 
 
 def reason_of(error: Exception, doing: str, record_type: str) -> str:

@@ -19,26 +19,26 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
 from eventkernel.as_of import AsOf, Moment, happened
+from eventkernel.audit import Audit, Auditable, NotAsLogged
 from eventkernel.bookmark import ANY_STREAM, Bookmark, WrittenStream
 from eventkernel.clock import Clock, SystemClock
 from eventkernel.errors import InvalidInput, OutOfDate, Unavailable
 from eventkernel.events import Partition, Position, log_name, moment
 from eventkernel.store import LogReader
-from eventkernel.views import BuildRetired, ParkedRecord, View
+from eventkernel.views import BuildRetired, View
 
 SYSTEM_CLOCK: Final = SystemClock()
 
 _AGAIN_SECONDS: Final = 0.01
+_REFUSED_SECONDS: Final = 0.05
 
 
-class Reachable(Protocol):
+class Reachable(Auditable, Protocol):
     """The part of `ViewBuild` that waiting needs, whatever its documents are."""
 
     async def reached(self, position: Position, timeout: float) -> bool: ...
 
     async def parked_streams(self) -> Mapping[str, Partition]: ...
-
-    async def parked(self) -> Sequence[ParkedRecord]: ...
 
 
 BuildT = TypeVar("BuildT", bound=Reachable)
@@ -50,7 +50,8 @@ class StreamParked(OutOfDate):
 
 class BookmarkGate(Generic[BuildT]):
     """The gate of one view. `logs` are those that the view reads, `known_logs` the names of all logs of the system;
-    `clock` is the one that the logs' events have their times from."""
+    `clock` is the one that the logs' events have their times from. `audit` says which builds may answer; without it
+    all may."""
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class BookmarkGate(Generic[BuildT]):
         logs: Sequence[LogReader],
         known_logs: Collection[str],
         clock: Clock = SYSTEM_CLOCK,
+        audit: Audit | None = None,
     ) -> None:
         self._view = view
         self._clock = clock
@@ -65,6 +67,7 @@ class BookmarkGate(Generic[BuildT]):
         self._here = {log_name(log.log): log.log for log in logs}
         self._known = frozenset(known_logs) | self._here.keys()
         self._heads = Position()
+        self._audit = audit
 
     async def wait(self, bookmark: Bookmark, timeout: float) -> BuildT:
         """The live build, as soon as it is no older than the bookmark; at once for an empty one.
@@ -73,7 +76,8 @@ class BookmarkGate(Generic[BuildT]):
             InvalidInput: the bookmark names an unknown log, or a position past its log's end.
             OutOfDate: the view did not get there within `timeout` seconds, or (`StreamParked`) a stream that was
                 written is parked.
-            Unavailable: the view had no live build within that time, or a log does not answer.
+            Unavailable: the view had no live build within that time, or one that is not what its logs say, or a log
+                does not answer.
         """
         await self._check(bookmark.position, "bookmark")
         return await self.reach(bookmark.position.within(self._logs), bookmark.streams, timeout)
@@ -122,8 +126,15 @@ class BookmarkGate(Generic[BuildT]):
         while True:
             build = await self._view.ready(max(0.0, deadline - loop.time()))
             try:
+                if self._audit is not None:
+                    await self._audit.admit(build)
                 if position and not await build.reached(position, max(0.0, deadline - loop.time())):
                     raise OutOfDate(f"the view {self._view.name} did not reach the bookmark within {timeout:g} s")
+            except NotAsLogged:
+                if loop.time() >= deadline:
+                    raise
+                await asyncio.sleep(_REFUSED_SECONDS)  # another one is being filled, perhaps
+                continue
             except BuildRetired as retired:
                 # Another build is live now. This process may not know yet which: it learns that while this one sleeps.
                 if loop.time() >= deadline:

@@ -26,6 +26,10 @@ that is late is waited for without end.
 **What does not happen.** An event may have a deadline (`deadlines.py`): a reaction that is called when the clock says
 so, whatever has happened.
 
+**Another history.** A log that is not the one that was read (it was put back to an older copy, or cut) is read as if
+for the first time: what is set aside of it and its deadlines are forgotten. What was reacted to before and stands there
+still has no second effect.
+
 **Several processes** may share the reacting, each for the partitions that it is assigned. While two believe to have the
 same one, both react, which has no further effect. What is set aside is tried again by whom its partition is assigned to
 now, whoever set it aside: so that is read anew with each assignment, now and then, and before a record behind it.
@@ -45,10 +49,11 @@ from eventkernel.cancelling import finished
 from eventkernel.checkpoints import CheckpointStore
 from eventkernel.clock import Clock, SystemClock
 from eventkernel.deadlines import Deadlines, PendingDeadlines
-from eventkernel.errors import NotFound, Unavailable
+from eventkernel.errors import CheckpointMismatch, NotFound, Unavailable
 from eventkernel.events import DomainEvent, Position, Record, RecordedEvent
 from eventkernel.folding import ParkedStreams, further, reason_of
 from eventkernel.following import Following, Source, following
+from eventkernel.landmarks import compare
 from eventkernel.lanes import Lanes, side_by_side
 from eventkernel.low_water import LowWater
 from eventkernel.membership import EVERYTHING, Alone, Assignment, Membership, with_each_assignment
@@ -222,6 +227,14 @@ class ProcessManager(Generic[Read]):
     async def _beginning(self) -> Checkpoint:
         """The checkpoint. In logs that it does not know yet, that is the start, which is then stored."""
         checkpoint = await self._checkpoints.checkpoint(self.name)
+        for log in self._logs:
+            try:
+                await compare(log, checkpoint)
+            except CheckpointMismatch as mismatch:
+                _log.error("%s: %s; it reads this log as if for the first time", self.name, mismatch)
+                await self._pending.forget(log.log)
+                await self._checkpoints.forget(self.name, log.log)
+                self._reached = checkpoint = await self._checkpoints.checkpoint(self.name)
         known = {partition.log for partition in checkpoint.position}
         new = [log for log in self._logs if log.log not in known]
         if not new or not self._start:

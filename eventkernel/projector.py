@@ -15,9 +15,10 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Final, Generic
 
+from eventkernel.audit import Audit
 from eventkernel.cancelling import unless
 from eventkernel.clock import Clock, SystemClock
-from eventkernel.errors import InvalidInput, Unavailable
+from eventkernel.errors import CheckpointMismatch, InvalidInput, Unavailable
 from eventkernel.filling import LOOK_SECONDS, Filling, FillingStatus
 from eventkernel.following import Source
 from eventkernel.membership import Alone, JoiningLater, Membership, lead_passes
@@ -53,7 +54,7 @@ class Projector(Generic[Doc]):
     however often they are delivered and wherever the process dies.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # three things that it works with, and one word for each way of working
         self,
         projection: Projection[Doc],
         sources: Sequence[Source],
@@ -64,6 +65,7 @@ class Projector(Generic[Doc]):
         membership: Membership | None = None,
         grace: float = _GRACE,
         look: float = LOOK_SECONDS,
+        audit: Audit | None = None,
     ) -> None:
         self._projection = projection
         self._sources = sources
@@ -73,10 +75,13 @@ class Projector(Generic[Doc]):
         self._membership = membership or Alone()
         self._grace = grace
         self._look_every = look
+        self._audit = audit
         self._live: Running[Doc] | None = None
         self._new: Running[Doc] | None = None
         self._begun = asyncio.Event()
         self._rebuilding = False
+        self._misfit = ""
+        """The build of which it was said that it does not fit its logs."""
         self._switching = asyncio.Lock()
         """Held by who puts another filling in the place of the live build's."""
         self._troubles = Troubles(self._backoff)
@@ -92,6 +97,9 @@ class Projector(Generic[Doc]):
                 live = await self._begin()
                 self._begun.set()
                 await asyncio.wait((live.task,))
+                if (mismatch := _mismatch_of(live)) is not None:
+                    await self._replace(live, mismatch)
+                    continue
                 async with self._switching:  # a rebuild stops the live build's filling, and puts its own in its place
                     if self._live is live:
                         build = await self._live_after(live)
@@ -187,6 +195,31 @@ class Projector(Generic[Doc]):
                 await self._view.ready(_LOOK)
                 return
 
+    async def _replace(self, live: Running[Doc], mismatch: CheckpointMismatch) -> None:
+        """The live build was filled from another history of a log. It is kept for people, and whoever leads fills
+        another one; until that is live, `run` begins anew with every look at it."""
+        build = live.filling.build
+        if self._live is live:
+            self._live = None
+        if self._misfit != build.name:
+            self._misfit = build.name
+            _log.error("the view %s: the build %s has to be filled anew: %s", self._view.name, build.name, mismatch)
+
+        if self._audit is not None:  # it may have found nothing wrong a moment ago
+            with suppress(Unavailable, BuildRetired):
+                await self._audit.look()
+
+        async def refill() -> None:
+            if self._rebuilding or _live_name(self._view) != build.name:
+                return
+            await self._view.keep_aside(build.name, str(mismatch))
+            if self._membership.assignment().leads:
+                await self._rebuild()
+
+        await self._troubles.until_done(f"filling the view {self._view.name} anew", refill, on=Exception)
+        if self._live is None:
+            await asyncio.sleep(self._look_every)
+
     async def _live_after(self, ended: Running[Doc]) -> ViewBuild[Doc] | None:
         """The build to fill after this one's filling has ended: a rebuild that stopped it has failed, or it is retired.
 
@@ -274,3 +307,16 @@ class Projector(Generic[Doc]):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _mismatch_of(ended: Running[Doc]) -> CheckpointMismatch | None:
+    """Where that has ended a build's filling: which log has another history now."""
+    error = None if ended.task.cancelled() else ended.task.exception()
+    return error if isinstance(error, CheckpointMismatch) else None
+
+
+def _live_name(view: View[ViewBuild[Doc]]) -> str | None:
+    try:
+        return view.live().name
+    except Unavailable:
+        return None

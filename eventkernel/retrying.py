@@ -81,7 +81,7 @@ class Troubles:
         attempt: Callable[[], Awaitable[T]],
         *,
         on: type[Exception],
-        but: type[Exception] | tuple[()] = (),
+        but: type[Exception] | tuple[type[Exception], ...] = (),
     ) -> T:
         """What the attempt gives, as soon as it does not raise `on`. Any other exception, and `but`, goes through."""
         while True:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol, Self
 
-from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Position, Record
+from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,35 @@ class Batch:
     generation: int
 
 
+class Landmark(NamedTuple):
+    """A record that a reader has taken: its offset, and a digest of what it says.
+
+    An offset alone does not tell one history of a log from another. A log that was put back to an older copy and has
+    grown again has another record there.
+    """
+
+    offset: int
+    digest: str
+
+    def to_text(self) -> str:
+        """Texts sort as the offsets do."""
+        return f"{self.offset:019d} {self.digest}"
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        offset, _, digest = text.partition(" ")
+        return cls(int(offset), digest)
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far a reader is, per partition, and the generation that it had seen there."""
+    """How far a reader is, per partition, the generation that it had seen there, and the last record that it took."""
 
     position: Position = field(default_factory=Position)
     generations: tuple[tuple[str, int, int], ...] = ()
     """(log id, partition, generation), one entry a partition."""
+    landmarks: Mapping[Partition, Landmark] = field(default_factory=dict[Partition, Landmark])
+    """None for a partition of which nothing was taken; a checkpoint of release 0.1.0 has none at all."""
 
 
 class LogReader(Protocol):
@@ -79,8 +101,20 @@ class LogReader(Protocol):
         thousands of records and comes as soon as there is one. Ends when its consumer closes it (`aclose`).
 
         Raises:
-            CorruptData: the checkpoint is past the log's end: something was lost.
+            CheckpointMismatch: the checkpoint is past the log's end, or the log has another record where its landmark
+                is: this is another history of the log than the one that was read.
+            CorruptData: the log is damaged.
             Unavailable: the log cannot be read now; subscribe again.
+        """
+        ...
+
+    async def records_before(self, offsets: Mapping[int, int]) -> Mapping[int, Record]:
+        """By partition: the last record before an offset that subscribers are given. A partition without one is left
+        out.
+
+        Raises:
+            CorruptData: the log is damaged.
+            Unavailable: the log cannot be read now.
         """
         ...
 

@@ -96,8 +96,8 @@ class BuildRetired(Exception):
 class ViewBuild(Protocol[Doc]):
     """One build of one view: documents, parked records and the checkpoint belong together and are dropped together.
 
-    `checkpoint`, `load`, `save`, `parked` and `parked_streams` raise `Unavailable` where the engine cannot answer now;
-    the same call may be repeated.
+    `checkpoint`, `load`, `peek`, `save`, `parked` and `parked_streams` raise `Unavailable` where the engine cannot
+    answer now; the same call may be repeated.
     """
 
     @property
@@ -111,6 +111,10 @@ class ViewBuild(Protocol[Doc]):
 
     async def load(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
         """The latest state of each of these streams that the build knows, tombstones too, in one read."""
+        ...
+
+    async def peek(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
+        """As `load`, for one who only looks and saves nothing."""
         ...
 
     async def save(self, fold: Fold[Doc]) -> None:
@@ -184,6 +188,14 @@ class View(Protocol[BuildT_co]):
 
     async def switch(self, build: str) -> None:
         """Make this build the live one, in one step and durably; whoever waits on the old one gets `BuildRetired`."""
+        ...
+
+    async def keep_aside(self, build: str, why: str) -> None:
+        """Keep what a build shows for people to look at, also after it was dropped: it was filled from another history
+        of a log, and may hold what the log has lost. To repeat it is harmless.
+
+        An engine that shares its builds with other processes keeps nothing: there a build is dropped as always.
+        """
         ...
 
     async def drop(self, build: str) -> None:

@@ -6,19 +6,26 @@ wait.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Final
 
 from eventkernel.adapters.sqlite.build_check import ReaderFile, live_build, look_at
+from eventkernel.adapters.sqlite.build_snapshot import BuildSnapshot
+from eventkernel.adapters.sqlite.event_store import SqliteLog
 from eventkernel.adapters.sqlite.log_check import end_of_log, flaws_of_log, quick_check
 from eventkernel.adapters.sqlite.log_file import check_key, claims_key_path, read_log_id
-from eventkernel.errors import KernelError
+from eventkernel.adapters.sqlite.views import ASIDE
+from eventkernel.errors import CheckpointMismatch, KernelError
 from eventkernel.events import Partition
+from eventkernel.fitting import check_fit
+from eventkernel.landmarks import compare
 from kithgraph.control_socket import Control
 from kithgraph.data_folder import FORMAT, LOG_NAMES, log_file
 from kithgraph.errors import StartError
@@ -157,10 +164,43 @@ def _view(data: Path, view: str, ends: Mapping[str, int], *, running: bool) -> I
         why = "this release fills it with another shape, other tables or other logs"
         yield Finding("notice", where, "its live build is of another kind", why, "the next start fills it anew")
     yield from _reader(data, where, view, build, ends, _REBUILD.format(view))
+    yield from _misfit(data, view, live)
+    yield from _kept_aside(folder, where)
     left = sorted(file.stem for file in folder.glob("*.sqlite") if file != live)
     if left and not running:
         what = f"builds that are not live: {', '.join(left)}"
         yield Finding("notice", where, what, "they take room", "nothing: the next start removes them")
+
+
+def _misfit(data: Path, view: str, live: Path) -> Iterator[Finding]:
+    """Whether the live build was filled from the logs as they are."""
+    kind = VIEWS[view]
+
+    async def misfit() -> str:
+        async with AsyncExitStack() as stack:
+            files = [log_file(data, name) for name in kind.codecs]
+            logs = [await stack.enter_async_context(await SqliteLog.open_read_only(file)) for file in files]
+            build = stack.enter_context(BuildSnapshot(live, kind.build))
+            try:
+                await check_fit(build, logs)
+            except CheckpointMismatch as mismatch:
+                return str(mismatch)
+        return ""
+
+    with suppress(KernelError):  # of a file that cannot be read is told elsewhere
+        flaw = asyncio.run(misfit())
+        if flaw:
+            why = "it shows events that the log has lost, and not those that came instead"
+            todo = f"{_BACK_UP}; or start: it is kept aside and filled anew from the logs"
+            yield Finding("error", f"views/{view}", f"its live build is of another history: {flaw}", why, todo)
+
+
+def _kept_aside(folder: Path, where: str) -> Iterator[Finding]:
+    for kept in sorted((folder / ASIDE).glob("*.txt")):
+        what = f"a build from another history of a log is kept in {where}/{ASIDE}/{kept.stem}.sqlite: "
+        why = "the log has lost acknowledged events, and this build may show some of them"
+        todo = f"look for what was lost, or go back to the right log; then remove {where}/{ASIDE}"
+        yield Finding("error", where, f"{what}{kept.read_text().strip()}", why, todo)
 
 
 def _processes(data: Path, ends: Mapping[str, int]) -> Iterator[Finding]:
@@ -176,6 +216,27 @@ def _processes(data: Path, ends: Mapping[str, int]) -> Iterator[Finding]:
         yield Finding("error", path.name, f"it cannot be read: {error}", "process managers stand still", todo)
         return
     yield from _reader(data, path.name, endings.NAME, found, ends, todo)
+    yield from _misread(data, path.name, found, ends)
+
+
+def _misread(data: Path, where: str, found: ReaderFile, ends: Mapping[str, int]) -> Iterator[Finding]:
+    """What process managers have read, and the log has not any more."""
+
+    async def misread(name: str) -> str:
+        async with await SqliteLog.open_read_only(log_file(data, name)) as log:
+            try:
+                await compare(log, found.checkpoint)
+            except CheckpointMismatch as mismatch:
+                return str(mismatch)
+        return ""
+
+    for log in ends:
+        flaw = asyncio.run(misread(_name(log)))
+        if flaw:
+            why = "it has reacted to events that the log has lost"
+            yield Finding(
+                "error", where, flaw, why, "nothing: the next start lets it read the log from the start again"
+            )
 
 
 def _reader(
@@ -193,6 +254,9 @@ def _reader(
 
 def _running(status: SystemStatus) -> Iterator[Finding]:
     for subgraph in status.subgraphs:
+        for flaw in subgraph.flaws:
+            what = f"its live build is not what the logs say: {flaw}"
+            yield Finding("error", subgraph.name, what, "it answers nobody", _REBUILD.format(subgraph.view.view))
         view = subgraph.view
         troubles = [*view.troubles, *(view.live.troubles if view.live else ())]
         troubles += [trouble for process in subgraph.processes for trouble in process.troubles]

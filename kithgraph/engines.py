@@ -74,8 +74,14 @@ async def opened(settings: EngineSettings, name: str, work: Work, clock: Clock) 
         engines = Engines(settings, work, clock, stack)
         opening = {"users": engines.users, "friends": engines.friends, "recommendations": engines.recommendations}
         subgraph = await opening[name]()
-        keeping = subgraph.workers if work in {Work.ALL, Work.KEEPING} else ()
-        yield Opened(subgraph, keeping)
+        match work:
+            case Work.ALL | Work.KEEPING:
+                workers = subgraph.workers
+            case Work.ANSWERS:
+                workers = [subgraph.audit]
+            case Work.LOOKING:
+                workers = []
+        yield Opened(subgraph, workers)
 
 
 class Engines:

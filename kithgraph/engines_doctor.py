@@ -12,9 +12,13 @@ from eventkernel.adapters.mongodb.checkpoints import MongoCheckpointStore
 from eventkernel.adapters.mongodb.connection import MongoConnection
 from eventkernel.adapters.mongodb.ledger import Ledger, LedgerChanged
 from eventkernel.clock import SystemClock
-from eventkernel.errors import CannotOpen, CorruptData, KernelError, Unavailable
+from eventkernel.errors import CannotOpen, CheckpointMismatch, CorruptData, KernelError, Unavailable
 from eventkernel.events import Partition, Position
+from eventkernel.fitting import check_fit
+from eventkernel.landmarks import compare
 from eventkernel.status import parked_streams
+from eventkernel.store import Checkpoint
+from eventkernel.views import BuildRetired
 from kithgraph.claims_keys import from_settings
 from kithgraph.data_folder import LOG_NAMES
 from kithgraph.engines import Engines, Work, kafka_connection, mongodb_settings, topic_settings
@@ -40,17 +44,23 @@ async def examine(settings: EngineSettings) -> list[Finding]:
         engines = Engines(settings, Work.LOOKING, SystemClock(), stack)
         found: list[Finding] = []
         ends: dict[Partition, int] = {}
+        logs: dict[str, KafkaLog] = {}
         for name in LOG_NAMES:
-            found += [finding async for finding in _log(engines, settings, name, keys[name].fingerprint, ends)]
-            found += [finding async for finding in _ledger(settings, name, ends)]
+            found += [finding async for finding in _log(engines, settings, name, keys[name].fingerprint, ends, logs)]
+            found += [finding async for finding in _ledger(settings, name, ends, logs)]
         for view in VIEWS:
-            found += [finding async for finding in _view(engines, view, ends)]
-        found += [finding async for finding in _processes(settings, ends)]
+            found += [finding async for finding in _view(engines, view, ends, logs)]
+        found += [finding async for finding in _processes(settings, ends, logs)]
     return found
 
 
 async def _log(
-    engines: Engines, settings: EngineSettings, name: str, key: str, ends: dict[Partition, int]
+    engines: Engines,
+    settings: EngineSettings,
+    name: str,
+    key: str,
+    ends: dict[Partition, int],
+    logs: dict[str, KafkaLog],
 ) -> AsyncGenerator[Finding, None]:
     topic = f"{settings.name}.{name}"
     try:
@@ -63,6 +73,7 @@ async def _log(
     try:
         log: KafkaLog = await engines.log(name)
         ends |= await log.head()
+        logs[name] = log
     except CorruptData as error:
         yield Finding("error", topic, str(error), _LOG_WHY, "bring the topic back from a replica or a back-up")
     except KernelError as error:
@@ -75,7 +86,9 @@ async def _log(
             )
 
 
-async def _ledger(settings: EngineSettings, name: str, ends: Mapping[Partition, int]) -> AsyncGenerator[Finding, None]:
+async def _ledger(
+    settings: EngineSettings, name: str, ends: Mapping[Partition, int], logs: Mapping[str, KafkaLog]
+) -> AsyncGenerator[Finding, None]:
     where = f"the ledger of {name}"
     async with MongoConnection(mongodb_settings(settings)) as mongodb:
         ledger = Ledger(mongodb.database(f"{settings.name}_{name}"), name)
@@ -86,7 +99,7 @@ async def _ledger(settings: EngineSettings, name: str, ends: Mapping[Partition, 
                 todo = f"nothing: a `kith serve {name}` fills it from the log"
                 yield Finding("notice", where, what, "commands wait until it is filled", todo)
                 return
-            position = await ledger.documents(generation).checkpoint()
+            checkpoint = await ledger.documents(generation).checkpoint()
         except LedgerChanged as error:
             todo = f"nothing: a `kith serve {name}` notices, and fills it from the log"
             yield Finding("notice", where, str(error), _LEDGER_WHY, todo)
@@ -95,13 +108,18 @@ async def _ledger(settings: EngineSettings, name: str, ends: Mapping[Partition, 
         else:
             own = {one: end for one, end in ends.items() if one.log == generation.log}
             todo = "stop the services; the log was cut"
-            for finding in not_on_the_log(where, _of_read_logs(position, ends), own, todo):
+            for finding in not_on_the_log(where, _of_read_logs(checkpoint.position, ends), own, todo):
                 yield finding
-            for finding in behind(where, position, own):
+            for finding in behind(where, checkpoint.position, own):
                 yield finding
+            if name in logs:
+                async for finding in _misread(where, logs[name], checkpoint, todo):
+                    yield finding
 
 
-async def _view(engines: Engines, view: str, ends: Mapping[Partition, int]) -> AsyncGenerator[Finding, None]:
+async def _view(
+    engines: Engines, view: str, ends: Mapping[Partition, int], logs: Mapping[str, KafkaLog]
+) -> AsyncGenerator[Finding, None]:
     where = f"the view of {view}"
     try:
         build = (await engines.live_view(view)).live()
@@ -121,19 +139,42 @@ async def _view(engines: Engines, view: str, ends: Mapping[Partition, int]) -> A
         yield finding
     for finding in waiting(where, parked_streams(parked)):
         yield finding
+    try:
+        await check_fit(build, [log for name, log in logs.items() if name in VIEWS[view].codecs])
+    except CheckpointMismatch as mismatch:
+        why = "it shows events that the log has lost, and not those that came instead"
+        yield Finding("error", where, f"it is of another history: {mismatch}", why, _REBUILD.format(view))
+    except (KernelError, BuildRetired):
+        return  # of a log or a view that cannot be read is told elsewhere
 
 
-async def _processes(settings: EngineSettings, ends: Mapping[Partition, int]) -> AsyncGenerator[Finding, None]:
+async def _misread(where: str, log: KafkaLog, checkpoint: Checkpoint, todo: str) -> AsyncGenerator[Finding, None]:
+    """What a reader has read of a log, and the log has not any more."""
+    try:
+        await compare(log, checkpoint)
+    except CheckpointMismatch as mismatch:
+        yield Finding("error", where, str(mismatch), "it has read events that the log has lost", todo)
+    except KernelError:
+        return  # of a log that cannot be read is told elsewhere
+
+
+async def _processes(
+    settings: EngineSettings, ends: Mapping[Partition, int], logs: Mapping[str, KafkaLog]
+) -> AsyncGenerator[Finding, None]:
     where = f"the process manager {endings.NAME}"
     async with MongoConnection(mongodb_settings(settings)) as mongodb:
         store = MongoCheckpointStore(mongodb.database(f"{settings.name}_friends"))
         try:
-            position = (await store.checkpoint(endings.NAME)).position
+            checkpoint = await store.checkpoint(endings.NAME)
+            position = checkpoint.position
             parked = await store.parked(endings.NAME)
         except KernelError as error:
             yield Finding("error", where, str(error), "friendships of deleted users are not ended", _REACHED)
             return
-        todo = "remove its checkpoint: reactions have one effect"
+        todo = "nothing: the next start lets it read the log from the start again, with one effect"
+        for log in logs.values():
+            async for finding in _misread(where, log, checkpoint, todo):
+                yield finding
         for finding in not_on_the_log(where, _of_read_logs(position, ends), ends, todo):
             yield finding
         for finding in behind(where, position, ends):

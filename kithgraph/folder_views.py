@@ -28,10 +28,10 @@ class _Snapshot:
 
     @property
     def parked(self) -> Sequence[ParkedRecord]:
-        return self.file.parked
+        return self.file.waiting
 
     async def load(self, streams: Sequence[str]) -> Mapping[str, State[Any]]:
-        return self.file.load(streams)
+        return await self.file.peek(streams)
 
 
 @asynccontextmanager

@@ -84,6 +84,8 @@ class SubgraphLine(_Json, frozen=True):
     name: str
     view: ViewLine
     processes: tuple[ProcessLine, ...]
+    flaws: tuple[str, ...] = ()
+    """In what the view is not what its logs say; as long as there is something, it answers nobody."""
 
 
 class CacheLine(_Json, frozen=True):
@@ -152,4 +154,5 @@ async def _subgraph_line(subgraph: Subgraph) -> SubgraphLine:
         processes=tuple(
             [msgspec.convert(await one.status(), ProcessLine, from_attributes=True) for one in subgraph.processes]
         ),
+        flaws=tuple(subgraph.audit.flaws()),
     )

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import secrets
 import zlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Final
 
 from eventkernel.appending import Append, Ledger, checked, seal_claims, settle
 from eventkernel.claims import ClaimsKey
 from eventkernel.clock import Clock
-from eventkernel.errors import CorruptData, Unavailable
+from eventkernel.errors import Unavailable
 from eventkernel.events import FENCE, NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
+from eventkernel.landmarks import compare
 from eventkernel.store import Batch, Checkpoint, ClaimHolder, Commit
 
 _LARGEST_BATCH: Final = 1_000
@@ -84,11 +85,8 @@ class MemoryEventStore:
     async def subscribe(
         self, after: Checkpoint, partitions: frozenset[int] | None = None
     ) -> AsyncGenerator[Batch, None]:
+        await compare(self, after, partitions)
         offsets = {number: after.position.get(Partition(self.log, number), 0) for number in self._numbers(partitions)}
-        for number, offset in offsets.items():
-            end = len(self._partitions[number])
-            if offset > end:
-                raise CorruptData(f"{self.log}/{number}: the log ends at {end}, and its reader is at {offset}")
         while True:
             behind = [number for number, offset in offsets.items() if offset < len(self._partitions[number])]
             if not behind:
@@ -99,6 +97,11 @@ class MemoryEventStore:
                 offsets[number] += len(records)
                 given = [record for record in records if record.type != FENCE]
                 yield Batch(self.log, number, given, offsets[number], generation=0)
+
+    async def records_before(self, offsets: Mapping[int, int]) -> Mapping[int, Record]:
+        self._check_available()
+        before = {number: self._partitions[number][:offset] for number, offset in offsets.items()}
+        return {number: found[-1] for number, found in before.items() if found and found[-1].type != FENCE}
 
     def _numbers(self, wanted: frozenset[int] | None = None) -> Sequence[int]:
         return [number for number in range(len(self._partitions)) if wanted is None or number in wanted]

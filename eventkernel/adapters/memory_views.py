@@ -30,6 +30,15 @@ class MemoryProgress:
         self._parked = dict(sorted(kept.items()))
         self.checkpoint = further(self.checkpoint, checkpoint)
 
+    def forget(self, log: str) -> None:
+        self._parked = {key: entry for key, entry in self._parked.items() if entry.record.log != log}
+        checkpoint = self.checkpoint
+        self.checkpoint = Checkpoint(
+            Position({partition: offset for partition, offset in checkpoint.position.items() if partition.log != log}),
+            tuple(entry for entry in checkpoint.generations if entry[0] != log),
+            {partition: landmark for partition, landmark in checkpoint.landmarks.items() if partition.log != log},
+        )
+
     def parked(self, streams: Collection[str] | None = None) -> list[ParkedRecord]:
         return [entry for (stream, _), entry in self._parked.items() if streams is None or stream in streams]
 
@@ -59,6 +68,9 @@ class MemoryBuild(Generic[Doc]):
     async def load(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
         self._check()
         return {stream: self.states[stream][-1] for stream in streams if stream in self.states}
+
+    async def peek(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
+        return await self.load(streams)
 
     async def save(self, fold: Fold[Doc]) -> None:
         self._arrivals.check()
@@ -110,6 +122,8 @@ class MemoryView(Generic[BuildT]):
         self._live: BuildT | None = None
         self._went_live = asyncio.Event()
         self.builds: dict[str, BuildT] = {}
+        self.aside: dict[str, str] = {}
+        """What was kept for people, and why."""
 
     @property
     def name(self) -> str:
@@ -141,6 +155,9 @@ class MemoryView(Generic[BuildT]):
         self._went_live.set()
         if before is not None and before is not self._live:
             before.retire()
+
+    async def keep_aside(self, build: str, why: str) -> None:
+        self.aside[build] = why
 
     async def drop(self, build: str) -> None:
         dropped = self._find(build)
@@ -182,6 +199,9 @@ class MemoryCheckpointStore:
         released: Mapping[str, int] = NOTHING_RELEASED,
     ) -> None:
         self._of(reader).save(checkpoint, parked, released)
+
+    async def forget(self, reader: str, log: str) -> None:
+        self._of(reader).forget(log)
 
     async def parked(self, reader: str, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
         return self._of(reader).parked(streams)

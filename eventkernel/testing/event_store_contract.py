@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Protocol
 
 import pytest
@@ -21,16 +22,17 @@ import pytest
 from eventkernel.appending import LARGEST_COMMIT, LONGEST_NAME, MOST_EVENTS
 from eventkernel.clock import ManualClock
 from eventkernel.errors import (
+    CheckpointMismatch,
     ClaimTaken,
     ConcurrencyConflict,
-    CorruptData,
     IdempotencyMismatch,
     InvalidInput,
     KernelError,
     Unavailable,
 )
 from eventkernel.events import COMMAND_REMEMBERED, FENCE, EncodedEvent, Metadata, Partition, Position, Record
-from eventkernel.store import Checkpoint, ClaimHolder, Commit, EventStore
+from eventkernel.folding import checkpoint_after, further
+from eventkernel.store import Checkpoint, ClaimHolder, Commit, EventStore, Landmark
 
 
 class LogUnderTest(Protocol):
@@ -92,6 +94,17 @@ async def everything(
             if position.covers(goal):
                 break
     return list(records.values())
+
+
+async def checkpoint_at_the_end(store: EventStore) -> Checkpoint:
+    """Where a reader stands that has taken everything."""
+    head, reached = await store.head(), Checkpoint()
+    async with aclosing(store.subscribe(reached)) as batches:
+        async for batch in batches:
+            reached = further(reached, checkpoint_after([batch]))
+            if reached.position.covers(head):
+                break
+    return reached
 
 
 def by_place(records: Iterable[Record]) -> list[Record]:
@@ -492,8 +505,50 @@ class EventStoreContract:
         partition, offset = next(iter(commit.position.items()))
         beyond = Checkpoint(Position.of(partition.log, partition.number, offset + 1))
         async with aclosing(store.subscribe(beyond)) as batches:
-            with pytest.raises(CorruptData):
+            with pytest.raises(CheckpointMismatch):
                 await anext(batches)
+
+    async def test_a_reader_goes_on_after_the_record_that_it_took_last(
+        self, log: LogUnderTest, store: EventStore
+    ) -> None:
+        for number in range(6):
+            await put(store, f"door-{number}", "a", "b")
+        before = await checkpoint_at_the_end(store)
+        assert before.landmarks
+        await put(store, "door-1", "c", after=2, command="the last")
+        again = await log.open()
+        assert [record.command_id for record in await everything(again, before)] == ["the last"]
+
+    async def test_a_reader_of_another_history_is_told_so_wherever_the_log_ends(self, store: EventStore) -> None:
+        """As if the log had been put back to an older copy, and had grown again past where its reader is."""
+        for number in range(6):
+            await put(store, f"door-{number}", "a")
+        there = await checkpoint_at_the_end(store)
+        for partition, landmark in there.landmarks.items():
+            others = {**there.landmarks, partition: Landmark(landmark.offset, "0" * len(landmark.digest))}
+            async with aclosing(store.subscribe(replace(there, landmarks=others))) as batches:
+                with pytest.raises(CheckpointMismatch, match="is not the one that its reader has read"):
+                    await anext(batches)
+            await put(store, "door-0", "more", after=1, command="c7")
+            elsewhere = frozenset({partition.number + 1})
+            assert all(
+                record.partition != partition.number
+                for record in await everything(store, replace(there, landmarks=others), elsewhere)
+            ), "who does not read the partition is not concerned"
+            break
+
+    async def test_the_last_record_before_an_offset_is_found(self, store: EventStore) -> None:
+        first = await put(store, "door-1", "a", "b", command="c1")
+        second = await put(store, "door-1", "c", after=2, command="c2")
+        (partition, end), *_ = second.position.items()
+        number = partition.number
+        assert await store.records_before({number: end}) == {number: second.records[0]}
+        assert await store.records_before({number: end - 1}) == {number: first.records[1]}
+        assert await store.records_before({number: end - 2}) == {number: first.records[0]}
+        assert await store.records_before({number: end + 100}) == {number: second.records[0]}
+        assert await store.records_before({number: 1}) == {}, "a fence is no record that anybody is given"
+        assert await store.records_before({number: 0}) == {}
+        assert await store.records_before({}) == {}
 
     async def test_the_head_covers_every_acknowledged_commit(self, store: EventStore) -> None:
         async def write(stream: str) -> None:

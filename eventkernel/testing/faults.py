@@ -65,6 +65,10 @@ class RemoteBuild(Generic[Doc]):
         await self._pause("load")
         return await self._build.load(streams)
 
+    async def peek(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
+        await self._pause("peek")
+        return await self._build.peek(streams)
+
     async def save(self, fold: Fold[Doc]) -> None:
         for change in fold.changes:
             await self._pause("change")
@@ -137,6 +141,9 @@ class RemoteView(Generic[Doc]):
         await self._view.switch(build)
         self.look()
 
+    async def keep_aside(self, build: str, why: str) -> None:
+        await self._view.keep_aside(build, why)
+
     async def drop(self, build: str) -> None:
         await self._paused("drop")
         await self._view.drop(build)
@@ -162,6 +169,10 @@ class RemoteCheckpoints:
     ) -> None:
         await self._pause("save")
         await self._store.save(reader, checkpoint, parked, released)
+
+    async def forget(self, reader: str, log: str) -> None:
+        await self._pause("forget")
+        await self._store.forget(reader, log)
 
     async def parked(self, reader: str, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
         await self._pause("read parked")

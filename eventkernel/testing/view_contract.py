@@ -19,7 +19,7 @@ import pytest
 from eventkernel.checkpoints import CheckpointStore
 from eventkernel.errors import InvalidInput, Unavailable
 from eventkernel.events import Partition, Position, Record
-from eventkernel.store import Checkpoint
+from eventkernel.store import Checkpoint, Landmark
 from eventkernel.views import BuildRetired, Change, Fold, ParkedRecord, State, View, ViewBuild
 
 Doc = TypeVar("Doc")
@@ -54,8 +54,12 @@ def state(version: int, doc: Doc) -> State[Doc]:
     return State(version, 1_700_000_000_000_000 + version, LOG, 0, version, doc)
 
 
-def upto(next_offset: int, *, log: str = LOG, partition: int = 0, generation: int = 0) -> Checkpoint:
-    return Checkpoint(Position.of(log, partition, next_offset), ((log, partition, generation),))
+def upto(
+    next_offset: int, *, log: str = LOG, partition: int = 0, generation: int = 0, digest: str | None = None
+) -> Checkpoint:
+    """With a landmark, the record before the offset, where its digest is given."""
+    landmarks = {} if digest is None else {Partition(log, partition): Landmark(next_offset - 1, digest)}
+    return Checkpoint(Position.of(log, partition, next_offset), ((log, partition, generation),), landmarks)
 
 
 def record(stream: str, version: int, partition: int = 0) -> Record:
@@ -127,6 +131,18 @@ class ViewContract(Generic[Doc]):
             views.stream(2): state(1, views.doc(2, 1)),
         }
 
+    async def test_who_only_looks_sees_the_same_and_changes_nothing_about_a_save(
+        self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
+    ) -> None:
+        one, two = views.stream(1), views.stream(2)
+        await build.save(Fold([self.change(views, 1, 1), self.change(views, 2, 1)], upto(3)))
+        assert await build.load([one]) == await build.peek([one]) == {one: state(1, views.doc(1, 1))}
+        assert set(await build.peek([two, views.stream(3)])) == {two}
+        await build.save(Fold([self.change(views, 1, 2)], upto(4)))
+        assert await build.peek([one]) == {one: state(2, views.doc(1, 2))}
+        await build.save(Fold([self.change(views, 1, 2, 3)], upto(5)))
+        assert await build.load([one]) == {one: state(3, views.doc(1, 3))}
+
     async def test_a_batch_may_have_thousands_of_streams(
         self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
     ) -> None:
@@ -177,6 +193,25 @@ class ViewContract(Generic[Doc]):
             Partition("others.0", 0): 3,
         }
         assert set(checkpoint.generations) == {(LOG, 0, 2), (LOG, 1, 1), ("others.0", 0, 0)}
+
+    async def test_a_checkpoint_says_which_record_stands_behind_it(
+        self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
+    ) -> None:
+        await build.save(Fold([], upto(100, digest="a hundred")))
+        await build.save(Fold([], upto(7, partition=1)))
+        await build.save(Fold([], upto(20, digest="twenty")))
+        await build.save(Fold([], upto(3, log="others.0", digest="three")))
+        await build.save(Fold([], upto(102)))
+        expected = {
+            Partition(LOG, 0): Landmark(99, "a hundred"),
+            Partition("others.0", 0): Landmark(2, "three"),
+        }
+        assert dict((await build.checkpoint()).landmarks) == expected
+        again = (await views.open()).live()
+        assert dict((await again.checkpoint()).landmarks) == expected
+        assert (await again.checkpoint()).position[Partition(LOG, 0)] == 102
+        await again.save(Fold([], upto(1_000, digest="a thousand")))
+        assert (await again.checkpoint()).landmarks[Partition(LOG, 0)] == Landmark(999, "a thousand")
 
     async def test_a_position_that_is_reached_is_known_at_once(self, build: ViewBuild[Doc]) -> None:
         await build.save(Fold([], upto(10)))
@@ -415,6 +450,35 @@ class CheckpointStoreContract:
         checkpoint = await store.checkpoint("one")
         assert dict(checkpoint.position) == {Partition(LOG, 0): 10, Partition(LOG, 3): 2}
         assert set(checkpoint.generations) == {(LOG, 0, 1), (LOG, 3, 0)}
+
+    async def test_a_readers_checkpoint_says_which_record_stands_behind_it(
+        self, checkpoints: CheckpointsUnderTest, store: CheckpointStore
+    ) -> None:
+        await store.save("one", upto(100, digest="a hundred"))
+        await store.save("one", upto(20, digest="twenty"))
+        await store.save("one", upto(101))
+        again = await checkpoints.open()
+        checkpoint = await again.checkpoint("one")
+        assert dict(checkpoint.landmarks) == {Partition(LOG, 0): Landmark(99, "a hundred")}
+        assert dict(checkpoint.position) == {Partition(LOG, 0): 101}
+
+    async def test_a_reader_that_has_read_another_history_forgets_that_log_and_no_other(
+        self, checkpoints: CheckpointsUnderTest, store: CheckpointStore
+    ) -> None:
+        await store.save("one", upto(10, digest="ten"), [ParkedRecord(record("s", 9), "why")])
+        await store.save("one", upto(20, partition=1, digest="twenty"))
+        await store.save("one", upto(3, log="others.0", digest="three"))
+        await store.save("two", upto(10, digest="ten"), [ParkedRecord(record("s", 9), "why")])
+        for _ in range(2):
+            await store.forget("one", LOG)
+        await store.forget("nobody", LOG)
+        again = await checkpoints.open()
+        assert await again.checkpoint("one") == upto(3, log="others.0", digest="three")
+        assert await again.parked("one") == []
+        assert await again.checkpoint("two") == upto(10, digest="ten")
+        assert len(await again.parked("two")) == 1
+        await again.save("one", upto(2, digest="two"))
+        assert (await again.checkpoint("one")).position[Partition(LOG, 0)] == 2
 
     async def test_readers_know_nothing_of_one_another(self, store: CheckpointStore) -> None:
         await store.save("one", upto(10), [ParkedRecord(record("s", 1), "why")])

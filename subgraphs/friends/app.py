@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
 
+from eventkernel.audit import Audit
 from eventkernel.checkpoints import CheckpointStore
 from eventkernel.clock import Clock
 from eventkernel.codec import Codec
@@ -50,10 +51,11 @@ def friends_subgraph(
     work."""
     codec = Codec(EVENT_TYPES)
     commands = CommandHandler(store, codec, decider)
-    gate = BookmarkGate(view, [users_log, store], log_names, clock)
+    audit = Audit(view, [users_log, store])
+    gate = BookmarkGate(view, [users_log, store], log_names, clock, audit)
 
     async def readiness() -> Readiness:
-        found = await readiness_of(view, [users_log, store])
+        found = await readiness_of(view, [users_log, store], audit)
         try:
             set_aside = sum(not entry.skipped for entry in await checkpoints.parked(endings.NAME))
         except Unavailable as unavailable:
@@ -76,7 +78,8 @@ def friends_subgraph(
         name=NAME,
         app=app,
         sdl=schema.as_str(),
-        projector=Projector(projection, sources, view, membership=member),
+        projector=Projector(projection, sources, view, membership=member, audit=audit),
+        audit=audit,
         processes=[
             ProcessManager(
                 endings.NAME,

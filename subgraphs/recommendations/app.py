@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from eventkernel.audit import Audit
 from eventkernel.clock import Clock
 from eventkernel.codec import Codec
 from eventkernel.gate import SYSTEM_CLOCK, BookmarkGate
@@ -36,12 +37,14 @@ def recommendations_subgraph(
     bookmark may speak of, `clock` the one that the events have their times from, `membership` the place of this process
     among those that share the work."""
     logs = [users_log, friends_log]
+    audit = Audit(view, logs)
 
     async def readiness() -> Readiness:
-        return await readiness_of(view, logs)
+        return await readiness_of(view, logs, audit)
 
-    gate = BookmarkGate(view, logs, log_names, clock)
+    gate = BookmarkGate(view, logs, log_names, clock, audit)
     app = subgraph_app(schema, gate=gate, writes=None, readiness=readiness)
     codec = Codec(EVENT_TYPES, skip_others=True)
-    projector = Projector(projection, [Source(log, codec) for log in logs], view, membership=membership or Alone())
-    return Subgraph(name=NAME, app=app, sdl=schema.as_str(), projector=projector)
+    sources = [Source(log, codec) for log in logs]
+    projector = Projector(projection, sources, view, membership=membership or Alone(), audit=audit)
+    return Subgraph(name=NAME, app=app, sdl=schema.as_str(), projector=projector, audit=audit)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from eventkernel.audit import Audit
 from eventkernel.errors import Unavailable
 from eventkernel.events import Position
 from eventkernel.store import LogReader
@@ -23,8 +24,9 @@ class Readiness:
     warnings: Sequence[str] = ()
 
 
-async def readiness_of(view: View[ViewBuild[Any]], logs: Sequence[LogReader]) -> Readiness:
-    reasons: list[str] = []
+async def readiness_of(view: View[ViewBuild[Any]], logs: Sequence[LogReader], audit: Audit | None = None) -> Readiness:
+    flaws = () if audit is None else audit.flaws()
+    reasons = [f"the view {view.name} is not what its logs say: {flaw}" for flaw in flaws]
     warnings: list[str] = []
     heads = Position()
     for log in logs:

@@ -43,6 +43,12 @@ class ProcessWorker(Worker, Protocol):
     async def status(self) -> ProcessStatus: ...
 
 
+class ViewAudit(Worker, Protocol):
+    """Compares the view with the logs, in every process that answers from it: what an `Audit` is asked."""
+
+    def flaws(self) -> Sequence[str]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Subgraph:
     """One subgraph, ready to be served.
@@ -56,11 +62,12 @@ class Subgraph:
     sdl: str
     """The schema with its Federation directives, as `_service { sdl }` gives it."""
     projector: ViewWorker
+    audit: ViewAudit
     processes: Sequence[ProcessWorker] = ()
 
     @property
     def workers(self) -> Sequence[Worker]:
-        return (self.projector, *self.processes)
+        return (self.audit, self.projector, *self.processes)
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from eventkernel.audit import Audit
 from eventkernel.clock import Clock
 from eventkernel.codec import Codec
 from eventkernel.commands import CommandHandler
@@ -41,14 +42,16 @@ def users_subgraph(
     process among those that share the work."""
     codec = Codec(EVENT_TYPES)
 
+    audit = Audit(view, [store])
+
     async def readiness() -> Readiness:
-        return await readiness_of(view, [store])
+        return await readiness_of(view, [store], audit)
 
     app = subgraph_app(
         schema,
-        gate=BookmarkGate(view, [store], log_names, clock),
+        gate=BookmarkGate(view, [store], log_names, clock, audit),
         writes=Mutations(CommandHandler(store, codec, decider, claims)),
         readiness=readiness,
     )
-    projector = Projector(projection, [Source(store, codec)], view, membership=membership or Alone())
-    return Subgraph(name=NAME, app=app, sdl=schema.as_str(), projector=projector)
+    projector = Projector(projection, [Source(store, codec)], view, membership=membership or Alone(), audit=audit)
+    return Subgraph(name=NAME, app=app, sdl=schema.as_str(), projector=projector, audit=audit)

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from eventkernel.adapters.sqlite.connection import open_reader
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.adapters.sqlite.views import SqliteView
 from eventkernel.clock import SystemClock
-from eventkernel.errors import CorruptData, Unavailable
+from eventkernel.errors import Unavailable
 from eventkernel.events import DomainEvent
 from eventkernel.projector import Projector, Source
 from eventkernel.retrying import Backoff
@@ -300,21 +301,30 @@ async def test_during_a_rebuild_readers_see_all_or_the_same_as_before(store: Sql
     await view.aclose()
 
 
-async def test_a_log_that_has_lost_what_the_view_saw_is_shown(tmp_path: Path, folder: Path) -> None:
+async def test_a_view_past_the_logs_end_is_filled_anew_and_kept_aside_whole(tmp_path: Path, folder: Path) -> None:
     store = await SqliteEventStore.open(tmp_path / "doors.sqlite", name="doors", clock=SystemClock())
     view = await open_view(folder, [store.log])
     build = await view.create()
-    await build.save(Fold([], upto(1_000, log=store.log)))
+    lost: Change[Door] = Change("door-1", (state(1, ("lost", (), 1)),))
     await view.switch(build.name)
-    projector = Projector(DOORS, [Source(store, CODEC)], view, backoff=AT_ONCE)
+    await build.save(Fold([lost], upto(1_000, log=store.log)))
+    projector = Projector(DOORS, [Source(store, CODEC)], view, backoff=AT_ONCE, grace=0)
     await projector.start()
     async with asyncio.timeout(10):
-        while not (status := (await projector.status()).live) or not status.troubles:  # noqa: ASYNC110  # no event says so
+        while view.live().name == build.name:  # noqa: ASYNC110  # no event says so
             await asyncio.sleep(0)
-    assert status.troubles[0].error.startswith(CorruptData.__name__)
+    assert await view.live().load(["door-1"]) == {}
     await projector.stop()
     await view.aclose()
     await store.aclose()
+    kept = folder / "aside" / f"{build.name}.sqlite"
+    assert kept.with_suffix(".txt").read_text() == f"{store.log}/0: the log ends at 1, and its reader is at 1000\n"
+    found = SqliteDoors(kept, 1)
+    with open_reader(kept) as connection:
+        assert set(found.load_documents(connection, ["door-1"])) == {"door-1"}
+    again = await open_view(folder, [store.log])
+    assert kept.exists(), "what is kept for people is no left-over"
+    await again.aclose()
 
 
 def killed_after(lines: int, folder: Path) -> list[tuple[str, int]]:

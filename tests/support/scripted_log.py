@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from eventkernel.errors import Unavailable
 from eventkernel.events import COMMAND_REMEMBERED, DomainEvent, Partition, Position, Record
@@ -51,6 +51,12 @@ class ScriptedLog:
         if not self.available:
             raise Unavailable(f"{self.log} is set to be unavailable")
         return Position({Partition(self.log, n): len(records) for n, records in enumerate(self.partitions) if records})
+
+    async def records_before(self, offsets: Mapping[int, int]) -> Mapping[int, Record]:
+        if not self.available:
+            raise Unavailable(f"{self.log} is set to be unavailable")
+        before = {number: self.partitions[number][:offset] for number, offset in offsets.items()}
+        return {number: records[-1] for number, records in before.items() if records}
 
     async def subscribe(
         self, after: Checkpoint, partitions: frozenset[int] | None = None

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self, TypeVar
 
@@ -170,6 +170,9 @@ class KafkaEventStore:
 
     def subscribe(self, after: Checkpoint, partitions: frozenset[int] | None = None) -> AsyncGenerator[Batch, None]:
         return self._log.subscribe(after, partitions)
+
+    async def records_before(self, offsets: Mapping[int, int]) -> Mapping[int, Record]:
+        return await self._log.records_before(offsets)
 
     async def append(
         self,

@@ -24,9 +24,10 @@ from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.consumer import Consumer, consuming
 from eventkernel.adapters.kafka.records import from_message
 from eventkernel.adapters.kafka.topic import count_partitions
-from eventkernel.errors import CannotOpen, CorruptData, InvalidInput, Unavailable
+from eventkernel.errors import CannotOpen, CheckpointMismatch, InvalidInput, Unavailable
 from eventkernel.events import FENCE, Partition, Position, Record
 from eventkernel.fences import claims_key_of
+from eventkernel.landmarks import compare
 from eventkernel.store import Batch, Checkpoint
 
 _log: Final = logging.getLogger(__name__)
@@ -144,7 +145,11 @@ class KafkaLog:
         numbers = range(self._partitions) if partitions is None else partitions
         offsets = {number: after.position.offsets.get(Partition(self._log, number), 0) for number in numbers}
         generations = {number: generation for log, number, generation in after.generations if log == self._log}
-        return self._subscribe(offsets, generations)
+        return self._subscribe(after, offsets, generations)
+
+    async def records_before(self, offsets: Mapping[int, int]) -> Mapping[int, Record]:
+        found = await asyncio.gather(*(self._record_before(number, offset) for number, offset in offsets.items()))
+        return {record.partition: record for record in found if record is not None}
 
     async def read(self, partition: int, start: int, stop: int) -> AsyncGenerator[Sequence[Record], None]:
         """Every record of a partition from offset `start` up to, without, `stop`, in order, in pieces, as it stands
@@ -184,8 +189,10 @@ class KafkaLog:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    async def _subscribe(self, offsets: dict[int, int], generations: Mapping[int, int]) -> AsyncGenerator[Batch, None]:
-        await self._check_within(offsets)
+    async def _subscribe(
+        self, after: Checkpoint, offsets: dict[int, int], generations: Mapping[int, int]
+    ) -> AsyncGenerator[Batch, None]:
+        await compare(self, after, frozenset(offsets))
         seen = {number: await self._generation_at(number, offset, generations) for number, offset in offsets.items()}
         if not offsets:
             await asyncio.get_running_loop().create_future()  # nothing to read, for ever
@@ -243,7 +250,7 @@ class KafkaLog:
         for number, offset in offsets.items():
             end = head.offsets.get(Partition(self._log, number), 0)
             if offset > end:
-                raise CorruptData(f"{self._log}: partition {number} ends at {end}, and its reader is at {offset}")
+                raise CheckpointMismatch(f"{self._log}/{number}: the log ends at {end}, and its reader is at {offset}")
 
     async def _generation_at(self, number: int, offset: int, known: Mapping[int, int]) -> int:
         """The generation that a reader at this offset has seen: the newest one with a fence before it.
@@ -263,6 +270,26 @@ class KafkaLog:
                             fenced = max(fenced, found.generation)
             stop, size = start, 2 * size
         return newest
+
+    async def _record_before(self, number: int, offset: int) -> Record | None:
+        """As `records_before`: it is looked for backwards, each time in twice as many records."""
+        end = (await self.head()).offsets.get(Partition(self._log, number), 0)
+        stop, size = min(offset, end), 1
+        while stop:
+            start = max(0, stop - size)
+            generation = await self._generation_at(number, start, {}) if start else 0
+            last: Record | None = None
+            async with aclosing(self.read(number, start, stop)) as pieces:
+                async for records in pieces:
+                    for record in records:
+                        if record.type == FENCE:
+                            generation = max(generation, record.generation)
+                        elif record.generation >= generation:
+                            last = record
+            if last is not None:
+                return last
+            stop, size = start, 2 * size
+        return None
 
     async def _fences(self, number: int, start: int, stop: int) -> Sequence[Record]:
         found: list[Record] = []

@@ -36,6 +36,7 @@ from eventkernel.clock import Clock
 from eventkernel.errors import CannotOpen, CorruptData, Unavailable
 from eventkernel.events import FENCE, Partition, Position, Record, log_name
 from eventkernel.fences import claims_key_of, fence
+from eventkernel.landmarks import compare
 
 _log: Final = logging.getLogger(__name__)
 
@@ -86,7 +87,8 @@ class Opener:
 
         Raises:
             CannotOpen: the topic or the ledger belongs to another log, or to another claims key.
-            CorruptData: the log is shorter than it was, or a stream has a gap.
+            CheckpointMismatch: the log was cut, or has other records than the ledger was compared with.
+            CorruptData: a stream has a gap.
             Unavailable: a server cannot be reached; to be tried again.
         """
         while True:
@@ -204,10 +206,9 @@ class Opener:
             checkpoint = await documents.checkpoint()
         except LedgerChanged:
             return False
+        await compare(self.log, checkpoint)
         for partition, end in (await self.log.head()).items():
-            start = checkpoint.get(partition, 0)
-            if start > end:
-                raise CorruptData(f"{self.log.log}/{partition.number}: the log ends at {end}, its ledger is at {start}")
+            start = checkpoint.position.get(partition, 0)
             async with aclosing(self.log.read(partition.number, start, end)) as pieces:
                 async for records in pieces:
                     if await lacking(documents, records):

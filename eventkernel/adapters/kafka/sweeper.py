@@ -13,15 +13,17 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Final
 
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.mongodb.ledger import Documents, Entry, LedgerChanged
 from eventkernel.errors import Unavailable
-from eventkernel.events import Position, Record
+from eventkernel.events import Record
+from eventkernel.folding import checkpoint_after
 from eventkernel.membership import Membership
 from eventkernel.retrying import Troubles
-from eventkernel.store import Batch, Checkpoint
+from eventkernel.store import Batch
 
 _log: Final = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ class Sweeper:
         """
         Raises:
             LedgerChanged: the ledger is to be opened again.
-            CorruptData: the log is shorter than the ledger says.
+            CheckpointMismatch: the log is not the one that the ledger says: it was cut, or has other records.
         """
         log = self._log.log
         tasks = [
@@ -85,15 +87,16 @@ class Sweeper:
                 await asyncio.wait([changed, following])
 
     async def _follow(self, partitions: frozenset[int] | None) -> None:
-        position = await self._documents.checkpoint()
+        checkpoint = await self._documents.checkpoint()
         generation = self._documents.generation.number
         generations = tuple((self._log.log, number, generation) for number in range(self._log.partitions))
-        async with aclosing(self._log.subscribe(Checkpoint(position, generations), partitions)) as batches:
+        after = replace(checkpoint, generations=generations)
+        async with aclosing(self._log.subscribe(after, partitions)) as batches:
             async for batch in batches:
                 if batch.generation > generation:
                     raise LedgerChanged(f"{self._log.log}: the log has a newer generation than the ledger")
                 await self._compare(batch)
-                await self._documents.advance(Position.of(batch.log, batch.partition, batch.next_offset))
+                await self._documents.advance(checkpoint_after([batch]))
 
     async def _compare(self, batch: Batch) -> None:
         offsets: dict[str, int] = {}

@@ -222,6 +222,9 @@ class MongoViewBuild(ABC, Generic[Doc]):
             self._loaded = {stream: states.get(stream) for stream in streams}
             return states
 
+    async def peek(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
+        return await self._stored(streams)
+
     async def save(self, fold: Fold[Doc]) -> None:
         self._arrivals.check()
         # Whoever gives up waiting changes nothing about what was begun: it is finished, and others wait for that.

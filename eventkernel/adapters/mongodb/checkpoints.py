@@ -16,7 +16,12 @@ from typing import Final, Self
 from pymongo import IndexModel
 
 from eventkernel.adapters.mongodb.connection import Collection, Database, Document, translated
-from eventkernel.adapters.mongodb.progress import ParkedRecords, checkpoint_of, checkpoint_update
+from eventkernel.adapters.mongodb.progress import (
+    ParkedRecords,
+    checkpoint_of,
+    checkpoint_update,
+    checkpoint_without,
+)
 from eventkernel.store import Checkpoint
 from eventkernel.views import NOTHING_RELEASED, ParkedRecord
 
@@ -60,6 +65,14 @@ class MongoCheckpointStore:
         if update:
             async with translated("storing a checkpoint"):
                 await self._readers.update_one({"_id": reader}, update, upsert=True)
+
+    async def forget(self, reader: str, log: str) -> None:
+        await ParkedRecords(self._parked, reader).forget(log)
+        async with translated("forgetting a checkpoint"):
+            document: Document | None = await self._readers.find_one({"_id": reader})
+            update = checkpoint_without(document or {}, log)
+            if update:
+                await self._readers.update_one({"_id": reader}, update)
 
     async def parked(self, reader: str, streams: Many[str] | None = None) -> Sequence[ParkedRecord]:
         return await ParkedRecords(self._parked, reader).all(streams)

@@ -27,7 +27,7 @@ from eventkernel.adapters.mongodb.gathering import Gathered
 from eventkernel.envelope import from_json, to_json
 from eventkernel.errors import Unavailable
 from eventkernel.events import Partition, Position, Record
-from eventkernel.store import ClaimHolder, Commit
+from eventkernel.store import Checkpoint, ClaimHolder, Commit, Landmark
 
 _GENERATION: Final = "generation"
 _MARK: Final = ""
@@ -280,8 +280,8 @@ class Documents:
         async with translated("marking a ledger"):
             await self._collection.replace_one({"_id": _MARK}, mark, upsert=True)
 
-    async def checkpoint(self) -> Position:
-        """How far the log is known to be in the ledger.
+    async def checkpoint(self) -> Checkpoint:
+        """How far the log is known to be in the ledger, and which records stand behind that.
 
         Raises:
             LedgerChanged: the ledger has no mark.
@@ -290,12 +290,22 @@ class Documents:
             mark = await self._collection.find_one({"_id": _MARK})
         if mark is None:
             raise LedgerChanged(f"{self.generation.log}: the ledger was dropped")
-        log = self.generation.log
-        return Position({Partition(log, int(number)): offset for number, offset in mark["checkpoint"].items()})
+        log, generation = self.generation.log, self.generation.number
+        position = Position({Partition(log, int(number)): offset for number, offset in mark["checkpoint"].items()})
+        landmarks: Mapping[str, str] = mark.get("landmarks", {})  # a ledger of release 0.1.0 has none
+        return Checkpoint(
+            position,
+            tuple((log, partition.number, generation) for partition in position),
+            {Partition(log, int(number)): Landmark.from_text(text) for number, text in landmarks.items()},
+        )
 
-    async def advance(self, checkpoint: Position) -> None:
+    async def advance(self, checkpoint: Checkpoint) -> None:
         """Move the checkpoint on; it never goes back."""
-        furthest = {f"checkpoint.{number}": offset for number, offset in _offsets(checkpoint).items()}
+        furthest: Document = {
+            f"checkpoint.{number}": offset for number, offset in _offsets(checkpoint.position).items()
+        }
+        for partition, landmark in checkpoint.landmarks.items():
+            furthest[f"landmarks.{partition.number}"] = landmark.to_text()
         async with translated("writing the ledger's checkpoint"):
             await self._collection.update_one({"_id": _MARK}, {"$max": furthest})
 

@@ -2,7 +2,7 @@
 
 A checkpoint is a field of the reader's own document, an entry per partition, so that one update moves all of it:
 
-    checkpoint: {"users%2e3f9a/0": {log: "users.3f9a", partition: 0, next_offset: 812, generation: 1}, …}
+    checkpoint: {"users%2e3f9a/0": {log: "users.3f9a", partition: 0, next_offset: 812, generation: 1, landmark: "…"}, …}
 
 A parked record is a document of its own, with the envelope's attributes as fields of `record`.
 """
@@ -19,7 +19,7 @@ from pymongo import DeleteMany, InsertOne, ReplaceOne, UpdateOne
 
 from eventkernel.adapters.mongodb.connection import Collection, Document, translated
 from eventkernel.events import Partition, Position, Record
-from eventkernel.store import Checkpoint
+from eventkernel.store import Checkpoint, Landmark
 from eventkernel.views import ParkedRecord
 
 T = TypeVar("T")
@@ -36,23 +36,40 @@ def checkpoint_update(checkpoint: Checkpoint) -> dict[str, Document]:
     names: Document = {}
     generations = {(log, partition): number for log, partition, number in checkpoint.generations}
     for (log, partition), offset in checkpoint.position.offsets.items():
-        # A dot would be a path, and a dollar an operator.
-        entry = f"checkpoint.{quote(f'{log}/{partition}', safe='/').replace('.', '%2e')}"
+        entry = f"checkpoint.{_entry(log, partition)}"
         furthest[f"{entry}.next_offset"] = offset
+        if (landmark := checkpoint.landmarks.get(Partition(log, partition))) is not None:
+            furthest[f"{entry}.landmark"] = landmark.to_text()
         furthest[f"{entry}.generation"] = generations.get((log, partition), 0)
         names[f"{entry}.log"] = log
         names[f"{entry}.partition"] = partition
     return {"$max": furthest, "$set": names} if furthest else {}
 
 
+def _entry(log: str, partition: int) -> str:
+    # A dot would be a path, and a dollar an operator.
+    return quote(f"{log}/{partition}", safe="/").replace(".", "%2e")
+
+
+def checkpoint_without(document: Mapping[str, Any], log: str) -> Document:
+    """The operator that takes a log out of a reader's document; empty where it has none of it."""
+    entries: Mapping[str, Mapping[str, Any]] = document.get("checkpoint", {})
+    gone: Document = {f"checkpoint.{name}": "" for name, entry in entries.items() if entry["log"] == log}
+    return {"$unset": gone} if gone else {}
+
+
 def checkpoint_of(document: Mapping[str, Any]) -> Checkpoint:
     entries: Iterable[Mapping[str, Any]] = document.get("checkpoint", {}).values()
     offsets: dict[Partition, int] = {}
     generations: list[tuple[str, int, int]] = []
+    landmarks: dict[Partition, Landmark] = {}
     for entry in entries:
-        offsets[Partition(entry["log"], entry["partition"])] = entry["next_offset"]
-        generations.append((entry["log"], entry["partition"], entry["generation"]))
-    return Checkpoint(Position(offsets), tuple(generations))
+        partition = Partition(entry["log"], entry["partition"])
+        offsets[partition] = entry["next_offset"]
+        generations.append((partition.log, partition.number, entry["generation"]))
+        if "landmark" in entry:
+            landmarks[partition] = Landmark.from_text(entry["landmark"])
+    return Checkpoint(Position(offsets), tuple(generations), landmarks)
 
 
 class ParkedRecords:
@@ -74,6 +91,11 @@ class ParkedRecords:
             ParkedRecord(msgspec.convert(entry["record"], Record), entry["reason"], entry["skipped"])
             for entry in sorted(found, key=lambda entry: (entry["stream"], entry["version"]))
         ]
+
+    async def forget(self, log: str) -> None:
+        """Forget those of one log."""
+        async with translated("forgetting parked records"):
+            await self._collection.delete_many({"reader": self._reader, "record.log": log})
 
     async def save(self, parked: Sequence[ParkedRecord], released: Mapping[str, int]) -> None:
         """Park, and then forget what is released; done again, or half of it before, it comes to the same."""

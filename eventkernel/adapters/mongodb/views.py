@@ -114,6 +114,9 @@ class MongoView(Generic[BuildT]):
         number = await self._list.make_live(build, self._live_before.get(build, self._live_state))
         self._go_live(new, BuildState(build, self._identity, number, False, await new.checkpoint(), 0))
 
+    async def keep_aside(self, build: str, why: str) -> None:
+        """Nothing is kept: the ledger has whatever was acknowledged."""
+
     async def drop(self, build: str) -> None:
         dropped = self._find(build)
         await self._watch.look()

@@ -39,7 +39,7 @@ from eventkernel.arrivals import Arrivals
 from eventkernel.errors import KernelError, Unavailable
 from eventkernel.events import Partition, Position, Record
 from eventkernel.folding import further
-from eventkernel.store import Checkpoint
+from eventkernel.store import Checkpoint, Landmark
 from eventkernel.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State
 
 _SAVE_SECONDS: Final = 30.0
@@ -116,6 +116,9 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
         async with self._turn:  # behind a save whose caller has given up
             return await self.load_documents(streams)
 
+    async def peek(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
+        return await self.load_documents(streams)
+
     async def save(self, fold: Fold[Doc]) -> None:
         self._arrivals.check()
         saving = asyncio.create_task(self._save(fold), name=f"save into {self._name}")
@@ -190,9 +193,7 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
         self._trouble = None
         if not rows or rows[0][0] == "retired":
             self.retire()
-        points: list[tuple[str, int, int, int]] = rows[0][1] if rows else []
-        position = Position({Partition(log, number): offset for log, number, offset, _ in points})
-        self._moved(Checkpoint(position, tuple((log, number, generation) for log, number, _, generation in points)))
+        self._moved(_checkpoint_of(rows[0][1] if rows else []))
         return self._known
 
     def _moved(self, checkpoint: Checkpoint) -> None:
@@ -283,8 +284,17 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def _checkpoint_of(points: Sequence[tuple[str, int, int, int, str | None]]) -> Checkpoint:
+    return Checkpoint(
+        Position({Partition(log, number): offset for log, number, offset, _, _ in points}),
+        tuple((log, number, generation) for log, number, _, generation, _ in points),
+        {Partition(log, number): Landmark.from_text(text) for log, number, _, _, text in points if text},
+    )
+
+
 def _progress_of(fold: Fold[Any]) -> dict[str, Any]:  # documents of any kind
     generations = {(log, number): generation for log, number, generation in fold.checkpoint.generations}
+    landmarks = {partition: landmark.to_text() for partition, landmark in fold.checkpoint.landmarks.items()}
     return {
         "released": [[stream, version] for stream, version in fold.released.items()],
         "parked": [
@@ -300,7 +310,7 @@ def _progress_of(fold: Fold[Any]) -> dict[str, Any]:  # documents of any kind
             for entry in fold.parked
         ],
         "checkpoints": sorted(
-            [log, number, offset, generations.get((log, number), 0)]
-            for (log, number), offset in fold.checkpoint.position.items()
+            [*partition, offset, generations.get(partition, 0), landmarks.get(partition)]
+            for partition, offset in fold.checkpoint.position.items()
         ),
     }

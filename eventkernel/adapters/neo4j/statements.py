@@ -64,7 +64,8 @@ CALL () {
     SET point.locked = true
     WITH point, row
     SET point.next_offset = CASE WHEN point.next_offset > row[2] THEN point.next_offset ELSE row[2] END,
-        point.generation = CASE WHEN point.generation > row[3] THEN point.generation ELSE row[3] END
+        point.generation = CASE WHEN point.generation > row[3] THEN point.generation ELSE row[3] END,
+        point.landmark = CASE WHEN row[4] IS NULL OR point.landmark > row[4] THEN point.landmark ELSE row[4] END
 }
 RETURN build.name
 """
@@ -78,7 +79,7 @@ CALL () {
     WITH point ORDER BY point.log, point.partition
     SET point.locked = true
     WITH point
-    RETURN collect([point.log, point.partition, point.next_offset, point.generation]) AS points
+    RETURN collect([point.log, point.partition, point.next_offset, point.generation, point.landmark]) AS points
 }
 RETURN build.state, points
 """

@@ -127,6 +127,9 @@ class Neo4jView(Generic[BuildT]):
             raise Unavailable(f"the view {self._name}: the build {before} went live since {build} was begun")
         await self._freshen()
 
+    async def keep_aside(self, build: str, why: str) -> None:
+        """Nothing is kept: the logs' ledgers have whatever was acknowledged."""
+
     async def drop(self, build: str) -> None:
         rows = await self._connection.write(statements.RETIRE, {"view": self._key, "build": build})
         if not rows:

@@ -42,7 +42,7 @@ from typing import ClassVar, Final, Generic, TypeAlias, TypeVar, cast
 from eventkernel.adapters.sqlite.batcher import Batcher
 from eventkernel.adapters.sqlite.connection import CACHE_KIB, log_ahead, open_reader, open_writer
 from eventkernel.adapters.sqlite.failures import failures_of
-from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, Progress
+from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, Progress, add_landmarks
 from eventkernel.arrivals import Arrivals
 from eventkernel.errors import CorruptData, Unavailable
 from eventkernel.events import Partition, Position
@@ -174,6 +174,9 @@ class SqliteViewBuild(ABC, Generic[Doc]):
         self._loaded = states
         return states
 
+    async def peek(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
+        return await self.read(lambda connection: self.load_documents(connection, streams))
+
     async def save(self, fold: Fold[Doc]) -> None:
         self._arrivals.check()
         loop = asyncio.get_running_loop()
@@ -296,6 +299,7 @@ class SqliteViewBuild(ABC, Generic[Doc]):
                 connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB_FOR_FILLING}")
                 connection.executescript(f"BEGIN; {_IDENTITY_SCHEMA} {PROGRESS_SCHEMA} {self.schema}; COMMIT;")
                 connection.execute("INSERT INTO kernel_build VALUES (?)", (identity,))
+            add_landmarks(connection)
             return self._progress.checkpoint(connection), self._progress.parked(connection)
 
         self._checkpoint, parked = await self._on_writer(prepare)
@@ -318,6 +322,10 @@ class SqliteViewBuild(ABC, Generic[Doc]):
         with self._file.open("rb") as file:
             os.fsync(file.fileno())
         self._unfinished = False
+
+    async def settle(self) -> None:
+        """Everything that was saved is in the file itself, and not beside it."""
+        await self._on_writer(lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
 
     def retire(self) -> None:
         """Another build is live: saves and whoever waits are told so, reads go on."""

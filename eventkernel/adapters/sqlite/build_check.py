@@ -11,16 +11,21 @@ from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.progress import Progress
 from eventkernel.events import Position
 from eventkernel.status import ParkedStream, parked_streams
+from eventkernel.store import Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
 class ReaderFile:
     """How far a reader of logs is that keeps this in a file, and what waits there."""
 
-    position: Position
+    checkpoint: Checkpoint
     parked: Sequence[ParkedStream]
     identity: str | None
     """What the build was filled with; None where the file is no build."""
+
+    @property
+    def position(self) -> Position:
+        return self.checkpoint.position
 
 
 def look_at(path: Path, reader: str = "view") -> ReaderFile:
@@ -38,7 +43,7 @@ def look_at(path: Path, reader: str = "view") -> ReaderFile:
             if "kernel_build" in tables:
                 (identity,) = connection.execute("SELECT identity FROM kernel_build").fetchone() or (None,)
             return ReaderFile(
-                progress.checkpoint(connection).position, tuple(parked_streams(progress.parked(connection))), identity
+                progress.checkpoint(connection), tuple(parked_streams(progress.parked(connection))), identity
             )
     finally:
         connection.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, Self
 
@@ -13,6 +13,7 @@ from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.progress import Progress
 from eventkernel.errors import CannotOpen
 from eventkernel.events import Position
+from eventkernel.store import Checkpoint
 from eventkernel.views import Doc, ParkedRecord, State
 
 
@@ -34,13 +35,23 @@ class BuildSnapshot(Generic[Doc]):
                 found = self._connection.execute("SELECT identity FROM kernel_build").fetchone()
                 _check_tables(file, found, build_type.identity(0, ()))
                 progress = Progress("view")
-                self.position: Position = progress.checkpoint(self._connection).position
-                self.parked: Sequence[ParkedRecord] = progress.parked(self._connection)
+                self._checkpoint = progress.checkpoint(self._connection)
+                self.waiting: Sequence[ParkedRecord] = progress.parked(self._connection)
         except BaseException:
             self._connection.close()
             raise
 
-    def load(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
+    @property
+    def position(self) -> Position:
+        return self._checkpoint.position
+
+    async def checkpoint(self) -> Checkpoint:
+        return self._checkpoint
+
+    async def parked(self, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
+        return [entry for entry in self.waiting if streams is None or entry.record.stream in streams]
+
+    async def peek(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
         """The latest state of each of these streams that is stored."""
         with failures_of(self._file):
             return self._build.load_documents(self._connection, streams)

@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 
 from eventkernel.adapters.sqlite.connection import open_writer
 from eventkernel.adapters.sqlite.failures import failures_of
-from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, Progress
+from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, Progress, add_landmarks
 from eventkernel.errors import Unavailable
 from eventkernel.store import Checkpoint
 from eventkernel.views import NOTHING_RELEASED, ParkedRecord
@@ -40,6 +40,7 @@ class SqliteCheckpointStore:
             with failures_of(file):
                 connection = open_writer(file)
                 connection.executescript(f"BEGIN; {PROGRESS_SCHEMA} COMMIT;")
+                add_landmarks(connection)
                 return connection
 
         return cls(file, await asyncio.to_thread(prepare))
@@ -57,18 +58,14 @@ class SqliteCheckpointStore:
         progress = Progress(reader)
 
         def write(connection: sqlite3.Connection) -> None:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                progress.release(connection, released)
-                progress.park(connection, parked)
-                progress.move(connection, checkpoint)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:  # a full disk has ended it already
-                    connection.execute("ROLLBACK")
-                raise
+            progress.release(connection, released)
+            progress.park(connection, parked)
+            progress.move(connection, checkpoint)
 
-        await self._run(write)
+        await self._write(write)
+
+    async def forget(self, reader: str, log: str) -> None:
+        await self._write(lambda connection: Progress(reader).forget(connection, log))
 
     async def parked(self, reader: str, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
         return await self._run(lambda connection: Progress(reader).parked(connection, streams))
@@ -78,6 +75,19 @@ class SqliteCheckpointStore:
         self._closed = True
         await asyncio.to_thread(self._thread.shutdown)
         self._connection.close()
+
+    async def _write(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                work(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # a full disk has ended it already
+                    connection.execute("ROLLBACK")
+                raise
+
+        await self._run(write)
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._closed:

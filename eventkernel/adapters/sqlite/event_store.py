@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self, TypeAlias, TypeVar, cast
 
@@ -19,8 +19,8 @@ from eventkernel.adapters.sqlite.group_commit import GroupCommit
 from eventkernel.adapters.sqlite.log_file import OpenLog, open_log, read_log_id
 from eventkernel.appending import Append, checked, is_name, seal_claims
 from eventkernel.clock import Clock
-from eventkernel.errors import CorruptData
 from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
+from eventkernel.landmarks import compare
 from eventkernel.store import Batch, Checkpoint, ClaimHolder, Commit
 
 T = TypeVar("T")
@@ -92,14 +92,19 @@ class SqliteLog:
     ) -> AsyncGenerator[Batch, None]:
         if partitions is not None and statements.PARTITION not in partitions:
             await asyncio.get_running_loop().create_future()  # nothing is asked for, and nothing will come
+        await compare(self, after)
         offset = after.position.offsets.get(Partition(self._log, statements.PARTITION), 0)
-        end = await self._end()
-        if offset > end:
-            raise CorruptData(f"{self._log}: the log ends at {end}, and its reader is at {offset}")
         while True:
             await self._grown_past(offset)
             records, offset = await self._scan(offset)
             yield Batch(self._log, statements.PARTITION, records, offset, statements.GENERATION)
+
+    async def records_before(self, offsets: Mapping[int, int]) -> Mapping[int, Record]:
+        if statements.PARTITION not in offsets:
+            return {}
+        offset = offsets[statements.PARTITION]
+        record = await self._ask(self._lookups, lambda db: statements.record_before(db, self._log, offset))
+        return {} if record is None else {statements.PARTITION: record}
 
     async def _scan(self, offset: int) -> tuple[Sequence[Record], int]:
         return await self._ask(self._scans, lambda db: statements.scan(db, self._log, offset, _LARGEST_BATCH))

@@ -72,6 +72,9 @@ _HEAD: Final = "SELECT coalesce(max(offset) + 1, 0) FROM records"
 _SCAN: Final = f"""
     SELECT json_group_array({_RECORD}) FROM (SELECT * FROM records WHERE offset >= ? ORDER BY offset LIMIT ?)
 """
+_BEFORE: Final = f"""
+    SELECT json_group_array({_RECORD}) FROM (SELECT * FROM records WHERE offset < ? ORDER BY offset DESC LIMIT 1)
+"""
 _STREAM: Final = f"""
     SELECT json_group_array({_RECORD})
     FROM (SELECT * FROM records WHERE stream = ? AND version > 0 AND version <= ? ORDER BY version)
@@ -124,6 +127,12 @@ def scan_with_fences(connection: sqlite3.Connection, log: str, offset: int, most
     """Up to `most` records from an offset on, as they stand there."""
     (rows,) = connection.execute(_SCAN, (offset, most)).fetchone()
     return [_record(log, row) for row in _decode_records(rows)]
+
+
+def record_before(connection: sqlite3.Connection, log: str, offset: int) -> Record | None:
+    """The last record before an offset that is no fence."""
+    (rows,) = connection.execute(_BEFORE, (offset,)).fetchone()
+    return next((_record(log, row) for row in _decode_records(rows) if row.type != FENCE), None)
 
 
 def read_stream(connection: sqlite3.Connection, log: str, stream: str, up_to: int) -> Sequence[Record]:

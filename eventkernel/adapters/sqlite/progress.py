@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from eventkernel.events import Partition, Position, Record
-from eventkernel.store import Checkpoint
+from eventkernel.store import Checkpoint, Landmark
 from eventkernel.views import ParkedRecord
 
 PROGRESS_SCHEMA: Final = """
@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS kernel_checkpoint (
     partition   INTEGER NOT NULL,
     next_offset INTEGER NOT NULL,
     generation  INTEGER NOT NULL,
+    landmark    TEXT,
     PRIMARY KEY (reader, log, partition)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS kernel_parked (
@@ -40,8 +41,23 @@ _WAITING: Final = """
         (SELECT 1 FROM kernel_parked WHERE reader = ? AND stream = value AND skipped = 0)
 """
 
+_COLUMNS: Final = "reader, log, partition, next_offset, generation, landmark"
+_MOVE: Final = f"""
+    INSERT INTO kernel_checkpoint ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+        next_offset = max(next_offset, excluded.next_offset),
+        generation = max(generation, excluded.generation),
+        landmark = max(coalesce(landmark, excluded.landmark), coalesce(excluded.landmark, landmark))
+"""
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Record).decode
+
+
+def add_landmarks(connection: sqlite3.Connection) -> None:
+    """Give the table of checkpoints of release 0.1.0 the column that it lacks; those of later ones have it."""
+    columns = {name for (name,) in connection.execute("SELECT name FROM pragma_table_info('kernel_checkpoint')")}
+    if "landmark" not in columns:
+        connection.execute("ALTER TABLE kernel_checkpoint ADD COLUMN landmark TEXT")
 
 
 class Progress:
@@ -51,24 +67,35 @@ class Progress:
         self._reader = reader
 
     def checkpoint(self, connection: sqlite3.Connection) -> Checkpoint:
-        rows: list[tuple[str, int, int, int]] = connection.execute(
-            "SELECT log, partition, next_offset, generation FROM kernel_checkpoint WHERE reader = ?", (self._reader,)
+        # All columns: a file that only release 0.1.0 has written has no landmarks, and nothing to read them from.
+        rows: list[tuple[Any, ...]] = connection.execute(
+            "SELECT * FROM kernel_checkpoint WHERE reader = ?", (self._reader,)
         ).fetchall()
         return Checkpoint(
-            Position({Partition(log, partition): offset for log, partition, offset, _ in rows}),
-            tuple((log, partition, generation) for log, partition, _, generation in rows),
+            Position({Partition(log, partition): offset for _, log, partition, offset, *_ in rows}),
+            tuple((log, partition, generation) for _, log, partition, _, generation, *_ in rows),
+            {Partition(row[1], row[2]): Landmark.from_text(text) for row in rows for text in row[5:] if text},
         )
 
     def move(self, connection: sqlite3.Connection, checkpoint: Checkpoint) -> None:
         """Never back, in any partition."""
         generations = {(log, partition): number for log, partition, number in checkpoint.generations}
+        landmarks = {partition: landmark.to_text() for partition, landmark in checkpoint.landmarks.items()}
         connection.executemany(
-            "INSERT INTO kernel_checkpoint VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-            " next_offset = max(next_offset, excluded.next_offset), generation = max(generation, excluded.generation)",
+            _MOVE,
             [
-                (self._reader, log, partition, offset, generations.get((log, partition), 0))
-                for (log, partition), offset in checkpoint.position.offsets.items()
+                (self._reader, *partition, offset, generations.get(partition, 0), landmarks.get(partition))
+                for partition, offset in checkpoint.position.offsets.items()
             ],
+        )
+
+    def forget(self, connection: sqlite3.Connection, log: str) -> None:
+        """The reader has read nothing of this log."""
+        connection.execute("DELETE FROM kernel_checkpoint WHERE reader = ? AND log = ?", (self._reader, log))
+        gone = [entry.record for entry in self.parked(connection) if entry.record.log == log]
+        connection.executemany(
+            "DELETE FROM kernel_parked WHERE reader = ? AND stream = ? AND version = ?",
+            [(self._reader, record.stream, record.version) for record in gone],
         )
 
     def parked(self, connection: sqlite3.Connection, streams: Collection[str] | None = None) -> list[ParkedRecord]:

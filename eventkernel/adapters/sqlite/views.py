@@ -3,6 +3,7 @@
     views/users/
         live                   the live build's name, replaced by one atomic rename
         b-3f9a2c41.sqlite      a build (with SQLite's -wal and -shm beside it)
+        aside/                 builds from another history of a log, and why: for people, never read again
 
 A rebuild writes another file, so it locks nobody; switching is the rename, dropping is an unlink. Only one process may
 have the folder open. What an interrupted rebuild has left behind is removed when the folder is opened.
@@ -14,6 +15,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Generic, Self, TypeVar
 
@@ -25,6 +27,7 @@ __all__ = ["SqliteView", "SqliteViewBuild"]
 BuildT = TypeVar("BuildT", bound=SqliteViewBuild[Any])  # any document: the view only opens and closes builds
 
 _POINTER: Final = "live"
+ASIDE: Final = "aside"
 _READERS: Final = 4
 
 
@@ -104,6 +107,21 @@ class SqliteView(Generic[BuildT]):
         await asyncio.to_thread(self._point_to, build)
         self._go_live(new)
 
+    async def keep_aside(self, build: str, why: str) -> None:
+        kept = self._find(build)
+        await kept.settle()
+        try:
+            await asyncio.to_thread(self._keep_aside, build, why)
+        except OSError as error:
+            raise Unavailable(f"the view's folder {self._folder}: {error.strerror}") from error
+
+    def _keep_aside(self, build: str, why: str) -> None:
+        aside = self._folder / ASIDE
+        aside.mkdir(exist_ok=True)
+        with suppress(FileExistsError):
+            os.link(self._file(build), aside / f"{build}.sqlite")
+        write_durably(aside / f"{build}.txt", f"{why}\n")
+
     async def drop(self, build: str) -> None:
         dropped = self._find(build)
         if dropped is self._live:
@@ -133,18 +151,8 @@ class SqliteView(Generic[BuildT]):
 
     def _point_to(self, build: str) -> None:
         """Durable, and all or nothing: the new pointer is on the disk before it takes the old one's name."""
-        draft = self._folder / f"{_POINTER}.draft"
         try:
-            with draft.open("w") as file:
-                file.write(f"{build}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self._folder / _POINTER)
-            folder = os.open(self._folder, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            write_durably(self._folder / _POINTER, f"{build}\n")
         except OSError as error:
             raise Unavailable(f"the view's folder {self._folder}: {error.strerror}") from error
 
@@ -156,3 +164,18 @@ class SqliteView(Generic[BuildT]):
             return self._builds[build]
         except KeyError:
             raise InvalidInput(f"the view {self.name} has no build {build!r}") from None
+
+
+def write_durably(path: Path, text: str) -> None:
+    """All of it or nothing, and on the disk before this returns."""
+    draft = path.with_name(f"{path.name}.draft")
+    with draft.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

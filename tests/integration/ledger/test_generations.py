@@ -200,7 +200,7 @@ async def test_an_early_copy_restored_under_a_running_replica_is_noticed(
 
     async def swept() -> bool:
         await documents.check()  # which remembers how far the checkpoint was
-        return sum((await documents.checkpoint()).values()) > 3
+        return sum((await documents.checkpoint()).position.values()) > 3
 
     await until(swept)
     await restore(servers, copy, with_generation=with_generation)

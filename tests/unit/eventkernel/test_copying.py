@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -29,6 +29,10 @@ class WrittenLog:
 
     async def head(self) -> Position:
         return Position({Partition(LOG, number): len(records) for number, records in enumerate(self.partitions)})
+
+    async def records_before(self, offsets: Mapping[int, int]) -> Mapping[int, Record]:
+        found = {number: list(self.partitions[number])[:offset] for number, offset in offsets.items()}
+        return {number: records[-1] for number, records in found.items() if records}
 
     async def subscribe(
         self, after: Checkpoint, partitions: frozenset[int] | None = None

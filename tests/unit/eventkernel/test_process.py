@@ -10,7 +10,7 @@ from typing import Any
 from eventkernel.adapters.memory_views import MemoryBuild, MemoryCheckpointStore, MemoryView
 from eventkernel.clock import ManualClock
 from eventkernel.errors import AlreadyExists, IdempotencyMismatch, Unavailable
-from eventkernel.events import Partition, RecordedEvent
+from eventkernel.events import Partition, Position, RecordedEvent
 from eventkernel.gate import BookmarkGate
 from eventkernel.membership import Watching
 from eventkernel.process import ProcessManager, ProcessStatus
@@ -398,3 +398,35 @@ async def test_who_owns_no_partition_can_try_again_and_the_owner_goes_on_with_th
         await site.settle(process)
         assert site.seen == [("a", 2), ("a", 3)]
         assert (await process.status()).parked == ()
+
+
+async def test_a_log_with_another_history_is_read_again_from_its_start_and_nothing_of_it_is_set_aside() -> None:
+    site = Site()
+    for door in ("a", "b"):
+        site.log.put(door, 1, OAK)
+        site.log.put(door, 2, Opened())
+    site.fail = [TypeError("a defect")] * 3
+    async with site.at_work(site.process()) as process:
+        await site.settle(process)
+    assert [entry.record.stream for entry in await site.checkpoints.parked("watch")] == ["a"]
+    del site.log.partitions[0][:]  # an older copy, which has grown to the same length
+    for door in ("c", "d"):
+        site.log.put(door, 1, OAK)
+        site.log.put(door, 2, Opened())
+    site.view.empty()
+    site.seen.clear()
+    site.projector = Projector(DOORS, [Source(site.log, CODEC)], site.view, backoff=AT_ONCE, grace=0)
+    async with site.at_work(site.process()) as process:
+        await site.settle(process)
+    assert site.seen == [("c", 2), ("d", 2)]
+    assert await site.checkpoints.parked("watch") == []
+
+
+async def test_a_checkpoint_past_the_logs_end_begins_anew() -> None:
+    site = Site()
+    site.log.put("a", 1, OAK)
+    site.log.put("a", 2, Opened())
+    await site.checkpoints.save("watch", Checkpoint(Position.of("doors.1", 0, 7)))
+    async with site.at_work(site.process()) as process:
+        await site.settle(process)
+    assert site.seen == [("a", 2)]

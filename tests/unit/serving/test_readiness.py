@@ -8,9 +8,10 @@ import pytest
 
 from eventkernel.adapters.memory import MemoryEventStore
 from eventkernel.adapters.memory_views import MemoryBuild, MemoryView
+from eventkernel.audit import Audit
 from eventkernel.clock import ManualClock
 from eventkernel.events import EncodedEvent, Partition, Position
-from eventkernel.store import Checkpoint
+from eventkernel.store import Checkpoint, Landmark
 from eventkernel.testing.view_contract import record
 from eventkernel.views import Fold, ParkedRecord
 from subgraphs.serving import readiness
@@ -60,6 +61,16 @@ async def test_a_log_that_does_not_answer_is_named(store: MemoryEventStore, view
     store.available = False
     (reason,) = (await readiness_of(view, [store])).reasons
     assert reason.startswith(f"the log {store.log} does not answer")
+
+
+async def test_a_view_that_is_not_what_its_logs_say_is_not_ready(store: MemoryEventStore, view: View) -> None:
+    head = await store.head()
+    landmarks = dict.fromkeys(head, Landmark(2, "of another record"))
+    await view.live().save(Fold([], Checkpoint(head, (), landmarks)))
+    audit = Audit(view, [store])
+    await audit.look()
+    (reason,) = (await readiness_of(view, [store], audit)).reasons
+    assert reason.startswith("the view doors is not what its logs say: ")
 
 
 async def test_parked_streams_are_a_warning(store: MemoryEventStore, view: View) -> None:
