@@ -19,6 +19,7 @@ from graphql import (
     InputValueDefinitionNode,
     InterfaceTypeDefinitionNode,
     InterfaceTypeExtensionNode,
+    IntValueNode,
     ListTypeNode,
     ListValueNode,
     NonNullTypeNode,
@@ -37,10 +38,13 @@ from graphql import NamedTypeNode as NamedNode
 
 from graphrouter.composition.diagnostics import Code, Findings
 from graphrouter.composition.document import SubgraphDocument
+from graphrouter.composition.federation_spec import KEYS_ON_INTERFACES
 from graphrouter.composition.field_set import DirectiveInFieldSet, FieldSet, InvalidFieldSet, parse_field_set
 from graphrouter.composition.links import Vocabulary
 from graphrouter.composition.model import (
     ROOT_TYPES,
+    Applied,
+    ComposedDirective,
     ContextArgument,
     DirectiveDefinition,
     EnumType,
@@ -60,7 +64,7 @@ from graphrouter.composition.model import (
     TypeRef,
     UnionType,
 )
-from graphrouter.supergraph.model import EXECUTABLE_LOCATIONS
+from graphrouter.supergraph.model import EXECUTABLE_LOCATIONS, ListSize
 
 _DEFAULT_DEPRECATION = "No longer supported"
 _FROM_CONTEXT = re.compile(r"^\s*\$(?P<context>[A-Za-z_]\w*)(?P<selection>.*)$", re.DOTALL)
@@ -69,11 +73,18 @@ _FROM_CONTEXT = re.compile(r"^\s*\$(?P<context>[A-Za-z_]\w*)(?P<selection>.*)$",
 class DefinitionReader:
     """Reads the definitions of one document into the model."""
 
-    def __init__(self, subgraph: str, document: SubgraphDocument, findings: Findings) -> None:
+    def __init__(
+        self,
+        subgraph: str,
+        document: SubgraphDocument,
+        findings: Findings,
+        composed: Iterable[ComposedDirective] = (),
+    ) -> None:
         self._subgraph = subgraph
         self._findings = findings
         self._vocabulary: Vocabulary = document.vocabulary
         self._document = document
+        self._composed = {directive.definition.name: directive for directive in composed}
         self._nodes: dict[str, list[DefinitionNode]] = {}
         for definition in document.definitions:
             if isinstance(definition, TypeDefinitionNode | TypeExtensionNode):
@@ -87,6 +98,11 @@ class DefinitionReader:
         marked = (name for name, nodes in self._nodes.items() if self._uses(nodes, "extends"))
         return self._document.extensions | frozenset(marked)
 
+    @property
+    def schema_marks(self) -> Marks:
+        """What stands on the schema itself."""
+        return self._marks(self._document.schema_directives, self._document.description)
+
     def types(self) -> dict[str, TypeDefinition]:
         """All types of the document."""
         return {name: self._type(name, nodes) for name, nodes in self._nodes.items()}
@@ -99,14 +115,24 @@ class DefinitionReader:
                 names = (location.value for location in node.locations)
                 locations = tuple(name for name in names if name in EXECUTABLE_LOCATIONS)
                 if locations:
-                    found[node.name.value] = DirectiveDefinition(
-                        node.name.value,
-                        {a.name.value: self._input_value(a) for a in node.arguments or ()},
-                        locations,
-                        node.repeatable,
-                        node.description.value if node.description else None,
-                    )
+                    found[node.name.value] = self._directive(node, locations)
         return found
+
+    def directive(self, name: str) -> DirectiveDefinition | None:
+        """A directive of the document's own, with all of its locations."""
+        for node in self._document.definitions:
+            if isinstance(node, DirectiveDefinitionNode) and node.name.value == name:
+                return self._directive(node, tuple(location.value for location in node.locations))
+        return None
+
+    def _directive(self, node: DirectiveDefinitionNode, locations: tuple[str, ...]) -> DirectiveDefinition:
+        return DirectiveDefinition(
+            node.name.value,
+            {a.name.value: self._input_value(a) for a in node.arguments or ()},
+            locations,
+            node.repeatable,
+            node.description.value if node.description else None,
+        )
 
     def _type(self, name: str, nodes: list[DefinitionNode]) -> TypeDefinition:
         marks = self._type_marks(nodes)
@@ -156,7 +182,8 @@ class DefinitionReader:
             ):
                 continue
             interfaces |= dict.fromkeys(interface.name.value for interface in node.interfaces or ())
-            keys += self._keys(name, node.directives or ())
+            keys += self._keys(name, node.directives or (), on_interface=not is_object)
+            self._check_shareable_once(name, node.directives or ())
             external = is_object and self._uses([node], "external")
             shareable = is_object and self._uses([node], "shareable")
             for field in node.fields or ():
@@ -205,8 +232,11 @@ class DefinitionReader:
             self._marks(node.directives, node.description),
             contextual=tuple(found for a in node.arguments or () if (found := self._from_context(a)) is not None),
         )
+        self._check_shareable_once(coordinate, node.directives or ())
         for directive in node.directives or ():
             match self._vocabulary.name_of(directive.name.value):
+                case "listSize":
+                    field = replace(field, list_size=_list_size(directive))
                 case "external":
                     field = replace(field, external=True)
                 case "shareable":
@@ -240,9 +270,19 @@ class DefinitionReader:
                 return ContextArgument(node.name.value, _type_ref(node.type), text, context, selection, default)
         return None
 
-    def _keys(self, parent: str, directives: Iterable[ConstDirectiveNode]) -> Iterable[Key]:
+    def _check_shareable_once(self, coordinate: str, directives: Iterable[ConstDirectiveNode]) -> None:
+        """It is repeatable only so that a type and its extensions may each have it."""
+        if sum(self._vocabulary.name_of(directive.name.value) == "shareable" for directive in directives) > 1:
+            message = f'"{coordinate}" of subgraph "{self._subgraph}" has @shareable more than once in one place'
+            self._findings.error(Code.INVALID_SHAREABLE_USAGE, message, coordinate, self._subgraph)
+
+    def _keys(self, parent: str, directives: Iterable[ConstDirectiveNode], *, on_interface: bool) -> Iterable[Key]:
         for directive in directives:
             if self._vocabulary.name_of(directive.name.value) == "key":
+                if on_interface and not self._vocabulary.federation_one and self._vocabulary.minor < KEYS_ON_INTERFACES:
+                    message = f'the interface "{parent}" of subgraph "{self._subgraph}" has a @key, which needs'
+                    message += f" federation v2.{KEYS_ON_INTERFACES}; it links v2.{self._vocabulary.minor}"
+                    self._findings.error(Code.KEY_UNSUPPORTED_ON_INTERFACE, message, parent, self._subgraph)
                 fields = self._field_set("key", directive, parent)
                 if fields is not None:
                     resolvable = _argument(directive, "resolvable")
@@ -282,8 +322,9 @@ class DefinitionReader:
         return self._marks(self._directives(nodes), description)
 
     def _marks(self, directives: Iterable[ConstDirectiveNode] | None, description: StringValueNode | None) -> Marks:
-        inaccessible, deprecated = False, None
+        inaccessible, deprecated, cost = False, None, None
         tags: dict[str, None] = {}
+        applied: dict[Applied, None] = {}
         for directive in directives or ():
             if directive.name.value == "deprecated":
                 reason = _argument(directive, "reason")
@@ -293,9 +334,16 @@ class DefinitionReader:
                     inaccessible = True
                 case "tag":
                     tags[_string(_argument(directive, "name")) or ""] = None
+                case "cost":
+                    weight = _argument(directive, "weight")
+                    cost = int(weight.value) if isinstance(weight, IntValueNode) else None
+                case _ if directive.name.value in self._composed:
+                    applied[_applied(directive, self._composed[directive.name.value].definition)] = None
                 case _:
                     pass
-        return Marks(description.value if description else None, inaccessible, tuple(tags), deprecated)
+        return Marks(
+            description.value if description else None, inaccessible, tuple(tags), deprecated, cost, tuple(applied)
+        )
 
     def _directives(self, nodes: Iterable[DefinitionNode]) -> list[ConstDirectiveNode]:
         return [
@@ -326,6 +374,28 @@ def _type_ref(node: TypeNode) -> TypeRef:
             return Named(name.value)
         case _:
             raise TypeError(f"unknown type node {node!r}")
+
+
+def _list_size(directive: ConstDirectiveNode) -> ListSize:
+    assumed, one = _argument(directive, "assumedSize"), _argument(directive, "requireOneSlicingArgument")
+    return ListSize(
+        int(assumed.value) if isinstance(assumed, IntValueNode) else None,
+        _strings(_argument(directive, "slicingArguments")),
+        _strings(_argument(directive, "sizedFields")),
+        not (isinstance(one, BooleanValueNode) and not one.value),
+    )
+
+
+def _strings(value: ValueNode | None) -> tuple[str, ...]:
+    """The texts of a list; a single one stands for a list of one."""
+    values = value.values if isinstance(value, ListValueNode) else (value,)
+    return tuple(text for text in map(_string, values) if text is not None)
+
+
+def _applied(directive: ConstDirectiveNode, definition: DirectiveDefinition) -> Applied:
+    given = sorted((argument.name.value, print_ast(argument.value)) for argument in directive.arguments or ())
+    arguments = f"({', '.join(f'{name}: {value}' for name, value in given)})" if given else ""
+    return Applied(definition.name, arguments, definition.repeatable)
 
 
 def _argument(directive: ConstDirectiveNode, name: str) -> ValueNode | None:

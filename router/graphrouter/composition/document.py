@@ -8,17 +8,22 @@ federated-schemas/reference/subgraph-spec): definitions of federation's directiv
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
+import graphql
 from graphql import (
+    ConstDirectiveNode,
     DefinitionNode,
     DirectiveDefinitionNode,
     DirectiveNode,
     DocumentNode,
     EnumTypeDefinitionNode,
     EnumTypeExtensionNode,
+    GraphQLArgument,
     GraphQLError,
+    GraphQLSchema,
     GraphQLSyntaxError,
     InputObjectTypeDefinitionNode,
     InputObjectTypeExtensionNode,
@@ -33,21 +38,25 @@ from graphql import (
     ScalarTypeExtensionNode,
     SchemaDefinitionNode,
     SchemaExtensionNode,
+    StringValueNode,
     TypeDefinitionNode,
     TypeExtensionNode,
+    Undefined,
     UnionTypeDefinitionNode,
     UnionTypeExtensionNode,
+    ValueNode,
     Visitor,
     VisitorAction,
     build_ast_schema,
     parse,
+    print_ast,
     validate_schema,
     visit,
 )
 from graphql.validation.validate import validate_sdl
 
 from graphrouter.composition.diagnostics import Code, Findings
-from graphrouter.composition.federation_spec import FEDERATION_URL, REFUSED, SUPPORTED
+from graphrouter.composition.federation_spec import REFUSED
 from graphrouter.composition.links import Vocabulary, read_vocabulary
 from graphrouter.composition.model import ROOT_TYPES
 
@@ -70,11 +79,16 @@ _PLACEHOLDER = "_noQueryHere"
 
 @dataclass(frozen=True, slots=True)
 class SubgraphDocument:
-    """A valid document; each type is defined once, perhaps extended further; `extensions` names those only extended."""
+    """A valid document; each type is defined once, perhaps extended further; `extensions` names those only extended.
+
+    `schema_directives` are what is applied to the schema, without `@link`, and `description` is the schema's.
+    """
 
     definitions: tuple[DefinitionNode, ...]
     extensions: frozenset[str]
     vocabulary: Vocabulary
+    schema_directives: tuple[ConstDirectiveNode, ...] = ()
+    description: StringValueNode | None = None
 
 
 def read_document(sdl: str, subgraph: str, findings: Findings) -> SubgraphDocument | None:
@@ -92,18 +106,19 @@ def read_document(sdl: str, subgraph: str, findings: Findings) -> SubgraphDocume
         return None
     kept = _without_machinery(renamed.definitions, vocabulary)
     definitions, extensions = _defined_once(kept)
-    errors = _errors(definitions, vocabulary)
+    schemas = [d for d in document.definitions if isinstance(d, SchemaDefinitionNode | SchemaExtensionNode)]
+    applied = tuple(d for schema in schemas for d in schema.directives or () if d.name.value != vocabulary.link_name)
+    errors = [*_empty_roots(renamed.definitions), *_errors(definitions, applied, vocabulary)]
     for found in errors:
-        _report(found, subgraph, findings)
-    return None if errors else SubgraphDocument(definitions, extensions, vocabulary)
+        _report(found, subgraph, findings, vocabulary)
+    described = (getattr(schema, "description", None) for schema in schemas)
+    description = next((text for text in described if text is not None), None)
+    return None if errors else SubgraphDocument(definitions, extensions, vocabulary, applied, description)
 
 
-def _report(error: GraphQLError, subgraph: str, findings: Findings) -> None:
-    advice = ""
+def _report(error: GraphQLError, subgraph: str, findings: Findings, vocabulary: Vocabulary | None = None) -> None:
     unknown = _UNKNOWN_DIRECTIVE.match(error.message)
-    if unknown is not None and unknown["name"] in SUPPORTED:
-        name = unknown["name"]
-        advice = f" It is one of federation's: import \"@{name}\" in the schema's @link to {FEDERATION_URL}v2.x."
+    advice = vocabulary.advice(unknown["name"]) if unknown is not None and vocabulary is not None else ""
     findings.error(Code.INVALID_GRAPHQL, f'subgraph "{subgraph}": {error.message}{advice}', None, subgraph)
 
 
@@ -114,7 +129,7 @@ def _refuses(document: DocumentNode, vocabulary: Vocabulary, subgraph: str, find
     class Uses(Visitor):
         def enter_directive(self, node: DirectiveNode, *_args: object) -> None:
             name = vocabulary.name_of(node.name.value)
-            if name in REFUSED:
+            if name is not None and name in REFUSED:
                 refused[name] = None
 
     visit(document, Uses())
@@ -130,7 +145,11 @@ def _with_default_roots(document: DocumentNode, subgraph: str, findings: Finding
     for definition in document.definitions:
         if isinstance(definition, SchemaDefinitionNode | SchemaExtensionNode):
             for operation in definition.operation_types or ():
-                renamed[operation.type.name.value] = operation.operation.value.capitalize()
+                name, root = operation.type.name.value, operation.operation.value.capitalize()
+                if renamed.setdefault(name, root) != root:
+                    message = f'"{name}" is its root type of two kinds of operations; expected different types'
+                    findings.error(Code.INVALID_GRAPHQL, f'subgraph "{subgraph}": {message}', name, subgraph)
+                    return None
     renamed = {name: root for name, root in renamed.items() if name != root}
     if not renamed:
         return document
@@ -138,7 +157,8 @@ def _with_default_roots(document: DocumentNode, subgraph: str, findings: Finding
     for name, root in renamed.items():
         if root in taken and root not in renamed:
             message = f'its root type is "{name}", but it also has a type "{root}"'
-            findings.error(Code.ROOT_TYPE_USED, f'subgraph "{subgraph}": {message}', root, subgraph)
+            code = Code(f"ROOT_{root.upper()}_USED")
+            findings.error(code, f'subgraph "{subgraph}": {message}', root, subgraph)
             return None
 
     class Rename(Visitor):
@@ -176,6 +196,24 @@ def _without_machinery(definitions: Iterable[DefinitionNode], vocabulary: Vocabu
                 continue
         result.append(definition)
     return result
+
+
+def _empty_roots(definitions: Iterable[DefinitionNode]) -> list[GraphQLError]:
+    """A root type that is written without a field; one that loses its fields with the machinery was not empty.
+
+    That of queries may be empty, for every subgraph can be asked for entities.
+    """
+    filled = {
+        node.name.value
+        for node in definitions
+        if isinstance(node, ObjectTypeDefinitionNode | ObjectTypeExtensionNode) and node.fields
+    }
+    roots = (d.name.value for d in definitions if isinstance(d, ObjectTypeDefinitionNode) and not d.fields)
+    return [
+        GraphQLError(f"Type {name} must define one or more fields.")
+        for name in roots
+        if name in {"Mutation", "Subscription"} and name not in filled
+    ]
 
 
 def _is_machinery(directive: str, vocabulary: Vocabulary) -> bool:
@@ -224,21 +262,49 @@ def _reserved_names(definitions: Iterable[DefinitionNode]) -> list[GraphQLError]
     ]
 
 
-def _errors(definitions: tuple[DefinitionNode, ...], vocabulary: Vocabulary) -> list[GraphQLError]:
+def _errors(
+    definitions: tuple[DefinitionNode, ...], on_schema: tuple[ConstDirectiveNode, ...], vocabulary: Vocabulary
+) -> list[GraphQLError]:
     """What GraphQL itself holds against the document; that it has no Query is no error in federation."""
     names = {d.name.value for d in definitions if isinstance(d, TypeDefinitionNode)}
     machinery = ["scalar federation__FieldSet", "scalar federation__ContextFieldValue"]
-    machinery += [
-        f"directive @{local}{SUPPORTED[name]}" for local, name in vocabulary.directives.items() if name in SUPPORTED
-    ]
+    machinery += vocabulary.definitions()
     if "Query" not in names:
         machinery.append(f"type Query {{ {_PLACEHOLDER}: Boolean }}")
     added = parse("\n".join(machinery), no_location=True).definitions
-    document = DocumentNode(definitions=(*definitions, *added))
+    on = cast("DefinitionNode", SchemaExtensionNode(directives=on_schema, operation_types=()))
+    document = DocumentNode(definitions=(*definitions, *added, *([on] if on_schema else ())))
     errors = [*_reserved_names(definitions), *validate_sdl(document)]
     if errors:
         return errors
     try:
-        return validate_schema(build_ast_schema(document, assume_valid_sdl=True))
+        schema = build_ast_schema(document, assume_valid_sdl=True)
+        return validate_schema(schema) or _misfits_of_directives(schema, document)
     except (GraphQLError, TypeError) as error:
         return [error if isinstance(error, GraphQLError) else GraphQLError(str(error))]
+
+
+def _misfits_of_directives(schema: GraphQLSchema, document: DocumentNode) -> list[GraphQLError]:
+    """Arguments of directives whose values are not of their types; GraphQL's rules for schemas leave them out."""
+    found: list[GraphQLError] = []
+
+    class Check(Visitor):
+        def enter_directive(self, node: DirectiveNode, *_args: object) -> None:
+            definition = schema.get_directive(node.name.value)
+            for argument in node.arguments or () if definition is not None else ():
+                expected = definition.args.get(argument.name.value) if definition is not None else None
+                if expected is not None and not _fits(argument.value, expected):
+                    given = f"@{node.name.value}({argument.name.value}: {print_ast(argument.value)[:200]})"
+                    wanted = print_ast(expected.ast_node.type) if expected.ast_node is not None else "another type"
+                    found.append(GraphQLError(f"{given}: expected a value of the type {wanted}"))
+
+    visit(document, Check())
+    return found
+
+
+def _fits(value: ValueNode, argument: GraphQLArgument) -> bool:
+    expected = cast("Any", argument).type
+    if str(expected).startswith("federation__FieldSet"):  # what is wrong with a field set has codes of its own
+        return True
+    read = cast("Callable[..., object]", graphql.value_from_ast)  # pyright: ignore[reportUnknownMemberType]
+    return read(value, expected) is not Undefined

@@ -18,6 +18,7 @@ from graphrouter.composition.model import (
     InterfaceType,
     ObjectType,
     TypeDefinition,
+    UnionType,
     map_fields,
     named_type,
 )
@@ -30,7 +31,7 @@ def upgrade(types: dict[str, TypeDefinition]) -> dict[str, TypeDefinition]:
     types = map_fields(types, lambda parent, field: _with_active_field_sets(types, parent, field))
     used = used_fields(types)
     types = {name: _without_unused(definition, used) for name, definition in types.items()}
-    return map_fields(types, _shareable)
+    return map_fields(map_fields(types, _shareable), _without_marks_on_external)
 
 
 def _plain_interface(definition: TypeDefinition) -> TypeDefinition:
@@ -47,7 +48,9 @@ def _with_active_field_sets(types: Mapping[str, TypeDefinition], parent: Composi
     """Keep of @provides and @requires what is external; that was all that had an effect."""
     provides, requires = field.provides, field.requires
     if provides is not None:
-        provides = _external_part(types, named_type(field.type), provides)
+        below = types.get(named_type(field.type))
+        has_fields = isinstance(below, CompositeType | UnionType)
+        provides = _external_part(types, named_type(field.type), provides) if has_fields else None
     if requires is not None:
         requires = _external_part(types, parent.name, requires)
     return replace(field, provides=provides, requires=requires)
@@ -86,6 +89,11 @@ def _without_unused(definition: TypeDefinition, used: frozenset[tuple[str, str]]
         if not field.external or (definition.name, field.name) in used
     }
     return replace(definition, fields=fields)
+
+
+def _without_marks_on_external(_parent: CompositeType, field: Field) -> Field:
+    """Federation 1 let `@tag` stand where the field is only mentioned."""
+    return replace(field, marks=replace(field.marks, tags=())) if field.external else field
 
 
 def _shareable(parent: CompositeType, field: Field) -> Field:

@@ -5,7 +5,7 @@ https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/refer
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from graphql import (
@@ -96,6 +96,20 @@ def _selection(node: SelectionNode) -> Selection:
         condition = node.type_condition.name.value if node.type_condition else None
         return SelectedFragment(condition, _selections(node.selection_set))
     raise InvalidFieldSet("it spreads a named fragment")
+
+
+def canonical(selections: Selections) -> Selections:
+    """The same selections in one order, each field once: equal field sets are equal then."""
+    merged: dict[tuple[str, object], Selection] = {}
+    for selection in selections:
+        if isinstance(selection, SelectedField):
+            identity: tuple[str, object] = (selection.name, selection.arguments)
+        else:
+            identity = ("...", selection.type_condition)
+        before = merged.get(identity)
+        within = (*before.selections, *selection.selections) if before is not None else selection.selections
+        merged[identity] = replace(selection, selections=canonical(within))
+    return tuple(merged[identity] for identity in sorted(merged, key=str))
 
 
 def print_selections(selections: Selections) -> str:

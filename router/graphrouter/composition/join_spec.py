@@ -12,6 +12,7 @@ from typing import assert_never
 
 from graphql import StringValueNode, print_ast
 
+from graphrouter.composition.federation_spec import LATEST, definition_of
 from graphrouter.composition.merged import (
     JoinField,
     JoinType,
@@ -27,12 +28,14 @@ from graphrouter.composition.merged import (
 )
 from graphrouter.composition.model import (
     ROOT_TYPES,
+    ComposedDirective,
     ContextArgument,
     DirectiveDefinition,
     InputValue,
     Marks,
     Subgraph,
 )
+from graphrouter.supergraph.model import ListSize
 
 _MARK_LOCATIONS = (
     "FIELD_DEFINITION | OBJECT | INTERFACE | UNION | ARGUMENT_DEFINITION | SCALAR | ENUM | ENUM_VALUE"
@@ -126,9 +129,12 @@ class _Printer:
         self._types = merged.supergraph.types
         self._graphs = graph_names(merged.subgraphs)
         self._joins = joins
-        marks = list(_all_marks(self._types.values()))
+        self._supergraph = merged.supergraph
+        marks = [merged.supergraph.marks, *_all_marks(self._types.values())]
         self._hides = any(mark.inaccessible for mark in marks)
         self._tags = any(mark.tags for mark in marks)
+        self._costs = any(mark.cost is not None for mark in marks)
+        self._list_sizes = any(field.list_size is not None for field in _fields(self._types.values()))
         self._contexts = any(_contexts(definition) for definition in self._types.values())
 
     def document(self) -> str:
@@ -141,7 +147,8 @@ class _Printer:
         return "\n\n".join([*self._marking(), *self._elements()])
 
     def _elements(self) -> Iterator[str]:
-        yield from (_directive(directive) for directive in self._merged.supergraph.directives.values())
+        yield from (_directive(directive) for directive in self._supergraph.directives.values())
+        yield from (_directive(composed.definition) for composed in self._supergraph.composed)
         yield from (self._type(definition) for definition in self._types.values())
 
     def _marking(self) -> Iterator[str]:
@@ -149,6 +156,10 @@ class _Printer:
             yield f"directive @inaccessible on {_MARK_LOCATIONS}"
         if self._tags:
             yield f"directive @tag(name: String!) repeatable on {_MARK_LOCATIONS} | SCHEMA"
+        if self._costs:
+            yield f"directive @cost{definition_of('cost', LATEST)}"
+        if self._list_sizes:
+            yield f"directive @listSize{definition_of('listSize', LATEST)}"
 
     def _schema(self) -> str:
         links = [
@@ -161,8 +172,14 @@ class _Printer:
             links.append('@link(url: "https://specs.apollo.dev/tag/v0.3")')
         if self._contexts:
             links.append('@link(url: "https://specs.apollo.dev/context/v0.1", for: SECURITY)')
+        if self._costs or self._list_sizes:
+            imports = ', import: ["@listSize"]' if self._list_sizes else ""
+            links.append(f'@link(url: "https://specs.apollo.dev/cost/v0.1"{imports})')
+        links += _links(self._supergraph.composed)
+        links += _marks(self._supergraph.marks)
         roots = [f"  {root.lower()}: {root}" for root in ROOT_TYPES if root in self._types]
-        return "\n".join(["schema", *(f"  {link}" for link in links), "{", *roots, "}"])
+        description = _description(self._supergraph.marks.description)
+        return description + "\n".join(["schema", *(f"  {link}" for link in links), "{", *roots, "}"])
 
     def _graph_enum(self) -> str:
         lines = [
@@ -211,7 +228,9 @@ class _Printer:
     def _field(self, field: MergedField) -> str:
         joins = [self._join_field(join) for join in field.joins if self._joins]
         head = f"  {field.name}{_arguments(field.arguments.values(), '  ')}: {field.type}"
-        return _description(field.marks.description, "  ") + " ".join([head, *_marks(field.marks), *joins])
+        return _description(field.marks.description, "  ") + " ".join(
+            [head, *_marks(field.marks), *_list_size(field.list_size), *joins]
+        )
 
     def _union(self, definition: MergedUnion) -> str:
         members = (
@@ -277,6 +296,42 @@ class _Printer:
         return f"@join__field({', '.join(arguments)})"
 
 
+def _links(composed: Iterable[ComposedDirective]) -> list[str]:
+    """One `@link` for each feature of composed directives, in the latest of its versions, with what is taken of it."""
+    imports: dict[str, list[str]] = {}
+    latest: dict[str, str] = {}
+    for one in composed:
+        spec, name, local = one.link.spec, f"@{one.original}", f"@{one.definition.name}"
+        renamed = f"{{name: {_quoted(name)}, as: {_quoted(local)}}}"
+        imports.setdefault(spec, []).append(_quoted(name) if name == local else renamed)
+        latest[spec] = max(latest.get(spec, ""), one.link.version, key=_version)
+    return [
+        f"@link(url: {_quoted(spec + latest[spec])}, import: [{', '.join(names)}])" for spec, names in imports.items()
+    ]
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.removeprefix("v").split(".") if part)
+
+
+def _list_size(size: ListSize | None) -> list[str]:
+    if size is None:
+        return []
+    arguments = [f"assumedSize: {size.assumed_size}"] if size.assumed_size is not None else []
+    for name, values in (("slicingArguments", size.slicing_arguments), ("sizedFields", size.sized_fields)):
+        if values:
+            arguments.append(f"{name}: [{', '.join(map(_quoted, values))}]")
+    if not size.require_one_slicing_argument:
+        arguments.append("requireOneSlicingArgument: false")
+    return [f"@listSize({', '.join(arguments)})" if arguments else "@listSize"]
+
+
+def _fields(types: Iterable[MergedType]) -> Iterator[MergedField]:
+    for definition in types:
+        if isinstance(definition, MergedObject | MergedInterface):
+            yield from definition.fields.values()
+
+
 def _contexts(definition: MergedType) -> tuple[str, ...]:
     return definition.contexts if isinstance(definition, MergedObject | MergedInterface | MergedUnion) else ()
 
@@ -340,6 +395,9 @@ def _marks(marks: Marks) -> list[str]:
     found += [f"@tag(name: {_quoted(tag)})" for tag in marks.tags]
     if marks.deprecated is not None:
         found.append(f"@deprecated(reason: {_quoted(marks.deprecated)})")
+    if marks.cost is not None:
+        found.append(f"@cost(weight: {marks.cost})")
+    found += map(str, marks.applied)
     return found
 
 

@@ -10,8 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from graphrouter.composition.model import ContextArgument, DirectiveDefinition, InputValue, Marks, Subgraph, TypeRef
+from graphrouter.composition.model import (
+    ComposedDirective,
+    ContextArgument,
+    DirectiveDefinition,
+    InputValue,
+    Marks,
+    Subgraph,
+    TypeRef,
+)
 from graphrouter.composition.overrides import Overrides
+from graphrouter.supergraph.model import ListSize
+
+_NO_MARKS = Marks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,7 @@ class MergedField:
     type: TypeRef
     arguments: Mapping[str, InputValue]
     marks: Marks
+    list_size: ListSize | None = None
     joins: tuple[JoinField, ...] = ()
 
 
@@ -143,11 +155,16 @@ MergedType: TypeAlias = MergedObject | MergedInterface | MergedUnion | MergedEnu
 
 @dataclass(frozen=True, slots=True)
 class Supergraph:
-    """All types by name, the directives for operations, and the possible object types of each abstract type."""
+    """All types by name, the directives for operations, and the possible object types of each abstract type.
+
+    `composed` are the directives of `@composeDirective`, `marks` what stands on the schema itself.
+    """
 
     types: Mapping[str, MergedType]
     directives: Mapping[str, DirectiveDefinition]
     possible_types: Mapping[str, frozenset[str]]
+    composed: tuple[ComposedDirective, ...] = ()
+    marks: Marks = _NO_MARKS
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from graphrouter.composition.field_set import FieldSet
+from graphrouter.composition.links import Link
+from graphrouter.supergraph.model import ListSize
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,18 @@ def named_type(type_ref: TypeRef) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Applied:
+    """A directive of the subgraph's own that it composes: its name, and its arguments as text, `(team: "x")`."""
+
+    name: str
+    arguments: str
+    repeatable: bool
+
+    def __str__(self) -> str:
+        return f"@{self.name}{self.arguments}"
+
+
+@dataclass(frozen=True, slots=True)
 class Marks:
     """What may stand on any element and travels to the supergraph with it."""
 
@@ -62,6 +76,15 @@ class Marks:
     tags: tuple[str, ...] = ()
     deprecated: str | None = None
     """The reason; None where the element is not deprecated."""
+    cost: int | None = None
+    """The weight, `@cost(weight:)`."""
+    applied: tuple[Applied, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The directives that are merged with the element and that no subgraph may lose."""
+        found = {"@inaccessible": self.inaccessible, "@tag": self.tags, "@cost": self.cost is not None}
+        return (*(name for name, there in found.items() if there), *(f"@{applied.name}" for applied in self.applied))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +143,7 @@ class Field:
     provides: FieldSet | None = None
     override: Override | None = None
     contextual: tuple[ContextArgument, ...] = ()
+    list_size: ListSize | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +226,7 @@ ROOT_TYPES = ("Query", "Mutation", "Subscription")
 
 @dataclass(frozen=True, slots=True)
 class DirectiveDefinition:
-    """A directive that clients may use in operations; `locations` are executable ones only."""
+    """A directive; `locations` are those at which it is known here."""
 
     name: str
     arguments: Mapping[str, InputValue]
@@ -212,8 +236,17 @@ class DirectiveDefinition:
 
 
 @dataclass(frozen=True, slots=True)
+class ComposedDirective:
+    """A directive that `@composeDirective` names: of which linked feature it is, and what it is called there."""
+
+    definition: DirectiveDefinition
+    link: Link
+    original: str
+
+
+@dataclass(frozen=True, slots=True)
 class Subgraph:
-    """One subgraph: where it is and what it says."""
+    """One subgraph: where it is and what it says. `directives` are those that operations may use."""
 
     name: str
     url: str
@@ -221,6 +254,11 @@ class Subgraph:
     directives: Mapping[str, DirectiveDefinition]
     possible_types: Mapping[str, frozenset[str]]
     """For each interface and union, the names of the object types behind it, in this subgraph."""
+    extensions: frozenset[str] = frozenset()
+    """The types that are only extended here, whoever defines them."""
+    composed: tuple[ComposedDirective, ...] = ()
+    marks: Marks = Marks()
+    """What stands on the schema itself."""
 
     def composite(self, name: str) -> CompositeType | None:
         """The object or interface type of this name, if there is one."""

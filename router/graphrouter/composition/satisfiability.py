@@ -26,6 +26,7 @@ from graphrouter.composition.diagnostics import Code, Findings, listed
 from graphrouter.composition.merged import Merged, MergedComposite, MergedField
 from graphrouter.composition.model import ROOT_TYPES, named_type
 from graphrouter.composition.reach import Around, Place, Reach, Setter
+from graphrouter.composition.runtime_types import check_runtime_types
 from graphrouter.composition.unreachable import explain
 from graphrouter.composition.witness import Step, witness_query
 
@@ -52,7 +53,7 @@ def prove_satisfiable(merged: Merged, findings: Findings) -> Satisfiable:
     reported: set[tuple[str, str]] = set()
     for labels in _label_choices(merged.overrides.labels):
         reach = Reach(merged, labels)
-        for failure in _walk_everything(merged, reach):
+        for failure in _walk_everything(merged, reach, findings):
             coordinate = (failure.step.parent, failure.step.field)
             if coordinate not in reported:
                 reported.add(coordinate)
@@ -84,24 +85,23 @@ def _report(merged: Merged, reach: Reach, failure: Failure, labels: frozenset[st
     findings.error(Code.SATISFIABILITY_ERROR, message, f"{step.parent}.{step.field}", *asked)
 
 
-def _walk_everything(merged: Merged, reach: Reach) -> Iterator[Failure]:
-    walk = _Walk(merged, reach)
+def _walk_everything(merged: Merged, reach: Reach, findings: Findings) -> Iterator[Failure]:
+    walk = _Walk(merged, reach, findings)
     for root in ROOT_TYPES:
         if root == "Mutation":
-            yield from _walk_mutations(merged, reach)
+            yield from _walk_mutations(merged, reach, findings)
         elif root in merged.supergraph.types:
             yield from walk.from_object(root, reach.roots(root), None)
 
 
-def _walk_mutations(merged: Merged, reach: Reach) -> Iterator[Failure]:
+def _walk_mutations(merged: Merged, reach: Reach, findings: Findings) -> Iterator[Failure]:
     """For each mutation field, the failures of the subgraph that has the fewest; none if one of them has none."""
     for field in visible_fields(merged, "Mutation"):
         step = Step("Mutation", field.name)
         roots = reach.roots("Mutation")
-        attempts = [
-            list(_Walk(merged, reach).below(step, field, [place]))
-            for place in reach.resolvers(reach.closure(roots, "Mutation"), field.name)
-        ]
+        resolvers = reach.resolvers(reach.closure(roots, "Mutation"), field.name)
+        check_runtime_types(merged, reach, step, field, resolvers, findings)
+        attempts = [list(_Walk(merged, reach, findings).below(step, field, [place])) for place in resolvers]
         if attempts:
             yield from min(attempts, key=len)
         else:
@@ -118,9 +118,10 @@ def visible_fields(merged: Merged, type_name: str) -> Iterator[MergedField]:
 class _Walk:
     """One breadth-first walk; remembers the pairs (type, places) that it has seen."""
 
-    def __init__(self, merged: Merged, reach: Reach) -> None:
+    def __init__(self, merged: Merged, reach: Reach, findings: Findings) -> None:
         self._merged = merged
         self._reach = reach
+        self._findings = findings
         self._seen: set[tuple[str, frozenset[Place], frozenset[tuple[tuple[str, str], Setter]]]] = set()
         self._open: deque[tuple[str, tuple[Place, ...], Step | None, Around]] = deque()
 
@@ -148,6 +149,7 @@ class _Walk:
                 resolvers = self._reach.resolvers(closure, field.name)
                 resolvers += self._reach.resolvers_within(around, closure, runtime, field.name)
                 if resolvers:
+                    check_runtime_types(self._merged, self._reach, step, field, resolvers, self._findings)
                     self._open_children(step, field, resolvers, within)
                 else:
                     yield Failure(step, tails)

@@ -11,6 +11,7 @@ from graphrouter.composition.model import (
     InterfaceType,
     TypeDefinition,
     named_type,
+    possible_types,
     setters,
 )
 
@@ -38,6 +39,18 @@ def is_external(types: Mapping[str, TypeDefinition], parent: CompositeType, fiel
         return parent.fields[field].external
     behind = (d for d in types.values() if isinstance(d, CompositeType) and parent.name in d.interfaces)
     return any(field in definition.fields and definition.fields[field].external for definition in behind)
+
+
+def provided_fields(types: Mapping[str, TypeDefinition]) -> frozenset[Coordinate]:
+    """The fields that some `@provides` selects, those of the types behind an interface included."""
+    found: set[Coordinate] = set()
+    for definition in types.values():
+        for field in definition.fields.values() if isinstance(definition, CompositeType) else ():
+            if field.provides is not None:
+                found.update(selected_fields(types, named_type(field.type), field.provides.selections))
+    behind = possible_types(types)
+    below = {(name, field) for parent, field in found for name in behind.get(parent, ())}
+    return frozenset(found | below)
 
 
 def used_fields(types: Mapping[str, TypeDefinition]) -> frozenset[Coordinate]:

@@ -7,7 +7,7 @@ shareable, an external key field of an extension is in truth resolvable, and a F
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from graphql import (
@@ -15,6 +15,7 @@ from graphql import (
 )
 
 from graphrouter.composition import federation_one
+from graphrouter.composition.composed_directives import composed_directives
 from graphrouter.composition.definitions import DefinitionReader
 from graphrouter.composition.diagnostics import Code, Findings
 from graphrouter.composition.document import SubgraphDocument, read_document
@@ -77,20 +78,34 @@ def _expand_one(source: SubgraphSdl, findings: Findings) -> Subgraph | None:
     document = read_document(source.sdl, source.name, findings)
     if document is None:
         return None
-    reader = DefinitionReader(source.name, document, findings)
+    composed = composed_directives(document, source.name, findings)
+    reader = DefinitionReader(source.name, document, findings, composed)
     types, directives = reader.types(), reader.executable_directives()
-    _hint_at_lost_directives(document, source.name, findings)
+    _hint_at_lost_directives(document, {one.definition.name for one in composed}, source.name, findings)
     types = _without_false_externals(types, reader.federation_extensions)
     if document.vocabulary.federation_one:
         types = federation_one.upgrade(types)
     types = _with_shareable_keys(types)
-    return Subgraph(source.name, source.url, types, directives, possible_types(types))
+    return Subgraph(
+        source.name,
+        source.url,
+        types,
+        directives,
+        possible_types(types),
+        reader.federation_extensions,
+        composed,
+        reader.schema_marks,
+    )
 
 
-def _hint_at_lost_directives(document: SubgraphDocument, subgraph: str, findings: Findings) -> None:
+def _hint_at_lost_directives(
+    document: SubgraphDocument, composed: Collection[str], subgraph: str, findings: Findings
+) -> None:
     for definition in document.definitions:
-        if isinstance(definition, DirectiveDefinitionNode) and EXECUTABLE_LOCATIONS.isdisjoint(
-            location.value for location in definition.locations
+        if (
+            isinstance(definition, DirectiveDefinitionNode)
+            and EXECUTABLE_LOCATIONS.isdisjoint(location.value for location in definition.locations)
+            and definition.name.value not in composed
         ):
             name = f"@{definition.name.value}"
             message = f'subgraph "{subgraph}" defines {name} for its schema only; the supergraph does not have it'

@@ -7,9 +7,10 @@ import pytest
 from graphrouter.composition import Code, CompositionError, CompositionResult, Diagnostic, SubgraphSdl, compose
 
 FEDERATION_2 = """
-extend schema @link(url: "https://specs.apollo.dev/federation/v2.8", import: [
+extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: [
   "@key", "@shareable", "@external", "@requires", "@provides", "@override",
-  "@inaccessible", "@tag", "@interfaceObject", "@extends", "@context", "@fromContext"
+  "@inaccessible", "@tag", "@interfaceObject", "@extends", "@context", "@fromContext",
+  "@composeDirective", "@cost", "@listSize"
 ])
 """
 

@@ -9,6 +9,7 @@ from tests.unit.composition.composing import texts
 
 Q = "type Query { q: Int } "
 X = 'type X @key(fields: "id") { id: ID! %s } '
+RUNTIME = "type %s implements I @shareable { n: Int%s } "
 QX = "type Query { x: X } "
 LINK = 'extend schema @link(url: "%s") ' + Q
 
@@ -27,10 +28,22 @@ ERRORS: dict[Code, dict[str, str]] = {
     },
     Code.INVALID_LINK_IDENTIFIER: {"a": LINK % "federation"},
     Code.UNKNOWN_FEDERATION_LINK_VERSION: {"a": LINK % "https://specs.apollo.dev/federation/v2.99"},
+    Code.UNKNOWN_LINK_VERSION: {"a": LINK % "https://specs.apollo.dev/link/v9.0"},
     Code.UNSUPPORTED_FEATURE: {"a": LINK % "https://specs.apollo.dev/connect/v0.1"},
-    Code.ROOT_TYPE_USED: {"a": "#fed1\nschema { query: Q } type Q { q: Query } type Query { q: Int }"},
+    Code.ROOT_QUERY_USED: {"a": "#fed1\nschema { query: Q } type Q { q: Query } type Query { q: Int }"},
+    Code.ROOT_MUTATION_USED: {
+        "a": "#fed1\nschema { query: Query mutation: M } type M { m: Int } type Mutation { m: Int }" + Q
+    },
+    Code.ROOT_SUBSCRIPTION_USED: {
+        "a": "#fed1\nschema { query: Query subscription: S } type S { s: Int } type Subscription { s: Int }" + Q
+    },
     Code.KEY_INVALID_FIELDS_TYPE: {"a": QX + "type X @key(fields: 1) { id: ID! }"},
     Code.KEY_INVALID_FIELDS: {"a": QX + 'type X @key(fields: "nope") { id: ID! }'},
+    Code.KEY_UNSUPPORTED_ON_INTERFACE: {
+        "a": 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.2", import: ["@key"])'
+        ' type Query { i: I } interface I @key(fields: "id") { id: ID! }'
+        ' type X implements I @key(fields: "id") { id: ID! }'
+    },
     Code.KEY_FIELDS_HAS_ARGS: {"a": QX + 'type X @key(fields: "n") { n(x: Int): ID! }'},
     Code.KEY_FIELDS_SELECT_INVALID_TYPE: {
         "a": QX + 'type X @key(fields: "u { __typename }") { u: U } union U = Y type Y { a: Int }'
@@ -65,10 +78,9 @@ ERRORS: dict[Code, dict[str, str]] = {
     },
     Code.CONTEXT_NAME_INVALID: {"a": 'type Query { x: X } type X @context(name: "a_b") { n: Int }'},
     Code.CONTEXT_NOT_SET: {"a": BANK % ("other", "", "$user { currency }")},
-    Code.NO_CONTEXT_REFERENCED: {"a": BANK % ("user", "", "{ currency }")},
-    Code.NO_SELECTION_FOR_CONTEXT: {"a": BANK % ("user", "", "$user")},
+    Code.NO_CONTEXT_IN_SELECTION: {"a": BANK % ("user", "", "{ currency }")},
     Code.CONTEXT_NO_RESOLVABLE_KEY: {"a": BANK % ("user", ", resolvable: false", "$user { currency }")},
-    Code.CONTEXT_SELECTION_INVALID: {"a": BANK % ("user", "", "$user { last { amount } }")},
+    Code.CONTEXT_INVALID_SELECTION: {"a": BANK % ("user", "", "$user { last { amount } }")},
     Code.CONTEXTUAL_ARGUMENT_NOT_CONTEXTUAL_IN_ALL_SUBGRAPHS: {
         "a": """
             type Query { user: User } type User @context(name: "user") { currency: String! last: Transaction }
@@ -78,6 +90,11 @@ ERRORS: dict[Code, dict[str, str]] = {
         """,
         "b": 'type Transaction @key(fields: "id") { id: ID! amount(unit: String!): Int @shareable }',
     },
+    Code.COST_APPLIED_TO_INTERFACE_FIELD: {"a": "type Query { i: I } interface I { n: Int @cost(weight: 1) }"},
+    Code.LIST_SIZE_APPLIED_TO_NON_LIST: {"a": "type Query { q: Int @listSize(assumedSize: 1) }"},
+    Code.LIST_SIZE_INVALID_ASSUMED_SIZE: {"a": "type Query { q: [Int] @listSize(assumedSize: -1) }"},
+    Code.LIST_SIZE_INVALID_SLICING_ARGUMENT: {"a": 'type Query { q(n: ID): [Int] @listSize(slicingArguments: ["n"]) }'},
+    Code.LIST_SIZE_INVALID_SIZED_FIELD: {"a": QX + 'type X { q: X @listSize(sizedFields: ["gone"]) }'},
     Code.INVALID_SHAREABLE_USAGE: {"a": "type Query { i: I } interface I { n: Int @shareable }"},
     Code.INTERFACE_OBJECT_USAGE_ERROR: {"a": Q + "type I @interfaceObject { id: ID! }"},
     Code.INTERFACE_KEY_NOT_ON_IMPLEMENTATION: {
@@ -127,6 +144,12 @@ ERRORS: dict[Code, dict[str, str]] = {
         "b": "type Query { b(e: E): Int } enum E { Q }",
     },
     Code.INVALID_FIELD_SHARING: {"a": QX + X % "n: Int", "b": X % "n: Int"},
+    Code.EXTENSION_WITH_NO_BASE: {"a": 'type Query { x: X } extend type X @key(fields: "id") { id: ID! }'},
+    Code.DIRECTIVE_COMPOSITION_ERROR: {"a": 'extend schema @composeDirective(name: "owner") ' + Q},
+    Code.MERGED_DIRECTIVE_APPLICATION_ON_EXTERNAL: {
+        "a": QX + X % 'm: Int @external @inaccessible n: Int @requires(fields: "m")',
+        "b": X % "m: Int",
+    },
     Code.EXTERNAL_MISSING_ON_BASE: {"a": QX + X % 'm: Int @external n: Int @requires(fields: "m")'},
     Code.EXTERNAL_TYPE_MISMATCH: {
         "a": QX + X % 'm: Int @external n: Int @requires(fields: "m")',
@@ -171,6 +194,10 @@ ERRORS: dict[Code, dict[str, str]] = {
     Code.DEFAULT_VALUE_USES_INACCESSIBLE: {
         "a": "type Query { q(e: [F] = [{ e: Q }]): Int } input F { e: E } enum E { P Q @inaccessible }"
     },
+    Code.SHAREABLE_HAS_MISMATCHED_RUNTIME_TYPES: {
+        "a": "type Query { u: U @shareable } union U = X type X { n: Int }",
+        "b": "type Query { u: U @shareable } union U = Y type Y { n: Int }",
+    },
     Code.SATISFIABILITY_ERROR: {"a": QX + "type X { id: ID! @shareable }", "b": "type X { id: ID! @shareable n: Int }"},
 }
 
@@ -191,6 +218,23 @@ HINTS: dict[Code, dict[str, str]] = {
         "a": "type Query { q(n: Int): Int @shareable }",
         "b": "type Query { q: Int @shareable }",
     },
+    Code.INCONSISTENT_OBJECT_VALUE_TYPE_FIELD: {
+        "a": "type Query { v: V @shareable } type V @shareable { n: Int }",
+        "b": "type Query { v: V @shareable } type V @shareable { n: Int m: Int }",
+    },
+    Code.INCONSISTENT_INTERFACE_VALUE_TYPE_FIELD: {
+        "a": "type Query { a: I } interface I { n: Int } type P implements I @shareable { n: Int m: Int }",
+        "b": "type Query { b: I } interface I { n: Int m: Int } type P implements I @shareable { n: Int m: Int }",
+    },
+    Code.INCONSISTENT_RUNTIME_TYPES_FOR_SHAREABLE_RETURN: {
+        "a": "type Query { i: I @shareable } interface I { n: Int } " + RUNTIME % ("P", "") + RUNTIME % ("O", ""),
+        "b": "type Query { i: I @shareable } interface I { n: Int } " + RUNTIME % ("P", ""),
+    },
+    Code.MERGED_NON_REPEATABLE_DIRECTIVE_ARGUMENTS: {
+        "a": "type Query { q: Int @shareable @cost(weight: 1) }",
+        "b": "type Query { q: Int @shareable @cost(weight: 2) }",
+    },
+    Code.DIRECTIVE_COMPOSITION_INFO: {"a": 'extend schema @composeDirective(name: "@tag") ' + Q},
     Code.INCONSISTENT_INPUT_OBJECT_FIELD: {
         "a": "type Query { a(f: F): Int } input F { n: Int m: Int }",
         "b": "type Query { b(f: F): Int } input F { n: Int }",
@@ -220,7 +264,7 @@ HINTS: dict[Code, dict[str, str]] = {
         "a": Q + "directive @live on FIELD | QUERY",
         "b": X % "" + "directive @live on FIELD",
     },
-    Code.NO_EXECUTABLE_DIRECTIVE_INTERSECTION: {
+    Code.NO_EXECUTABLE_DIRECTIVE_LOCATIONS_INTERSECTION: {
         "a": Q + "directive @live on QUERY",
         "b": X % "" + "directive @live on FIELD",
     },

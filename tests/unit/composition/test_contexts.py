@@ -98,7 +98,7 @@ def test_a_value_that_cannot_be_got_cannot_be_passed_on() -> None:
 )  # fmt: skip
 def test_a_selection_has_to_come_to_one_value_of_the_argument_s_type(selection: str, reason: str) -> None:
     found = refused(accounts=ACCOUNTS, bank=BANK.replace("$owner { currency }", selection))
-    (error,) = (one for one in found if one.code == Code.CONTEXT_SELECTION_INVALID)
+    (error,) = (one for one in found if one.code == Code.CONTEXT_INVALID_SELECTION)
     assert reason in error.message
     assert "Transaction.amount(unit:)" in error.message
 
@@ -114,7 +114,7 @@ def test_a_value_within_lists_goes_into_an_argument_of_lists() -> None:
     """
     assert 'type: "[[String!]]"' in composed(a=lists).supergraph_sdl
     (error,) = refused(a=lists.replace("[[String!]] @", "[String!] @"))
-    assert error.code == Code.CONTEXT_SELECTION_INVALID
+    assert error.code == Code.CONTEXT_INVALID_SELECTION
 
 
 def test_an_interface_s_field_takes_nothing_from_a_context() -> None:
@@ -127,5 +127,5 @@ def test_an_interface_s_field_takes_nothing_from_a_context() -> None:
         }
     """
     (error,) = refused(a=sdl)
-    assert error.code == Code.CONTEXT_SELECTION_INVALID
+    assert error.code == Code.CONTEXT_INVALID_SELECTION
     assert "interface" in error.message

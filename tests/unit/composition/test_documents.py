@@ -107,12 +107,9 @@ def test_a_syntax_error_names_its_subgraph() -> None:
 @pytest.mark.parametrize(
     ("name", "use"),
     [
-        ("composeDirective", 'extend schema @composeDirective(name: "@x") type Query { q: Int }'),
         ("authenticated", "type Query { q: Int @authenticated }"),
         ("requiresScopes", 'type Query { q: Int @requiresScopes(scopes: [["a"]]) }'),
         ("policy", 'type Query { q: Int @policy(policies: [["a"]]) }'),
-        ("cost", "type Query { q: Int @cost(weight: 5) }"),
-        ("listSize", "type Query { q: [Int] @listSize(assumedSize: 5) }"),
         ("cacheTag", 'type Query { q: Int @cacheTag(format: "q") }'),
     ],
 )

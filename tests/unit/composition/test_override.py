@@ -1,7 +1,7 @@
 """@override: who answers a field from now on."""
 
 from graphrouter.composition import Code
-from tests.unit.composition.composing import codes, composed, printed
+from tests.unit.composition.composing import codes, composed, printed, refused
 
 OLD = 'type Query { x: X } type X @key(fields: "id") { id: ID! n: Int }'
 NEW = 'type X @key(fields: "id") { id: ID! n: Int @override(from: "old" %s) }'
@@ -45,6 +45,6 @@ def test_an_override_of_an_external_field_has_no_effect() -> None:
     assert codes(result.hints) == [Code.OVERRIDE_DIRECTIVE_CAN_BE_REMOVED]
 
 
-def test_an_overridden_type_has_no_say() -> None:
-    result = composed(old=OLD, new=(NEW % "").replace("n: Int", "n: String"))
-    assert "n: String @join__field" in printed(result, "X")
+def test_an_overridden_field_must_still_fit_so_that_the_way_back_is_open() -> None:
+    errors = refused(old=OLD, new=(NEW % "").replace("n: Int", "n: String"))
+    assert codes(errors) == [Code.FIELD_TYPE_MISMATCH]

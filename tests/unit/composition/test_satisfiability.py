@@ -199,8 +199,10 @@ NOT_ANSWERED: dict[str, tuple[dict[str, str], str, str, list[str]]] = {
     ),
     "an implementation that only one of the subgraphs returns": (
         {
-            "a": "type Query { i: I @shareable } interface I { p: Int } type Y implements I { p: Int @shareable }",
-            "b": "type Query { i: I @shareable } interface I { p: Int } type X implements I { p: Int }",
+            "a": "type Query { i: I @shareable } interface I { p: Int } type Y implements I { p: Int @shareable }"
+            " type Z implements I @shareable { p: Int }",
+            "b": "type Query { i: I @shareable } interface I { p: Int } type X implements I { p: Int }"
+            " type Z implements I @shareable { p: Int }",
             "c": "type Query { y: Y } type Y { p: Int @shareable q: Int }",
         },
         "Y.q",
@@ -213,9 +215,9 @@ NOT_ANSWERED: dict[str, tuple[dict[str, str], str, str, list[str]]] = {
     "a later path on which more subgraphs return more types": (
         {
             "a": "type Query { one: X both: X @shareable } type X @shareable { i: I } interface I { p: Int } "
-            "type P implements I { p: Int }",
+            "type P implements I { p: Int } type Z implements I @shareable { p: Int }",
             "b": "type Query { both: X @shareable } type X @shareable { i: I } interface I { p: Int } "
-            "type Y implements I { p: Int @shareable }",
+            "type Y implements I { p: Int @shareable } type Z implements I @shareable { p: Int }",
             "c": "type Query { y: Y } type Y { p: Int @shareable q: Int }",
         },
         "Y.q",

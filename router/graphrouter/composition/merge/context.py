@@ -54,6 +54,8 @@ class MergeContext:
     """For each interface, the interface objects that stand for it."""
     used: Mapping[str, frozenset[Coordinate]]
     """For each subgraph, the fields that its own keys, requirements and interfaces use."""
+    provided: Mapping[str, frozenset[Coordinate]]
+    """For each subgraph, the fields that its own `@provides` select."""
     findings: Findings
 
     def is_subtype(self, sub: TypeRef, sup: TypeRef) -> bool:

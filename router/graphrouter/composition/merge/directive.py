@@ -5,15 +5,17 @@ A client may apply them anywhere in an operation, and the router passes them to 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from graphrouter.composition.diagnostics import Code, by_what, listed
 from graphrouter.composition.merge.arguments import merge_arguments
 from graphrouter.composition.merge.context import MergeContext, Source, each
 from graphrouter.composition.model import DirectiveDefinition
 
 
-def merge_directives(context: MergeContext) -> dict[str, DirectiveDefinition]:
-    """Merge all directives for operations that the subgraphs define."""
-    names = sorted({name for subgraph in context.subgraphs for name in subgraph.directives})
+def merge_directives(context: MergeContext, composed: Collection[str]) -> dict[str, DirectiveDefinition]:
+    """Merge all directives for operations that the subgraphs define, except those of `@composeDirective`."""
+    names = sorted({name for subgraph in context.subgraphs for name in subgraph.directives} - set(composed))
     merged = (_merge_directive(context, name) for name in names)
     return {directive.name: directive for directive in merged if directive is not None}
 
@@ -31,7 +33,9 @@ def _merge_directive(context: MergeContext, name: str) -> DirectiveDefinition | 
     if any(set(source.element.locations) != set(locations) for source in sources):
         found = by_what(each(sources, lambda directive: " | ".join(directive.locations)))
         code = (
-            Code.INCONSISTENT_EXECUTABLE_DIRECTIVE_LOCATIONS if locations else Code.NO_EXECUTABLE_DIRECTIVE_INTERSECTION
+            Code.INCONSISTENT_EXECUTABLE_DIRECTIVE_LOCATIONS
+            if locations
+            else Code.NO_EXECUTABLE_DIRECTIVE_LOCATIONS_INTERSECTION
         )
         message = f'directive "@{name}" has different locations, the supergraph those in common: {found}'
         context.findings.hint(code, message, f"@{name}", *having)

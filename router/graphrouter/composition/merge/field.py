@@ -8,6 +8,7 @@ from dataclasses import replace
 from graphrouter.composition.diagnostics import Code, listed
 from graphrouter.composition.merge.arguments import merge_arguments
 from graphrouter.composition.merge.context import MergeContext, Source, Sources, each
+from graphrouter.composition.merge.costs import merge_list_size
 from graphrouter.composition.merge.external import check_externals
 from graphrouter.composition.merge.marks import merge_marks
 from graphrouter.composition.merge.type_reference import merge_output_type
@@ -28,12 +29,10 @@ def merge_field(
     resolve it for the parent.
     """
     name = sources[0].element.name
-    at = (parent, name)
     coordinate = f"{parent}.{name}"
     externals = [source for source in sources if source.element.external]
     own = [source for source in sources if not source.element.external]
-    live = [source for source in own if not context.overrides.is_dropped(at, source.subgraph)]
-    defining = live or own
+    defining = own
     if not defining:
         if abstracted:
             defining = list(abstracted)
@@ -45,11 +44,14 @@ def merge_field(
     merged = MergedField(
         name,
         merge_output_type(context, coordinate, each(defining, lambda field: field.type)),
-        merge_arguments(context, coordinate, _given_by_clients(context, coordinate, defining)),
+        _with_marks_of_externals(
+            merge_arguments(context, coordinate, _given_by_clients(context, coordinate, defining)), externals
+        ),
         merge_marks(coordinate, each(own or defining, lambda field: field.marks), context.findings),
+        merge_list_size(coordinate, each(own or defining, lambda field: field.list_size), context.findings),
     )
-    check_externals(context, parent, merged, externals)
     same_type = len({source.element.type for source in defining}) == 1
+    check_externals(context, parent, merged, externals, same_type=same_type)
     return replace(merged, joins=_joins(context, parent, sources, holders, same_type=same_type))
 
 
@@ -68,8 +70,21 @@ def _given_by_clients(
     return each(sources, lambda field: {n: a for n, a in field.arguments.items() if n not in contextual})
 
 
+def _with_marks_of_externals(arguments: dict[str, InputValue], externals: Sources[Field]) -> dict[str, InputValue]:
+    """An argument that is hidden where the field is external is hidden; a tag there counts, too."""
+    found = dict(arguments)
+    for source in externals:
+        for name, argument in source.element.arguments.items():
+            if name in found:
+                marks = found[name].marks
+                hidden = marks.inaccessible or argument.marks.inaccessible
+                tags = tuple(sorted({*marks.tags, *argument.marks.tags}))
+                found[name] = replace(found[name], marks=replace(marks, inaccessible=hidden, tags=tags))
+    return found
+
+
 def check_sharing(context: MergeContext, parent: str, sources: Sources[Field], abstracted: Sources[Field] = ()) -> None:
-    """A field that several subgraphs resolve must be shareable in each of them."""
+    """A field that several subgraphs resolve must be shareable in each of them; `@provides` resolves it, too."""
     if not sources:
         return
     name = sources[0].element.name
@@ -77,9 +92,10 @@ def check_sharing(context: MergeContext, parent: str, sources: Sources[Field], a
     resolving: list[Source[Field]] = [
         source
         for source in (*sources, *abstracted)
-        if not source.element.external and context.overrides.of(at, source.subgraph) is None
+        if (not source.element.external or at in context.provided[source.subgraph])
+        and context.overrides.of(at, source.subgraph) is None
     ]
-    unshared = [source.subgraph for source in resolving if not source.element.shareable]
+    unshared = [s.subgraph for s in resolving if not (s.element.shareable or s.element.external)]
     names = [source.subgraph for source in resolving]
     resolved = f'"{parent}.{name}" is resolved by {listed(names)}' if names else ""
     if len(resolving) > 1 and parent == "Subscription":

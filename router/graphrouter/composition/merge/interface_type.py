@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from graphrouter.composition.merge.composite import contexts, fields_by_name, join_types
+from graphrouter.composition.merge.composite import (
+    contexts,
+    fields_by_name,
+    hint_at_partial_fields,
+    join_types,
+)
 from graphrouter.composition.merge.context import MergeContext, Sources, each
 from graphrouter.composition.merge.field import check_sharing, merge_field
 from graphrouter.composition.merge.marks import merge_marks
@@ -13,6 +18,7 @@ from graphrouter.composition.model import CompositeType, ObjectType
 def merge_interface(context: MergeContext, name: str, sources: Sources[CompositeType]) -> MergedInterface:
     """Merge one interface; only its interface objects resolve anything themselves, and may have to share it."""
     holders = [source.subgraph for source in sources]
+    hint_at_partial_fields(context, name, sources)
     objects = fields_by_name([source for source in sources if isinstance(source.element, ObjectType)])
     fields: dict[str, MergedField] = {}
     for field, found in fields_by_name(sources).items():

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from graphrouter.composition.merge.composite import contexts, fields_by_name, join_types
+from graphrouter.composition.merge.composite import (
+    contexts,
+    fields_by_name,
+    hint_at_partial_fields,
+    join_types,
+)
 from graphrouter.composition.merge.context import MergeContext, Sources, each
 from graphrouter.composition.merge.field import check_sharing, merge_field
 from graphrouter.composition.merge.marks import merge_marks
@@ -13,6 +18,7 @@ from graphrouter.composition.model import ObjectType
 def merge_object(context: MergeContext, name: str, sources: Sources[ObjectType]) -> MergedObject:
     """Merge one object type; what interface objects resolve for it is shared with them."""
     holders = [source.subgraph for source in sources]
+    hint_at_partial_fields(context, name, sources)
     interfaces = sorted(context.supertypes.get(name, frozenset()))
     abstracting = [source for interface in interfaces for source in context.interface_objects.get(interface, ())]
     abstracted = fields_by_name(abstracting)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from graphrouter.composition.diagnostics import Code, Findings, by_what
+from graphrouter.composition.merge.bases import check_bases
+from graphrouter.composition.merge.composed_directives import merge_composed
 from graphrouter.composition.merge.context import (
     MergeContext,
     Source,
@@ -20,7 +22,9 @@ from graphrouter.composition.merge.inaccessible import check_inaccessible
 from graphrouter.composition.merge.input_type import merge_input
 from graphrouter.composition.merge.interface_objects import spread_interface_fields
 from graphrouter.composition.merge.interface_type import merge_interface
+from graphrouter.composition.merge.marks import merge_marks
 from graphrouter.composition.merge.object_type import merge_object
+from graphrouter.composition.merge.requirements import check_requirements
 from graphrouter.composition.merge.root_types import with_query_everywhere
 from graphrouter.composition.merge.scalar_type import merge_scalar
 from graphrouter.composition.merge.union_type import merge_union
@@ -45,7 +49,7 @@ from graphrouter.composition.model import (
     UnionType,
 )
 from graphrouter.composition.overrides import find_overrides
-from graphrouter.composition.selected import used_fields
+from graphrouter.composition.selected import provided_fields, used_fields
 from graphrouter.composition.validate import Validated
 
 T = TypeVar("T")
@@ -60,6 +64,7 @@ def merge(validated: Validated, findings: Findings) -> Merged:
         supertypes(subgraphs),
         interface_objects(subgraphs),
         {subgraph.name: used_fields(subgraph.types) for subgraph in subgraphs},
+        {subgraph.name: provided_fields(subgraph.types) for subgraph in subgraphs},
         findings,
     )
     sources: dict[str, list[Source[TypeDefinition]]] = {}
@@ -73,15 +78,19 @@ def merge(validated: Validated, findings: Findings) -> Merged:
         if merged is not None:
             types[name] = merged
     types = spread_interface_fields(context, types)
-    directives = merge_directives(context)
-    usages = find_usages(types, directives.values())
+    composed = merge_composed(context)
+    directives = merge_directives(context, composed)
+    usages = find_usages(types, (*directives.values(), *(one.definition for one in composed.values())))
     for name, found in fitting.items():
         enums = _only(found, EnumType)
         if enums:
             types[name] = merge_enum(context, name, enums, usages.get(name, Usage()))
     types = dict(sorted(types.items()))
-    supergraph = Supergraph(types, directives, _possible_types(types))
+    marks = merge_marks("schema", [(subgraph.name, subgraph.marks) for subgraph in subgraphs], findings)
+    supergraph = Supergraph(types, directives, _possible_types(types), tuple(composed.values()), marks)
+    check_bases(subgraphs, findings)
     check_implementations(subgraphs, supergraph, findings)
+    check_requirements(subgraphs, supergraph, findings)
     check_inaccessible(supergraph, findings)
     merged_all = Merged(subgraphs, supergraph, context.overrides)
     if not findings.has_errors:

@@ -59,13 +59,14 @@ class _Check:
     def run(self) -> None:
         argument, parent = self.argument, self.parent
         if not isinstance(parent, ObjectType) or self._asked_by_interface():
-            self._report(Code.CONTEXT_SELECTION_INVALID, "a field of an interface cannot take arguments from a context")
+            self._report(Code.CONTEXT_INVALID_SELECTION, "a field of an interface cannot take arguments from a context")
         elif argument.default is not None:
-            self._report(Code.CONTEXT_SELECTION_INVALID, "an argument from a context cannot have a default value")
+            self._report(Code.CONTEXT_INVALID_SELECTION, "an argument from a context cannot have a default value")
         elif argument.context is None:
-            self._report(Code.NO_CONTEXT_REFERENCED, 'it names no context, as in "$context { field }"')
+            self._report(Code.NO_CONTEXT_IN_SELECTION, 'it names no context, as in "$context { field }"')
         elif argument.selection is None:
-            self._report(Code.NO_SELECTION_FOR_CONTEXT, 'it selects no field, as in "$context { field }"')
+            code = Code.CONTEXT_INVALID_SELECTION if "{" in argument.text else Code.NO_CONTEXT_IN_SELECTION
+            self._report(code, 'it selects no field, as in "$context { field }"')
         elif not (types := setters(self.subgraph.types, argument.context)):
             self._report(Code.CONTEXT_NOT_SET, f'no type of this subgraph sets the context "{argument.context}"')
         elif not any(key.resolvable for key in parent.keys):
@@ -84,11 +85,11 @@ class _Check:
         try:
             found = self._only_leaf(type_name, selections)
         except LookupError as missing:
-            self._report(Code.CONTEXT_SELECTION_INVALID, str(missing.args[0]))
+            self._report(Code.CONTEXT_INVALID_SELECTION, str(missing.args[0]))
             return
         if not _goes_into(found, wanted):
             text = f'what it selects of "{type_name}" is of type "{found}", the argument of type "{wanted}"'
-            self._report(Code.CONTEXT_SELECTION_INVALID, text)
+            self._report(Code.CONTEXT_INVALID_SELECTION, text)
 
     def _leaves(self, type_name: str, selections: Selections) -> Iterator[TypeRef]:
         """The types of the leaves; LookupError where something cannot be selected."""

@@ -9,13 +9,16 @@ from graphrouter.composition.diagnostics import Code, Findings
 from graphrouter.composition.field_set import FieldSet, SelectedField, SelectedFragment, Selections
 from graphrouter.composition.model import (
     CompositeType,
+    EnumType,
     Field,
+    InputType,
     InterfaceType,
     Subgraph,
     UnionType,
     named_type,
 )
 from graphrouter.composition.selected import is_external
+from graphrouter.composition.values import Known, misfits_of_arguments
 
 
 def check_field_sets(subgraph: Subgraph, findings: Findings) -> None:
@@ -92,15 +95,15 @@ class _Check:
         self._arguments(definition, field, selected)
         child = named_type(field.type)
         composite = self.subgraph.composite(child) is not None or self.subgraph.is_abstract(child)
-        if composite and not selected.selections:
+        if self.kind == "key" and isinstance(self.subgraph.types.get(child), InterfaceType | UnionType):
+            message = f'it selects "{parent}.{selected.name}", whose type "{child}" is an interface or a union'
+            self._report(Code.KEY_FIELDS_SELECT_INVALID_TYPE, message)
+        elif composite and not selected.selections:
             self._invalid(f'it has no selections for "{parent}.{selected.name}" of type "{field.type}"')
         elif selected.selections and not composite:
             self._invalid(
                 f'it has selections for "{parent}.{selected.name}" of type "{field.type}", which has no fields'
             )
-        elif self.kind == "key" and isinstance(self.subgraph.types.get(child), InterfaceType | UnionType):
-            message = f'it selects "{parent}.{selected.name}", whose type "{child}" is an interface or a union'
-            self._report(Code.KEY_FIELDS_SELECT_INVALID_TYPE, message)
         elif selected.selections:
             external = below_external or is_external(self.subgraph.types, definition, field.name)
             self.selections(child, selected.selections, below_external=external)
@@ -110,17 +113,20 @@ class _Check:
 
     def _arguments(self, parent: CompositeType, field: Field, selected: SelectedField) -> None:
         at = f"{parent.name}.{field.name}"
-        if field.arguments and self.kind == "key":
-            self._report(Code.KEY_FIELDS_HAS_ARGS, f'it selects "{at}", which has arguments')
-        elif selected.arguments and self.kind == "provides":
-            self._report(Code.PROVIDES_FIELDS_HAS_ARGS, f'it selects "{at}" with arguments')
+        if (field.arguments or field.contextual) and self.kind != "requires":
+            self._report(Code(f"{self.kind.upper()}_FIELDS_HAS_ARGS"), f'it selects "{at}", which has arguments')
         else:
-            given = {name for name, _ in selected.arguments}
-            for name in sorted(given - set(field.arguments)):
-                self._invalid(f'it gives "{at}" the argument "{name}", which it does not have')
-            for argument in field.arguments.values():
-                if argument.required and argument.name not in given:
-                    self._invalid(f'it selects "{at}" without its required argument "{argument.name}"')
+            for misfit in misfits_of_arguments(selected, at, field.arguments, self._known):
+                self._invalid(misfit)
+
+    def _known(self, name: str) -> Known:
+        match self.subgraph.types.get(name):
+            case EnumType(values=values):
+                return tuple(values)
+            case InputType(fields=fields):
+                return fields
+            case _:
+                return None
 
     @property
     def _invalid(self) -> Callable[[str], None]:

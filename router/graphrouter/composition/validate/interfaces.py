@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graphrouter.composition.diagnostics import Code, Findings
+from graphrouter.composition.field_set import canonical
 from graphrouter.composition.model import CompositeType, InterfaceType, Subgraph
 
 
@@ -31,7 +32,7 @@ def _check_keys(subgraph: Subgraph, definition: InterfaceType, findings: Finding
             implementation = subgraph.types.get(name)
             if not isinstance(implementation, CompositeType):
                 continue
-            if all(own.fields.selections != key.fields.selections for own in implementation.keys):
+            if all(canonical(own.fields.selections) != canonical(key.fields.selections) for own in implementation.keys):
                 message = (
                     f'in subgraph "{subgraph.name}" the interface "{definition.name}" has '
                     f'@key(fields: "{key.fields}"), but "{name}", which implements it, has not'

@@ -8,6 +8,7 @@ from graphrouter.composition.diagnostics import Findings
 from graphrouter.composition.model import Subgraph
 from graphrouter.composition.subgraph import Expanded
 from graphrouter.composition.validate.contexts import check_contexts
+from graphrouter.composition.validate.costs import check_costs
 from graphrouter.composition.validate.externals import check_externals
 from graphrouter.composition.validate.field_sets import check_field_sets
 from graphrouter.composition.validate.interface_objects import check_interface_objects
@@ -31,4 +32,5 @@ def validate(expanded: Expanded, findings: Findings) -> Validated:
         check_interfaces(subgraph, findings)
         check_interface_objects(subgraph, findings)
         check_tags(subgraph, findings)
+        check_costs(subgraph, findings)
     return Validated(expanded.subgraphs)

@@ -22,6 +22,7 @@ def check_tags(subgraph: Subgraph, findings: Findings) -> None:
 
 
 def _all_marks(subgraph: Subgraph) -> Iterator[tuple[str, Marks]]:
+    yield "schema", subgraph.marks
     for definition in subgraph.types.values():
         yield definition.name, definition.marks
         if isinstance(definition, CompositeType):
