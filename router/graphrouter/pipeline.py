@@ -36,6 +36,7 @@ from graphql.validation.validate import ValidationAbortedError
 
 from graphrouter import bookmarks
 from graphrouter.cache import CacheStatistics, LruCache
+from graphrouter.execution.client_paths import ClientPaths
 from graphrouter.execution.collect import condition_variables
 from graphrouter.execution.errors import ErrorObject, ResponseErrors, error_object
 from graphrouter.execution.execute import Execution, SubgraphSettings
@@ -106,11 +107,25 @@ class PreparedOperation:
             conditions = dict(zip(self.condition_variables, key[1:], strict=True))
             operation, fragments, complete = self.operation, self.fragments, self.supergraph.schema
             found = _Variant(
-                compile_shape(schema, operation, fragments, conditions, complete, shared=shared),
+                compile_shape(
+                    schema,
+                    operation,
+                    fragments,
+                    conditions,
+                    complete,
+                    shared=shared,
+                    typename_key=self.plan.plan.typename,
+                ),
                 Introspection(schema, operation, fragments, conditions),
             )
             self.variants.put(key, found)
         return found
+
+    def told(self, errors: list[ErrorObject], variables: Mapping[str, object]) -> list[ErrorObject]:
+        """The errors at positions that the client knows."""
+        if not errors:
+            return errors
+        return ClientPaths(self.operation, self.fragments, self.plan.plan.typename, variables).told(errors)
 
     def variables(self, given: Mapping[str, object]) -> dict[str, object]:
         """The values to send: the client's, checked against their types, and the operation's defaults."""
@@ -254,7 +269,7 @@ class Pipeline:
             shape_errors.tell(execution.errors)
         if execution.bookmark:
             extensions["bookmark"] = execution.bookmark
-        return GraphQLAnswer(data, execution.errors.as_list(), extensions)
+        return GraphQLAnswer(data, prepared.told(execution.errors.as_list(), variables), extensions)
 
     def _wants_plan(self, request: GraphQLRequest) -> str | None:
         """`only` where the plan is asked for without being executed, `1` where beside the data, else None."""

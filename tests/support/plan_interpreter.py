@@ -70,7 +70,7 @@ async def run_plan(
     for fetch in plan.fetches:
         if run.holds(fetch.conditions):
             await (run.root(fetch) if isinstance(fetch, RootFetch) else run.entities(fetch))
-    shape = _Shape(schema, document, coerced, run.errors)
+    shape = _Shape(schema, document, coerced, run.errors, plan.typename)
     data = shape.operation(operation, run.data)
     return {"data": data, "errors": run.errors} if run.errors else {"data": data}
 
@@ -245,7 +245,10 @@ class NullError(Exception):
 
 
 class _Shape:
-    def __init__(self, schema: GraphQLSchema, document: DocumentNode, variables: Any, errors: list[Any]) -> None:
+    def __init__(
+        self, schema: GraphQLSchema, document: DocumentNode, variables: Any, errors: list[Any], typename: str
+    ) -> None:
+        self._typename = typename
         self._schema = schema
         self._variables = variables
         self._errors = errors
@@ -271,7 +274,8 @@ class _Shape:
                 result[key] = parent.name
                 continue
             field_type = parent.fields[nodes[0].name.value].type
-            result[key] = self._value(field_type, nodes, data.get(key))
+            source = self._typename if key == "__typename" else key
+            result[key] = self._value(field_type, nodes, data.get(source))
         return result
 
     def _value(self, type_: Any, nodes: list[FieldNode], value: Any) -> Any:

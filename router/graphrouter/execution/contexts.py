@@ -59,10 +59,10 @@ def entities_request(
         groups = [named.group for named, _ in inputs]
         if groups == list(fetch.groups):
             return prepared.body(variables, entries)
-        used = frozenset[str]().union(*(group.variables for group in groups))
+        used = fetch.directives.variables.union(*(group.variables for group in groups))
         names = tuple(name for name in fetch.variables if name in used)
         declared = dict(zip(fetch.variables, fetch.definitions, strict=True))
-        document = entity_document(groups, [declared[name] for name in names])
+        document = entity_document(groups, [declared[name] for name in names], fetch.directives)
         written = replace(fetch, document=document, variables=names, groups=())
         return PreparedFetch(written).body(variables, entries)
 

@@ -79,17 +79,20 @@ def compile_shape(
     complete_schema: GraphQLSchema | None = None,
     *,
     shared: bool = False,
+    typename_key: str = "__typename",
 ) -> Shape:
     """The shape of an operation's response, given the values of the variables in its `@skip` and `@include`.
 
     `schema` is what clients see. What only `complete_schema` has, enum values and object types, is hidden: in an answer
     it stands for null. Anything that neither has is an error. With `shared`, an object of the data that stands at
-    several positions is shaped once; the data are written to.
+    several positions is shaped once; the data are written to. `typename_key` is where the data have other fields that
+    the client calls `__typename`.
     """
     root = schema.get_root_type(operation.operation)
     if root is None:
         raise GraphQLError(f"the schema has no {operation.operation.value} type")
     compiler = _Compiler(schema, complete_schema or schema, FieldCollector(schema, fragments, conditions), shared)
+    compiler.typename_key = typename_key
     entry = compiler.object_function(root, (operation.selection_set,))
     return compiler.function(entry)
 
@@ -109,6 +112,7 @@ class _Compiler:
     """Writes the functions of one operation. Each is written once: `_written` knows them by what they depend on."""
 
     def __init__(self, schema: GraphQLSchema, complete: GraphQLSchema, collector: FieldCollector, shared: bool) -> None:
+        self.typename_key = "__typename"
         self._schema = schema
         self._shared = shared
         self._complete = complete
@@ -158,7 +162,8 @@ class _Compiler:
                 entries.append(f"{literal}: v.get({literal})")
             else:
                 variable = f"a{number}"
-                body.append(f" {variable} = v.get({literal})")
+                source = repr(self.typename_key) if response_key == "__typename" else literal
+                body.append(f" {variable} = v.get({source})")
                 body += self._check(variable, literal, type_.fields[field_name].type, nodes)
                 entries.append(f"{literal}: {variable}")
         shaped = f"{{{', '.join(entries)}}}"

@@ -7,7 +7,7 @@ different selections on the same type need another alias.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from graphrouter.planning.documents import Writer
@@ -26,8 +26,6 @@ from graphrouter.planning.plan import Fetch as PlannedFetch
 from graphrouter.planning.query_graph import QueryGraph
 from graphrouter.planning.selection import Operation
 
-_REPRESENTATIONS = "representations"
-
 
 def assemble(graph: QueryGraph, operation: Operation, fetches: FetchGraph) -> QueryPlan:
     """The plan of an operation."""
@@ -36,7 +34,7 @@ def assemble(graph: QueryGraph, operation: Operation, fetches: FetchGraph) -> Qu
     planned = [
         _planned(graph, operation, number, request, _waits(request, ids)) for number, request in enumerate(requests)
     ]
-    return QueryPlan(operation.kind, tuple(planned))
+    return QueryPlan(operation.kind, tuple(planned), operation.names.typename)
 
 
 def _requests(fetches: FetchGraph) -> list[list[Fetch]]:
@@ -66,15 +64,16 @@ def _root_fetch(
     graph: QueryGraph, operation: Operation, number: int, fetch: Fetch, waits: tuple[int, ...]
 ) -> RootFetch:
     selected, conditions = _without_outer_conditions(fetch.selected)
-    writer = Writer(graph, fetch.subgraph)
+    writer = Writer(graph, fetch.subgraph, operation.names)
     text = writer.write(selected)
     kind = "query" if fetch.path else operation.kind
-    variables = _in_order(writer.variables, operation)
+    directives = operation.directives[kind]
+    variables = _in_order(writer.variables | directives.variables, operation)
     return RootFetch(
         id=number,
         subgraph=fetch.subgraph,
         kind=kind,
-        document=f"{kind}{_definitions(variables, operation)}{text}",
+        document=f"{kind}{_definitions(variables, operation)}{directives}{text}",
         operation_name=None,
         variables=variables,
         depends_on=waits,
@@ -87,10 +86,10 @@ def _root_fetch(
 def _without_outer_conditions(selected: Selected) -> tuple[Selected, tuple[Condition, ...]]:
     """Conditions that hold for all of a fetch decide over the fetch itself."""
     if not selected.fields and len(selected.fragments) == 1:
-        ((on, conditions), below) = next(iter(selected.fragments.items()))
-        if on is None:
+        head, below = next(iter(selected.fragments.items()))
+        if head.on is None and not head.directives:
             inner, more = _without_outer_conditions(below)
-            return inner, (*conditions, *more)
+            return inner, (*head.conditions, *more)
     return selected, ()
 
 
@@ -111,12 +110,12 @@ class _Group:
     targets: list[Target] = field(default_factory=list[Target])
     renames: list[Rename] = field(default_factory=list[Rename])
 
-    def written(self) -> EntityGroup:
+    def written(self, representations: str) -> EntityGroup:
         """As it stands in the plan, if it is the only one of its request."""
         text = "".join(f"...on {on}{text}" for on, text in self.by_type.items())
         return EntityGroup(
             "_entities",
-            _REPRESENTATIONS,
+            representations,
             tuple(self.targets),
             tuple(self.renames),
             f"{{{text}}}",
@@ -131,24 +130,28 @@ def _entity_fetch(
     groups: list[_Group] = []
     subgraph = request[0].subgraph
     for fetch in request:
-        writer = Writer(graph, subgraph)
+        writer = Writer(graph, subgraph, operation.names)
         text = writer.write(fetch.selected)
         _put(groups, graph, fetch, text, writer)
-    written = [group.written() for group in groups]
+    representations = operation.names.representations
+    written = [group.written(representations) for group in groups]
     if len(written) > 1:
-        written = [group.named(f"_e{n}", f"{_REPRESENTATIONS}_{n}", f"_e{n}") for n, group in enumerate(written)]
-    variables = _in_order({name for group in groups for name in group.variables}, operation)
+        written = [group.named(f"_e{n}", f"{representations}_{n}", f"_e{n}") for n, group in enumerate(written)]
+    directives = operation.directives["query"]
+    used = directives.variables.union(*(group.variables for group in groups))
+    variables = _in_order(used, operation)
     definitions = tuple(operation.variables[name].definition for name in variables)
     return EntityFetch(
         id=number,
         subgraph=subgraph,
-        document=entity_document(written, definitions),
+        document=entity_document(written, definitions, directives),
         operation_name=None,
         variables=variables,
         groups=tuple(written),
         depends_on=waits,
         conditions=_common([fetch.conditions for fetch in request]),
         definitions=definitions,
+        directives=directives,
     )
 
 
@@ -183,7 +186,7 @@ def _common(conditions: Iterable[tuple[Condition, ...]]) -> tuple[Condition, ...
     return tuple(one for one in all_of[0] if all(one in other for other in all_of[1:]))
 
 
-def _in_order(used: set[str], operation: Operation) -> tuple[str, ...]:
+def _in_order(used: Collection[str], operation: Operation) -> tuple[str, ...]:
     return tuple(name for name in operation.variables if name in used)
 
 

@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from graphrouter.planning.plan import Condition, ContextInput, Key, OperationKind, Path, Representation, TypeIs
+from graphrouter.planning.plan import (
+    NO_DIRECTIVES,
+    Condition,
+    ContextInput,
+    Directives,
+    Key,
+    OperationKind,
+    Path,
+    Representation,
+    TypeIs,
+)
 from graphrouter.planning.query_graph import TYPENAME, QueryGraph
 from graphrouter.planning.steps import Enter, EntityMove, FieldMove, Narrow, ReEnter, Step, Under
 
@@ -24,25 +34,34 @@ class SelectedField:
     below: Selected | None
 
 
+@dataclass(frozen=True, slots=True)
+class FragmentHead:
+    """What stands before the selections of a fragment."""
+
+    on: str | None
+    conditions: tuple[Condition, ...] = ()
+    directives: Directives = NO_DIRECTIVES
+
+
 @dataclass(slots=True)
 class Selected:
-    """What a fetch selects on one kind of object; fragments go by type condition and conditions.
+    """What a fetch selects on one kind of object; fields go by `FieldMove.key`.
 
     `type_name` is the type in the fetch's subgraph.
     """
 
     type_name: str
     fields: dict[str, SelectedField] = field(default_factory=dict[str, SelectedField])
-    fragments: dict[tuple[str | None, tuple[Condition, ...]], Selected] = field(
-        default_factory=dict[tuple[str | None, tuple[Condition, ...]], "Selected"]
-    )
+    fragments: dict[FragmentHead, Selected] = field(default_factory=dict[FragmentHead, "Selected"])
 
-    def fragment(self, type_name: str | None, conditions: tuple[Condition, ...] = ()) -> Selected:
-        """The selections of a fragment; the ones here, where it narrows nothing."""
+    def fragment(
+        self, type_name: str | None, conditions: tuple[Condition, ...] = (), directives: Directives = NO_DIRECTIVES
+    ) -> Selected:
+        """The selections of a fragment; the ones here, where it narrows nothing and says nothing."""
         on = None if type_name == self.type_name else type_name
-        if on is None and not conditions:
+        if on is None and not conditions and not directives:
             return self
-        return self.fragments.setdefault((on, conditions), Selected(on or self.type_name))
+        return self.fragments.setdefault(FragmentHead(on, conditions, directives), Selected(on or self.type_name))
 
     def merge(self, other: Selected) -> None:
         """Take over all that the other selects."""
@@ -50,8 +69,8 @@ class Selected:
             mine = self.fields.setdefault(key, theirs)
             if mine is not theirs and mine.below and theirs.below:
                 mine.below.merge(theirs.below)
-        for (on, conditions), theirs_below in other.fragments.items():
-            self.fragment(on, conditions).merge(theirs_below)
+        for head, theirs_below in other.fragments.items():
+            self.fragment(head.on, head.conditions, head.directives).merge(theirs_below)
 
 
 @dataclass(slots=True, eq=False)
@@ -126,12 +145,16 @@ def build_fetch_graph(graph: QueryGraph, kind: OperationKind, leaves: Iterable[S
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a step has come to: its fetch, the selections there, the path and conditions from the operation's root."""
+    """Where a step has come to: its fetch, the selections there, the path and conditions from the operation's root.
+
+    `directives` are those of the fragments that these objects' fields stand in.
+    """
 
     fetch: Fetch
     selected: Selected
     path: Path
     conditions: tuple[Condition, ...]
+    directives: tuple[Directives, ...] = ()
 
 
 class _Builder:
@@ -161,11 +184,12 @@ class _Builder:
                 path = before.path
                 if self._graph.supergraph.is_abstract(step.parent.static):
                     path = (*path, TypeIs(types))
-                return _Place(before.fetch, before.selected.fragment(move.type_condition), path, before.conditions)
+                return replace(before, selected=before.selected.fragment(move.type_condition), path=path)
             case Under():
                 conditions = tuple(dict.fromkeys((*before.conditions, *move.conditions)))
-                inner = before.selected.fragment(None, move.conditions)
-                return _Place(before.fetch, inner, before.path, conditions)
+                inner = before.selected.fragment(None, move.conditions, move.directives)
+                directives = (*before.directives, move.directives) if move.directives else before.directives
+                return replace(before, selected=inner, conditions=conditions, directives=directives)
             case EntityMove() | ReEnter():
                 return self._next_fetch(step, before)
 
@@ -183,10 +207,10 @@ class _Builder:
 
     def _field(self, step: Step, move: FieldMove, before: _Place) -> _Place:
         if move.is_leaf:
-            before.selected.fields.setdefault(move.response_key, SelectedField(move, None))
+            before.selected.fields.setdefault(move.key, SelectedField(move, None))
             return before
         new = Selected(step.type_name)
-        below = before.selected.fields.setdefault(move.response_key, SelectedField(move, new)).below or new
+        below = before.selected.fields.setdefault(move.key, SelectedField(move, new)).below or new
         self._tell_type(step, below)
         key = Key(move.response_key, move.type_text.count("["))
         return _Place(before.fetch, below, (*before.path, key), before.conditions)
@@ -214,7 +238,10 @@ class _Builder:
             fetch.has_requirements = step.move.has_requirements
             if step.parent and self._is_interface_object(step.parent):
                 self._tell_type(step, fetch.selected)
-        return _Place(fetch, fetch.selected, before.path, before.conditions)
+        selected = fetch.selected
+        for directives in before.directives:
+            selected = selected.fragment(None, (), directives)
+        return replace(before, fetch=fetch, selected=selected)
 
 
 def _lines(fetches: list[Fetch]) -> Iterator[str]:
@@ -231,8 +258,9 @@ def _selected_lines(selected: Selected, depth: int) -> Iterator[str]:
         yield f"{indent}{one.move}\n"
         if one.below:
             yield from _selected_lines(one.below, depth + 1)
-    for (on, conditions), below in selected.fragments.items():
-        yield f"{indent}...{f' on {on}' if on else ''} {Under(conditions) if conditions else ''}".rstrip() + "\n"
+    for head, below in selected.fragments.items():
+        on = f" on {head.on}" if head.on else ""
+        yield f"{indent}...{on} {Under(head.conditions, head.directives)}".rstrip() + "\n"
         yield from _selected_lines(below, depth + 1)
 
 

@@ -22,12 +22,13 @@ At the end there is one demand per leaf, with its alternatives: `choose.py` take
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from graphrouter.planning.choose import cheapest
 from graphrouter.planning.demands import AnyOf, Budget, Demands, Leaf
 from graphrouter.planning.errors import PlanningError
 from graphrouter.planning.own_selections import OwnSelections
-from graphrouter.planning.plan import Condition, Representation
+from graphrouter.planning.plan import Representation
 from graphrouter.planning.query_graph import TYPENAME, EntityEdge, QueryGraph
 from graphrouter.planning.selection import Field, Fragment, Operation, Selection, Selections
 from graphrouter.planning.steps import Enter, EntityMove, FromAbove, Position, ReEnter, Step, closure
@@ -94,7 +95,7 @@ class _Walk:
     def _one_by_one(self) -> Demands | None:
         """Each root field from one subgraph alone: it must not happen twice."""
         demands: list[Leaf | AnyOf] = []
-        for order, selection in enumerate(_root_fields(self._operation.selections, ())):
+        for order, selection in enumerate(_root_fields(self._operation.selections)):
             options = [
                 option for tail in self._enter(order) if (option := self._walk((selection,), (tail,))) is not None
             ]
@@ -175,9 +176,8 @@ class _Walk:
     # Fragments
 
     def _fragment(self, fragment: Fragment, tails: Tails) -> Demands | None:
-        if fragment.conditions:
-            conditions = fragment.conditions
-            tails = tuple(under(tail, conditions) for tail in tails)
+        if fragment.conditions or fragment.directives:
+            tails = tuple(under(tail, fragment.conditions, fragment.directives) for tail in tails)
         on = fragment.type_condition
         if on is None or on == tails[0].static:
             return self._walk(fragment.selections, tails)
@@ -407,15 +407,15 @@ def _occupy(position: Position, selections: Selections) -> None:
             _occupy(position, selection.selections)
             continue
         uses = position.client.setdefault(selection.response_key, set())
-        uses.add((selection.name, selection.arguments))
+        uses.add((selection.name, f"{selection.arguments}{selection.directives}"))
         if selection.selections:
             _occupy(position.child(selection.response_key), selection.selections)
 
 
-def _root_fields(selections: Selections, conditions: tuple[Condition, ...]) -> Iterator[Selection]:
-    """Every root field by itself, within its conditions, in the client's order."""
+def _root_fields(selections: Selections) -> Iterator[Selection]:
+    """Every root field by itself, within its fragments, in the client's order."""
     for selection in selections:
         if isinstance(selection, Fragment):
-            yield from _root_fields(selection.selections, (*conditions, *selection.conditions))
+            yield from (replace(selection, selections=(one,)) for one in _root_fields(selection.selections))
         elif not selection.name.startswith("__"):
-            yield Fragment(None, conditions, (selection,)) if conditions else selection
+            yield selection

@@ -50,6 +50,23 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Directives:
+    """Directives that subgraphs are sent: canonical text, each with a space before it, and the variables in it."""
+
+    text: str = ""
+    variables: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.text)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+NO_DIRECTIVES = Directives()
+
+
+@dataclass(frozen=True, slots=True)
 class InputField:
     """One field of a representation: read from the response key `source`, written as `name`.
 
@@ -181,8 +198,8 @@ class EntityFetch:
     """Fields of entities, looked up by their representations, asked of one subgraph in one request.
 
     `variables` are the client's variables that `document` uses, apart from the representations of the groups;
-    `definitions` are their declarations. A group that finds no object sends an empty list; where no group finds any,
-    there is no request.
+    `definitions` are their declarations, `directives` stand on the operation. A group that finds no object sends an
+    empty list; where no group finds any, there is no request.
     """
 
     id: int
@@ -194,10 +211,11 @@ class EntityFetch:
     depends_on: tuple[int, ...] = ()
     conditions: tuple[Condition, ...] = ()
     definitions: tuple[str, ...] = ()
+    directives: Directives = NO_DIRECTIVES
 
 
-def entity_document(groups: Iterable[EntityGroup], definitions: Iterable[str]) -> str:
-    """The text that asks for these groups, with these declarations of the client's variables."""
+def entity_document(groups: Iterable[EntityGroup], definitions: Iterable[str], directives: Directives) -> str:
+    """The text that asks for these groups, with these declarations of the client's variables, and its directives."""
     declared: list[str] = []
     fields: list[str] = []
     for group in groups:
@@ -205,7 +223,7 @@ def entity_document(groups: Iterable[EntityGroup], definitions: Iterable[str]) -
         declared += [f"${name}:{type_text}" for name, type_text in group.contexts]
         alias = "" if group.alias == "_entities" else f"{group.alias}:"
         fields.append(f"{alias}_entities(representations:${group.variable}){group.selections}")
-    return f"query({','.join([*declared, *definitions])}){{{''.join(fields)}}}"
+    return f"query({','.join([*declared, *definitions])}){directives}{{{''.join(fields)}}}"
 
 
 Fetch: TypeAlias = RootFetch | EntityFetch
@@ -219,8 +237,10 @@ class QueryPlan:
     to the root fields before, so that a root field's whole sub-tree completes before the next root field starts.
 
     Objects of an abstract type have their `__typename` in the merged data wherever the client asks for it or has a
-    fragment that depends on it; where only the interface's own fields are asked for, it may be missing.
+    fragment that depends on it; where only the interface's own fields are asked for, it may be missing. Another field
+    that the client calls `__typename` is in the merged data under the key `typename`.
     """
 
     kind: OperationKind
     fetches: tuple[Fetch, ...]
+    typename: str = "_typename"

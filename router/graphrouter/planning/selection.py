@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from graphrouter.planning.plan import Condition, OperationKind
+from graphrouter.planning.names import Names
+from graphrouter.planning.plan import NO_DIRECTIVES, Condition, Directives, OperationKind
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field: `arguments` and `directives` are canonical text, `variables` the names that these mention."""
+    """A field: `arguments` and `directives` are canonical text, `variables` the names that these mention.
+
+    A field that is asked for with different directives is several fields under one response key.
+    """
 
     response_key: str
     name: str
@@ -23,11 +27,12 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """Selections that count for some types, or under conditions, or both."""
+    """Selections that count for some types, or under conditions, or that have directives of their own."""
 
     type_condition: str | None
     conditions: tuple[Condition, ...]
     selections: Selections
+    directives: Directives = NO_DIRECTIVES
 
 
 Selection: TypeAlias = Field | Fragment
@@ -40,7 +45,7 @@ TYPENAME_FIELD = Field("__typename", "__typename")
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A variable of the operation: `definition` is the text that declares it, `$limit:Int=1`."""
+    """A variable of the operation: `definition` is the text that declares it, `$limit:Int=1 @mark`."""
 
     name: str
     definition: str
@@ -48,18 +53,24 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What is to be planned: one operation without named fragments. `root_type` is the type of its selections."""
+    """What is to be planned: one operation without named fragments. `root_type` is the type of its selections.
+
+    `names` are those that the planner has drawn for what it adds. `directives` are those on the operation itself, as
+    far as they may stand on the operations that subgraphs are sent, by the kind of these.
+    """
 
     kind: OperationKind
     name: str | None
     root_type: str
     variables: Mapping[str, Variable]
     selections: Selections
+    names: Names
+    directives: Mapping[OperationKind, Directives]
 
     def __str__(self) -> str:
         definitions = ",".join(variable.definition for variable in self.variables.values())
         head = f"{self.kind}{f' {self.name}' if self.name else ''}{f'({definitions})' if definitions else ''}"
-        return f"{head} {{\n{_lines(self.selections, 1)}}}\n"
+        return f"{head}{self.directives[self.kind]} {{\n{_lines(self.selections, 1)}}}\n"
 
 
 def conditions_text(conditions: tuple[Condition, ...]) -> str:
@@ -77,7 +88,7 @@ def _line(selection: Selection, depth: int) -> str:
         head = f"{alias}{selection.name}{selection.arguments}{selection.directives}"
     else:
         on = f" on {selection.type_condition}" if selection.type_condition else ""
-        head = f"...{on}{conditions_text(selection.conditions)}"
+        head = f"...{on}{conditions_text(selection.conditions)}{selection.directives}"
     indent = "  " * depth
     if not selection.selections:
         return f"{indent}{head}\n"

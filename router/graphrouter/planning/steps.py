@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from graphrouter.planning.plan import Condition, InputSelection, Representation
+from graphrouter.planning.plan import NO_DIRECTIVES, Condition, Directives, InputSelection, Representation
 from graphrouter.supergraph import FieldSet
 
 REQUEST_COST = 1000
@@ -42,6 +42,11 @@ class FieldMove:
     is_leaf: bool
     type_text: str
 
+    @property
+    def key(self) -> str:
+        """What tells selections of one place apart: the response key, and the directives, where there are any."""
+        return f"{self.response_key}{self.directives}"
+
     def __str__(self) -> str:
         alias = "" if self.response_key == self.name else f"{self.response_key}:"
         return f"{alias}{self.name}{self.arguments}"
@@ -59,12 +64,14 @@ class Narrow:
 
 @dataclass(frozen=True, slots=True)
 class Under:
-    """Into selections that count only where these conditions hold."""
+    """Into selections that count only where these conditions hold, and about which these directives say something."""
 
     conditions: tuple[Condition, ...]
+    directives: Directives = NO_DIRECTIVES
 
     def __str__(self) -> str:
-        return " ".join(f"{'if' if c.wanted else 'unless'} ${c.variable}" for c in self.conditions)
+        conditions = " ".join(f"{'if' if c.wanted else 'unless'} ${c.variable}" for c in self.conditions)
+        return f"{conditions}{self.directives}".strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +115,8 @@ Move: TypeAlias = Enter | FieldMove | Narrow | Under | EntityMove | ReEnter
 class Position:
     """A place of the response, by response keys alone: it keeps the planner's own selections off the client's keys.
 
-    `client` has what the client selects here: response key to (field name, arguments), for all object types together.
+    `client` has what the client selects here: response key to (field name, arguments and directives), for all object
+    types together.
     """
 
     __slots__ = ("_children", "_own", "client")

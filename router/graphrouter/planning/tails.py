@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
-from graphrouter.planning.plan import Condition
+from graphrouter.planning.plan import Condition, Directives
 from graphrouter.planning.query_graph import QueryGraph
 from graphrouter.planning.selection import Field
 from graphrouter.planning.steps import REQUEST_COST, FieldMove, Narrow, Step, Under
@@ -33,13 +33,13 @@ def nearer(tails: Tails, moves: list[Move]) -> Tails:
     return tuple(tail for tail in tails if tail.total + REQUEST_COST <= cheapest_move)
 
 
-def under(tail: Step, conditions: tuple[Condition, ...]) -> Step:
+def under(tail: Step, conditions: tuple[Condition, ...], directives: Directives) -> Step:
     """The same objects, where the conditions hold."""
     return tail.next(
-        ("under", conditions),
+        ("under", conditions, directives),
         lambda: Step(
             tail,
-            Under(conditions),
+            Under(conditions, directives),
             tail.subgraph,
             tail.type_name,
             static=tail.static,
@@ -96,7 +96,7 @@ class TailMoves:
         """The step along a field without selections; `found` is None for `__typename`."""
         move = self._field_move(field, found)
         return tail.next(
-            ("field", move.response_key),
+            ("field", move.key),
             lambda: Step(
                 tail,
                 move,
@@ -121,7 +121,7 @@ class TailMoves:
         types = self.types(found.named_type, tail.subgraph)
         narrowed = types & common if common else types
         return tail.next(
-            ("field", field.response_key, narrowed),
+            ("field", field.response_key, field.directives, narrowed),
             lambda: Step(
                 tail,
                 self._field_move(field, found),

@@ -237,6 +237,11 @@ class Supergraph:
         return {name: locations for name, locations in found.items() if locations}
 
     @cached_property
+    def field_names(self) -> frozenset[str]:
+        """The names of all fields of all types."""
+        return frozenset(name for _, name in self.field_types)
+
+    @cached_property
     def roots(self) -> Mapping[RootKind, str]:
         """The names of the root types that there are."""
         roots = {

@@ -21,9 +21,9 @@ from graphrouter.planning.check.syntax import (
     Fragments,
     body_of,
     conditions_of,
+    data_key,
     fragments_of,
     operation_of,
-    response_key,
     sent_operation,
 )
 from graphrouter.planning.plan import EntityFetch, QueryPlan, RootFetch
@@ -83,6 +83,6 @@ def _root_keys(context: Context, selections: SelectionSetNode, fragments: Fragme
             continue
         if isinstance(node, FieldNode):
             if not node.name.value.startswith("__"):  # the router answers these itself
-                yield response_key(node)
+                yield data_key(node, context.plan.typename)
         else:
             yield from _root_keys(context, body_of(node, fragments).selection_set, fragments)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from graphql import FieldNode, SelectionSetNode
 
 from graphrouter.planning.check.response import Context, Place, together
-from graphrouter.planning.check.syntax import TYPENAME, Fragments, body_of, conditions_of, response_key
+from graphrouter.planning.check.syntax import TYPENAME, Fragments, body_of, conditions_of, data_key
 from graphrouter.supergraph.field_set import arguments_text
 
 
@@ -42,7 +42,7 @@ class Expected:
             if not self.context.holds(conditions_of(node.directives or ())):
                 continue
             if isinstance(node, FieldNode):
-                into.setdefault(response_key(node), []).append(node)
+                into.setdefault(data_key(node, self.context.plan.typename), []).append(node)
                 continue
             body = body_of(node, self.fragments)
             on = body.type_condition.name.value if body.type_condition else static
@@ -59,7 +59,7 @@ class Expected:
             return
         if name.startswith("__"):
             return  # the router answers introspection itself
-        found = place.known(type_name, response_key(nodes[0]))
+        found = place.known(type_name, data_key(nodes[0], self.context.plan.typename))
         if not found:
             self.context.problems.append(f"{where}: {type_name}.{name} is not fetched")
         for known in found:

@@ -66,6 +66,12 @@ def response_key(node: FieldNode) -> str:
     return (node.alias or node.name).value
 
 
+def data_key(node: FieldNode, typename: str) -> str:
+    """Where the plan puts a client's field: under its response key, except what is another field's `__typename`."""
+    key = response_key(node)
+    return typename if key == TYPENAME and node.name.value != TYPENAME else key
+
+
 def condition_variables(document: DocumentNode) -> set[str]:
     """The variables that `@skip` and `@include` ask for."""
     found: set[str] = set()

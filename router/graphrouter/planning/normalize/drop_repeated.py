@@ -1,4 +1,4 @@
-"""A fragment loses the fields that its surroundings ask for anyway.
+"""A fragment loses the fields that its surroundings ask for anyway, unless it says something of them by directives.
 
 One with a type condition that has nothing left keeps the question which type it is: whoever shapes the response asks.
 """
@@ -27,6 +27,6 @@ def _kept(selections: Selections, outer: frozenset[Field]) -> Iterator[Selection
             if selection not in outer:
                 yield replace(selection, selections=tuple(_kept(selection.selections, frozenset())))
         else:
-            inner = tuple(_kept(selection.selections, here))
+            inner = tuple(_kept(selection.selections, frozenset() if selection.directives else here))
             if inner or selection.type_condition:
                 yield replace(selection, selections=inner or (TYPENAME_FIELD,))

@@ -40,15 +40,15 @@ class _Flattening:
             return
         conditions = tuple(dict.fromkeys(c for c in fragment.conditions if c not in known))
         on = fragment.type_condition or parent
-        if not self._possible[on] & self._possible[parent]:
+        if on != parent and not self._possible[on] & self._possible[parent]:
             return
         if self._adds_nothing(on, parent, fragment.selections):
             on = parent
         inner = self.selections(fragment.selections, on, (*known, *conditions))
-        if on == parent and not conditions:
+        if on == parent and not conditions and not fragment.directives:
             yield from inner
         elif inner:
-            yield from _nested(on if on != parent else None, conditions, inner)
+            yield from _nested(Fragment(on if on != parent else None, conditions, inner, fragment.directives))
 
     def _adds_nothing(self, on: str, parent: str, selections: Selections) -> bool:
         """Whether the condition holds for all objects of the parent's type, which has the fields itself.
@@ -75,11 +75,11 @@ class _Flattening:
         return found if found in self._possible else None
 
 
-def _nested(on: str | None, conditions: tuple[Condition, ...], inner: Selections) -> Iterator[Selection]:
-    """A fragment; one that only holds other conditional fragments is joined with each of them."""
-    fragments = [part for part in inner if isinstance(part, Fragment)]
-    if on is None and len(fragments) == len(inner):
-        for part in fragments:
-            yield replace(part, conditions=tuple(dict.fromkeys((*conditions, *part.conditions))))
-    else:
-        yield Fragment(on, conditions, inner)
+def _nested(fragment: Fragment) -> Iterator[Selection]:
+    """A fragment; one that only puts other fragments under conditions is joined with each of them."""
+    fragments = [part for part in fragment.selections if isinstance(part, Fragment)]
+    if fragment.type_condition or fragment.directives or len(fragments) < len(fragment.selections):
+        yield fragment
+        return
+    for part in fragments:
+        yield replace(part, conditions=tuple(dict.fromkeys((*fragment.conditions, *part.conditions))))

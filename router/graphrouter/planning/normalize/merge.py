@@ -1,16 +1,18 @@
-"""Equal fields become one field with all their selections, and equal fragments one fragment."""
+"""Equal fields become one field with all their selections, and equal fragments one fragment.
+
+What differs in directives stays apart: each occurrence is sent with its own.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from graphrouter.planning.plan import Condition
 from graphrouter.planning.selection import Field, Operation, Selection, Selections
 from graphrouter.supergraph import Supergraph
 
 
 def merge_equal(operation: Operation, _supergraph: Supergraph) -> Operation:
-    """Each response key, and each pair of type and conditions, occurs once in a selection set.
+    """Each response key, and each type with conditions, occurs once in a selection set, for the same directives.
 
     A mutation's root fields stay where they are.
     """
@@ -20,11 +22,13 @@ def merge_equal(operation: Operation, _supergraph: Supergraph) -> Operation:
 
 
 def _merged(selections: Selections) -> Selections:
-    groups: dict[str | tuple[str | None, tuple[Condition, ...]], list[Selection]] = {}
+    groups: dict[object, list[Selection]] = {}
     for selection in selections:
-        key = (
-            selection.response_key if isinstance(selection, Field) else (selection.type_condition, selection.conditions)
-        )
+        key: object
+        if isinstance(selection, Field):
+            key = selection.response_key, selection.directives
+        else:
+            key = selection.type_condition, selection.conditions, selection.directives
         groups.setdefault(key, []).append(selection)
     return tuple(
         replace(same[0], selections=_merged(tuple(part for one in same for part in one.selections)))

@@ -1,11 +1,13 @@
 """Reads the operation asked for: named fragments are put in place, what literals skip is left out.
 
-`@skip` and `@include` with a variable stay, as conditions: the plan holds for all values of the variables.
+`@skip` and `@include` with a variable stay, as conditions: the plan holds for all values of the variables. Other
+directives stay where subgraphs can be sent them: a named fragment becomes an inline one, and keeps those of its spreads
+that may stand there; what stands on its definition goes with the definition.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from graphql import (
     BooleanValueNode,
@@ -23,12 +25,24 @@ from graphql import (
 )
 
 from graphrouter.planning.errors import PlanningError
-from graphrouter.planning.plan import Condition, OperationKind
-from graphrouter.planning.selection import Field, Fragment, Operation, Selection, Selections, Variable
+from graphrouter.planning.names import Names, data_key, draw_names
+from graphrouter.planning.plan import NO_DIRECTIVES, Condition, Directives, OperationKind
+from graphrouter.planning.selection import (
+    Field,
+    Fragment,
+    Operation,
+    Selection,
+    Selections,
+    Variable,
+)
 from graphrouter.supergraph import Supergraph
 from graphrouter.supergraph.field_set import arguments_text
 
 Conditions = tuple[Condition, ...]
+Allowed = Mapping[str, frozenset[str]]
+"""The locations of each directive that subgraphs know."""
+
+_KINDS: tuple[OperationKind, ...] = ("query", "mutation", "subscription")
 
 
 def read_operation(
@@ -40,7 +54,10 @@ def read_operation(
     root_type = supergraph.roots.get(kind)
     if root_type is None:
         raise PlanningError("UNKNOWN_OPERATION", f"The schema has no {kind} type.")
-    reader = _Reader(document, max_selections, max_depth)
+    variables = [definition.variable.name.value for definition in node.variable_definitions or ()]
+    names = draw_names(document, variables, supergraph)
+    allowed = supergraph.executable_directives
+    reader = _Reader(document, names, allowed, max_selections, max_depth)
     return Operation(
         kind=kind,
         name=node.name.value if node.name else None,
@@ -49,11 +66,14 @@ def read_operation(
             definition.variable.name.value: Variable(
                 definition.variable.name.value,
                 f"${definition.variable.name.value}:{print_ast(definition.type)}"
-                + (f"={print_ast(definition.default_value)}" if definition.default_value else ""),
+                + (f"={print_ast(definition.default_value)}" if definition.default_value else "")
+                + _directives(definition.directives, allowed, "VARIABLE_DEFINITION").text,
             )
             for definition in node.variable_definitions or ()
         },
         selections=reader.selections(node.selection_set.selections),
+        names=names,
+        directives={kind: _directives(node.directives, allowed, kind.upper()) for kind in _KINDS},
     )
 
 
@@ -72,7 +92,11 @@ def _asked_for(document: DocumentNode, name: str | None) -> OperationDefinitionN
 class _Reader:
     """Reads selections; each named fragment once. `size` counts what the selections come to, written out."""
 
-    def __init__(self, document: DocumentNode, max_selections: int, max_depth: int) -> None:
+    def __init__(
+        self, document: DocumentNode, names: Names, allowed: Allowed, max_selections: int, max_depth: int
+    ) -> None:
+        self._names = names
+        self._allowed = allowed
         self._fragments = {
             node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
         }
@@ -95,16 +119,20 @@ class _Reader:
         match node:
             case FieldNode():
                 inner = self.selections(node.selection_set.selections, below) if node.selection_set else ()
-                field = _field(node, inner)
+                field = _field(node, inner, self._names, self._allowed)
                 yield Fragment(None, conditions, (field,)) if conditions else field
             case InlineFragmentNode():
                 on = node.type_condition.name.value if node.type_condition else None
-                yield Fragment(on, conditions, self.selections(node.selection_set.selections, below))
+                inner = self.selections(node.selection_set.selections, below)
+                yield Fragment(on, conditions, inner, self._kept(node))
             case FragmentSpreadNode():
                 on = self._fragments[node.name.value].type_condition.name.value
-                yield Fragment(on, conditions, self._named(node.name.value, below))
+                yield Fragment(on, conditions, self._named(node.name.value, below), self._kept(node))
             case _:
                 raise TypeError(f"Expected a selection, found {node.kind}.")
+
+    def _kept(self, node: SelectionNode) -> Directives:
+        return _directives(node.directives, self._allowed, "INLINE_FRAGMENT")
 
     def _named(self, name: str, depth: int) -> Selections:
         if name in self._read:
@@ -147,15 +175,25 @@ def _conditions(directives: Iterable[DirectiveNode]) -> Conditions | None:
     return tuple(found)
 
 
-def _field(node: FieldNode, selections: Selections) -> Field:
-    others = [d for d in node.directives or () if d.name.value not in {"skip", "include"}]
-    values = [a.value for a in node.arguments or ()] + [a.value for d in others for a in d.arguments or ()]
+def _directives(nodes: Iterable[DirectiveNode] | None, allowed: Allowed, location: str) -> Directives:
+    """The directives that subgraphs can be sent at this location."""
+    kept = [node for node in nodes or () if location in allowed.get(node.name.value, ())]
+    if not kept:
+        return NO_DIRECTIVES
+    values = [argument.value for node in kept for argument in node.arguments or ()]
+    variables = frozenset(name for value in values for name in _variables(value))
+    return Directives("".join(f" {print_ast(node)}" for node in kept), variables)
+
+
+def _field(node: FieldNode, selections: Selections, names: Names, allowed: Allowed) -> Field:
+    directives = _directives(node.directives, allowed, "FIELD")
+    values = [argument.value for argument in node.arguments or ()]
     return Field(
-        response_key=node.alias.value if node.alias else node.name.value,
+        response_key=data_key(node, names.typename),
         name=node.name.value,
         arguments=arguments_text(node),
-        directives="".join(f" {print_ast(directive)}" for directive in others),
-        variables=frozenset(name for value in values for name in _variables(value)),
+        directives=directives.text,
+        variables=directives.variables.union(name for value in values for name in _variables(value)),
         selections=selections,
     )
 

@@ -9,9 +9,9 @@ the second one's selections under `$y`; and, after `b`, `a` under `$y` and not `
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from graphrouter.planning.plan import Condition
+from graphrouter.planning.plan import Condition, Directives
 from graphrouter.planning.selection import Field, Fragment, Operation, Selection, Selections
 from graphrouter.supergraph import Supergraph
 
@@ -22,27 +22,57 @@ def separate_root_fields(operation: Operation, _supergraph: Supergraph) -> Opera
     """Leave queries alone; of a mutation, make root fields that exclude one another or have different keys."""
     if operation.kind != "mutation":
         return operation
-    occurrences = list(_occurrences(operation.selections, ()))
+    found = enumerate(_occurrences(operation.selections, (), ()))
+    occurrences = [_Occurrence(number, *one) for number, one in found]
     return replace(operation, selections=tuple(_separated(occurrences)))
 
 
-def _occurrences(selections: Selections, conditions: Conditions) -> Iterator[tuple[Conditions, Field]]:
+@dataclass(frozen=True, slots=True)
+class _Occurrence:
+    """A root field where the client has written it: under which conditions, in fragments with which directives."""
+
+    number: int
+    conditions: Conditions
+    around: tuple[Directives, ...]
+    field: Field
+
+
+def _occurrences(
+    selections: Selections, conditions: Conditions, around: tuple[Directives, ...]
+) -> Iterator[tuple[Conditions, tuple[Directives, ...], Field]]:
     for selection in selections:
         if isinstance(selection, Fragment):
-            yield from _occurrences(selection.selections, (*conditions, *selection.conditions))
+            inner = (*around, selection.directives) if selection.directives else around
+            yield from _occurrences(selection.selections, (*conditions, *selection.conditions), inner)
         else:
-            yield tuple(dict.fromkeys(conditions)), selection
+            yield tuple(dict.fromkeys(conditions)), around, selection
 
 
-def _separated(occurrences: list[tuple[Conditions, Field]]) -> Iterator[Selection]:
-    for number, (conditions, field) in enumerate(occurrences):
-        same = [(n, c, f) for n, (c, f) in enumerate(occurrences) if f.response_key == field.response_key]
-        selections = list[Selection](field.selections)
-        for _, later, other in (one for one in same if one[0] > number):
-            selections += other.selections if not later else _under(later, other.selections)
-        whole = replace(field, selections=tuple(selections))
-        for held in _without([conditions], [c for n, c, _ in same if n < number]):
-            yield Fragment(None, held, (whole,)) if held else whole
+def _separated(occurrences: list[_Occurrence]) -> Iterator[Selection]:
+    for one in occurrences:
+        same = [other for other in occurrences if other.field.response_key == one.field.response_key]
+        whole = _with_later(one.field, [other for other in same if other.number > one.number])
+        for held in _without([one.conditions], [other.conditions for other in same if other.number < one.number]):
+            inner: Selection = whole
+            for directives in reversed(one.around):
+                inner = Fragment(None, (), (inner,), directives)
+            yield Fragment(None, held, (inner,)) if held else inner
+
+
+def _with_later(field: Field, later: list[_Occurrence]) -> Field:
+    """The field with the selections of its later occurrences, each under its conditions.
+
+    It is sent once, so it has the directives of one occurrence: the first one that has any and is there in any case.
+    """
+    selections = list[Selection](field.selections)
+    for other in later:
+        selections += (
+            other.field.selections if not other.conditions else _under(other.conditions, other.field.selections)
+        )
+    sure = (field, *(other.field for other in later if not other.conditions))
+    marked = next((one for one in sure if one.directives), field)
+    variables = field.variables | marked.variables
+    return replace(field, selections=tuple(selections), directives=marked.directives, variables=variables)
 
 
 def _under(conditions: Conditions, selections: Selections) -> Selections:
