@@ -8,11 +8,12 @@ import signal
 import socket
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from graphrouter.server.http_protocol import HttpProtocol
+from graphrouter.http.connection import HttpServer
 from kithgraph.errors import StartError
 
 GRACE_SECONDS = 5
@@ -102,7 +103,7 @@ class Servers:
         for endpoint in endpoints:
             config = uvicorn.Config(
                 endpoint.app,
-                http=HttpProtocol,
+                http=cast("Any", HttpServer()),  # whatever makes a protocol will do
                 ws="none",
                 log_config=None,
                 access_log=False,

@@ -13,7 +13,7 @@ import logging
 import socket
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn, cast
 
 import typer
 from graphql import DocumentNode, GraphQLError, parse, validate
@@ -81,8 +81,8 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     """Serve a supergraph: /graphql, /health/live, /health/ready, and the playground at /."""
     import uvicorn  # noqa: PLC0415 - the other commands need no server
 
+    from graphrouter.http.connection import HttpServer  # noqa: PLC0415
     from graphrouter.server.collector import set_collector_for_serving  # noqa: PLC0415
-    from graphrouter.server.http_protocol import HttpProtocol  # noqa: PLC0415
 
     if not hasattr(logging, log_level.upper()):
         _refuse(f"--log-level: expected debug, info, warning or error, found {log_level!r}", 2)
@@ -103,7 +103,7 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     listener = _listen(host, port)
     typer.echo(f"http://{host}:{listener.getsockname()[1]}/graphql", err=True)
     config = uvicorn.Config(
-        router.app(), http=HttpProtocol, ws="none", log_config=None, access_log=False, server_header=False
+        router.app(), http=cast("Any", HttpServer()), ws="none", log_config=None, access_log=False, server_header=False
     )
     set_collector_for_serving()
     uvicorn.Server(config).run(sockets=[listener])

@@ -128,19 +128,20 @@ class GraphQLEndpoint:
         announced = headers.get("content-length", "")
         if announced.isdecimal() and int(announced[:20]) > self._limits.body_bytes:
             raise self._too_large()
-        chunks: list[bytes] = []
-        size = 0
+        body = bytearray()
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise HttpRefusal(400, "BAD_REQUEST", "the request broke off")
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > self._limits.body_bytes:
+            chunk: bytes = message.get("body", b"")
+            if len(body) + len(chunk) > self._limits.body_bytes:
                 raise self._too_large()
-            chunks.append(chunk)
-            if not message.get("more_body", False):
-                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            more = message.get("more_body", False)
+            if not body and not more:
+                return chunk
+            body += chunk
+            if not more:
+                return bytes(body)
 
     def _too_large(self) -> HttpRefusal:
         return HttpRefusal(413, "REQUEST_TOO_LARGE", f"a request has at most {self._limits.body_bytes} bytes")

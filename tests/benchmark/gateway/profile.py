@@ -32,11 +32,11 @@ from graphrouter.composition import SubgraphSdl, compose
 from graphrouter.execution import execute, shape
 from graphrouter.execution.prepare import PreparedFetch
 from graphrouter.execution.representations import Sharing, TargetReader
+from graphrouter.http.connection import HttpServer
 from graphrouter.http.endpoint import GraphQLEndpoint
 from graphrouter.options import RouterOptions
 from graphrouter.request import GraphQLAnswer
 from graphrouter.server.collector import set_collector_for_serving
-from graphrouter.server.http_protocol import HttpProtocol
 from graphrouter.transport.http import HttpTransport
 from graphrouter.transport.http_connection import HttpConnection
 from tests.benchmark.gateway.running import pinned, running, wait_until
@@ -157,7 +157,13 @@ async def measured(folder: Path, urls: dict[str, str], clients: int, seconds: fl
     router = GraphRouter.from_supergraph(compose(parts).supergraph_sdl, options=RouterOptions(join_equal_queries=False))
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     server = uvicorn.Server(
-        uvicorn.Config(router.app(), http=HttpProtocol, ws="none", log_config=None, access_log=False)
+        uvicorn.Config(
+            router.app(),
+            http=HttpServer(),  # type: ignore[arg-type]  # whatever makes a protocol will do
+            ws="none",
+            log_config=None,
+            access_log=False,
+        )
     )
     set_collector_for_serving()
     serving = asyncio.create_task(server.serve(sockets=[listener]))
