@@ -43,7 +43,7 @@ from graphrouter.execution.execute import Execution, SubgraphSettings
 from graphrouter.execution.inflight import Flights
 from graphrouter.execution.introspection import Introspection
 from graphrouter.execution.misfits import ShapeErrors
-from graphrouter.execution.prepare import PreparedPlan
+from graphrouter.execution.prepare import PreparedPlan, holds
 from graphrouter.execution.shape import Shape, compile_shape
 from graphrouter.json_text import dumps, fault_of
 from graphrouter.limits import LimitExceeded, check_document
@@ -225,6 +225,9 @@ class Pipeline:
         if request.only_queries and prepared.operation.operation.value != "query":
             raise RequestRefused(error_object("only queries are executed by GET", "METHOD_NOT_ALLOWED"))
         variables = prepared.variables(request.variables)
+        refusals = [one for one in prepared.plan.plan.refusals if holds(one.conditions, variables)]
+        if refusals:
+            raise RequestRefused(*(error_object(one.message, one.code) for one in refusals))
         extensions: dict[str, object] = {}
         wanted = self._wants_plan(request)
         if wanted is not None:

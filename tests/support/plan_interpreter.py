@@ -67,6 +67,9 @@ async def run_plan(
     if isinstance(coerced, list):
         return {"data": None, "errors": [{"message": error.message} for error in coerced]}
     run = _Run(ask, coerced.coerced)
+    refused = [one.message for one in plan.refusals if run.holds(one.conditions)]
+    if refused:
+        return {"data": None, "errors": [{"message": message} for message in refused]}
     for fetch in plan.fetches:
         if run.holds(fetch.conditions):
             await (run.root(fetch) if isinstance(fetch, RootFetch) else run.entities(fetch))

@@ -14,3 +14,11 @@ class PlanningError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+class UnreachableError(PlanningError):
+    """A field that nothing answers. `at` says where it is selected: an index for each selection set on the way."""
+
+    def __init__(self, message: str, at: tuple[int, ...]) -> None:
+        super().__init__("UNREACHABLE_FIELD", message)
+        self.at = at

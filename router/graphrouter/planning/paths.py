@@ -22,11 +22,11 @@ At the end there is one demand per leaf, with its alternatives: `choose.py` take
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from typing import NamedTuple
 
 from graphrouter.planning.choose import cheapest
 from graphrouter.planning.demands import AnyOf, Budget, Demands, Leaf
-from graphrouter.planning.errors import PlanningError
+from graphrouter.planning.errors import UnreachableError
 from graphrouter.planning.own_selections import OwnSelections
 from graphrouter.planning.plan import Representation
 from graphrouter.planning.query_graph import TYPENAME, EntityEdge, QueryGraph
@@ -41,8 +41,17 @@ MAX_ALTERNATIVES = 8
 
 
 def find_paths(graph: QueryGraph, operation: Operation, budget: Budget) -> Demands:
-    """All demands of an operation; PlanningError naming a field that nothing answers."""
+    """All demands of an operation; UnreachableError naming a field that nothing answers."""
     return _Walk(graph, operation, budget).run()
+
+
+class _Failure(NamedTuple):
+    """What could not be had, from which tails; `at` says where it is selected."""
+
+    type_name: str
+    name: str
+    tails: Tails
+    at: tuple[int, ...]
 
 
 class _Walk:
@@ -59,7 +68,8 @@ class _Walk:
         self._reaching: dict[Step, list[Step]] = {}
         self._moving: set[tuple[str, str, str]] = set()
         self._refusals = 0
-        self._failed: tuple[str, str, Tails] | None = None
+        self._at: list[int] = []
+        self._failed: _Failure | None = None
         _occupy(self._root, operation.selections)
 
     def run(self) -> Demands:
@@ -68,8 +78,8 @@ class _Walk:
         else:
             found = self._one_by_one()
         if found is None:
-            failed = self._failed or (self._operation.root_type, TYPENAME, self._enter(0))
-            raise PlanningError("UNREACHABLE_FIELD", explain(self._graph, *failed))
+            failed = self._failed or _Failure(self._operation.root_type, TYPENAME, self._enter(0), ())
+            raise UnreachableError(explain(self._graph, failed.type_name, failed.name, failed.tails), failed.at)
         return found
 
     def _enter(self, order: int) -> Tails:
@@ -95,10 +105,14 @@ class _Walk:
     def _one_by_one(self) -> Demands | None:
         """Each root field from one subgraph alone: it must not happen twice."""
         demands: list[Leaf | AnyOf] = []
-        for order, selection in enumerate(_root_fields(self._operation.selections)):
+        for order, selection in enumerate(self._operation.selections):
+            if not any(_root_fields(selection)):
+                continue
+            self._at.append(order)
             options = [
-                option for tail in self._enter(order) if (option := self._walk((selection,), (tail,))) is not None
+                option for tail in self._enter(order) if (option := self._selection(selection, (tail,))) is not None
             ]
+            self._at.pop()
             if not options:
                 return None
             demands.append(AnyOf(tuple(options)))
@@ -109,13 +123,23 @@ class _Walk:
     def _walk(self, selections: Selections, tails: Tails) -> Demands | None:
         """The demands of all selections from these tails; None if one of them cannot be met."""
         demands: list[Leaf | AnyOf] = []
-        for selection in selections:
-            self._budget.spend()
-            found = self._field(selection, tails) if isinstance(selection, Field) else self._fragment(selection, tails)
+        for number, selection in enumerate(selections):
+            self._at.append(number)
+            found = self._selection(selection, tails)
+            self._at.pop()
             if found is None:
                 return None
             demands += found
         return tuple(demands)
+
+    def _selection(self, selection: Selection, tails: Tails) -> Demands | None:
+        self._budget.spend()
+        return self._field(selection, tails) if isinstance(selection, Field) else self._fragment(selection, tails)
+
+    def _fail(self, name: str, tails: Tails) -> None:
+        """Note what could not be had, and where: the first one since something could."""
+        if self._failed is None:
+            self._failed = _Failure(tails[0].static, name, tails, tuple(self._at))
 
     def _field(self, field: Field, tails: Tails) -> Demands | None:
         if field.name.startswith("__") and tails[0].position is self._root:
@@ -126,9 +150,9 @@ class _Walk:
         found = self._follow(field, moves) if moves else None
         if found is None and self._supergraph.is_abstract(tails[0].static):
             found = self._expand(field, tails)
-        if found is None and self._failed is None:
-            self._failed = (tails[0].static, field.name, tails)
-        if found is not None:
+        if found is None:
+            self._fail(field.name, tails)
+        else:
             self._failed = None
         return found
 
@@ -150,7 +174,7 @@ class _Walk:
         """`__typename`, from any subgraph that knows the object types (an interface object's does not)."""
         telling = self._telling(tails)
         if not telling:
-            self._failed = self._failed or (tails[0].static, TYPENAME, tails)
+            self._fail(TYPENAME, tails)
             return None
         return (self._leaf([self._tails.leaf(field, tail, None) for tail in telling]),)
 
@@ -183,7 +207,7 @@ class _Walk:
             return self._walk(fragment.selections, tails)
         telling = self._telling(tails)
         if not telling:
-            self._failed = self._failed or (tails[0].static, f"... on {on}", tails)
+            self._fail(f"... on {on}", tails)
             return None
         narrowed = self._tails.narrow_all(telling, on)
         if isinstance(narrowed, frozenset):
@@ -412,10 +436,10 @@ def _occupy(position: Position, selections: Selections) -> None:
             _occupy(position.child(selection.response_key), selection.selections)
 
 
-def _root_fields(selections: Selections) -> Iterator[Selection]:
-    """Every root field by itself, within its fragments, in the client's order."""
-    for selection in selections:
-        if isinstance(selection, Fragment):
-            yield from (replace(selection, selections=(one,)) for one in _root_fields(selection.selections))
-        elif not selection.name.startswith("__"):
-            yield selection
+def _root_fields(selection: Selection) -> Iterator[Field]:
+    """What is left of a mutation's root field, which stands by itself, when introspection is set apart."""
+    if isinstance(selection, Fragment):
+        for inner in selection.selections:
+            yield from _root_fields(inner)
+    elif not selection.name.startswith("__"):
+        yield selection

@@ -230,6 +230,15 @@ Fetch: TypeAlias = RootFetch | EntityFetch
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Something that nobody can answer: where the conditions hold, it is asked for, and the operation is refused."""
+
+    conditions: tuple[Condition, ...]
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class QueryPlan:
     """The fetches of one operation, each after all that it depends on. No fetch: everything is introspection.
 
@@ -238,9 +247,11 @@ class QueryPlan:
 
     Objects of an abstract type have their `__typename` in the merged data wherever the client asks for it or has a
     fragment that depends on it; where only the interface's own fields are asked for, it may be missing. Another field
-    that the client calls `__typename` is in the merged data under the key `typename`.
+    that the client calls `__typename` is in the merged data under the key `typename`. Where one of the `refusals`
+    holds, nothing is to be fetched.
     """
 
     kind: OperationKind
     fetches: tuple[Fetch, ...]
     typename: str = "_typename"
+    refusals: tuple[Refusal, ...] = ()

@@ -7,7 +7,7 @@ to, merged by passes. Plan: their documents, written out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphql import DocumentNode
 
@@ -15,14 +15,15 @@ from graphrouter.cache import LruCache
 from graphrouter.planning.assemble import assemble
 from graphrouter.planning.choose import choose
 from graphrouter.planning.demands import Budget, Demands, demands_text
-from graphrouter.planning.errors import PlanningError
+from graphrouter.planning.errors import PlanningError, UnreachableError
 from graphrouter.planning.fetch_graph import FetchGraph, build_fetch_graph
 from graphrouter.planning.labels import PlanLabels
 from graphrouter.planning.normalize import normalize
 from graphrouter.planning.passes import optimize
 from graphrouter.planning.paths import find_paths
-from graphrouter.planning.plan import QueryPlan
+from graphrouter.planning.plan import QueryPlan, Refusal
 from graphrouter.planning.query_graph import QueryGraph
+from graphrouter.planning.refusals import leave_out
 from graphrouter.planning.render import render
 from graphrouter.planning.selection import Operation
 from graphrouter.planning.steps import Step
@@ -74,11 +75,21 @@ class QueryPlanner:
 
     def plan(self, document: DocumentNode, operation_name: str | None = None) -> QueryPlan:
         """The plan of an operation that is valid against the API schema; PlanningError if there is none."""
-        operation = self.normalize(document, operation_name)
-        demands = self.find_paths(operation)
-        chosen = choose(demands)
-        fetches = self.build_fetch_graph(operation, chosen)
-        return assemble(self.query_graph, operation, fetches)
+        operation, demands, refusals = self._reachable(self.normalize(document, operation_name))
+        fetches = self.build_fetch_graph(operation, choose(demands))
+        return replace(assemble(self.query_graph, operation, fetches), refusals=refusals)
+
+    def _reachable(self, operation: Operation) -> tuple[Operation, Demands, tuple[Refusal, ...]]:
+        """The operation without what nobody can answer, its paths, and when that is asked for all the same."""
+        refusals: list[Refusal] = []
+        while True:
+            try:
+                return operation, self.find_paths(operation), tuple(refusals)
+            except UnreachableError as error:
+                operation, conditions = leave_out(operation, error.at)
+                if not conditions:
+                    raise
+                refusals.append(Refusal(conditions, error.code, error.message))
 
     def normalize(self, document: DocumentNode, operation_name: str | None = None) -> Operation:
         """The first stage; printed, it is GraphQL."""
@@ -96,8 +107,7 @@ class QueryPlanner:
 
     def explain(self, document: DocumentNode, operation_name: str | None = None) -> dict[str, str]:
         """Each stage's result as text, by the stage's name: `normalize`, `paths`, `choice`, `fetch graph`, `plan`."""
-        operation = self.normalize(document, operation_name)
-        demands = self.find_paths(operation)
+        operation, demands, _ = self._reachable(self.normalize(document, operation_name))
         chosen = choose(demands)
         fetches = self.build_fetch_graph(operation, chosen)
         return {

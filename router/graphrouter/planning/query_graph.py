@@ -140,7 +140,7 @@ class QueryGraph:
             if type_name == self.supergraph.roots.get("query"):
                 yield EntityEdge(type_name, subgraph, None, None, possible)
             for key in known.keys:
-                if key.resolvable:
+                if key.resolvable and (known.possible_types or not known.is_abstract):
                     constant = type_name if known.is_interface_object or not abstract else None
                     yield EntityEdge(type_name, subgraph, key, constant, possible)
             if known.is_abstract and known.kind == "interface":

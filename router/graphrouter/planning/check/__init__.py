@@ -8,6 +8,8 @@ types that can be there, and, per object type, the fields fetched so far and by 
   field with `@requires` only where the representation brings what is required;
 - each representation is complete, by a key that the subgraph resolves, and read from fetches that this one waits for;
 - in the end every field that the client asks for is there, on every object type that can be there.
+
+Where the plan refuses the operation, there is nothing to check.
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ def check(
     names = sorted(condition_variables(document))[:MAX_CONDITIONS]
     for values in product((True, False), repeat=len(names)):
         context = Context(plan, supergraph, dict(zip(names, values, strict=True)))
+        if any(context.holds(refusal.conditions) for refusal in plan.refusals):
+            continue
         if plan.kind == "mutation":
             context.problems += check_order(context, operation, document)
         root = play(context)

@@ -76,7 +76,7 @@ class Brought:
         """Whether all that is wanted for an object of this type is given, with the right arguments."""
         for part in wanted:
             if not isinstance(part, RequiredField):
-                types = self.context.supergraph.possible_types[part.type_condition]
+                types = self.context.possible(part.type_condition)
                 if type_name in types and not self._covers(given, part.selections, type_name, place):
                     return False
                 continue

@@ -37,7 +37,7 @@ class Expected:
         into: dict[str, list[FieldNode]],
     ) -> None:
         """The fields that count for objects of this type."""
-        possible = self.context.supergraph.possible_types
+        possible = self.context.possible
         for node in selections.selections:
             if not self.context.holds(conditions_of(node.directives or ())):
                 continue
@@ -46,15 +46,15 @@ class Expected:
                 continue
             body = body_of(node, self.fragments)
             on = body.type_condition.name.value if body.type_condition else static
-            if not possible[static] <= possible[on] and not place.known(type_name, TYPENAME):
+            if not possible(static) <= possible(on) and not place.known(type_name, TYPENAME):
                 self.context.problems.append(f"... on {on}: the type of {type_name} is not fetched")
-            if type_name in possible[on]:
+            if type_name in possible(on):
                 self._collect(place, type_name, static, body.selection_set, into)
 
     def _field(self, place: Place, type_name: str, static: str, nodes: list[FieldNode], where: str) -> None:
         name = nodes[0].name.value
         if name == TYPENAME:
-            if len(self.context.supergraph.possible_types[static]) > 1 and not place.known(type_name, TYPENAME):
+            if len(self.context.supergraph.possible_types[static]) != 1 and not place.known(type_name, TYPENAME):
                 self.context.problems.append(f"{where}: the type of {type_name} is not fetched")
             return
         if name.startswith("__"):
@@ -77,7 +77,7 @@ class Expected:
     def _sure_members(self, type_name: str, name: str, inner: str) -> frozenset[str]:
         """The object types that are to be had: of a union, the members that all subgraphs with this field know."""
         if self.context.supergraph.kinds[inner] != "union":
-            return self.context.supergraph.possible_types[inner]
+            return self.context.possible(inner)
         known = [
             self.context.supergraph.types[found.named_type][subgraph].possible_types
             for subgraph, here in self.context.supergraph.types[type_name].items()

@@ -65,7 +65,7 @@ class _Player:
             self._context.problem(fetch, f"the representation of {type_name} needs its __typename")
         brought = Brought(self._context, fetch, place, type_name, target.representation.selections)
         brought.check_present()
-        if type_name not in self._supergraph.possible_types.get(typename, ()):
+        if type_name not in self._context.possible(typename):
             self._context.problem(fetch, f"{type_name} is not a {typename}")
             return
         if not brought.has_key_of(typename):
@@ -74,7 +74,7 @@ class _Player:
         for fragment in selections.selections:
             if isinstance(fragment, InlineFragmentNode) and fragment.type_condition:
                 on = fragment.type_condition.name.value
-                if type_name in self._supergraph.possible_types[on]:
+                if type_name in self._context.possible(on):
                     brought.check_required(on, fragment.selection_set)
                     self._check_contexts(fetch, group, target, on, fragment.selection_set)
                     writer.write(Spot(place, frozenset((type_name,)), on), fragment.selection_set)

@@ -79,6 +79,13 @@ class Context:
             c if isinstance(c, bool) else self.variables.get(c.variable, c.wanted) is c.wanted for c in conditions
         )
 
+    def possible(self, type_name: str) -> frozenset[str]:
+        """The object types behind a type; an interface that nothing implements counts as one itself.
+
+        Its objects come from subgraphs that have it as an interface object.
+        """
+        return self.supergraph.possible_types.get(type_name) or frozenset((type_name,))
+
     def seen(self, fetch: Fetch, place: Place, type_name: str, key: str) -> list[Known]:
         """What is known under a response key from fetches that this one waits for."""
         before = ancestors(self.plan, fetch)

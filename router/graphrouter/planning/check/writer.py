@@ -58,7 +58,7 @@ class Writer:
     def _types(self, type_name: str) -> frozenset[str]:
         """The object types behind a type, as the fetch's subgraph has it."""
         known = self._supergraph.types[type_name][self._fetch.subgraph]
-        return self._supergraph.possible_types[type_name] if known.is_interface_object else known.possible_types
+        return self._context.possible(type_name) if known.is_interface_object else known.possible_types
 
     def _typename(self, spot: Spot, key: str) -> None:
         known = self._supergraph.types[spot.type_name][self._fetch.subgraph]
