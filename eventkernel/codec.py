@@ -119,6 +119,11 @@ class Codec:
             if known is None or not 1 <= version < known.schema_version:
                 raise TypeError(f"an upcaster from version {version} of {tag!r} leads to no registered event type")
 
+    @property
+    def encrypts(self) -> bool:
+        """Whether personal fields are encrypted, and so can be erased."""
+        return self._cipher is not None
+
     def knows(self, event_type: str) -> bool:
         """Whether records of this type can be decoded."""
         return event_type in self._by_tag

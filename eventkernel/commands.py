@@ -6,17 +6,25 @@ which is taken before ids and times are drawn.
 
 Nearly every command is new, so nobody looks its id up first. What is decided for one that is not goes nowhere: the
 store asks for the id before anything else, and gives the commit that it finds. Where the decider refuses instead (a
-repeated «add» meets its own effect, or that of a twin request), the id is looked up before anybody is told of it.
+repeated "add" meets its own effect, or that of a twin request), the id is looked up before anybody is told of it.
 
-The answer is made of the records that were decided on and those that the append has made: the stream is read once.
+**Commands of one stream queue.** Within a process they would only make one another decide again. While one is under
+way, the others wait, and are then taken together: one read, one decision after the other, each on the state that the
+ones before would leave, and all appends at once, each on the version before. Nobody is answered, and nobody refused,
+before what the decision rests on is on the log; where an earlier append of the round comes to nothing, the later ones
+meet another version, and are decided again. What a stream has become is kept (`stream_states.py`), so that a command's
+cost does not grow with its length.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, Generic, cast
+import random
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
 
 import msgspec
 
@@ -30,39 +38,103 @@ from eventkernel.errors import (
     Unavailable,
     VersionConflict,
 )
-from eventkernel.events import NO_METADATA, DomainEvent, Metadata, Record
+from eventkernel.events import NO_METADATA, DomainEvent, Metadata, RecordedEvent
+from eventkernel.snapshots import Snapshots
 from eventkernel.store import Commit, EventStore
+from eventkernel.stream_states import Answer, Folded, StreamStates
+
+Doc = TypeVar("Doc")
 
 _MOST_ATTEMPTS: Final = 100
-"""Every lost race is somebody else's success, so this many commands may meet on one stream at once."""
+"""Every lost race is somebody else's success, so this many commits of other processes may come in between."""
+_AT_ONCE: Final = 64
+"""Commands of one stream that are taken together."""
+_LONGEST_PAUSE: Final = 0.02
+"""Seconds, at most, before what was lost to another process twice or more is decided again."""
 
 _canonical: Final = msgspec.json.Encoder(order="sorted")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command led to: its commit, and the stream's records up to the commit's version, oldest first.
+    """What a command led to: its commit, and the answer that the handler folds, at the commit's version.
 
     `commit.stream` may be another stream than the repeated command named, where ids are drawn per request. `repeated`:
     the command was known before.
     """
 
     commit: Commit
-    records: Sequence[Record]
     repeated: bool
+    answer: object = field(repr=False)
+    answered_by: Answer | None = field(repr=False)
+
+    def folded(self, evolve: Callable[[Doc | None, RecordedEvent], Doc]) -> Doc:
+        """The stream's answer at the commit's version; `evolve` is the one that the handler was given."""
+        if evolve is not self.answered_by or self.answer is None:
+            raise AssertionError(f"{self.commit.stream}: its handler does not answer with this, or it has no event")
+        return cast("Doc", self.answer)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
+class _Order(Generic[Command]):
+    """One call of `execute`."""
+
+    command: Command
+    command_id: str
+    fingerprint: str
+    expected_version: int | None
+    metadata: Metadata
+    served: asyncio.Future[None] | None = None
+    """For one that waits in the queue."""
+    lost: int = 0
+    """How many commits of other processes have come in between."""
+    result: Outcome | Exception | None = None
+    """None as long as it is to be decided (again)."""
+
+    def conclude(self, result: Outcome | Exception) -> None:
+        self.result = result
+        if self.served is not None and not self.served.done():
+            self.served.set_result(None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """What the decider has raised: told when it is known what that rests on."""
+
+    error: Exception
+
+
+_Step: TypeAlias = "tuple[_Order[Command], Coroutine[Any, Any, Commit] | _Refused]"
+_Taken: TypeAlias = "tuple[_Order[Command], Commit | Exception | _Refused]"
+
+
 class CommandHandler(Generic[State, Command, Event]):
     """Runs the commands of one kind of aggregate against one log.
 
-    `claims` gives all that a stream holds in a state (`username:ada`); None: this aggregate claims nothing.
+    `claims` gives all that a stream holds in a state (`username:ada`); None: this aggregate claims nothing. `answer`
+    is what outcomes are folded with; None: their callers ask for none. `snapshots` says how long streams are kept
+    short; None: they are not.
     """
 
-    store: EventStore
-    codec: Codec
-    decider: Decider[State, Command, Event]
-    claims: Callable[[State], frozenset[str]] | None = None
+    def __init__(
+        self,
+        store: EventStore,
+        codec: Codec,
+        decider: Decider[State, Command, Event],
+        claims: Callable[[State], frozenset[str]] | None = None,
+        *,
+        answer: Answer | None = None,
+        snapshots: Snapshots | None = None,
+    ) -> None:
+        self.store = store
+        self.codec = codec
+        self.decider = decider
+        self.claims = claims
+        self._answer = answer
+        self._states: StreamStates[State, Event] = StreamStates(store, codec, decider, answer, snapshots)
+        self._queues: dict[str, deque[_Order[Command]]] = {}
+        """The streams that commands are under way on, and those that wait for them."""
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def execute(
         self,
@@ -85,46 +157,164 @@ class CommandHandler(Generic[State, Command, Event]):
             ClaimTaken: another stream holds what this one would.
             Unavailable: the outcome is unknown, or too many others were faster; the same call may be repeated.
         """
-        for _ in range(_MOST_ATTEMPTS):
-            records = await self.store.read_stream(stream)
+        order = _Order(command, command_id, fingerprint, expected_version, metadata)
+        queue = self._queues.get(stream)
+        if queue is not None:
+            order.served = asyncio.get_running_loop().create_future()
+            queue.append(order)
+            await order.served
+        else:
+            self._queues[stream] = deque()
             try:
-                if expected_version is not None and expected_version != len(records):
-                    raise VersionConflict(stream, expected_version, len(records))
-                state = self.decider.fold(cast("Event", self.codec.decode(record)) for record in records)
-                events = self.decider.decide(command, state)
-            except Refusal:
-                known = await self.store.find_command(command_id)
-                if known is None:
-                    raise
-                return await self._repeated(known, fingerprint)
+                await self._run(stream, [order])
+            finally:
+                self._hand_on(stream)
+        if isinstance(order.result, Outcome):
+            return order.result
+        raise order.result or AssertionError(f"{stream}: a command was left without a result")
+
+    def _hand_on(self, stream: str) -> None:
+        """Those who have come meanwhile are served by a task of their own: whoever was first may go away."""
+        if not self._queues[stream]:
+            del self._queues[stream]
+            return
+        serving = asyncio.create_task(self._serve(stream), name=f"commands of {stream}")
+        self._serving.add(serving)
+        serving.add_done_callback(self._serving.discard)
+
+    async def _serve(self, stream: str) -> None:
+        queue = self._queues[stream]
+        orders: list[_Order[Command]] = []
+        try:
+            while queue:
+                orders = [queue.popleft() for _ in range(min(len(queue), _AT_ONCE))]
+                await self._run(stream, [order for order in orders if order.served and not order.served.done()])
+        finally:
+            del self._queues[stream]
+            for order in (*orders, *queue):  # this task was cancelled: nobody may wait for ever
+                if order.served is not None:
+                    order.served.cancel()
+
+    async def _run(self, stream: str, orders: Sequence[_Order[Command]]) -> None:
+        """Give every order its result."""
+        while left := [order for order in orders if order.result is None]:
+            if left[0].lost > 1:
+                await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE))  # noqa: S311  # no secret
             try:
-                commit = await self.store.append(
+                folded = await self._states.at_end(stream)
+                taken = await _together(self._decided(stream, left, folded))
+                await self._conclude(stream, taken, folded)
+            except Exception as error:  # noqa: BLE001  # each of them is told
+                self._states.forget(stream)
+                for order in left:
+                    if order.result is None:  # one each: an exception collects where it was raised
+                        order.conclude(Unavailable(str(error)) if type(error) is Unavailable else error)
+
+    def _decided(self, stream: str, orders: Sequence[_Order[Command]], folded: Folded[State]) -> list[_Step[Command]]:
+        """Decide the orders one after the other, each on what the ones before would leave. An order whose twin is among
+        those waits for the next round."""
+        state, version = folded.state, folded.version
+        steps: list[_Step[Command]] = []
+        ids = set[str]()
+        for order in orders:
+            if order.command_id in ids:
+                continue
+            ids.add(order.command_id)
+            try:
+                events, after = self._decide(stream, order, state, version)
+                appending = self.store.append(
                     stream,
                     [self.codec.encode(cast("DomainEvent", event), stream) for event in events],
-                    expected_version=len(records),
-                    command_id=command_id,
-                    fingerprint=fingerprint,
-                    claims=self._claims_after(state, events),
-                    metadata=metadata,
+                    expected_version=version,
+                    command_id=order.command_id,
+                    fingerprint=order.fingerprint,
+                    claims=self.claims(after) if self.claims is not None and events else None,
+                    metadata=order.metadata,
                 )
-            except ConcurrencyConflict:
+            except Exception as error:  # noqa: BLE001  # a refusal, or a defect: this order's alone
+                steps.append((order, _Refused(error)))
                 continue
-            if not commit.records:
-                return await self._repeated(commit, fingerprint)
-            return Outcome(commit, [*records, *(commit.records if commit.events else ())], repeated=False)
-        raise Unavailable(f"{stream}: {_MOST_ATTEMPTS} commits of others came in between; try again")
+            steps.append((order, appending))
+            state, version = after, version + len(events)
+        return steps
 
-    async def _repeated(self, known: Commit, fingerprint: str) -> Outcome:
-        if known.fingerprint != fingerprint:
-            raise IdempotencyMismatch("the idempotency key was used before, for a command with other content")
-        return Outcome(known, await self.store.read_stream(known.stream, known.version), repeated=True)
-
-    def _claims_after(self, state: State, events: Sequence[Event]) -> frozenset[str] | None:
-        if self.claims is None or not events:
-            return None
+    def _decide(self, stream: str, order: _Order[Command], state: State, version: int) -> tuple[Sequence[Event], State]:
+        if order.expected_version is not None and order.expected_version != version:
+            raise VersionConflict(stream, order.expected_version, version)
+        events = self.decider.decide(order.command, state)
         for event in events:
             state = self.decider.evolve(state, event)
-        return self.claims(state)
+        return events, state
+
+    async def _conclude(self, stream: str, taken: Sequence[_Taken[Command]], folded: Folded[State]) -> None:
+        """Answer the orders whose decisions rest on what is on the log; the others are left for the next round."""
+        known: Folded[State] | None = folded
+        as_foreseen = True
+        for order, what in taken:
+            if isinstance(what, _Refused):
+                if as_foreseen:
+                    order.conclude(await self._refused(order, what.error))
+            elif isinstance(what, ConcurrencyConflict):
+                order.lost += as_foreseen
+                if order.lost >= _MOST_ATTEMPTS:
+                    order.conclude(Unavailable(f"{stream}: {order.lost} commits of others came in between; try again"))
+                as_foreseen = False
+            elif isinstance(what, Exception):
+                order.conclude(what)
+                as_foreseen = False
+            elif not what.records:
+                order.conclude(await self._repeated(what, order.fingerprint))
+                as_foreseen = False
+            else:
+                known = self._after(known, what)
+                order.conclude(await self._outcome(what, known))
+        if known is None:
+            self._states.forget(stream)
+        else:
+            self._states.keep(stream, known)
+
+    def _after(self, known: Folded[State] | None, commit: Commit) -> Folded[State] | None:
+        """The stream after a commit; None where something else has come in between."""
+        if known is None or commit.version != known.version + commit.events:
+            return None
+        return self._states.after(known, commit.records if commit.events else ())
+
+    async def _outcome(self, commit: Commit, known: Folded[State] | None) -> Outcome:
+        if known is None:
+            answer = await self._states.answer_at(commit.stream, commit.version, commit.command_id)
+        else:
+            answer = known.answer
+            self._states.keep_answer(commit.stream, known, commit.command_id)
+        return Outcome(commit, repeated=False, answer=answer, answered_by=self._answer)
+
+    async def _refused(self, order: _Order[Command], error: Exception) -> Outcome | Exception:
+        known = await self.store.find_command(order.command_id) if isinstance(error, Refusal) else None
+        return error if known is None else await self._repeated(known, order.fingerprint)
+
+    async def _repeated(self, known: Commit, fingerprint: str) -> Outcome | Exception:
+        if known.fingerprint != fingerprint:
+            return IdempotencyMismatch("the idempotency key was used before, for a command with other content")
+        answer = await self._states.answer_at(known.stream, known.version, known.command_id) if known.version else None
+        return Outcome(known, repeated=True, answer=answer, answered_by=self._answer)
+
+
+async def _together(steps: Sequence[_Step[Command]]) -> list[_Taken[Command]]:
+    """Append all at once, in order; what became of each step."""
+    if len(steps) == 1:  # nearly always, and without a task
+        order, step = steps[0]
+        try:
+            return [(order, step if isinstance(step, _Refused) else await step)]
+        except Exception as error:  # noqa: BLE001  # it is the order's result
+            return [(order, error)]
+    appending = [asyncio.ensure_future(step) for _, step in steps if not isinstance(step, _Refused)]
+    outcomes = iter(await asyncio.gather(*appending, return_exceptions=True))
+    taken: list[_Taken[Command]] = []
+    for order, step in steps:
+        what = step if isinstance(step, _Refused) else next(outcomes)
+        if isinstance(what, BaseException) and not isinstance(what, Exception):
+            what = Unavailable("the append was cancelled, and its outcome is unknown")
+        taken.append((order, what))
+    return taken
 
 
 def fingerprint(name: str, canonical_input: object) -> str:

@@ -160,6 +160,7 @@ class EventStore(LogReader, Protocol):
         """Who holds a claim (clear text), after helping an unpublished commit."""
         ...
 
-    async def read_stream(self, stream: str, up_to: int | None = None) -> Sequence[Record]:
-        """The stream's records with a version, oldest first, all or up to a version. Empty for an unknown stream."""
+    async def read_stream(self, stream: str, up_to: int | None = None, after: int = 0) -> Sequence[Record]:
+        """The stream's records with a version, oldest first: all, or up to a version, or behind one. Empty for an
+        unknown stream. What is left out costs nothing."""
         ...

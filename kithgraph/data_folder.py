@@ -6,6 +6,7 @@ data/
   logs/<name>.sqlite       the truth: one event log per owning subgraph, its claims key beside it
   views/<name>/            what is derived from the logs and can be rebuilt
   processes.sqlite         how far the process managers are
+  snapshots.sqlite         what long streams had become; may be deleted while nothing runs
 """
 
 from __future__ import annotations
@@ -85,6 +86,10 @@ class DataFolder:
     @property
     def processes(self) -> Path:
         return self.path / "processes.sqlite"
+
+    @property
+    def snapshots(self) -> Path:
+        return self.path / "snapshots.sqlite"
 
     def __enter__(self) -> Self:
         return self

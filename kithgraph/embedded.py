@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from eventkernel.adapters.sqlite.checkpoints import SqliteCheckpointStore
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
+from eventkernel.adapters.sqlite.snapshots import SqliteSnapshotStore
 from eventkernel.adapters.sqlite.views import SqliteView, SqliteViewBuild
 from eventkernel.clock import Clock, SystemClock
 from eventkernel.errors import CannotOpen, CorruptData, Unavailable
@@ -107,9 +108,18 @@ async def opened(folder: DataFolder, clock: Clock) -> AsyncGenerator[Sequence[Su
         friends_view = await view(SqliteFriendView, friends_projection, both)
         recommendations_view = await view(SqliteRecommendationView, recommendations_projection, both)
         checkpoints = await stack.enter_async_context(aclosing(await SqliteCheckpointStore.open(folder.processes)))
+        snapshots = await stack.enter_async_context(aclosing(await SqliteSnapshotStore.open(folder.snapshots)))
         yield [
-            users_subgraph(users_log, users_view, log_names=LOG_NAMES, clock=clock),
-            friends_subgraph(friends_log, users_log, friends_view, checkpoints, log_names=LOG_NAMES, clock=clock),
+            users_subgraph(users_log, users_view, log_names=LOG_NAMES, clock=clock, snapshots=snapshots),
+            friends_subgraph(
+                friends_log,
+                users_log,
+                friends_view,
+                checkpoints,
+                log_names=LOG_NAMES,
+                clock=clock,
+                snapshots=snapshots,
+            ),
             recommendations_subgraph(users_log, friends_log, recommendations_view, log_names=LOG_NAMES, clock=clock),
         ]
 

@@ -17,6 +17,7 @@ from eventkernel.adapters.kafka.membership import KafkaMembership
 from eventkernel.adapters.kafka.topic import TopicSettings
 from eventkernel.adapters.mongodb.checkpoints import MongoCheckpointStore
 from eventkernel.adapters.mongodb.connection import Database, MongoConnection, MongoSettings
+from eventkernel.adapters.mongodb.snapshots import MongoSnapshotStore
 from eventkernel.adapters.mongodb.views import MongoView
 from eventkernel.adapters.neo4j.connection import Neo4jConnection, Neo4jSettings
 from eventkernel.adapters.neo4j.views import Neo4jView
@@ -99,7 +100,14 @@ class Engines:
         store = await self._store("users", database)
         view = await self.users_view(database, [store])
         membership = await self._membership("users", [store.reader])
-        return users_subgraph(store, view, log_names=LOG_NAMES, clock=self._clock, membership=membership)
+        return users_subgraph(
+            store,
+            view,
+            log_names=LOG_NAMES,
+            clock=self._clock,
+            membership=membership,
+            snapshots=MongoSnapshotStore(database),
+        )
 
     async def friends(self) -> Subgraph:
         users_log = await self.log("users")
@@ -109,7 +117,14 @@ class Engines:
         checkpoints = await MongoCheckpointStore.open(database)
         membership = await self._membership("friends", [users_log, store.reader])
         return friends_subgraph(
-            store, users_log, view, checkpoints, log_names=LOG_NAMES, clock=self._clock, membership=membership
+            store,
+            users_log,
+            view,
+            checkpoints,
+            log_names=LOG_NAMES,
+            clock=self._clock,
+            membership=membership,
+            snapshots=MongoSnapshotStore(database),
         )
 
     async def recommendations(self) -> Subgraph:

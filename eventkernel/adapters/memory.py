@@ -74,9 +74,9 @@ class MemoryEventStore:
         self._check_available()
         return self._ledger.holders.get(self._key.seal(claim))
 
-    async def read_stream(self, stream: str, up_to: int | None = None) -> Sequence[Record]:
+    async def read_stream(self, stream: str, up_to: int | None = None, after: int = 0) -> Sequence[Record]:
         self._check_available()
-        return self._streams.get(stream, [])[:up_to]
+        return self._streams.get(stream, [])[after:up_to]
 
     async def head(self) -> Position:
         self._check_available()

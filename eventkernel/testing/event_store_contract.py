@@ -408,6 +408,17 @@ class EventStoreContract:
         ]  # fmt: skip
         assert list(await store.read_stream("door")) == []
 
+    async def test_a_stream_is_read_behind_a_version(self, store: EventStore) -> None:
+        await put(store, "door-1", "0", "1", after=0)
+        await put(store, "door-1", "2", after=2)
+        await put(store, "door-1", "3", "4", "5", after=3)
+        whole = list(await store.read_stream("door-1"))
+        for after in range(8):
+            assert list(await store.read_stream("door-1", after=after)) == whole[after:]
+            for up_to in range(8):
+                assert list(await store.read_stream("door-1", up_to, after=after)) == whole[after:up_to]
+        assert list(await store.read_stream("door-2", after=1)) == []
+
     async def test_times_never_go_back_within_a_stream(self, log: LogUnderTest, store: EventStore) -> None:
         start = log.clock.now_us()
         await put(store, "door-1", "a")

@@ -16,11 +16,12 @@ from eventkernel.gate import SYSTEM_CLOCK, BookmarkGate
 from eventkernel.membership import Alone, Membership
 from eventkernel.process import ProcessManager
 from eventkernel.projector import Projector, Source
+from eventkernel.snapshots import Snapshots, SnapshotStore
 from eventkernel.store import EventStore, LogReader
 from eventkernel.views import View
 from subgraphs.friends import endings, events
-from subgraphs.friends.domain import FriendAdded, FriendRemoved, decider
-from subgraphs.friends.projection import projection
+from subgraphs.friends.domain import FriendAdded, FriendRemoved, FriendshipState, decider
+from subgraphs.friends.projection import FriendshipDoc, evolve_friendship, projection
 from subgraphs.friends.replica import UserReplica
 from subgraphs.friends.schema import FriendWrites, schema
 from subgraphs.friends.views import FriendView
@@ -44,13 +45,20 @@ def friends_subgraph(
     log_names: Collection[str],
     clock: Clock = SYSTEM_CLOCK,
     membership: Membership | None = None,
+    snapshots: SnapshotStore | None = None,
 ) -> Subgraph:
     """`store` is the friends' log, `view` a view of `projection` over both logs, `checkpoints` is where its process
     manager keeps how far it is, `log_names` the names of all logs of the system, which a bookmark may speak of, `clock`
     the one that the events have their times from, `membership` the place of this process among those that share the
-    work."""
+    work, `snapshots` where what long streams have become is kept."""
     codec = Codec(EVENT_TYPES)
-    commands = CommandHandler(store, codec, decider)
+    commands = CommandHandler(
+        store,
+        codec,
+        decider,
+        answer=evolve_friendship,
+        snapshots=None if snapshots is None else Snapshots(snapshots, 1, FriendshipState, FriendshipDoc | None),
+    )
     audit = Audit(view, [users_log, store])
     gate = BookmarkGate(view, [users_log, store], log_names, clock, audit)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from eventkernel.bookmark import Bookmark
-from eventkernel.commands import CommandHandler, command_id, fingerprint
+from eventkernel.commands import CommandHandler, Outcome, command_id, fingerprint
 from eventkernel.decider import Command, Event, State
 from eventkernel.errors import NotFound, VersionConflict
 from eventkernel.events import RecordedEvent
@@ -39,18 +39,11 @@ class Done:
     version: int
     bookmark: str
     idempotency_key: str
-    repeated: bool
-    recorded: Sequence[RecordedEvent]
-    """The stream's events up to `version`."""
+    outcome: Outcome
 
     def fold(self, evolve: Callable[[Doc | None, RecordedEvent], Doc]) -> Doc:
-        """The stream's document at `version`, as a projection makes it."""
-        doc: Doc | None = None
-        for recorded in self.recorded:
-            doc = evolve(doc, recorded)
-        if doc is None:
-            raise AssertionError(f"{self.stream} was committed to and has no event")
-        return doc
+        """The stream's document at `version`, by the `evolve` that the handler answers with."""
+        return self.outcome.folded(evolve)
 
 
 class Mutations(Generic[State, Command, Event]):
@@ -103,12 +96,10 @@ class Mutations(Generic[State, Command, Event]):
                 raise NotFound(f"{stream}: there is nothing of this id") from conflict
             raise
         request.join(Bookmark.of_commit(outcome.commit))
-        recorded = self._handler.codec.recorded
         return Done(
             stream=outcome.commit.stream,
             version=outcome.commit.version,
             bookmark=request.encoded_bookmark(),
             idempotency_key=key,
-            repeated=outcome.repeated,
-            recorded=[recorded(record) for record in outcome.records],
+            outcome=outcome,
         )

@@ -12,14 +12,15 @@ from eventkernel.commands import CommandHandler
 from eventkernel.gate import SYSTEM_CLOCK, BookmarkGate
 from eventkernel.membership import Alone, Membership
 from eventkernel.projector import Projector, Source
+from eventkernel.snapshots import Snapshots, SnapshotStore
 from eventkernel.store import EventStore
 from eventkernel.views import View
 from subgraphs.serving.app import subgraph_app
 from subgraphs.serving.mutations import Mutations
 from subgraphs.serving.readiness import Readiness, readiness_of
 from subgraphs.serving.subgraph import Subgraph
-from subgraphs.users.domain import UserCreated, UserDeleted, UserUpdated, claims, decider
-from subgraphs.users.projection import projection
+from subgraphs.users.domain import UserCreated, UserDeleted, UserState, UserUpdated, claims, decider
+from subgraphs.users.projection import UserDoc, projection
 from subgraphs.users.schema import schema
 from subgraphs.users.views import UserView
 
@@ -36,11 +37,20 @@ def users_subgraph(
     log_names: Collection[str],
     clock: Clock = SYSTEM_CLOCK,
     membership: Membership | None = None,
+    snapshots: SnapshotStore | None = None,
 ) -> Subgraph:
     """`store` is the users' log, `view` a view of `projection`, `log_names` the names of all logs of the system, which
     a bookmark may speak of, `clock` the one that the events have their times from, `membership` the place of this
-    process among those that share the work."""
+    process among those that share the work, `snapshots` where what long streams have become is kept."""
     codec = Codec(EVENT_TYPES)
+    commands = CommandHandler(
+        store,
+        codec,
+        decider,
+        claims,
+        answer=projection.evolve,
+        snapshots=None if snapshots is None else Snapshots(snapshots, 1, UserState, UserDoc | None),
+    )
 
     audit = Audit(view, [store])
 
@@ -50,7 +60,7 @@ def users_subgraph(
     app = subgraph_app(
         schema,
         gate=BookmarkGate(view, [store], log_names, clock, audit),
-        writes=Mutations(CommandHandler(store, codec, decider, claims)),
+        writes=Mutations(commands),
         readiness=readiness,
     )
     projector = Projector(projection, [Source(store, codec)], view, membership=membership or Alone(), audit=audit)

@@ -348,7 +348,7 @@ async def test_a_log_can_be_read_when_nobody_writes_it(path: Path) -> None:
 
 async def test_look_ups_use_indexes(store: SqliteEventStore) -> None:
     for statement, parameters in (
-        (statements._STREAM, ("door-1", 3)),
+        (statements._STREAM, ("door-1", 0, 3)),
         (statements._COMMAND, ("c",)),
         (statements._HOLDER, ("x",)),
         (statements._SCAN, (0, 9)),
@@ -367,3 +367,20 @@ async def test_a_damaged_file_is_an_error_and_never_an_empty_answer(path: Path) 
     damage(path)
     with pytest.raises(CorruptData, match=r"doors\.sqlite: .*malformed"):
         await opened(path)
+
+
+async def test_the_end_of_a_stream_is_read_without_its_beginning(store: SqliteEventStore) -> None:
+    """Counted in steps of SQLite's machine."""
+    steps: dict[str, int] = {}
+    for stream, length in (("short", 10), ("long", 1_000)):
+        await asyncio.gather(*(put(store, stream, after=version) for version in range(length)))
+    for stream, length in (("short", 10), ("long", 1_000)):
+        steps[stream] = 0
+
+        def count(stream: str = stream) -> int:
+            steps[stream] += 1
+            return 0
+
+        store._connections[0].set_progress_handler(count, 1)
+        assert [record.version for record in await store.read_stream(stream, length + 50, length - 1)] == [length]
+    assert steps["long"] < 2 * steps["short"], steps

@@ -4,7 +4,7 @@ Kafka cannot append on a condition. So a command's commit goes into the ledger f
 it is the next of its stream, new, and free to take its claims; then onto the log; then it is marked as published:
 
 1. look up the command id,
-2. read the stream: no gap, and the expected version is its end,
+2. look up the stream's end: it is the expected version,
 3. insert; check that the ledger is still the one that was opened,
 4. produce,
 5. check again; pull the claims that are given up out of the stream's older documents; mark; answer.
@@ -37,7 +37,7 @@ from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.adapters.kafka.sweeper import Sweeper
 from eventkernel.adapters.kafka.topic import TopicSettings, make_topic
 from eventkernel.adapters.mongodb.connection import Database
-from eventkernel.adapters.mongodb.ledger import Asked, Documents, Entry, Found, Ledger, LedgerChanged
+from eventkernel.adapters.mongodb.ledger import Asked, Documents, Entry, Found, Ledger, LedgerChanged, Span, has_gap
 from eventkernel.appending import Append, StreamEnd, checked, is_name, seal_claims, settle
 from eventkernel.appending import Ledger as Known
 from eventkernel.claims import ClaimsKey
@@ -203,15 +203,16 @@ class KafkaEventStore:
             return None
         return await self._bounded("a look-up", self._find_claim(self._key.seal(claim)))
 
-    async def read_stream(self, stream: str, up_to: int | None = None) -> Sequence[Record]:
+    async def read_stream(self, stream: str, up_to: int | None = None, after: int = 0) -> Sequence[Record]:
         if not is_name(stream):
             return []
-        return await self._bounded("a look-up", self._read_stream(stream, up_to))
+        return await self._bounded("a look-up", self._read_stream(Span(stream, after, up_to)))
 
     async def _append(self, append: Append) -> Commit:
         names = [f"stream {append.stream}", f"command {append.command_id}"]
         seals = frozenset(append.claims or ())
-        asked = Asked(append.command_id, append.stream, seals)
+        claims = None if append.claims is None else seals
+        asked = Asked(append.command_id, append.stream, append.expected_version, claims)
         async with self._turns.of([*names, *(f"claim {seal}" for seal in seals)]):
             while True:
                 async with self._ledger() as documents:
@@ -219,8 +220,6 @@ class KafkaEventStore:
                     if found.pending is not None:
                         await self._help(documents, found.pending.command_id)
                         continue
-                    if found.has_gap:
-                        raise LedgerChanged(f"{self.log}: the ledger lacks a part of {append.stream}")
                     commit, records = await self._settled(append, documents, found)
                     if not records:
                         return commit
@@ -234,9 +233,14 @@ class KafkaEventStore:
         known = Known(self.log, next_offset=0, partition=partition, generation=documents.generation.number)
         if found.repeated is not None:
             known.commits[append.command_id] = found.repeated.commit(self.log)
-        if found.stream:
-            known.ends[append.stream] = StreamEnd(found.stream[-1].version, found.stream[-1].time_us)
-        for entry in found.stream:
+        end = found.end
+        if end is None and append.expected_version:
+            end = await documents.end_of(append.stream)
+            if end is not None and end.version > append.expected_version:
+                raise LedgerChanged(f"{self.log}: the ledger lacks a part of {append.stream}")
+        if end is not None:
+            known.ends[append.stream] = StreamEnd(end.version, end.time_us)
+        for entry in found.holding:
             known.held.setdefault(append.stream, set()).update(entry.claims)
             known.holders.update(dict.fromkeys(entry.claims, ClaimHolder(entry.stream, entry.version)))
         for seal, entry in found.holders.items():
@@ -316,20 +320,18 @@ class KafkaEventStore:
                     return None if found is None else found[0]
                 await self._help(documents, found[1].command_id)
 
-    async def _read_stream(self, stream: str, up_to: int | None) -> Sequence[Record]:
+    async def _read_stream(self, span: Span) -> Sequence[Record]:
         while True:
             async with self._ledger() as documents:
-                entries = await documents.stream(stream)
+                entries = await documents.read(span)
                 pending = next((entry for entry in entries if entry.pending), None)
                 if pending is not None:
                     await self._help(documents, pending.command_id)
                     continue
                 await documents.check()
-                if Found(None, entries, {}).has_gap:
-                    raise LedgerChanged(f"{self.log}: the ledger lacks a part of {stream}")
-                wanted = [entry for entry in entries if up_to is None or entry.first_version <= up_to]
-                records = [record for entry in wanted for record in entry.records()]
-                return records if up_to is None else records[: max(up_to, 0)]
+                if has_gap(entries, span.after):
+                    raise LedgerChanged(f"{self.log}: the ledger lacks a part of {span.stream}")
+                return [record for entry in entries for record in entry.records() if span.has(record.version)]
 
     # The ledger that is open, and its keeping
 

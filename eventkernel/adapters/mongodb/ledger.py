@@ -24,6 +24,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from eventkernel.adapters.mongodb.connection import DUPLICATE_KEY, Collection, Database, Document, translated
 from eventkernel.adapters.mongodb.gathering import Gathered
+from eventkernel.appending import MOST_EVENTS
 from eventkernel.envelope import from_json, to_json
 from eventkernel.errors import Unavailable
 from eventkernel.events import Partition, Position, Record
@@ -33,6 +34,8 @@ _GENERATION: Final = "generation"
 _MARK: Final = ""
 """The mark's id: no command's, for those are not empty."""
 _CLAIM: Final = "claim "
+_HAS_CLAIMS: Final = {"keys": {"$lt": "claim!"}}
+"""A key of a claim sorts before this, and one of a version behind it."""
 _WITHOUT_RECORDS: Final = {"records": False}
 _FILL_AT_ONCE: Final = 500
 _WRITTEN_AT_ONCE: Final = 50
@@ -138,7 +141,7 @@ class Entry:
         """Never empty: a unique index takes two empty arrays for the same."""
         if not self.first_version:
             return [f"command {self.command_id}"]
-        versions = [f"version {version} {self.stream}" for version in range(self.first_version, self.version + 1)]
+        versions = [_version(self.stream, version) for version in range(self.first_version, self.version + 1)]
         return versions + [_claim(seal) for seal in self.claims]
 
 
@@ -148,36 +151,47 @@ class Asked:
 
     command_id: str
     stream: str
-    claims: frozenset[str]
-    """Those that it would hold, sealed."""
+    expected_version: int
+    claims: frozenset[str] | None
+    """Those that it would hold, sealed; None: its stream's stay what they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the ledger knows of an append."""
+    """What the ledger knows of an append, however long its stream is."""
 
     repeated: Entry | None
     """The commit of its command id."""
-    stream: Sequence[Entry]
-    """The stream's commits that have events, oldest first."""
+    end: Entry | None
+    """The stream's commit with the expected version, or with the one after it where there is one."""
+    holding: Sequence[Entry]
+    """The stream's commits whose claims it still holds, where the append has claims."""
     holders: Mapping[str, Entry]
     """Who holds the claims that it asks for, by seal."""
 
     @property
     def pending(self) -> Entry | None:
-        """A commit that is not known to be on the log: nothing may rest on it."""
-        entries = [*([self.repeated] if self.repeated else ()), *self.stream, *self.holders.values()]
-        return next((entry for entry in entries if entry.pending), None)
-
-    @property
-    def has_gap(self) -> bool:
-        return any(
-            later.first_version != version + 1 for version, later in zip(_ends(self.stream), self.stream, strict=False)
-        )
+        """A commit that is not known to be on the log: nothing may rest on it. Of a stream's, only the last can be."""
+        entries = (self.repeated, self.end, *self.holding, *self.holders.values())
+        return next((entry for entry in entries if entry is not None and entry.pending), None)
 
 
-def _ends(entries: Sequence[Entry]) -> Sequence[int]:
-    return [0, *(entry.version for entry in entries)]
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stream's versions behind one and up to another (None: to its end)."""
+
+    stream: str
+    after: int = 0
+    up_to: int | None = None
+
+    def has(self, version: int) -> bool:
+        return version > self.after and (self.up_to is None or version <= self.up_to)
+
+
+def has_gap(entries: Sequence[Entry], after: int) -> bool:
+    """Whether something is missing between a version and these commits behind it, or between them."""
+    ends = [after, *(entry.version for entry in entries)]
+    return any(entry.first_version > end + 1 for end, entry in zip(ends, entries, strict=False))
 
 
 class Ledger:
@@ -239,7 +253,7 @@ class Documents:
     def __init__(self, generations: Collection, collection: Collection, generation: Generation) -> None:
         self.generation = generation
         self.look_up = Gathered(self._look_up)
-        self.stream = Gathered(self._streams)
+        self.read = Gathered(self._read)
         self.insert = Gathered(self._insert, most=_WRITTEN_AT_ONCE)
         self.complete = Gathered(self._complete, most=_WRITTEN_AT_ONCE)
         self._check = Gathered(self._check_all)
@@ -264,6 +278,7 @@ class Documents:
             await self._collection.create_index("keys", unique=True)
             await self._collection.create_index([("stream", 1), ("first", 1)])
             await self._collection.create_index("pending", sparse=True)
+            await self._collection.create_index("stream", name="claims", partialFilterExpression=_HAS_CLAIMS)
 
     async def fill(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Insert what is on the log already. What contradicts a document before it is given back."""
@@ -342,32 +357,57 @@ class Documents:
             documents = await self._collection.find({"pending": True}).to_list(_FILL_AT_ONCE)
         return [_entry(document) for document in documents]
 
+    async def end_of(self, stream: str) -> Entry | None:
+        """A stream's last commit with events."""
+        async with translated("looking for the end of a stream"):
+            query = {"stream": stream, "first": {"$gt": 0}}
+            document = await self._collection.find_one(query, _WITHOUT_RECORDS, sort=[("first", -1)])
+        return None if document is None else _entry(document)
+
     async def _look_up(self, asked: Sequence[Asked]) -> Sequence[Found]:
-        seals = {seal for question in asked for seal in question.claims}
+        keys = {_claim(seal) for question in asked for seal in question.claims or ()}
+        for question in asked:
+            keys |= {_version(question.stream, question.expected_version + more) for more in (0, 1)}
+        claiming = {question.stream for question in asked if question.claims is not None}
         async with translated("looking up what an append meets"):
-            repeated, in_streams, holding = await asyncio.gather(
+            repeated, found, holding = await asyncio.gather(
                 self._find({"_id": {"$in": list({question.command_id for question in asked})}}),
-                self._find({"stream": {"$in": list({question.stream for question in asked})}, "first": {"$gt": 0}}),
-                self._find({"keys": {"$in": [_claim(seal) for seal in seals]}} if seals else None),
+                self._find({"keys": {"$in": list(keys)}}),
+                self._find({"stream": {"$in": list(claiming)}, **_HAS_CLAIMS} if claiming else None),
             )
         by_command = {entry.command_id: entry for entry in repeated}
-        by_stream = _by_stream(in_streams)
-        by_claim = {seal: entry for entry in holding for seal in entry.claims}
+        by_claim = {seal: entry for entry in found for seal in entry.claims}
+        by_version = {
+            (entry.stream, version): entry
+            for entry in found
+            for version in range(max(entry.first_version, 1), entry.version + 1)
+        }
+        held = _by_stream(holding)
         return [
             Found(
                 by_command.get(question.command_id),
-                by_stream.get(question.stream, ()),
-                {seal: by_claim[seal] for seal in question.claims if seal in by_claim},
+                by_version.get((question.stream, question.expected_version + 1))
+                or by_version.get((question.stream, question.expected_version)),
+                held.get(question.stream, ()) if question.claims is not None else (),
+                {seal: by_claim[seal] for seal in question.claims or () if seal in by_claim},
             )
             for question in asked
         ]
 
-    async def _streams(self, streams: Sequence[str]) -> Sequence[Sequence[Entry]]:
-        """The streams' commits that have events, with their records, oldest first."""
+    async def _read(self, spans: Sequence[Span]) -> Sequence[Sequence[Entry]]:
+        """The spans' commits, with their records, oldest first. Those at the ends may have other versions, too."""
+        alike: dict[tuple[int, int | None], set[str]] = {}
+        for span in spans:
+            alike.setdefault((span.after, span.up_to), set()).add(span.stream)
         async with translated("reading streams"):
-            entries = await self._find({"stream": {"$in": list(set(streams))}, "first": {"$gt": 0}}, with_records=True)
-        by_stream = _by_stream(entries)
-        return [by_stream.get(stream, ()) for stream in streams]
+            found = await asyncio.gather(
+                *(self._find(_within(streams, *bounds), with_records=True) for bounds, streams in alike.items())
+            )
+        by_span = {bounds: _by_stream(entries) for bounds, entries in zip(alike, found, strict=True)}
+        return [
+            [entry for entry in by_span[span.after, span.up_to].get(span.stream, ()) if entry.version > span.after]
+            for span in spans
+        ]
 
     async def _find(self, query: Document | None, *, with_records: bool = False) -> Sequence[Entry]:
         if query is None:
@@ -436,6 +476,18 @@ class Documents:
 
 def _claim(seal: str) -> str:
     return f"{_CLAIM}{seal}"
+
+
+def _version(stream: str, version: int) -> str:
+    return f"version {version} {stream}"
+
+
+def _within(streams: Iterable[str], after: int, up_to: int | None) -> Document:
+    """The commits that may have a version behind one and up to another: a commit has only so many."""
+    first: Document = {"$gt": max(0, after - MOST_EVENTS)}
+    if up_to is not None:
+        first["$lte"] = up_to
+    return {"stream": {"$in": list(streams)}, "first": first}
 
 
 def _by_stream(entries: Sequence[Entry]) -> Mapping[str, Sequence[Entry]]:

@@ -81,11 +81,11 @@ class SqliteLog:
             return None
         return await self._ask(self._lookups, lambda db: statements.find_command(db, self._log, command_id))
 
-    async def read_stream(self, stream: str, up_to: int | None = None) -> Sequence[Record]:
+    async def read_stream(self, stream: str, up_to: int | None = None, after: int = 0) -> Sequence[Record]:
         if not is_name(stream):
             return []
         last = statements.LAST_VERSION if up_to is None else up_to
-        return await self._ask(self._lookups, lambda db: statements.read_stream(db, self._log, stream, last))
+        return await self._ask(self._lookups, lambda db: statements.read_stream(db, self._log, stream, after, last))
 
     async def subscribe(
         self, after: Checkpoint, partitions: frozenset[int] | None = None

@@ -75,9 +75,10 @@ _SCAN: Final = f"""
 _BEFORE: Final = f"""
     SELECT json_group_array({_RECORD}) FROM (SELECT * FROM records WHERE offset < ? ORDER BY offset DESC LIMIT 1)
 """
+# SQLite seeks by the first of several lower bounds; the last one is there for the partial index.
 _STREAM: Final = f"""
     SELECT json_group_array({_RECORD})
-    FROM (SELECT * FROM records WHERE stream = ? AND version > 0 AND version <= ? ORDER BY version)
+    FROM (SELECT * FROM records WHERE stream = ? AND version > ? AND version <= ? AND version > 0 ORDER BY version)
 """
 _COMMAND: Final = f"""
     SELECT json_group_array({_COMMIT}) FROM records WHERE command_id = ? AND {_FIRST_ROW}
@@ -135,9 +136,9 @@ def record_before(connection: sqlite3.Connection, log: str, offset: int) -> Reco
     return next((_record(log, row) for row in _decode_records(rows) if row.type != FENCE), None)
 
 
-def read_stream(connection: sqlite3.Connection, log: str, stream: str, up_to: int) -> Sequence[Record]:
-    """The stream's events to a version, oldest first."""
-    (rows,) = connection.execute(_STREAM, (stream, up_to)).fetchone()
+def read_stream(connection: sqlite3.Connection, log: str, stream: str, after: int, up_to: int) -> Sequence[Record]:
+    """The stream's events behind a version and up to one, oldest first."""
+    (rows,) = connection.execute(_STREAM, (stream, after, up_to)).fetchone()
     return [_record(log, row) for row in _decode_records(rows)]
 
 

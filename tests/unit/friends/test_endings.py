@@ -132,10 +132,10 @@ async def test_what_may_pass_is_for_the_process_manager_to_try_again(
     await befriend(handler, *pairs)
     read = handler.store.read_stream
 
-    async def failing(stream: str, up_to: int | None = None) -> Sequence[Record]:
+    async def failing(stream: str, up_to: int | None = None, after: int = 0) -> Sequence[Record]:
         if stream == pairs[1].stream:
             raise Unavailable("the disk is full")
-        return await read(stream, up_to)
+        return await read(stream, up_to, after)
 
     monkeypatch.setattr(handler.store, "read_stream", failing)
     with pytest.raises(Unavailable):
