@@ -1,31 +1,42 @@
 """The command `graphrouter`: compose subgraphs, look at each stage of planning, serve a supergraph.
 
-Exit codes: 0 done; 1 the input was read and is refused (it does not compose, cannot be planned, a plan is wrong); 2 the
-command line, a file, a subgraph or a port could not be used. Every error is told in one line per finding, on standard
-error.
+Exit codes: 0 done; 1 the input was read and is refused (it does not compose, cannot be planned, a plan is wrong, a
+schema breaks clients); 2 the command line, a file, a subgraph or a port could not be used. Every error is told in one
+line per finding, on standard error.
 """
 
 from __future__ import annotations
 
 import asyncio
 import importlib.metadata
+import json
 import logging
 import socket
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, cast
 
 import typer
-from graphql import DocumentNode, GraphQLError, parse, validate
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, parse, validate
 
-from graphrouter.composition import CompositionError, SubgraphSdl
+from graphrouter.composition import CompositionError, CompositionResult, SubgraphSdl
 from graphrouter.composition import compose as compose_sdls
+from graphrouter.composition.watching import texts_as_they_change
 from graphrouter.options import RouterOptions
 from graphrouter.planning.check import check as check_plan
 from graphrouter.planning.errors import PlanningError
 from graphrouter.planning.planner import QueryPlanner
 from graphrouter.router import GraphRouter, SubgraphUnavailable, fetch_sdl
 from graphrouter.supergraph import Supergraph, SupergraphError
+from graphrouter.supergraph.diff import (
+    CheckedOperation,
+    Weight,
+    check_operations,
+    client_schema,
+    find_changes,
+    problems_of,
+)
 from graphrouter.transport.http import HttpTransport
 
 app = typer.Typer(
@@ -113,18 +124,107 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 def compose(
     subgraphs: Annotated[list[str], typer.Argument(help="NAME=FILE or NAME=URL, one for each subgraph.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there, not to standard output.")] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Compose again whenever a file changes, until Ctrl-C.")
+    ] = False,
 ) -> None:
     """Compose subgraphs into a supergraph. Hints go to standard error."""
+    named = [_named(text) for text in subgraphs]
+    if watch:
+        _compose_again_and_again(named, output)
+        return
     try:
-        result = compose_sdls([_subgraph_sdl(*_named(text)) for text in subgraphs])
+        result = compose_sdls([_subgraph_sdl(name, source) for name, source in named])
     except CompositionError as error:
         _refuse("\n".join(str(diagnostic) for diagnostic in error.errors))
+    _write(result, output)
+
+
+def _compose_again_and_again(named: list[tuple[str, str]], output: Path | None) -> None:
+    """What does not compose is told and leaves the last supergraph where it is."""
+    if output is None:
+        _refuse("--watch: expected a file to write to, --output FILE", 2)
+    files = [Path(source) for _, source in named if not _is_url(source)]
+    if not files:
+        _refuse("--watch: expected a subgraph that is a file, NAME=FILE, found URLs only", 2)
+    try:
+        for _ in texts_as_they_change(files):
+            try:
+                _write(compose_sdls([_subgraph_sdl(name, source) for name, source in named]), output)
+                typer.echo(f"composed {output}", err=True)
+            except CompositionError as error:
+                typer.echo("\n".join(str(diagnostic) for diagnostic in error.errors), err=True)
+            except typer.Exit:
+                continue  # a subgraph could not be read, which has been told
+    except ModuleNotFoundError:
+        _refuse("--watch: expected watchfiles to be installed: pip install 'graphrouter[watch]'", 2)
+
+
+def _write(result: CompositionResult, output: Path | None) -> None:
     for hint in result.hints:
         typer.echo(f"hint: {hint}", err=True)
     if output is None:
         _print(result.supergraph_sdl)
     else:
-        output.write_text(result.supergraph_sdl)
+        # In one step, so that whoever reads it, a watching server say, never sees half of it.
+        new = output.with_name(f".{output.name}.new")
+        new.write_text(result.supergraph_sdl)
+        new.replace(output)
+
+
+@app.command()
+def diff(
+    old: Annotated[Path, typer.Argument(help="The schema before: a supergraph, or any schema.")],
+    new: Annotated[Path, typer.Argument(help="The schema after.")],
+    operations: Annotated[
+        list[Path] | None,
+        typer.Option(help="Recorded operations: a .graphql file, or a folder with such files; once for each."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Tell what changed for clients: breaking, dangerous, safe; and which recorded operations break.
+
+    Exit code 1: there is a breaking change; with --operations: one of them breaks.
+    """
+    before, after = _client_schema(old), _client_schema(new)
+    changes = find_changes(before, after)
+    checked: list[CheckedOperation] = []
+    for file in _operation_files(operations or []):
+        try:
+            checked += check_operations(before, after, {str(file): _read(file)})
+        except GraphQLError as error:
+            _refuse(f"{file}: {error.message}", 2)
+    broken = any(operation.breaks for operation in checked)
+    if as_json:
+        found = [{**asdict(operation), "breaks": operation.breaks} for operation in checked]
+        typer.echo(json.dumps({"changes": [asdict(change) for change in changes], "operations": found}, indent=2))
+    else:
+        for change in changes:
+            typer.echo(f"{change.weight}: {change.kind}: {change.description}")
+        for line in problems_of(checked):
+            typer.echo(line)
+        if operations:
+            typer.echo(f"{sum(operation.breaks for operation in checked)} of {len(checked)} operations break")
+    if broken if operations else any(change.weight == Weight.BREAKING for change in changes):
+        raise typer.Exit(1)
+
+
+def _client_schema(file: Path) -> GraphQLSchema:
+    try:
+        return client_schema(_read(file))
+    except SupergraphError as error:
+        _refuse(f"{file}: {error.code}: {error}", 2)
+
+
+def _operation_files(paths: list[Path]) -> list[Path]:
+    """The files, and those in the folders, at any depth, by name."""
+    found: list[Path] = []
+    for path in paths:
+        inside = sorted([*path.rglob("*.graphql"), *path.rglob("*.gql")]) if path.is_dir() else [path]
+        if not inside:
+            _refuse(f"{path}: expected files *.graphql or *.gql in it, found none", 2)
+        found += inside
+    return found
 
 
 @app.command()
@@ -216,12 +316,16 @@ def _named(text: str) -> tuple[str, str]:
 
 
 def _subgraph_sdl(name: str, source: str) -> SubgraphSdl:
-    if not source.startswith(("http://", "https://")):
+    if not _is_url(source):
         return SubgraphSdl(name=name, url="", sdl=_read(Path(source)))
     try:
         return SubgraphSdl(name=name, url=source, sdl=asyncio.run(_ask_sdl(name, source)))
     except SubgraphUnavailable as error:
         _refuse(str(error), 2)
+
+
+def _is_url(source: str) -> bool:
+    return source.startswith(("http://", "https://"))
 
 
 async def _ask_sdl(name: str, url: str) -> str:

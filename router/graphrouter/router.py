@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import orjson
 from starlette.routing import BaseRoute
@@ -21,7 +21,7 @@ from graphrouter.request import GraphQLAnswer, GraphQLRequest
 from graphrouter.supergraph import Supergraph
 from graphrouter.transport.http import HttpTransport
 from graphrouter.transport.inprocess import AsgiApp, InProcessTransport
-from graphrouter.transport.port import SubgraphRequest, SubgraphTransport, TransportError
+from graphrouter.transport.port import SubgraphRequest, SubgraphResponse, SubgraphTransport, TransportError
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -32,6 +32,10 @@ SubgraphSource: TypeAlias = str | AsgiApp | SubgraphTransport
 
 class SubgraphUnavailable(Exception):
     """A subgraph did not give its schema: the message names it and says why."""
+
+
+_LONGEST_ECHO = 200
+"""Characters of a subgraph's own words in a message of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,17 +217,28 @@ async def fetch_sdl(name: str, transport: SubgraphTransport, seconds: float) -> 
         response = await transport.send(request)
     except TransportError as error:
         raise SubgraphUnavailable(f"subgraph {name}: {error}") from error
+    return _sdl_of(name, response)
+
+
+def _sdl_of(name: str, response: SubgraphResponse) -> str:
+    """The text in an answer to `{_service{sdl}}`; SubgraphUnavailable, with the subgraph's own words, where none is."""
     try:
-        answer = cast("dict[str, dict[str, dict[str, object]]]", orjson.loads(response.body))
-        sdl = answer["data"]["_service"]["sdl"]
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise SubgraphUnavailable(
-            f"subgraph {name}: expected an answer to {{_service{{sdl}}}}, found something else"
-            f" (HTTP status {response.status})"
-        ) from error
-    if not isinstance(sdl, str):
-        raise SubgraphUnavailable(f"subgraph {name}: expected _service.sdl to be text")
-    return sdl
+        answer: Any = orjson.loads(response.body)
+    except orjson.JSONDecodeError:
+        answer = None
+    match answer:
+        case {"data": {"_service": {"sdl": str(sdl)}}}:
+            return sdl
+        case {"errors": [{"message": str(message)}, *_]}:
+            own = message if len(message) <= _LONGEST_ECHO else f"{message[:_LONGEST_ECHO]}…"
+            raise SubgraphUnavailable(
+                f"subgraph {name}: it does not tell its schema (HTTP status {response.status}): {' '.join(own.split())}"
+            )
+        case _:
+            raise SubgraphUnavailable(
+                f"subgraph {name}: expected an answer to {{_service{{sdl}}}}, found something else"
+                f" (HTTP status {response.status})"
+            )
 
 
 def _transport(name: str, source: SubgraphSource, options: RouterOptions) -> SubgraphTransport:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import socket
 import sys
@@ -151,3 +152,113 @@ async def test_serve_answers_and_stops_at_a_signal(tmp_path: Path, subgraph_urls
     assert await serving.wait() == 130  # what shells know an interrupted command by
     assert "operation=- errors=-" in log
     assert "Traceback" not in log
+
+
+OLD = "type Query { me: User } type User { id: ID! name: String! }"
+
+
+@pytest.mark.parametrize(
+    ("new", "operation", "code", "lines"),
+    [
+        (OLD, None, 0, []),
+        (OLD.replace("name", "nick: Int name"), None, 0, ["safe: FIELD_ADDED: Field User.nick"]),
+        (OLD.replace(" name: String!", ""), None, 1, ["breaking: FIELD_REMOVED: Field User.name"]),
+        (
+            OLD.replace(" name: String!", ""),
+            "query Me { me { id } }",
+            0,
+            ["breaking: FIELD_REMOVED: Field User.name", "0 of 1 operations break"],
+        ),
+        (
+            OLD.replace(" name: String!", ""),
+            "query Me { me { name } }",
+            1,
+            ["breaking: FIELD_REMOVED: Field User.name", "Me breaks: Cannot query field", "1 of 1 operations break"],
+        ),
+    ],
+)
+def test_diff_tells_changes_and_broken_operations_and_exits_by_them(
+    tmp_path: Path, new: str, operation: str | None, code: int, lines: list[str]
+) -> None:
+    (tmp_path / "old.graphql").write_text(OLD)
+    (tmp_path / "new.graphql").write_text(new)
+    recorded: tuple[str, ...] = ()
+    if operation is not None:
+        (tmp_path / "recorded" / "web").mkdir(parents=True)
+        (tmp_path / "recorded" / "web" / "me.graphql").write_text(operation)
+        recorded = ("--operations", str(tmp_path / "recorded"))
+    result = run("diff", str(tmp_path / "old.graphql"), str(tmp_path / "new.graphql"), *recorded)
+    printed = result.stdout.splitlines()
+    assert (result.exit_code, len(printed)) == (code, len(lines))
+    assert all(expected in line for expected, line in zip(lines, printed, strict=True))
+    as_json = run("diff", str(tmp_path / "old.graphql"), str(tmp_path / "new.graphql"), "--json", *recorded)
+    assert as_json.exit_code == code
+    found = json.loads(as_json.stdout)
+    assert [change["weight"] for change in found["changes"]] == [
+        line.split(":")[0] for line in lines if line.count(": ") > 1 and "breaks" not in line
+    ]
+    assert [checked["breaks"] for checked in found["operations"]] == ([code == 1] if operation is not None else [])
+
+
+@pytest.mark.parametrize(
+    ("files", "operations", "message"),
+    [
+        ({"old": "type Query {", "new": OLD}, None, "old.graphql: INVALID_SUPERGRAPH"),
+        ({"old": OLD}, None, "cannot read"),
+        ({"old": OLD, "new": OLD}, "empty", "expected files *.graphql or *.gql in it, found none"),
+        ({"old": OLD, "new": OLD, "recorded": "{"}, "recorded.graphql", "recorded.graphql: Syntax Error"),
+    ],
+)
+def test_diff_says_what_it_cannot_use(
+    tmp_path: Path, files: dict[str, str], operations: str | None, message: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    for name, text in files.items():
+        (tmp_path / f"{name}.graphql").write_text(text)
+    recorded = ("--operations", str(tmp_path / operations)) if operations is not None else ()
+    result = run("diff", str(tmp_path / "old.graphql"), str(tmp_path / "new.graphql"), *recorded)
+    assert (result.exit_code, message in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("a=a.graphql",), "--watch: expected a file to write to, --output FILE"),
+        (("a=http://127.0.0.1:9/", "-o", "all.graphql"), "--watch: expected a subgraph that is a file"),
+    ],
+)
+def test_watch_says_what_it_needs(arguments: tuple[str, ...], message: str) -> None:
+    result = run("compose", "--watch", *arguments)
+    assert (result.exit_code, message in result.stderr) == (2, True)
+
+
+async def test_watch_composes_again_when_a_file_changes_and_keeps_what_composed_last(folder: Path) -> None:
+    output = folder / "watched.graphql"
+    users = folder / "users.graphql"
+    sources = (f"{name}={folder / name}.graphql" for name in ("users", "reviews"))
+    command = [sys.executable, "-m", "graphrouter", "compose", "--watch", *sources, "-o", str(output)]
+    watching = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    assert watching.stderr is not None
+
+    async def told() -> str:
+        assert watching.stderr is not None
+        return (await asyncio.wait_for(watching.stderr.readline(), 60)).decode()
+
+    assert await told() == f"composed {output}\n"
+    first = output.read_text()
+    text = users.read_text()
+    users.write_text(text.replace("name: String!", "name: String! age: Int"))
+    assert await told() == f"composed {output}\n"
+    second = output.read_text()
+    assert "age: Int" in second
+    assert "age: Int" not in first
+    broken = folder / "broken.graphql"
+    broken.write_text(text.replace('fields: "id"', 'fields: "number"'))
+    broken.replace(users)  # as editors do
+    assert (await told()).startswith("KEY_INVALID_FIELDS: ")
+    assert output.read_text() == second
+    users.write_text(text)
+    assert await told() == f"composed {output}\n"
+    assert output.read_text() == first
+    watching.send_signal(signal.SIGINT)
+    assert await asyncio.wait_for(watching.wait(), 60) == 0

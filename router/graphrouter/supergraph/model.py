@@ -176,7 +176,7 @@ class Supergraph:
     `schema` is the complete schema, `api_schema` what clients see of it. `types` gives, per type and subgraph, what
     that subgraph knows of the type; `field_types` the named type of each field, by type and field; `contexts`, per
     context, the object types that set it. `labels_on` are the labels of `@override` that count as on; when read, none
-    is. `costs` are the weights of `@cost`, by schema coordinate (`User`, `User.friends`, `User.friends(first:)`),
+    is. `costs` are the weights of `@cost`, by schema coordinate (`Book`, `Book.pages`, `Book.pages(first:)`),
     `list_sizes` what `@listSize` tells, by type and field.
     """
 
