@@ -44,6 +44,23 @@ class Served(StrEnum):
     RECOMMENDATIONS = "recommendations"
 
 
+AllowHostsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Names that it is asked by, with commas between them. [addresses and localhost where it listens on one]",
+        show_default=False,
+    ),
+]
+CorsOriginsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ORIGINS",
+        help="Origins whose pages may ask the router, with commas between them. [none]",
+        show_default=False,
+    ),
+]
+
 app = typer.Typer(
     name="kith",
     help="A social network as one federated GraphQL API.",
@@ -84,13 +101,16 @@ def up(
         bool | None,
         typer.Option("--http", help="Put each subgraph on a port of its own, after the router's.", show_default=False),
     ] = None,
+    allow_hosts: AllowHostsOption = None,
+    cors_origins: CorsOriginsOption = None,
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning or error. [warning]", show_default=False)
     ] = None,
 ) -> None:
     """Start router and subgraphs in this process, on one data folder, until Ctrl-C.
 
-    Every option can also be set in the environment: KITH_HOST, KITH_PORT, KITH_DATA, KITH_HTTP, KITH_LOG_LEVEL.
+    Every option can also be set in the environment: KITH_HOST, KITH_PORT, KITH_DATA, KITH_HTTP, KITH_ALLOW_HOSTS,
+    KITH_CORS_ORIGINS, KITH_LOG_LEVEL.
 
     Example: kith up --port 9100 --data /some/folder
     """
@@ -99,7 +119,15 @@ def up(
     from kithgraph.embedded import run  # noqa: PLC0415
     from kithgraph.settings import load  # noqa: PLC0415
 
-    settings = load(host=host, port=port, data=data, http=http, log_level=log_level)
+    settings = load(
+        host=host,
+        port=port,
+        data=data,
+        http=http,
+        allow_hosts=allow_hosts,
+        cors_origins=cors_origins,
+        log_level=log_level,
+    )
     uvloop.run(run(settings, announce=typer.echo))
 
 
@@ -121,6 +149,8 @@ def serve(
             help="Take a share of keeping the subgraph's view; without, `kith project` processes do.",
         ),
     ] = True,
+    allow_hosts: AllowHostsOption = None,
+    cors_origins: CorsOriginsOption = None,
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning or error. [warning]", show_default=False)
     ] = None,
@@ -138,7 +168,14 @@ def serve(
     from kithgraph import distributed  # noqa: PLC0415
     from kithgraph.settings import EngineSettings, ServeSettings, SubgraphUrls, loaded  # noqa: PLC0415
 
-    settings = loaded(ServeSettings, host=host, port=port, log_level=log_level)
+    settings = loaded(
+        ServeSettings,
+        host=host,
+        port=port,
+        allow_hosts=allow_hosts,
+        cors_origins=cors_origins,
+        log_level=log_level,
+    )
     if what is Served.ROUTER:
         uvloop.run(distributed.serve_router(settings, loaded(SubgraphUrls), typer.echo))
     else:

@@ -70,8 +70,8 @@ async def serve_router(serve: ServeSettings, urls: SubgraphUrls, announce: Calla
         servers.stop_on_signals()
         stack.push_async_callback(servers.shut_down)
         sources = {"users": urls.users_url, "friends": urls.friends_url, "recommendations": urls.recommendations_url}
-        router = await started_router(dict(sources))
-        await servers.start([Endpoint(router.app(), listener)])
+        router = await started_router(dict(sources), serve)
+        await servers.start([Endpoint(router.app(), listener, serve.hosts)])
         origin = origin_of(listener)
         rows = {"playground": f"{origin}/", "endpoint": f"{origin}/graphql", "health": f"{origin}/health/ready"}
         announce(banner(f"Kithgraph {__version__}: the router is ready.", rows | sources))
@@ -94,7 +94,9 @@ async def _run(
         stack.push_async_callback(servers.shut_down)
         routes = list(status_routes(status)) if work is not Work.ANSWERS else []
         rest = Route("/health/{check}" if work is Work.KEEPING else "/{path:path}", found.subgraph.app)
-        await servers.start([Endpoint(Starlette(routes=[*routes, rest]), listener)])
+        app = Starlette(routes=[*routes, rest])
+        app.router.redirect_slashes = False
+        await servers.start([Endpoint(app, listener, serve.hosts)])
         announce(banner(_title(name, work), _rows(origin_of(listener), work)))
         await servers.until_stopped()
 

@@ -69,15 +69,15 @@ async def run(settings: Settings, announce: Callable[[str], None]) -> None:
         for subgraph in subgraphs:
             await stack.enter_async_context(running(subgraph.workers))
         stack.push_async_callback(servers.shut_down)
-        sources = await _serve_subgraphs(servers, subgraphs, listeners.subgraphs)
-        router = await started_router(sources)
+        sources = await _serve_subgraphs(servers, subgraphs, listeners.subgraphs, settings.hosts)
+        router = await started_router(sources, settings)
         status = StatusSource(str(folder.path), subgraphs, router.statistics)
         control = listen_for_control(folder.path)
         stack.callback(remove_control, folder.path)
         await servers.start(
             [
                 Endpoint(control_app(status, subgraphs), control),
-                Endpoint(router.app(status_routes(status)), listeners.router),
+                Endpoint(router.app(status_routes(status)), listeners.router, settings.hosts),
             ]
         )
         announce(_told(folder, listeners, sources))
@@ -133,13 +133,13 @@ def _listen(settings: Settings) -> Listeners:
 
 
 async def _serve_subgraphs(
-    servers: Servers, subgraphs: Sequence[Subgraph], listeners: Sequence[socket]
+    servers: Servers, subgraphs: Sequence[Subgraph], listeners: Sequence[socket], hosts: tuple[str, ...]
 ) -> dict[str, SubgraphSource]:
     """Where the router reaches each subgraph: its app, or the URL that it is served on from now."""
     if not listeners:
         return {subgraph.name: subgraph.app for subgraph in subgraphs}
     pairs = list(zip(subgraphs, listeners, strict=True))
-    await servers.start([Endpoint(subgraph.app, listener) for subgraph, listener in pairs])
+    await servers.start([Endpoint(subgraph.app, listener, hosts) for subgraph, listener in pairs])
     return {subgraph.name: f"{origin_of(listener)}/graphql" for subgraph, listener in pairs}
 
 

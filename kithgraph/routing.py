@@ -10,9 +10,10 @@ from graphrouter.options import DEFAULT_FORWARDED_HEADERS
 from graphrouter.router import SubgraphSource
 from kithgraph.playground import EXAMPLES
 from kithgraph.schema_files import supergraph_sdl
+from kithgraph.settings import Reach
 
 
-async def started_router(sources: Mapping[str, SubgraphSource]) -> GraphRouter:
+async def started_router(sources: Mapping[str, SubgraphSource], reach: Reach) -> GraphRouter:
     """The router over these subgraphs: the app, or the URL, of each by its name.
 
     The schemas are known here: a subgraph is not asked for its own, which it may not tell before its view is filled.
@@ -22,6 +23,8 @@ async def started_router(sources: Mapping[str, SubgraphSource]) -> GraphRouter:
     supergraph = await asyncio.to_thread(supergraph_sdl, urls)
     options = RouterOptions(
         examples=EXAMPLES,
+        hosts=reach.hosts,
+        cors_origins=reach.origins,
         health_paths=dict.fromkeys(sources, "/health/ready"),
         forwarded_headers=DEFAULT_FORWARDED_HEADERS | {"correlation-id"},
     )

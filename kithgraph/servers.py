@@ -14,6 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from graphrouter.http.connection import HttpServer
+from graphrouter.http.hosts import HostCheck
 from kithgraph.errors import StartError
 
 GRACE_SECONDS = 5
@@ -26,6 +27,8 @@ class Endpoint:
 
     app: ASGIApp
     listener: socket.socket
+    hosts: tuple[str, ...] = ()
+    """Names that it may be asked by; without any, as `HostCheck` has it."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -102,7 +105,7 @@ class Servers:
         """
         for endpoint in endpoints:
             config = uvicorn.Config(
-                endpoint.app,
+                HostCheck(endpoint.app, endpoint.hosts),
                 http=cast("Any", HttpServer()),  # whatever makes a protocol will do
                 ws="none",
                 log_config=None,

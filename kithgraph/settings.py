@@ -13,15 +13,42 @@ from typing import Literal, Self, TypeVar
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from graphrouter.http.origins import check_origins
 from kithgraph.errors import StartError
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
-class Settings(BaseSettings):
-    """How `kith up` runs; an option on the command line wins over the environment."""
+class Reach(BaseSettings):
+    """Who may ask what is served: names that it goes by, and origins of pages."""
 
     model_config = SettingsConfigDict(env_prefix="KITH_", frozen=True)
+
+    allow_hosts: str = Field(
+        default="",
+        description="Names that it is asked by, with commas between them: api.example.com,*.example.org; * is any.",
+    )
+    cors_origins: str = Field(
+        default="", description="Origins whose pages may ask, with commas between them; * is any."
+    )
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return _listed(self.allow_hosts)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        return _listed(self.cors_origins)
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: str) -> str:
+        check_origins(_listed(value))
+        return value
+
+
+class Settings(Reach):
+    """How `kith up` runs; an option on the command line wins over the environment."""
 
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
     port: int = Field(default=9000, ge=0, le=65_532, description="The router's port; 0 takes any free one.")
@@ -95,10 +122,8 @@ class EngineSettings(BaseSettings):
         return self
 
 
-class ServeSettings(BaseSettings):
+class ServeSettings(Reach):
     """How one process of the distributed mode serves."""
-
-    model_config = SettingsConfigDict(env_prefix="KITH_", frozen=True)
 
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
     port: int | None = Field(default=None, ge=0, le=65_535, description="The port; 0 takes any free one.")
@@ -120,6 +145,10 @@ class SubgraphUrls(BaseSettings):
         if not value.startswith(("http://", "https://")):
             raise ValueError("expected http://… or https://…")
         return value
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(entry.strip() for entry in text.split(",") if entry.strip())
 
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)

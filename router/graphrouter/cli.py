@@ -11,9 +11,10 @@ import asyncio
 import importlib.metadata
 import json
 import logging
+import math
 import socket
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, cast
 
@@ -23,6 +24,7 @@ from graphql import DocumentNode, GraphQLError, GraphQLSchema, parse, validate
 from graphrouter.composition import CompositionError, CompositionResult, SubgraphSdl
 from graphrouter.composition import compose as compose_sdls
 from graphrouter.composition.watching import texts_as_they_change
+from graphrouter.limits import Limits
 from graphrouter.options import RouterOptions
 from graphrouter.planning.check import check as check_plan
 from graphrouter.planning.errors import PlanningError
@@ -84,7 +86,24 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     ] = None,
     introspection: Annotated[bool, typer.Option(help="Answer __schema and __type.")] = True,
     playground: Annotated[bool, typer.Option(help="Serve GraphiQL at /.")] = True,
+    query_plans: Annotated[bool, typer.Option(help="Give its plan to a request that asks for it.")] = True,
     timeout: Annotated[float, typer.Option(help="Seconds that one request to a subgraph may take.")] = 30.0,
+    subgraph_timeout: Annotated[list[str] | None, typer.Option(help="NAME=SECONDS: the same for one subgraph.")] = None,
+    limit: Annotated[
+        list[str] | None, typer.Option(help="NAME=NUMBER: one of the limits that the README lists, such as depth=20.")
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="A name that the router is asked by, or *.NAME; once for each.")
+    ] = None,
+    cors_origin: Annotated[
+        list[str] | None, typer.Option(help="An origin whose pages may ask, or *; once for each.")
+    ] = None,
+    forward_header: Annotated[
+        list[str] | None, typer.Option(help="One more request header that subgraphs get; once for each.")
+    ] = None,
+    forward_extension: Annotated[
+        list[str] | None, typer.Option(help="NAME=HEADER: one more entry of extensions that subgraphs get as a header.")
+    ] = None,
     join_queries: Annotated[bool, typer.Option(help="Send equal queries to a subgraph that meet as one.")] = True,
     join_requests: Annotated[bool, typer.Option(help="Execute equal queries of clients that meet once.")] = False,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
@@ -93,29 +112,50 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     import uvicorn  # noqa: PLC0415 - the other commands need no server
 
     from graphrouter.http.connection import HttpServer  # noqa: PLC0415
+    from graphrouter.http.connections import ConnectionLimits  # noqa: PLC0415
     from graphrouter.server.collector import set_collector_for_serving  # noqa: PLC0415
 
     if not hasattr(logging, log_level.upper()):
         _refuse(f"--log-level: expected debug, info, warning or error, found {log_level!r}", 2)
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    limits, connections, concurrent = Limits(), ConnectionLimits(), RouterOptions().concurrent_requests
+    for name, number in map(_numbered, limit or []):
+        if name == "concurrent_requests":
+            concurrent = int(number)
+        elif hasattr(connections, name):
+            connections = replace(connections, **{name: type(getattr(connections, name))(number)})
+        elif hasattr(limits, name):
+            limits = replace(limits, **{name: type(getattr(limits, name))(number)})
+        else:
+            _refuse(f"--limit: expected the name of a limit, found {name!r}", 2)
+    defaults = RouterOptions()
     options = RouterOptions(
+        limits=limits,
+        concurrent_requests=concurrent,
+        hosts=tuple(allow_host or ()),
+        cors_origins=tuple(cors_origin or ()),
         introspection=introspection,
         playground=playground,
+        expose_query_plan=query_plans,
         subgraph_seconds=timeout,
+        subgraph_timeouts=dict(map(_numbered, subgraph_timeout or [])),
+        forwarded_headers=defaults.forwarded_headers | {name.lower() for name in forward_header or ()},
+        forwarded_extensions={**defaults.forwarded_extensions, **dict(map(_named, forward_extension or []))},
         join_equal_queries=join_queries,
         join_equal_requests=join_requests,
     )
     try:
         router = GraphRouter.from_supergraph(_read(supergraph), dict(map(_named, subgraph or [])), options)
+        served = router.app()
     except SupergraphError as error:
         _refuse(f"{supergraph}: {error.code}: {error}")
     except ValueError as error:
         _refuse(str(error), 2)
     listener = _listen(host, port)
     typer.echo(f"http://{host}:{listener.getsockname()[1]}/graphql", err=True)
-    config = uvicorn.Config(
-        router.app(), http=cast("Any", HttpServer()), ws="none", log_config=None, access_log=False, server_header=False
-    )
+    # uvicorn takes whatever makes a protocol; its types want a class.
+    http = cast("Any", HttpServer(connections))
+    config = uvicorn.Config(served, http=http, ws="none", log_config=None, access_log=False, server_header=False)
     set_collector_for_serving()
     uvicorn.Server(config).run(sockets=[listener])
 
@@ -313,6 +353,17 @@ def _named(text: str) -> tuple[str, str]:
     if not (name and equals and value):
         _refuse(f"expected NAME=…, found {text!r}", 2)
     return name, value
+
+
+def _numbered(text: str) -> tuple[str, float]:
+    name, value = _named(text)
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1
+    if not 0 < number < math.inf:
+        _refuse(f"expected NAME=NUMBER above 0, found {text!r}", 2)
+    return name, number
 
 
 def _subgraph_sdl(name: str, source: str) -> SubgraphSdl:

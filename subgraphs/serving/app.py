@@ -17,7 +17,6 @@ from typing import Final, Generic, cast
 import orjson
 from graphql import ExecutionResult, OperationType
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import Route
@@ -26,7 +25,6 @@ from eventkernel.as_of import AsOf, read_as_of
 from eventkernel.bookmark import Bookmark
 from eventkernel.errors import InvalidInput, OutOfDate, Unavailable
 from graphrouter.http.endpoint import EndpointLimits, GraphQLEndpoint
-from graphrouter.http.hosts import HostCheck
 from graphrouter.request import ErrorObject, GraphQLAnswer, GraphQLRequest, RequestRefused
 from graphrouter.request import error_object as request_error
 from subgraphs.serving.errors import error_object, error_object_of
@@ -59,8 +57,7 @@ def subgraph_app(
             Route("/", endpoint),
             Route("/health/live", health.live, methods=["GET"]),
             Route("/health/ready", health.ready, methods=["GET"]),
-        ],
-        middleware=[Middleware(HostCheck)],
+        ]
     )
     app.router.redirect_slashes = False
     return app

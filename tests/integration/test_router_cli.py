@@ -83,6 +83,9 @@ def test_labels_of_override_are_put_on_by_name_and_no_line_is_empty_at_the_end(f
         (("compose", "users=http://127.0.0.1:9/graphql"), 2, "subgraph users: the subgraph could not be reached"),
         (("plan", "-", "-s", "absent.graphql"), 2, "cannot read absent.graphql"),
         (("serve", "-s", "absent.graphql"), 2, "cannot read absent.graphql"),
+        (("serve", "-s", "a", "--limit", "speed=1"), 2, "--limit: expected the name of a limit, found 'speed'"),
+        (("serve", "-s", "a", "--limit", "depth=0"), 2, "expected NAME=NUMBER above 0, found 'depth=0'"),
+        (("serve", "-s", "a", "--subgraph-timeout", "users=soon"), 2, "expected NAME=NUMBER above 0"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_one_line(arguments: tuple[str, ...], code: int, message: str) -> None:
@@ -139,14 +142,26 @@ async def test_serve_answers_and_stops_at_a_signal(tmp_path: Path, subgraph_urls
         *command, "compose", *(f"{name}={url}" for name, url in subgraph_urls.items()), "--output", file
     )
     assert await composing.wait() == 0
+    options = ["--limit", "depth=3", "--limit", "head_bytes=4000", "--limit", "concurrent_requests=9"]
+    options += ["--no-query-plans", "--cors-origin", "https://app.example.com", "--allow-host", "api.example.com"]
     serving = await asyncio.create_subprocess_exec(
-        *command, "serve", "-s", file, "--port", "0", stderr=asyncio.subprocess.PIPE
+        *command, "serve", "-s", file, "--port", "0", *options, stderr=asyncio.subprocess.PIPE
     )
     assert serving.stderr is not None
     url = (await asyncio.wait_for(serving.stderr.readline(), 20)).decode().strip()
     async with httpx.AsyncClient() as client:
         response = await client.post(url, json={"query": "{ me { name reviews { body } } }"})
+        deep = await client.post(url, json={"query": "{ me { reviews { author { name } } } }"})
+        plan = await client.post(url, json={"query": "{ me { id } }"}, headers={"query-plan": "1"})
+        huge = await client.get(url, headers={"x": "x" * 5000})
+        foreign = await client.get(url, headers={"host": "evil.example"})
+        named = await client.get(url, params={"query": "{ me { id } }"}, headers={"host": "api.example.com"})
+        asked = {"origin": "https://app.example.com", "access-control-request-method": "POST"}
+        preflight = await client.options(url, headers=asked)
     assert response.json()["data"] == {"me": {"name": "Ada", "reviews": [{"body": "first"}, {"body": "third"}]}}
+    assert deep.json()["errors"][0]["extensions"]["code"] == "TOO_DEEP"
+    assert plan.json() == named.json() == {"data": {"me": {"id": "1"}}}
+    assert (huge.status_code, foreign.status_code, preflight.status_code) == (431, 421, 200)
     serving.send_signal(signal.SIGINT)
     log = (await serving.stderr.read()).decode()
     assert await serving.wait() == 130  # what shells know an interrupted command by

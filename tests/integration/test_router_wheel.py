@@ -25,6 +25,18 @@ app = federate({{"users": users_subgraph(), "reviews": "http://127.0.0.1:{review
 uvicorn.run(app, port={port})
 """
 
+ALONE = """
+import asyncio, sys
+sys.path.insert(0, "{folder}")
+from graphrouter import GraphRouter, federate
+from tiny_subgraph import users_subgraph
+async def main():
+    federate({{"users": users_subgraph()}})
+    async with await GraphRouter.compose({{"users": users_subgraph()}}) as router:
+        print((await router.execute("{{ me {{ name }} }}")).data)
+asyncio.run(main())
+"""
+
 SUBGRAPH = """
 import uvicorn
 from tiny_subgraph import reviews_subgraph
@@ -45,7 +57,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("environment")
     _run(sys.executable, "-m", "venv", str(folder))
-    _run(str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", str(wheel))
+    _run(str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", f"{wheel}[serve]")
     shutil.copy(ROOT / "tests" / "support" / "tiny_subgraph.py", folder)
     return folder
 
@@ -61,6 +73,19 @@ def test_the_wheel_holds_the_pages_and_the_assets_that_are_there(wheel: Path) ->
     assert {"graphrouter/server/pages/playground.html", "graphrouter/server/pages/playground.js"} <= names
     assets = ROOT / "router" / "graphrouter" / "server" / "assets"
     assert {f"graphrouter/server/assets/{file.name}" for file in assets.glob("*")} <= names
+
+
+def test_the_library_alone_brings_no_command_line_and_no_server(wheel: Path, tmp_path: Path) -> None:
+    python = tmp_path / "bin" / "python"
+    _run(sys.executable, "-m", "venv", str(tmp_path))
+    _run(str(python), "-m", "pip", "install", "--quiet", str(wheel))
+    installed = _run(str(python), "-m", "pip", "list", "--format=freeze").lower()
+    assert not {line.partition("==")[0] for line in installed.splitlines()} & {"typer", "uvicorn", "uvloop", "click"}
+    shutil.copy(ROOT / "tests" / "support" / "tiny_subgraph.py", tmp_path)
+    assert _run(str(python), "-c", ALONE.format(folder=tmp_path)).strip() == "{'me': {'name': 'Ada'}}"
+    command = subprocess.run([tmp_path / "bin" / "graphrouter"], capture_output=True, text=True, check=False)
+    assert (command.returncode, command.stderr.count("\n")) == (1, 1)
+    assert "install 'graphrouter[serve]'" in command.stderr
 
 
 def test_nothing_of_this_repository_or_of_its_databases_comes_along(environment: Path) -> None:

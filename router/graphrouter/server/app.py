@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route
 
 from graphrouter.http.endpoint import EndpointLimits, GraphQLEndpoint
 from graphrouter.http.hosts import HostCheck
+from graphrouter.http.origins import cors_for
 from graphrouter.options import RouterOptions
 from graphrouter.router import GraphRouter, SubgraphUnavailable
 from graphrouter.server.health import health_routes
@@ -93,33 +92,9 @@ def create_app(
             *health_routes(serving.router),
             *(playground_routes(options) if options.playground else ()),
         ],
-        middleware=_middleware(options),
+        middleware=[Middleware(HostCheck, options.hosts), *cors_for(options.cors_origins)],
         lifespan=serving.lifespan,
     )
     # A redirection would lead to whatever host the request names.
     app.router.redirect_slashes = False
     return app
-
-
-_ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s]+")
-
-
-def _middleware(options: RouterOptions) -> Sequence[Middleware]:
-    """ValueError where an origin is none that a browser sends."""
-    guards = [Middleware(HostCheck, options.hosts)]
-    for origin in options.cors_origins:
-        if not _ORIGIN.fullmatch(origin):
-            raise ValueError(
-                f"cors_origins: expected an origin such as https://app.example.com, found {origin[:100]!r}"
-            )
-    if options.cors_origins:
-        guards.append(
-            Middleware(
-                CORSMiddleware,
-                allow_origins=options.cors_origins,
-                allow_methods=("GET", "HEAD", "POST"),
-                allow_headers=("*",),
-                expose_headers=("bookmark", "retry-after"),
-            )
-        )
-    return guards
