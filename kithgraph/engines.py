@@ -241,6 +241,7 @@ def mongodb_settings(settings: EngineSettings) -> MongoSettings:
         settings.mongodb_user,
         _clear(settings.mongodb_password),
         authority=settings.mongodb_ca,
+        driver=settings.mongodb_driver,
     )
 
 

@@ -98,6 +98,10 @@ class EngineSettings(BaseSettings):
     mongodb_password: SecretStr | None = Field(default=None, description="Its password.")
     mongodb_ca: Path | None = Field(default=None, description="The authority of its certificate (PEM); turns TLS on.")
 
+    mongodb_driver: Literal["pymongo", "motor"] = Field(
+        default="pymongo", description="The library that speaks to MongoDB; Motor is deprecated by its makers."
+    )
+
     neo4j_url: str = Field(default="bolt://127.0.0.1:7687", description="Where Neo4j is; bolt+s:// is with TLS.")
     neo4j_user: str = Field(default="neo4j", description="Who we are there.")
     neo4j_password: SecretStr | None = Field(default=None, description="Its password; none where it asks for none.")

@@ -23,12 +23,14 @@ from tests.contract.test_friends_view import FriendViewContract
 from tests.contract.test_users_view import LOG, UserViewContract
 from tests.support.doors import Door
 from tests.support.feeding import FRIENDS, USERS
-from tests.support.mongodb_views import MongoDoors, MongoUnderTest, Writes, database_of
+from tests.support.mongodb_views import DRIVERS, MongoDoors, MongoUnderTest, Writes, database_of
 
 
-@pytest.fixture
-async def database(mongodb_server: MongodbAddress, engine_name: str) -> AsyncIterator[Database]:
-    async with database_of(mongodb_server.url, engine_name) as database:
+@pytest.fixture(params=DRIVERS)
+async def database(
+    mongodb_server: MongodbAddress, engine_name: str, request: pytest.FixtureRequest
+) -> AsyncIterator[Database]:
+    async with database_of(mongodb_server.url, engine_name, request.param) as database:
         yield database
 
 

@@ -12,7 +12,7 @@ from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.kafka.topic import TopicSettings
-from eventkernel.adapters.mongodb.connection import Database, MongoConnection, MongoSettings
+from eventkernel.adapters.mongodb.connection import Database, Driver, MongoConnection, MongoSettings
 from eventkernel.claims import ClaimsKey
 from eventkernel.clock import ManualClock
 from eventkernel.errors import Unavailable
@@ -28,11 +28,11 @@ KEY = ClaimsKey(bytes(32))
 class KafkaLogOnServers:
     """One log; `open` closes what was opened before, `another` is one more replica beside it."""
 
-    def __init__(self, kafka: str, mongodb: str, name: str, patience: float = 5.0) -> None:
+    def __init__(self, kafka: str, mongodb: str, name: str, patience: float = 5.0, driver: Driver = "pymongo") -> None:
         self.clock = ManualClock()
         self.name = name
         self.connection = KafkaConnection(kafka, patience=patience)
-        self.mongo = MongoConnection(MongoSettings(mongodb))
+        self.mongo = MongoConnection(MongoSettings(mongodb, driver=driver))
         self.key = KEY
         self.stores: list[KafkaEventStore] = []
         self._stopped = patch("eventkernel.adapters.kafka.publisher.Publisher.publish", _publish_nothing)

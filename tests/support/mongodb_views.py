@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar, get_args
 
 import pytest
 from pymongo.errors import AutoReconnect
 
 from eventkernel.adapters.mongodb.build import MongoViewBuild
-from eventkernel.adapters.mongodb.connection import Database, Document, MongoConnection, MongoSettings
+from eventkernel.adapters.mongodb.connection import Database, Document, Driver, MongoConnection, MongoSettings
 from eventkernel.adapters.mongodb.views import MongoView
 from eventkernel.testing.view_contract import LOG
 from eventkernel.views import Change, State
@@ -19,13 +19,14 @@ from tests.support.doors import Door
 BuildT = TypeVar("BuildT", bound=MongoViewBuild[Any])
 Meanwhile: TypeAlias = Callable[[], Awaitable[object]]
 
+DRIVERS = get_args(Driver)
 WRITES = ("bulk_write", "find_one_and_update", "insert_one", "update_one", "update_many", "delete_one")
 
 
 @asynccontextmanager
-async def database_of(url: str, name: str) -> AsyncGenerator[Database]:
+async def database_of(url: str, name: str, driver: Driver = "pymongo") -> AsyncGenerator[Database]:
     """An empty database, dropped in the end."""
-    async with MongoConnection(MongoSettings(url)) as connection:
+    async with MongoConnection(MongoSettings(url, driver=driver)) as connection:
         database = connection.database(name)
         yield database
         await database.client.drop_database(name)

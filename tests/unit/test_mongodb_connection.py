@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from eventkernel.adapters.mongodb.connection import MongoConnection, MongoSettings, translated
+from eventkernel.adapters.mongodb.connection import Driver, MongoConnection, MongoSettings, translated
 from eventkernel.errors import CannotOpen, KernelError, Unavailable
+from tests.support.mongodb_views import DRIVERS
 
 
 @pytest.mark.parametrize(
@@ -31,16 +33,21 @@ from eventkernel.errors import CannotOpen, KernelError, Unavailable
         MongoSettings("mongodb://host/", authority=Path("/nowhere/authority.pem"), password="geheim"),
     ],
 )
-async def test_settings_that_cannot_be_used_are_refused_and_no_secret_is_told(settings: MongoSettings) -> None:
+@pytest.mark.parametrize("driver", DRIVERS)
+async def test_settings_that_cannot_be_used_are_refused_and_no_secret_is_told(
+    settings: MongoSettings, driver: Driver
+) -> None:
+    settings = replace(settings, driver=driver)
     with pytest.raises(CannotOpen) as caught:
         await MongoConnection(settings).aclose()
     assert "geheim" not in str(caught.value)
     assert "geheim" not in repr(settings)
 
 
-async def test_a_url_cannot_make_writes_or_reads_less_durable() -> None:
+@pytest.mark.parametrize("driver", DRIVERS)
+async def test_a_url_cannot_make_writes_or_reads_less_durable(driver: Driver) -> None:
     url = "mongodb://host/?w=1&journal=false&readConcernLevel=local&readPreference=nearest"
-    async with MongoConnection(MongoSettings(url)) as connection:
+    async with MongoConnection(MongoSettings(url, driver=driver)) as connection:
         database = connection.database("doors")
         assert database.write_concern.document == {"w": "majority", "j": True}
         assert database.read_concern.document == {"level": "majority"}

@@ -1,4 +1,4 @@
-"""The one module that speaks to Motor: a client from settings, and what the driver's failures mean to the kernel.
+"""The one module that knows MongoDB's drivers: a client from settings, and what failures mean to the kernel.
 
     connection = MongoConnection(MongoSettings("mongodb://db.example/", username="kith", password=secret))
     users = connection.database("users")["users"]
@@ -7,21 +7,26 @@
 
 Everything is read from the primary as a majority of the servers has it, and a write is answered when a majority has it
 in its journal: what was read or acknowledged is not rolled back. Whoever uses a database puts every await on it inside
-`translated`: nothing waits longer than that allows. Only what Motor shares with PyMongo's own asynchronous interface is
-used, so that the change to it is a change of this file.
+`translated`: nothing waits longer than that allows.
+
+The driver is PyMongo's asynchronous client, or Motor, which is deprecated in its favour. Whoever uses a database calls
+only what both share; where they differ, a function here speaks for them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import warnings
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Literal, Self, TypeAlias, cast
 
-from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
     BulkWriteError,
     ConfigurationError,
@@ -37,8 +42,9 @@ from pymongo.errors import (
 from eventkernel.errors import CannotOpen, Unavailable
 
 Document: TypeAlias = dict[str, Any]  # what a document holds is known by whom it belongs to
-Collection: TypeAlias = AsyncIOMotorCollection[Document]
-Database: TypeAlias = AsyncIOMotorDatabase[Document]
+Collection: TypeAlias = AsyncCollection[Document]
+Database: TypeAlias = AsyncDatabase[Document]
+Driver: TypeAlias = Literal["pymongo", "motor"]
 
 PATIENCE_SECONDS: Final = 10.0
 """After so long whatever was asked of a database is `Unavailable`."""
@@ -67,7 +73,8 @@ class MongoSettings:
     """Where the servers are and how to speak to them; what the URL says too, is taken from here.
 
     `authority` is a file of certificates (PEM) that vouch for the servers; with it, TLS is asked for. `certificate` is
-    a file with this client's certificate and key (PEM), where the servers want one.
+    a file with this client's certificate and key (PEM), where the servers want one. `driver` is the library that speaks
+    to the servers; both do the same.
     """
 
     url: str = field(repr=False)
@@ -76,6 +83,7 @@ class MongoSettings:
     tls: bool = False
     authority: Path | None = None
     certificate: Path | None = None
+    driver: Driver = "pymongo"
 
 
 class MongoConnection:
@@ -91,7 +99,7 @@ class MongoConnection:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", UserWarning)  # so the driver speaks of an option that it does not take
-                self._client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(settings.url, **_options(settings))
+                self._client = _client(settings)
         except (InvalidURI, ConfigurationError, ValueError, OSError, UserWarning) as error:
             # The driver's own words may quote the URL, which may hold a password.
             raise CannotOpen(f"the settings of MongoDB cannot be used ({type(error).__name__})") from None
@@ -109,7 +117,9 @@ class MongoConnection:
             await self._client.admin.command("ping")
 
     async def aclose(self) -> None:
-        self._client.close()
+        closing: object = self._client.close()
+        if inspect.isawaitable(closing):  # Motor's is done at once
+            await closing
 
     async def __aenter__(self) -> Self:
         return self
@@ -119,8 +129,12 @@ class MongoConnection:
 
 
 async def aggregated(collection: Collection, pipeline: Sequence[Document], **options: Any) -> list[Document]:
-    """All that an aggregation gives. (Motor has a cursor for it at once; PyMongo's interface wants that awaited.)"""
-    return await collection.aggregate(pipeline, **options).to_list(None)
+    """All that an aggregation gives."""
+    asked: Any = collection.aggregate(pipeline, **options)
+    # PyMongo's cursor is awaited, Motor's is there at once.
+    cursor = await asked if inspect.isawaitable(asked) else asked
+    found: list[Document] = await cursor.to_list(None)
+    return found
 
 
 @asynccontextmanager
@@ -150,6 +164,15 @@ async def translated(doing: str, seconds: float = PATIENCE_SECONDS) -> AsyncGene
         if _may_pass(error, code):
             raise Unavailable(f"{words}, from MongoDB") from error
         raise
+
+
+def _client(settings: MongoSettings) -> AsyncMongoClient[Document]:
+    if settings.driver == "pymongo":
+        return AsyncMongoClient[Document](settings.url, **_options(settings))
+    from motor.motor_asyncio import AsyncIOMotorClient  # noqa: PLC0415  # whoever does not choose it need not have it
+
+    client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(settings.url, **_options(settings))
+    return cast("AsyncMongoClient[Document]", client)  # it takes the same calls
 
 
 def _options(settings: MongoSettings) -> dict[str, Any]:  # options of the driver, of as many types

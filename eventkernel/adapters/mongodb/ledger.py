@@ -449,7 +449,7 @@ class Documents:
         ]
         async with translated("marking commits as published"):
             # The driver's stub leaves a type open.
-            await self._collection.bulk_write([*giving, *marking], ordered=True)  # pyright: ignore[reportUnknownMemberType]
+            await self._collection.bulk_write([*giving, *marking], ordered=True)
         return [None] * len(published)
 
     async def _check_all(self, asked: Sequence[None]) -> Sequence[str]:

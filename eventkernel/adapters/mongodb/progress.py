@@ -138,7 +138,7 @@ class ParkedRecords:
 async def write(collection: Collection, operations: Sequence[Write], *, ordered: bool = False) -> None:
     """All of these in one message. Documents that were there already are a `BulkWriteError`; the others are written."""
     async with translated(f"writing {collection.name}"):
-        await collection.bulk_write(operations, ordered=ordered)  # pyright: ignore[reportUnknownMemberType]  # a stub
+        await collection.bulk_write(operations, ordered=ordered)
 
 
 def chunks(items: Sequence[T]) -> Iterable[Sequence[T]]:
