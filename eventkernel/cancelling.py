@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -56,3 +57,24 @@ async def unless(happens: Coroutine[Any, Any, object], work: Coroutine[Any, Any,
     for task in tasks:
         if not task.cancelled():
             task.result()
+
+
+@contextmanager
+def delivered_cancellation() -> Generator[None]:
+    """A cancellation that arrives inside leaves it as one, also where a library has swallowed it.
+
+    (PyMongo 4.20 may, whenever it writes: `asyncio.wait_for` of Python 3.11 prefers a result to a cancellation,
+    https://github.com/python/cpython/issues/86296.)
+    """
+    task = asyncio.current_task()
+    asked = task.cancelling() if task else 0
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise
+    except Exception as error:
+        if task and task.cancelling() > asked:
+            raise asyncio.CancelledError from error
+        raise
+    if task and task.cancelling() > asked:
+        raise asyncio.CancelledError

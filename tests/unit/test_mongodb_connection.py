@@ -103,3 +103,44 @@ async def test_nothing_waits_longer_than_it_may() -> None:
     with pytest.raises(Unavailable, match=r"reading: .* 0\.01 seconds"):
         async with translated("reading", 0.01):
             await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("error", [None, AutoReconnect("swallowed, and failed")])
+async def test_a_cancellation_that_the_driver_swallows_is_one_all_the_same(error: PyMongoError | None) -> None:
+    begun = asyncio.Event()
+
+    async def read() -> None:
+        async with translated("reading"):
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if error is not None:
+                    raise error from None
+
+    reading = asyncio.create_task(read())
+    await begun.wait()
+    reading.cancel()
+    await asyncio.wait([reading])
+    assert reading.cancelled()
+
+
+async def test_a_cancellation_from_before_is_no_reason_to_cancel_what_cleans_up() -> None:
+    cleaned = False
+    waiting = asyncio.Event()
+
+    async def work() -> None:
+        nonlocal cleaned
+        try:
+            waiting.set()
+            await asyncio.Event().wait()
+        finally:
+            async with translated("cleaning up"):
+                await asyncio.sleep(0)
+            cleaned = True
+
+    working = asyncio.create_task(work())
+    await waiting.wait()
+    working.cancel()
+    await asyncio.wait([working])
+    assert cleaned

@@ -39,6 +39,7 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
+from eventkernel.cancelling import delivered_cancellation
 from eventkernel.errors import CannotOpen, Unavailable
 
 Document: TypeAlias = dict[str, Any]  # what a document holds is known by whom it belongs to
@@ -149,8 +150,9 @@ async def translated(doing: str, seconds: float = PATIENCE_SECONDS) -> AsyncGene
         CannotOpen: the servers refuse these credentials.
     """
     try:
-        async with asyncio.timeout(seconds):
-            yield
+        with delivered_cancellation():
+            async with asyncio.timeout(seconds):
+                yield
     except TimeoutError:
         raise Unavailable(f"{doing}: MongoDB has not answered for {seconds:g} seconds") from None
     except DuplicateKeyError:
