@@ -151,6 +151,10 @@ class ViewBuild(Protocol[Doc]):
         """
         ...
 
+    async def remarks(self) -> Sequence[str]:
+        """What the documents themselves have for an operator to know, a line each; nothing personal. May read much."""
+        ...
+
 
 def waiting_streams(parked: Iterable[ParkedRecord]) -> dict[str, Partition]:
     """The streams that wait, and where: what `ViewBuild.parked_streams` gives."""

@@ -29,7 +29,7 @@ from eventkernel.landmarks import compare
 from kithgraph.control_socket import Control
 from kithgraph.data_folder import FORMAT, LOG_NAMES, log_file
 from kithgraph.errors import StartError
-from kithgraph.findings import Finding, behind, not_on_the_log, waiting
+from kithgraph.findings import Finding, behind, not_on_the_log, remarks, waiting
 from kithgraph.status import SystemStatus
 from kithgraph.views import VIEWS
 from subgraphs.friends import endings
@@ -165,11 +165,20 @@ def _view(data: Path, view: str, ends: Mapping[str, int], *, running: bool) -> I
         yield Finding("notice", where, "its live build is of another kind", why, "the next start fills it anew")
     yield from _reader(data, where, view, build, ends, _REBUILD.format(view))
     yield from _misfit(data, view, live)
+    yield from _remarks(where, view, live)
     yield from _kept_aside(folder, where)
     left = sorted(file.stem for file in folder.glob("*.sqlite") if file != live)
     if left and not running:
         what = f"builds that are not live: {', '.join(left)}"
         yield Finding("notice", where, what, "they take room", "nothing: the next start removes them")
+
+
+def _remarks(where: str, view: str, live: Path) -> Iterator[Finding]:
+    try:
+        with BuildSnapshot(live, VIEWS[view].build) as build:
+            yield from remarks(where, build.remarks())
+    except KernelError:
+        return  # of a build that cannot be read is told elsewhere
 
 
 def _misfit(data: Path, view: str, live: Path) -> Iterator[Finding]:

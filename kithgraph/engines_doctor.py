@@ -22,7 +22,7 @@ from eventkernel.views import BuildRetired
 from kithgraph.claims_keys import from_settings
 from kithgraph.data_folder import LOG_NAMES
 from kithgraph.engines import Engines, Work, kafka_connection, mongodb_settings, topic_settings
-from kithgraph.findings import Finding, behind, not_on_the_log, waiting
+from kithgraph.findings import Finding, behind, not_on_the_log, remarks, waiting
 from kithgraph.settings import EngineSettings
 from kithgraph.views import VIEWS
 from subgraphs.friends import endings
@@ -138,6 +138,8 @@ async def _view(
     for finding in behind(where, position, read):
         yield finding
     for finding in waiting(where, parked_streams(parked)):
+        yield finding
+    for finding in remarks(where, await build.remarks()):
         yield finding
     try:
         await check_fit(build, [log for name, log in logs.items() if name in VIEWS[view].codecs])

@@ -47,6 +47,13 @@ def behind(where: str, position: Position, ends: Mapping[Partition, int]) -> Ite
             yield Finding("notice", where, what, "answers are old", "wait; if it does not get less, look at /status")
 
 
+def remarks(where: str, lines: Iterable[str]) -> Iterator[Finding]:
+    """What a view's own documents have for an operator to know."""
+    for line in lines:
+        todo = "nothing has to be done: they keep what they have, and nobody new can have it"
+        yield Finding("notice", where, line, "one may be taken for the other", todo)
+
+
 def waiting(where: str, parked: Iterable[ParkedStream]) -> Iterator[Finding]:
     """The streams that a reader has parked."""
     for one in parked:

@@ -93,6 +93,9 @@ class MemoryBuild(Generic[Doc]):
     async def reached(self, position: Position, timeout: float) -> bool:
         return await self._arrivals.reached(position, timeout)
 
+    async def remarks(self) -> Sequence[str]:
+        return ()
+
     def retire(self) -> None:
         """Another build is live."""
         self._arrivals.retire()

@@ -1,8 +1,8 @@
 """What clients send, checked and brought into one form: each function returns the clean value or refuses by name.
 
 Every text is normalised to NFC (https://www.unicode.org/reports/tr15/), trimmed of white space at both ends, and its
-length is counted in code points after that. Control characters, line separators, lone surrogates and noncharacters are
-refused, so that equal looking texts are equal and every store can keep them.
+length is counted in code points after that. Control characters (those of direction too), line separators, lone
+surrogates and noncharacters are refused, so that equal looking texts are equal and every store can keep them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,12 @@ PAGE_DEFAULT: Final = 20
 PAGE_LIMIT: Final = 1000
 """The most edges in one page of a connection."""
 
-_REFUSED_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_REFUSED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_SPELT: Final = frozenset(
+    "\u200c\u200d\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
+)
+"""Format characters that a language is written with: joiners, and signs that enclose what follows. All others control
+how a text is shown (https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters) or show nothing."""
 _INVISIBLE_CATEGORIES: Final = frozenset({"Cf", "Zs", "Mn"})
 _INVISIBLE: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters and signs that show nothing: the fillers of Hangul and the empty Braille pattern."""
@@ -93,5 +98,6 @@ def _refuse_unprintable(field: str, value: str) -> None:
     for character in value:
         code_point = ord(character)
         nonsense = code_point & 0xFFFE == 0xFFFE or 0xFDD0 <= code_point <= 0xFDEF
-        if nonsense or unicodedata.category(character) in _REFUSED_CATEGORIES:
+        refused = unicodedata.category(character) in _REFUSED_CATEGORIES and character not in _SPELT
+        if nonsense or refused:
             raise InvalidInput(f"{field}: expected text without control characters, found U+{code_point:04X}")

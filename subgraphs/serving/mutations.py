@@ -61,6 +61,11 @@ class Mutations(Generic[State, Command, Event]):
         records = await self._handler.store.read_stream(stream, up_to)
         return [self._handler.codec.recorded(record) for record in records]
 
+    async def knows(self, request: Request[Any, Any], key: str | None) -> bool:
+        """Whether this caller's command with this key was run before."""
+        key = inputs.given(key)
+        return key is not None and await self.store.find_command(command_id(request.caller, key)) is not None
+
     async def run(
         self,
         request: Request[Any, Any],

@@ -16,12 +16,10 @@ from eventkernel.snapshots import Snapshots, SnapshotStore
 from eventkernel.store import EventStore
 from eventkernel.views import View
 from subgraphs.serving.app import subgraph_app
-from subgraphs.serving.mutations import Mutations
 from subgraphs.serving.readiness import Readiness, readiness_of
 from subgraphs.serving.subgraph import Subgraph
-from subgraphs.users.domain import UserCreated, UserDeleted, UserState, UserUpdated, claims, decider
-from subgraphs.users.projection import UserDoc, projection
-from subgraphs.users.schema import schema
+        gate=gate,
+        writes=UserMutations(commands, Lookalikes(gate, store)),
 from subgraphs.users.views import UserView
 
 NAME: Final = "users"
@@ -49,7 +47,7 @@ def users_subgraph(
         decider,
         claims,
         answer=projection.evolve,
-        snapshots=None if snapshots is None else Snapshots(snapshots, 1, UserState, UserDoc | None),
+        snapshots=None if snapshots is None else Snapshots(snapshots, projection.shape, UserState, UserDoc | None),
     )
 
     audit = Audit(view, [store])
@@ -57,10 +55,11 @@ def users_subgraph(
     async def readiness() -> Readiness:
         return await readiness_of(view, [store], audit)
 
+    gate = BookmarkGate(view, [store], log_names, clock, audit)
     app = subgraph_app(
         schema,
-        gate=BookmarkGate(view, [store], log_names, clock, audit),
-        writes=Mutations(commands),
+        gate=gate,
+        writes=UserMutations(commands, Lookalikes(gate, store)),
         readiness=readiness,
     )
     projector = Projector(projection, [Source(store, codec)], view, membership=membership or Alone(), audit=audit)

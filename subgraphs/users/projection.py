@@ -10,6 +10,7 @@ from eventkernel.errors import CorruptData
 from eventkernel.events import RecordedEvent, moment
 from eventkernel.views import Projection
 from subgraphs.users.domain import UserCreated, UserDeleted, UserUpdated, id_of
+from subgraphs.users.usernames import UNICODE_VERSION, skeleton
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class UserDoc:
     updated_us: int
     """Microseconds since 1970 UTC of the first and of the latest event."""
     deleted: bool = False
+    skeleton: str | None = None
+    """Of a username whose look-alikes are not claimed, because it is older than the rule, or judged by other data."""
 
     @property
     def created_at(self) -> datetime:
@@ -48,6 +51,7 @@ def evolve(doc: UserDoc | None, recorded: RecordedEvent) -> UserDoc:
             username=event.username,
             created_us=time_us,
             updated_us=time_us,
+            skeleton=_unclaimed_skeleton(event),
         )
     if doc is None:
         raise CorruptData(f"{recorded.stream} does not begin with the user's creation")
@@ -60,13 +64,27 @@ def evolve(doc: UserDoc | None, recorded: RecordedEvent) -> UserDoc:
                 first_name=doc.first_name if event.first_name is None else event.first_name,
                 last_name=doc.last_name if event.last_name is None else event.last_name,
                 username=None if event.username_removed else event.username or doc.username,
+                skeleton=_unclaimed_skeleton(event) if event.username or event.username_removed else doc.skeleton,
             )
         case UserDeleted():
             return replace(
-                doc, version=version, updated_us=time_us, first_name="", last_name="", username=None, deleted=True
+                doc,
+                version=version,
+                updated_us=time_us,
+                first_name="",
+                last_name="",
+                username=None,
+                deleted=True,
+                skeleton=None,
             )
         case _:
             assert_never(event)
 
 
-projection: Projection[UserDoc] = Projection(name="users", shape=1, evolve=evolve)
+def _unclaimed_skeleton(event: UserCreated | UserUpdated) -> str | None:
+    if event.username is None or event.username_unicode == UNICODE_VERSION:
+        return None
+    return skeleton(event.username)
+
+
+projection: Projection[UserDoc] = Projection(name="users", shape=2, evolve=evolve)

@@ -12,6 +12,7 @@ import uuid6
 from strawberry.types import Info
 
 from eventkernel.bookmark import Bookmark, WrittenStream
+from eventkernel.commands import CommandHandler
 from eventkernel.errors import ClaimTaken, InvalidInput
 from eventkernel.events import Position, RecordedEvent
 from subgraphs.serving import connections, history, inputs
@@ -39,7 +40,9 @@ from subgraphs.users.domain import (
     stream_of,
     username_claim,
 )
+from subgraphs.users.lookalikes import Lookalikes
 from subgraphs.users.projection import UserDoc, evolve
+from subgraphs.users.usernames import unfit
 from subgraphs.users.views import UserQuestions
 from subgraphs.users.words import words
 
@@ -48,7 +51,17 @@ USERNAME_LIMIT: Final = 50
 SEARCH_LIMIT: Final = 100
 """The longest names, usernames and search texts, in code points."""
 
-UserMutations = Mutations[UserState, UserCommand, domain.UserEvent]
+
+class UserMutations(Mutations[UserState, UserCommand, domain.UserEvent]):
+    """The commands of users, and the usernames that no claim keeps from being taken."""
+
+    def __init__(
+        self, handler: CommandHandler[UserState, UserCommand, domain.UserEvent], lookalikes: Lookalikes
+    ) -> None:
+        super().__init__(handler)
+        self.lookalikes = lookalikes
+
+
 UsersRequest = Request[UserQuestions, UserMutations]
 UsersInfo = Info[UsersRequest, None]
 
@@ -136,7 +149,8 @@ class UserEventConnection:
 
 
 _USERNAME_DESCRIPTION: Final = (
-    f"A name that no other user has, whatever its case: 1 to {USERNAME_LIMIT} letters, digits, and `_`, `-`, `.`."
+    "A name that no other user has, whatever its case, and that looks like none of theirs: 1 to "
+    f"{USERNAME_LIMIT} letters and digits that Unicode allows in identifiers, and `_`, `-`, `.`."
 )
 
 
@@ -271,6 +285,8 @@ class Mutation:
             username=None if (username := inputs.given(given.username)) is None else _username("username", username),
         )
         content = {"firstName": command.first_name, "lastName": command.last_name, "username": command.username}
+        if command.username is not None:
+            await _refuse_unfit(info, command.username, given.idempotency_key)
         stream = stream_of(new_user_id())
         done = await _run(info, command, "createUser", content, stream, given.idempotency_key)
         return CreateUserPayload(
@@ -297,6 +313,8 @@ class Mutation:
                 content[name] = inputs.text(name, value, limit=NAME_LIMIT)
         if given.username is not strawberry.UNSET:
             content["username"] = None if given.username is None else _username("username", given.username)
+            if content["username"] is not None:
+                await _refuse_unfit(info, content["username"], given.idempotency_key, given.id)
         command = UpdateUser(
             first_name=content.get("firstName") or UNCHANGED,
             last_name=content.get("lastName") or UNCHANGED,
@@ -360,7 +378,34 @@ async def _run(
             expected_version=expected_version,
         )
     except ClaimTaken as taken:
-        raise UsernameTaken("username: expected one that no other user has, found one that is taken") from taken
+        raise UsernameTaken(
+            "username: expected one that no other user has and that looks like no other, found one that is taken"
+        ) from taken
+
+
+async def _refuse_unfit(info: UsersInfo, username: str, key: str | None, user_id: str | None = None) -> None:
+    """A username that this user (a new one, without an id) cannot have: by the rule of today, or because it looks like
+    one that holds no claim. What a user has already stays, and so does the answer to a command of before.
+
+    Raises:
+        InvalidInput, UsernameTaken: it is refused.
+    """
+    request = info.context
+    character = unfit(username)
+    if character is None and not await request.writes.lookalikes.has(username, request.timeout, but=user_id):
+        return
+    if user_id is not None:
+        doc = (await request.view.users([user_id])).get(user_id)
+        if doc is not None and doc.username == username:
+            return
+    if await request.writes.knows(request, key):
+        return
+    if character is not None:
+        raise InvalidInput(
+            "username: expected letters and digits that Unicode allows in identifiers "
+            f"(https://www.unicode.org/reports/tr39/), found U+{ord(character):04X}"
+        )
+    raise UsernameTaken("username: expected one that looks like no other user's, found one that does")
 
 
 async def _user_of_username(request: UsersRequest, username: str) -> User | None:

@@ -37,6 +37,10 @@ class UserQuestions(Protocol):
 class UserView(UserQuestions, ViewBuild[UserDoc], Protocol):
     """One build of the view; asked itself, it answers about now."""
 
+    async def of_skeleton(self, skeleton: str) -> Sequence[UserDoc]:
+        """Who has a username with this skeleton that no claim speaks for (`UserDoc.skeleton`), ordered by id."""
+        ...
+
     def as_of(self, then: AsOf | None) -> UserQuestions:
         """The same questions about then (about now without it), on this build. What they answer is what a fold of the
         log up to then gives, if the build has all of it."""

@@ -21,6 +21,7 @@ from subgraphs.users.adapters.memory import MemoryUserView
 from subgraphs.users.adapters.sqlite import SqliteUserView, search_by_user, search_by_word
 from subgraphs.users.domain import UserCreated, UserDeleted, UserUpdated, stream_of, username_claim
 from subgraphs.users.projection import UserDoc, evolve, projection
+from subgraphs.users.usernames import UNICODE_VERSION, skeleton
 from subgraphs.users.views import UserView
 
 LOG = "users.x"
@@ -72,7 +73,12 @@ class Feed:
 
 
 def created(first_name: str, last_name: str = "X", username: str | None = None) -> UserCreated:
-    return UserCreated(first_name=first_name, last_name=last_name, username=username)
+    return UserCreated(first_name=first_name, last_name=last_name, username=username, username_unicode=UNICODE_VERSION)
+
+
+def created_before(username: str) -> UserCreated:
+    """With a username whose look-alikes are not claimed."""
+    return UserCreated(first_name="X", last_name="X", username=username)
 
 
 def ids(docs: Iterable[UserDoc]) -> list[str]:
@@ -110,6 +116,21 @@ class UserViewContract(ABC):
         assert await build.users(["a", "c"]) == {}
         assert ids(await build.page(None, 9)) == ["b"]
         assert ids(await build.search(["ada"], None, 9)) == ["b"]
+
+    async def test_usernames_without_a_claim_of_their_look_alikes_are_found_by_what_they_look_like(
+        self, build: UserView, feed: Feed
+    ) -> None:
+        anna = skeleton("anna")
+        await feed.take(("b", created_before("Anna")), ("c", created_before("\u0410nna")), ("d", created_before("Ann")))
+        await feed.take(("a", created_before("a\u200bnna")), ("e", created("Anna", username="anna")))
+        assert await build.of_skeleton(anna) == [feed.states[user][0].doc for user in ("a", "b", "c")]
+        assert list(await build.remarks()) == ["3 users have usernames that look alike: a, b, c"]
+        await feed.take(("a", UserUpdated(first_name="Y")), ("b", UserDeleted()))
+        await feed.take(("c", UserUpdated(username="anna", username_unicode=UNICODE_VERSION)))
+        assert ids(await build.of_skeleton(anna)) == ["a"]
+        assert list(await build.remarks()) == []
+        await feed.take(("a", UserUpdated(username_removed=True)))
+        assert await build.of_skeleton(anna) == []
 
     async def test_a_deleted_user_stays_as_a_tombstone(self, build: UserView, feed: Feed) -> None:
         await feed.take(("a", created("Ada", username="ada")), ("a", UserDeleted()))

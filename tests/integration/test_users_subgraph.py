@@ -17,13 +17,15 @@ from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.adapters.sqlite.views import SqliteView
 from eventkernel.bookmark import Bookmark
 from eventkernel.clock import ManualClock
+from eventkernel.codec import Codec
+from eventkernel.commands import command_id, fingerprint
 from eventkernel.errors import Unavailable
 from eventkernel.events import EncodedEvent, Position
 from eventkernel.store import ClaimHolder
 from subgraphs.serving.subgraph import running
 from subgraphs.users.adapters.sqlite import SqliteUserView
-from subgraphs.users.app import users_subgraph
-from subgraphs.users.domain import stream_of, username_claim
+from subgraphs.users.app import EVENT_TYPES, users_subgraph
+from subgraphs.users.domain import UserCreated, stream_of, username_claim
 from subgraphs.users.projection import projection
 
 CREATE = """
@@ -89,6 +91,29 @@ class Users:
 
     async def create(self, first_name: str = "Ada", last_name: str = "Lovelace", **more: object) -> Any:
         return await self.data(CREATE, input={"firstName": first_name, "lastName": last_name, **more})
+
+    async def created_before(self, username: str, key: str) -> str:
+        """The id of somebody who was created by 0.1.0: without a claim of what looks like the username."""
+        user_id = f"before-{key}"
+        event = UserCreated(first_name="Of", last_name="Before", username=username)
+        await self.store.append(
+            stream_of(user_id),
+            [Codec(EVENT_TYPES).encode(event, stream_of(user_id))],
+            expected_version=0,
+            command_id=command_id("anonymous", key),
+            fingerprint=fingerprint(
+                "createUser",
+                {
+                    "firstName": "Of",
+                    "lastName": "Before",
+                    "username": username,
+                    "expectedVersion": None,
+                    "idempotencyKey": key,
+                },
+            ),
+            claims=frozenset({username_claim(username)}),
+        )
+        return user_id
 
     async def names(self, query: str, **variables: object) -> list[str]:
         return [edge["node"]["firstName"] for edge in (await self.data(query, **variables))["edges"]]
@@ -456,9 +481,63 @@ async def test_a_bookmark_past_the_end_of_the_log_is_refused(users: Users) -> No
     assert await users.code(USERS) == "INVALID_INPUT"
 
 
+@pytest.mark.parametrize(
+    ("taken", "wanted"),
+    [("anna", "\u0430nna"), ("paypal", "PaypaI"), ("mary", "rnary"), ("user1", "userl"), ("Zo\u00eb", "zoe\u0308")],
+)
+async def test_a_username_that_looks_like_another_is_taken(users: Users, taken: str, wanted: str) -> None:
+    first = (await users.create(username=taken))["user"]["id"]
+    assert await users.code(CREATE, input={"firstName": "A", "lastName": "B", "username": wanted}) == "USERNAME_TAKEN"
+    other = (await users.create())["user"]["id"]
+    assert await users.code(UPDATE, input={"id": other, "username": wanted}) == "USERNAME_TAKEN"
+    await users.data(UPDATE, input={"id": first, "username": wanted})
+    await users.data(UPDATE, input={"id": first, "username": None})
+    assert (await users.data(UPDATE, input={"id": other, "username": wanted}))["user"]["username"]
+
+
+@pytest.mark.parametrize(
+    "username",
+    ["Anna\u034f", "Anna\ufe0f", "Anna\u061c", "An\u00adna", "\ufb01lippo", "\u2128", "\u13a0nna", "\u0149ab"],
+)
+async def test_a_new_username_has_what_unicode_allows_in_identifiers(users: Users, username: str) -> None:
+    given = {"firstName": "A", "lastName": "B", "username": username}
+    assert await users.code(CREATE, input=given) == "INVALID_INPUT"
+    user_id = (await users.create())["user"]["id"]
+    assert await users.code(UPDATE, input={"id": user_id, "username": username}) == "INVALID_INPUT"
+
+
+@pytest.mark.parametrize(
+    "username", ["Zo\u00eb", "\u540d\u524d", "\u0430\u043d\u043d\u0430", "\u0905\u0928\u0940\u0924\u093e", "o_-.9"]
+)
+async def test_usernames_of_every_living_script_are_let_in(users: Users, username: str) -> None:
+    assert (await users.create(username=username))["user"]["username"] == username
+
+
+async def test_usernames_of_before_the_rule_are_kept_and_keep_others_from_looking_like_them(users: Users) -> None:
+    one = await users.created_before("Anna\u034f", "one")
+    other = await users.created_before("\u0410nna", "other")
+    given = {"firstName": "A", "lastName": "B", "username": "anna"}
+    assert await users.code(CREATE, input=given) == "USERNAME_TAKEN"
+    # What they have they keep, whatever else changes, and may be found by.
+    changed = await users.data(UPDATE, input={"id": one, "firstName": "Of old", "username": "Anna\u034f"})
+    assert (changed["user"]["username"], changed["version"]) == ("Anna\u034f", 2)
+    assert (await users.data(UPDATE, input={"id": other, "lastName": "Old"}))["user"]["username"] == "\u0410nna"
+    assert (await users.data(BY_USERNAME, username="anna\u034f"))["id"] == one
+    # The same command is answered as it was.
+    again = {"firstName": "Of", "lastName": "Before", "username": "\u0410nna", "idempotencyKey": "other"}
+    assert (await users.data(CREATE, input=again))["user"]["id"] == other
+    # Once they are given up, the name is free, for one.
+    await users.data(UPDATE, input={"id": one, "username": None})
+    assert await users.code(CREATE, input=given) == "USERNAME_TAKEN"
+    await users.data(DELETE, input={"id": other})
+    assert (await users.data(CREATE, input=given))["user"]["username"] == "anna"
+    assert await users.code(UPDATE, input={"id": one, "username": "\u0410nna"}) == "USERNAME_TAKEN"
+
+
 async def test_a_view_that_does_not_get_there_in_time_is_out_of_date(tmp_path: Path) -> None:
     async with serving(tmp_path, projecting=False) as users:
-        user_id = (await users.create(username="ada"))["user"]["id"]
+        user_id = (await users.create())["user"]["id"]
+        await users.created_before("ada", "k")
         users.headers = {"Bookmark-Timeout": "0.01"}
         assert await users.code(USER, id=user_id) == "OUT_OF_DATE"
         assert await users.code(UPDATE, input={"id": user_id, "firstName": "Augusta"}) == "OUT_OF_DATE"

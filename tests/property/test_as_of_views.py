@@ -183,6 +183,8 @@ class Event:
 
 
 USERNAMES = ["ada", "ADA", "Ádám", "x"]
+SKELETONS = {"ada": "ada", "ADA": "ada", "Ádám": "a\u0301da\u0301rn", "x": "x"}
+"""Of usernames that hold no claim of theirs."""
 
 
 @st.composite
@@ -217,7 +219,16 @@ def fold(events: Sequence[Event]) -> dict[str, UserDoc]:
     for event in events:
         match event.change:
             case UserCreated(first_name=first, last_name=last, username=username):
-                people[event.user] = UserDoc(event.user, 1, first, last, username, event.time_us, event.time_us)
+                people[event.user] = UserDoc(
+                    event.user,
+                    1,
+                    first,
+                    last,
+                    username,
+                    event.time_us,
+                    event.time_us,
+                    skeleton=SKELETONS.get(username or ""),
+                )
             case UserUpdated() as change:
                 old = people[event.user]
                 people[event.user] = UserDoc(
@@ -228,6 +239,11 @@ def fold(events: Sequence[Event]) -> dict[str, UserDoc]:
                     None if change.username_removed else change.username or old.username,
                     old.created_us,
                     event.time_us,
+                    skeleton=None
+                    if change.username_removed
+                    else SKELETONS[change.username]
+                    if change.username
+                    else old.skeleton,
                 )
             case None:
                 del people[event.user]

@@ -236,6 +236,9 @@ class MongoViewBuild(ABC, Generic[Doc]):
     async def parked(self, streams: Many[str] | None = None) -> Sequence[ParkedRecord]:
         return await self._parked.all(streams)
 
+    async def remarks(self) -> Sequence[str]:
+        return ()
+
     async def parked_streams(self) -> Mapping[str, Partition]:
         # That something was parked is counted together with the checkpoint: who has seen the one knows of the other. A
         # release may have broken off before it was counted.

@@ -133,6 +133,9 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
         )
         return [ParkedRecord(_decode(record), reason, skipped) for record, reason, skipped in rows]
 
+    async def remarks(self) -> Sequence[str]:
+        return ()
+
     async def parked_streams(self) -> Mapping[str, Partition]:
         rows = await self.read(statements.WAITING, {})
         return {stream: Partition(log, partition) for stream, log, partition in rows}

@@ -115,6 +115,11 @@ class SqliteViewBuild(ABC, Generic[Doc]):
         Each stream comes once; its states are newer than what is stored. There may be thousands: `executemany`.
         """
 
+    def remarks_of(self, connection: sqlite3.Connection) -> Sequence[str]:
+        """As `ViewBuild.remarks`. Runs on a reader's thread, or on a snapshot of the file."""
+        del connection
+        return ()
+
     # What a derived class may use
 
     def stored(self, connection: sqlite3.Connection, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
@@ -192,6 +197,9 @@ class SqliteViewBuild(ABC, Generic[Doc]):
 
     async def parked(self, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
         return await self._on_writer(lambda connection: self._progress.parked(connection, streams))
+
+    async def remarks(self) -> Sequence[str]:
+        return await self.read(self.remarks_of)
 
     async def parked_streams(self) -> Mapping[str, Partition]:
         return self._parked

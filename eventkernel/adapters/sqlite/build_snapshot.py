@@ -56,6 +56,11 @@ class BuildSnapshot(Generic[Doc]):
         with failures_of(self._file):
             return self._build.load_documents(self._connection, streams)
 
+    def remarks(self) -> Sequence[str]:
+        """As `ViewBuild.remarks`."""
+        with failures_of(self._file):
+            return self._build.remarks_of(self._connection)
+
     def close(self) -> None:
         self._connection.close()
 

@@ -9,6 +9,7 @@ from eventkernel.as_of import AsOf, happened
 from eventkernel.events import Partition
 from eventkernel.views import State
 from subgraphs.users.domain import username_claim
+from subgraphs.users.lookalikes import remark
 from subgraphs.users.projection import UserDoc
 from subgraphs.users.words import words
 
@@ -57,6 +58,16 @@ class MemoryUserView(MemoryBuild[UserDoc], MemoryUsers):
     def __init__(self, name: str) -> None:
         MemoryBuild.__init__(self, name)  # pyright: ignore[reportUnknownMemberType]  # of documents of any type
         MemoryUsers.__init__(self, self.states, None)
+
+    async def of_skeleton(self, skeleton: str) -> Sequence[UserDoc]:
+        return sorted((doc for doc in self._living() if doc.skeleton == skeleton), key=lambda doc: doc.id)
+
+    async def remarks(self) -> Sequence[str]:
+        groups: dict[str, list[str]] = {}
+        for doc in await self.page(None, len(self.states)):
+            if doc.skeleton is not None:
+                groups.setdefault(doc.skeleton, []).append(doc.id)
+        return [remark(ids) for ids in groups.values() if len(ids) > 1]
 
     def as_of(self, then: AsOf | None) -> MemoryUsers:
         return self if then is None else MemoryUsers(self.states, then)

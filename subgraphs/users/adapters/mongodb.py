@@ -9,7 +9,8 @@ Here are the questions about now; `mongodb_past.py` asks the same ones about the
 
 `docs` has one document per user, also of deleted ones; `past` the states before, each valid from `since` until `until`
 (time and offset at both ends, the end excluded), so that any moment can be read from the two by their keys. `claim`
-tells usernames that count as the same one. A deleted user has no words.
+tells usernames that count as the same one, `skeleton` those that look alike without a claim that says so. A deleted
+user has no words.
 """
 
 from __future__ import annotations
@@ -34,16 +35,18 @@ from subgraphs.users.adapters.mongodb_documents import (
 )
 from subgraphs.users.adapters.mongodb_past import MongoPastUsers
 from subgraphs.users.domain import id_of, stream_of
+from subgraphs.users.lookalikes import remark
 from subgraphs.users.projection import UserDoc
 from subgraphs.users.views import UserQuestions
 
 _WORDS: Final = IndexModel([("words", 1)], name="words")
 _CLAIM: Final = IndexModel([("claim", 1)], name="claim", sparse=True)
+_SKELETON: Final = IndexModel([("skeleton", 1)], name="skeleton", sparse=True)
 _IDS: Final = IndexModel([("id", 1), ("version", 1)], name="id")
 
 
 class MongoUserView(MongoViewBuild[UserDoc]):
-    collections: ClassVar = {"docs": [_WORDS, _CLAIM], "past": [_IDS, _WORDS, _CLAIM]}
+    collections: ClassVar = {"docs": [_WORDS, _CLAIM, _SKELETON], "past": [_IDS, _WORDS, _CLAIM]}
 
     many: ClassVar[int] = 4_000
     """A beginning that so many have is so common that a page is found sooner by trying one user after the other."""
@@ -65,6 +68,12 @@ class MongoUserView(MongoViewBuild[UserDoc]):
 
     async def of_username(self, claim: str) -> UserDoc | None:
         return next(iter(await self._docs(of_username(claim))), None)
+
+    async def of_skeleton(self, skeleton: str) -> Sequence[UserDoc]:
+        return await self._docs(of_skeleton(skeleton))
+
+    async def remarks(self) -> Sequence[str]:
+        return [remark(group["ids"]) for group in await self.ask("docs", LOOKALIKES)]
 
     def as_of(self, then: AsOf | None) -> UserQuestions:
         return self if then is None else MongoPastUsers(self.ask, self.collection_name("past"), then, self.many)
@@ -104,6 +113,19 @@ def page(after: str | None, limit: int) -> Pipeline:
 
 def of_username(claim: str) -> Pipeline:
     return [{"$match": {"claim": claim}}]
+
+
+def of_skeleton(skeleton: str) -> Pipeline:
+    return [{"$match": {"skeleton": skeleton}}, {"$sort": {"_id": 1}}]
+
+
+LOOKALIKES: Final[Pipeline] = [
+    {"$match": {"skeleton": {"$gt": ""}}},
+    {"$sort": {"_id": 1}},
+    {"$group": {"_id": "$skeleton", "ids": {"$push": "$_id"}}},
+    {"$match": {"ids.1": {"$exists": True}}},
+    {"$sort": {"ids.0": 1}},
+]
 
 
 def count_of(prefix: str, most: int) -> Pipeline:

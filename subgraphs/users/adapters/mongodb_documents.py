@@ -23,6 +23,7 @@ def doc_of(document: Document) -> UserDoc:
         created_us=document["created_us"],
         updated_us=document["since_us"],
         deleted=document["deleted"],
+        skeleton=document.get("skeleton"),
     )
 
 
@@ -34,6 +35,7 @@ def document_of(state: State[UserDoc]) -> Document:
         "last_name": doc.last_name,
         "username": doc.username,
         "claim": None if doc.username is None else username_claim(doc.username),
+        "skeleton": doc.skeleton,
         "words": [] if doc.deleted else sorted(words(f"{doc.first_name} {doc.last_name}")),
         "deleted": doc.deleted,
         "created_us": doc.created_us,

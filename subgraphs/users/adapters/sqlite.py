@@ -5,11 +5,12 @@ Here are the tables and the questions about now; `sqlite_past.py` asks the same 
 `user` has one row per user, also deleted ones; `user_past` has the states before, each valid from `since` until `until`
 (time and offset at both ends, the end excluded), so that any moment can be read from the two by their keys. `word` says
 from which version until which the names had a word; `until_version` is null while they have it. `claim` tells usernames
-that count as the same one.
+that count as the same one, `skeleton` those that look alike without a claim that says so.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
@@ -20,6 +21,7 @@ from eventkernel.as_of import AsOf
 from eventkernel.views import Change, State
 from subgraphs.users.adapters.sqlite_past import SqlitePastUsers
 from subgraphs.users.domain import id_of, stream_of, username_claim
+from subgraphs.users.lookalikes import remark
 from subgraphs.users.projection import UserDoc
 from subgraphs.users.views import UserQuestions
 from subgraphs.users.words import prefix_end, words
@@ -35,20 +37,28 @@ _STATE_COLUMNS: Final = """
     username     TEXT,
     claim        TEXT,
     created_us   INTEGER NOT NULL,
-    deleted      INTEGER NOT NULL"""
+    deleted      INTEGER NOT NULL,
+    skeleton     TEXT"""
 
 _STATE: Final = (
-    "version, since_us, since_offset, log, partition, first_name, last_name, username, claim, created_us, deleted"
+    "version, since_us, since_offset, log, partition, first_name, last_name, username, claim, created_us, deleted, "
+    "skeleton"
 )
-_LOADED: Final = "version, since_us, since_offset, log, partition, first_name, last_name, username, created_us, deleted"
-_DOC: Final = "user.id, version, first_name, last_name, username, created_us, since_us, deleted"
+_LOADED: Final = (
+    "version, since_us, since_offset, log, partition, first_name, last_name, username, created_us, deleted, skeleton"
+)
+_DOC: Final = "user.id, version, first_name, last_name, username, created_us, since_us, deleted, skeleton"
 
 _ONE: Final = f"SELECT {_DOC} FROM user WHERE id = ? AND deleted = 0"
 _MANY: Final = f"SELECT {_DOC} FROM user WHERE id IN (SELECT value FROM json_each(?)) AND deleted = 0"
 _PAGE: Final = f"SELECT {_DOC} FROM user WHERE id > ? AND deleted = 0 ORDER BY id LIMIT ?"
 _OF_USERNAME: Final = f"SELECT {_DOC} FROM user WHERE claim = ?"
+_OF_SKELETON: Final = f"SELECT {_DOC} FROM user WHERE skeleton = ? ORDER BY id"
+_LOOKALIKES: Final = """
+SELECT json_group_array(id) FROM (SELECT id, skeleton FROM user WHERE skeleton IS NOT NULL ORDER BY id)
+GROUP BY skeleton HAVING count(*) > 1 ORDER BY min(id)"""
 
-_Row = tuple[str, int, str, str, str | None, int, int, int]
+_Row = tuple[str, int, str, str, str | None, int, int, int, str | None]
 
 
 class SqliteUserView(SqliteViewBuild[UserDoc]):
@@ -75,6 +85,7 @@ CREATE TABLE word (
 CREATE INDEX IF NOT EXISTS word_now ON word (word, id, until_version) WHERE until_version IS NULL;
 CREATE INDEX IF NOT EXISTS word_past ON word (word, id, since_version, until_version) WHERE until_version IS NOT NULL;
 CREATE INDEX IF NOT EXISTS user_claim ON user (claim) WHERE claim IS NOT NULL;
+CREATE INDEX IF NOT EXISTS user_skeleton ON user (skeleton) WHERE skeleton IS NOT NULL;
 CREATE INDEX IF NOT EXISTS user_past_claim ON user_past (claim) WHERE claim IS NOT NULL;
 """
 
@@ -103,6 +114,12 @@ CREATE INDEX IF NOT EXISTS user_past_claim ON user_past (claim) WHERE claim IS N
     async def of_username(self, claim: str) -> UserDoc | None:
         return next(iter(await self.read(lambda connection: _docs(connection, _OF_USERNAME, (claim,)))), None)
 
+    async def of_skeleton(self, skeleton: str) -> Sequence[UserDoc]:
+        return await self.read(lambda connection: _docs(connection, _OF_SKELETON, (skeleton,)))
+
+    def remarks_of(self, connection: sqlite3.Connection) -> Sequence[str]:
+        return [remark(json.loads(ids)) for (ids,) in connection.execute(_LOOKALIKES)]
+
     def as_of(self, then: AsOf | None) -> UserQuestions:
         return self if then is None else SqlitePastUsers(self.read, then, self.many)
 
@@ -116,11 +133,13 @@ CREATE INDEX IF NOT EXISTS user_past_claim ON user_past (claim) WHERE claim IS N
                 log=log,
                 partition=partition,
                 offset=offset,
-                doc=UserDoc(user_id, version, first_name, last_name, username, created_us, since_us, bool(deleted)),
+                doc=UserDoc(
+                    user_id, version, first_name, last_name, username, created_us, since_us, bool(deleted), skeleton
+                ),
             )
             for (
                 user_id, version, since_us, offset, log, partition,
-                first_name, last_name, username, created_us, deleted,
+                first_name, last_name, username, created_us, deleted, skeleton,
             ) in rows
         }  # fmt: skip
 
@@ -199,7 +218,7 @@ def _in_range(column: str, prefix: str) -> Query:
 
 def _docs(connection: sqlite3.Connection, query: str, parameters: Sequence[object]) -> list[UserDoc]:
     rows: list[_Row] = connection.execute(query, parameters).fetchall()
-    return [UserDoc(*row[:-1], deleted=bool(row[-1])) for row in rows]
+    return [UserDoc(*row[:-2], deleted=bool(row[-2]), skeleton=row[-1]) for row in rows]
 
 
 def _state_row(state: State[UserDoc]) -> tuple[object, ...]:
@@ -207,7 +226,7 @@ def _state_row(state: State[UserDoc]) -> tuple[object, ...]:
     return (
         doc.id, state.version, state.time_us, state.offset, state.log, state.partition,
         doc.first_name, doc.last_name, doc.username, None if doc.username is None else username_claim(doc.username),
-        doc.created_us, int(doc.deleted),
+        doc.created_us, int(doc.deleted), doc.skeleton,
     )  # fmt: skip
 
 

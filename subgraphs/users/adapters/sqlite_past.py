@@ -23,11 +23,12 @@ LOG: Final = "users"
 """The name of the log that the view is built from."""
 
 Parameter = str | int | bytes
+Row = tuple[str, int, str, str, str | None, int, int, int, str | None]
 
 _ABOVE_ALL_TEXTS: Final = b""
 """In SQLite every text is less than every blob (https://www.sqlite.org/datatype3.html#sort_order)."""
 
-_DOC: Final = "{0}.id, {0}.version, first_name, last_name, username, created_us, since_us, deleted"
+_DOC: Final = "{0}.id, {0}.version, first_name, last_name, username, created_us, since_us, deleted, skeleton"
 
 
 class PastQueries:
@@ -132,5 +133,5 @@ def _in_range(column: str, number: int) -> str:
 
 
 def _docs(connection: sqlite3.Connection, query: str, parameters: Mapping[str, Parameter]) -> list[UserDoc]:
-    rows: list[tuple[str, int, str, str, str | None, int, int, int]] = connection.execute(query, parameters).fetchall()
-    return [UserDoc(*row[:-1], deleted=bool(row[-1])) for row in rows]
+    rows: list[Row] = connection.execute(query, parameters).fetchall()
+    return [UserDoc(*row[:-2], deleted=bool(row[-2]), skeleton=row[-1]) for row in rows]

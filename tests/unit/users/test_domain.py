@@ -18,10 +18,14 @@ from subgraphs.users.domain import (
     UserUpdated,
     claims,
     decider,
+    lookalike_claim,
     username_claim,
 )
+from subgraphs.users.usernames import UNICODE_VERSION
 
-ADA = UserCreated(first_name="Ada", last_name="Lovelace", username="Ada")
+ADA = UserCreated(first_name="Ada", last_name="Lovelace", username="Ada", username_unicode=UNICODE_VERSION)
+OF_BEFORE = UserCreated(first_name="Ada", last_name="Lovelace", username="Ada")
+"""Without a claim of look-alikes, as in 0.1.0."""
 
 
 def after(given: Sequence[UserEvent], command: UserCommand) -> Sequence[UserEvent]:
@@ -43,7 +47,9 @@ def test_a_user_is_created_once() -> None:
 
 def test_an_update_tells_what_has_changed_and_nothing_else() -> None:
     assert after([ADA], UpdateUser(first_name="Augusta", last_name="Lovelace")) == [UserUpdated(first_name="Augusta")]
-    assert after([ADA], UpdateUser(username="countess")) == [UserUpdated(username="countess")]
+    assert after([ADA], UpdateUser(username="countess")) == [
+        UserUpdated(username="countess", username_unicode=UNICODE_VERSION)
+    ]
 
 
 def test_an_update_to_what_is_there_already_changes_nothing() -> None:
@@ -57,7 +63,7 @@ def test_a_username_is_taken_away_once() -> None:
 
 
 def test_a_username_may_change_its_case() -> None:
-    assert after([ADA], UpdateUser(username="ada")) == [UserUpdated(username="ada")]
+    assert after([ADA], UpdateUser(username="ada")) == [UserUpdated(username="ada", username_unicode=UNICODE_VERSION)]
 
 
 @pytest.mark.parametrize("given", [[], [ADA, UserDeleted()]], ids=["never created", "deleted"])
@@ -71,14 +77,28 @@ def test_a_user_is_deleted() -> None:
     assert after([ADA], DeleteUser()) == [UserDeleted()]
 
 
-def test_a_user_claims_the_username_in_any_case() -> None:
-    assert held([ADA]) == {"username:ada"}
-    assert held([ADA, UserUpdated(username="ADA")]) == {"username:ada"}
+def test_a_user_claims_the_username_in_any_case_and_what_looks_like_it() -> None:
+    assert held([ADA]) == {"username:ada", lookalike_claim("ada")}
+    assert held([ADA, UserUpdated(username="ADA", username_unicode=UNICODE_VERSION)]) == held([ADA])
+
+
+def test_a_username_that_was_judged_by_no_data_or_by_others_claims_itself_only() -> None:
+    assert held([OF_BEFORE]) == {"username:ada"}
+    assert held([OF_BEFORE, UserUpdated(first_name="Augusta")]) == {"username:ada"}
+    assert held([UserCreated(first_name="A", last_name="B", username="ada", username_unicode="1.0.0")]) == {
+        "username:ada"
+    }
+    assert held([OF_BEFORE, UserUpdated(username="ADA", username_unicode=UNICODE_VERSION)]) == held([ADA])
+
+
+def test_no_claim_is_too_long_for_a_log() -> None:
+    assert len(lookalike_claim("\u102a" * 50)) <= 200
 
 
 def test_a_claim_is_given_up_with_the_username_and_with_the_user() -> None:
     assert held([]) == frozenset()
-    assert held([ADA, UserUpdated(username="countess")]) == {"username:countess"}
+    countess = UserUpdated(username="countess", username_unicode=UNICODE_VERSION)
+    assert held([ADA, countess]) == {"username:countess", lookalike_claim("countess")}
     assert held([ADA, UserUpdated(username_removed=True)]) == frozenset()
     assert held([ADA, UserDeleted()]) == frozenset()
 

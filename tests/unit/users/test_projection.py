@@ -10,8 +10,9 @@ from eventkernel.testing.projection_spec import ProjectionSpec
 from subgraphs.users.app import EVENT_TYPES
 from subgraphs.users.domain import UserCreated, UserDeleted, UserUpdated, stream_of
 from subgraphs.users.projection import UserDoc, projection
+from subgraphs.users.usernames import UNICODE_VERSION
 
-CREATED = UserCreated(first_name="Ada", last_name="Lovelace", username="ada")
+CREATED = UserCreated(first_name="Ada", last_name="Lovelace", username="ada", username_unicode=UNICODE_VERSION)
 START = 1_700_000_000_000_000
 
 
@@ -33,9 +34,9 @@ def test_an_update_changes_what_it_names_and_keeps_the_time_of_creation() -> Non
     assert folded(CREATED, UserUpdated(first_name="Augusta")) == UserDoc(
         "u1", 2, "Augusta", "Lovelace", "ada", START, later
     )
-    assert folded(CREATED, UserUpdated(last_name="King", username="countess")) == UserDoc(
-        "u1", 2, "Ada", "King", "countess", START, later
-    )
+    assert folded(
+        CREATED, UserUpdated(last_name="King", username="countess", username_unicode=UNICODE_VERSION)
+    ) == UserDoc("u1", 2, "Ada", "King", "countess", START, later)
     assert folded(CREATED, UserUpdated(username_removed=True)) == UserDoc(
         "u1", 2, "Ada", "Lovelace", None, START, later
     )
@@ -43,6 +44,18 @@ def test_an_update_changes_what_it_names_and_keeps_the_time_of_creation() -> Non
 
 def test_a_deleted_user_leaves_a_tombstone_without_names() -> None:
     assert folded(CREATED, UserDeleted()) == UserDoc("u1", 2, "", "", None, START, START + 1_000_000, deleted=True)
+
+
+def test_a_username_that_is_older_than_the_rule_has_a_skeleton_until_it_changes() -> None:
+    of_before = UserCreated(first_name="Ada", last_name="Lovelace", username="Marna")
+    renamed = UserUpdated(username="ada", username_unicode=UNICODE_VERSION)
+    assert folded(of_before).skeleton == "rnarna"
+    assert folded(of_before, UserUpdated(first_name="Augusta")).skeleton == "rnarna"
+    assert folded(of_before, UserUpdated(username="mary")).skeleton == "rnary"
+    assert folded(of_before, renamed).skeleton is None
+    assert folded(of_before, UserUpdated(username_removed=True)).skeleton is None
+    assert folded(of_before, UserDeleted()).skeleton is None
+    assert folded(CREATED, UserUpdated(username="mary", username_unicode="1.0.0")).skeleton == "rnary"
 
 
 def test_users_do_not_meddle_with_each_other() -> None:
