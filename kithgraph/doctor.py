@@ -11,7 +11,7 @@ import fcntl
 import json
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Final
@@ -174,11 +174,12 @@ def _view(data: Path, view: str, ends: Mapping[str, int], *, running: bool) -> I
 
 
 def _remarks(where: str, view: str, live: Path) -> Iterator[Finding]:
-    try:
+    async def read() -> Sequence[str]:
         with BuildSnapshot(live, VIEWS[view].build) as build:
-            yield from remarks(where, build.remarks())
-    except KernelError:
-        return  # of a build that cannot be read is told elsewhere
+            return build.remarks()
+
+    with suppress(KernelError):  # of a build that cannot be read is told elsewhere
+        yield from remarks(where, asyncio.run(read()))
 
 
 def _misfit(data: Path, view: str, live: Path) -> Iterator[Finding]:

@@ -139,9 +139,9 @@ async def _view(
         yield finding
     for finding in waiting(where, parked_streams(parked)):
         yield finding
-    for finding in remarks(where, await build.remarks()):
-        yield finding
     try:
+        for finding in remarks(where, await build.remarks()):
+            yield finding
         await check_fit(build, [log for name, log in logs.items() if name in VIEWS[view].codecs])
     except CheckpointMismatch as mismatch:
         why = "it shows events that the log has lost, and not those that came instead"

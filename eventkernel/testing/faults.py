@@ -90,6 +90,10 @@ class RemoteBuild(Generic[Doc]):
         await self._pause("read parked streams")
         return await self._build.parked_streams()
 
+    async def remarks(self) -> Sequence[str]:
+        await self._pause("read remarks")
+        return await self._build.remarks()
+
     async def reached(self, position: Position, timeout: float) -> bool:
         await self._pause("wait")
         return await self._build.reached(position, timeout)

@@ -18,8 +18,10 @@ from eventkernel.views import View
 from subgraphs.serving.app import subgraph_app
 from subgraphs.serving.readiness import Readiness, readiness_of
 from subgraphs.serving.subgraph import Subgraph
-        gate=gate,
-        writes=UserMutations(commands, Lookalikes(gate, store)),
+from subgraphs.users.domain import UserCreated, UserDeleted, UserState, UserUpdated, claims, decider
+from subgraphs.users.lookalikes import Lookalikes
+from subgraphs.users.projection import UserDoc, projection
+from subgraphs.users.schema import UserMutations, schema
 from subgraphs.users.views import UserView
 
 NAME: Final = "users"

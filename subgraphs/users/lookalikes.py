@@ -18,12 +18,11 @@ from eventkernel.store import EventStore
 from subgraphs.users.usernames import skeleton
 from subgraphs.users.views import UserView
 
-
 _MOST_NAMED: Final = 10
 
 
 def remark(ids: Sequence[str]) -> str:
-    """What an operator is told of users of before whose usernames look alike: who they are, not what they are called."""
+    """What an operator is told of users whose usernames look alike: who they are, not what they are called."""
     named = ", ".join(ids[:_MOST_NAMED]) + (" and others" if len(ids) > _MOST_NAMED else "")
     return f"{len(ids)} users have usernames that look alike: {named}"
 
