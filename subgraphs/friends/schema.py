@@ -88,7 +88,9 @@ class User:
     ) -> FriendConnection | None:
         size = inputs.page_size(first)
         behind = connections.after_key(_LIST_ORDER, after)
+        info.context.spend("friends", 0, FRIENDS_LIMIT)
         found = await info.context.loader(_load_friends).load((self.id, behind, size + 1))
+        info.context.spend("friends", min(size, len(found)), FRIENDS_LIMIT)
         page = connections.page(found, first=size, after=after, order=_LIST_ORDER, key=lambda friend: friend.id)
         edges = [
             FriendEdge(node=User(id=strawberry.ID(friend.id)), since=friend.since, cursor=cursor)
@@ -322,17 +324,28 @@ _Asked = tuple[str, str | None, int]
 
 
 async def _load_friends(view: FriendQuestions, asked: Sequence[_Asked]) -> Sequence[Sequence[Friend]]:
-    """One read for all users who are asked for the same page: that is all of them, but for aliases."""
+    """One read for all users who are asked for the same page: that is all of them, but for aliases.
+
+    No read can find many more friends than an answer may have, and reading ends where they have been found: it is the
+    sizes of the pages that say how many users one read is for.
+    """
     users: dict[tuple[str | None, int], list[str]] = {}
     for user, after, limit in asked:
         users.setdefault((after, limit), []).append(user)
-    found = {page: await view.friends(ids, *page) for page, ids in users.items()}
-    # One more than the page is asked for, to know whether another page follows.
-    total = sum(min(len(found[after, limit][user]), limit - 1) for user, after, limit in asked)
-    if total > FRIENDS_LIMIT:
-        expected = f"expected at most {FRIENDS_LIMIT} friends in one answer"
-        raise TooCostly(f"{expected}, found {total}: ask for fewer with the argument first")
-    return [found[after, limit][user] for user, after, limit in asked]
+    found: dict[_Asked, Sequence[Friend]] = {}
+    total = 0
+    for (after, limit), ids in users.items():
+        at_once = max(1, FRIENDS_LIMIT // limit)
+        for start in range(0, len(ids), at_once):
+            friends = await view.friends(ids[start : start + at_once], after, limit)
+            for user, theirs in friends.items():
+                found[user, after, limit] = theirs
+                # One more than the page is asked for, to know whether another page follows.
+                total += min(len(theirs), limit - 1)
+            if total > FRIENDS_LIMIT:
+                expected = f"expected at most {FRIENDS_LIMIT} friends in one answer"
+                raise TooCostly(f"{expected}, found more: ask for fewer with the argument first")
+    return [found[key] for key in asked]
 
 
 def _is_missing(user: UserDoc | None) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import strawberry
 from strawberry.types import Info
 
-from eventkernel.errors import InvalidInput, NotFound, TooCostly
+from eventkernel.errors import InvalidInput, NotFound
 from subgraphs.recommendations.projection import UserDoc
 from subgraphs.recommendations.views import RecommendationQuestions, Recommended, Two
 from subgraphs.serving import inputs
@@ -149,7 +149,9 @@ async def _mutual_friends(info: RecommendationsInfo, one: str, other: str, first
     limit = inputs.given(first)
     if limit is not None and limit < 0:
         raise InvalidInput(f"first: expected a number from 0 on, found {limit}")
+    info.context.spend("mutual friends", 0, MUTUAL_FRIENDS_LIMIT)
     found = await info.context.loader(_load_mutual_friends).load((one, other, limit))
+    info.context.spend("mutual friends", len(found), MUTUAL_FRIENDS_LIMIT)
     return [User(id=strawberry.ID(user)) for user in found]
 
 
@@ -173,28 +175,22 @@ async def _load_users(view: RecommendationQuestions, ids: Sequence[str]) -> Sequ
     return [known.get(user) for user in ids]
 
 
-# One read for all who are asked for equally many: that is everybody, but for aliases.
+# One read for everybody, whatever their number: fewer are the beginning of more, and the bound holds for all together.
 
 
 async def _load_recommended(
     view: RecommendationQuestions, asked: Sequence[tuple[str, int]]
 ) -> Sequence[Sequence[Recommended]]:
-    users: dict[int, list[str]] = {}
-    for user, limit in asked:
-        users.setdefault(limit, []).append(user)
-    found = {limit: await view.recommended(ids, limit, STEPS_LIMIT) for limit, ids in users.items()}
-    return [found[limit][user] for user, limit in asked]
+    users = list(dict.fromkeys(user for user, _ in asked))
+    found = await view.recommended(users, max(limit for _, limit in asked), STEPS_LIMIT)
+    return [found[user][:limit] for user, limit in asked]
 
 
 async def _load_mutual_friends(
     view: RecommendationQuestions, asked: Sequence[tuple[str, str, int | None]]
 ) -> Sequence[Sequence[str]]:
-    twos: dict[int | None, list[Two]] = {}
-    for one, other, limit in asked:
-        twos.setdefault(limit, []).append((one, other))
-    found = {limit: await view.mutual_friends(two, limit, STEPS_LIMIT) for limit, two in twos.items()}
-    total = sum(len(found[limit][one, other]) for one, other, limit in asked)
-    if total > MUTUAL_FRIENDS_LIMIT:
-        expected = f"expected at most {MUTUAL_FRIENDS_LIMIT} mutual friends in one answer"
-        raise TooCostly(f"{expected}, found {total}: ask for fewer with the argument first")
-    return [found[limit][one, other] for one, other, limit in asked]
+    twos: list[Two] = list(dict.fromkeys((one, other) for one, other, _ in asked))
+    limits = [limit for _, _, limit in asked if limit is not None]
+    most = max(limits) if len(limits) == len(asked) else None
+    found = await view.mutual_friends(twos, most, STEPS_LIMIT)
+    return [found[one, other][:limit] for one, other, limit in asked]

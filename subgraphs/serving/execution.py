@@ -22,6 +22,7 @@ from graphql import (
     validate,
 )
 
+from subgraphs.serving.executor import CountingExecutor
 from subgraphs.serving.federation import FederatedSchema
 
 _DOCUMENTS_KEPT: Final = 1_000
@@ -61,7 +62,6 @@ class Documents:
 
     def __init__(self, schema: FederatedSchema) -> None:
         self._schema = schema.compiled
-        self._executor_class = schema.executor
         self._kept = lru_cache(_DOCUMENTS_KEPT)(self._prepare)
 
     def prepare(self, text: str) -> Document:
@@ -77,7 +77,7 @@ class Documents:
             context_value=context,
             variable_values=variables,
             operation_name=operation,
-            executor_class=self._executor_class,
+            executor_class=CountingExecutor,
         )
         return await result if isawaitable(result) else result
 

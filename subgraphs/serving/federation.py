@@ -13,7 +13,6 @@ from typing import Any, Final, Protocol, cast, runtime_checkable
 
 import strawberry
 from graphql import GraphQLSchema
-from graphql.execution import Executor
 from strawberry.federation import Schema
 from strawberry.federation.schema import FederationAny
 from strawberry.schema.config import StrawberryConfig
@@ -26,6 +25,10 @@ from eventkernel.errors import InvalidInput
 QUERY: Final = "What can be asked."
 MUTATION: Final = "What can be changed. Of several mutations in one request each begins when the one before is done."
 """Descriptions of the root types, the same in every subgraph."""
+
+REPRESENTATIONS_LIMIT: Final = 25_000
+"""The most representations in one request, of all its `_entities` together: a router asks once for all objects of an
+answer, and no answer of ours has more than 20,000 in one list."""
 
 Representation = Mapping[str, object]
 
@@ -67,6 +70,7 @@ class FederatedSchema(Schema):
         return self._resolve_entities(info, representations)
 
     async def _resolve_entities(self, info: Info[Any, None], representations: Sequence[object]) -> list[object | None]:
+        info.context.spend("representations", len(representations), REPRESENTATIONS_LIMIT)
         places: dict[str, list[int]] = {}
         for index, representation in enumerate(representations):
             places.setdefault(_typename(index, representation), []).append(index)
@@ -84,11 +88,6 @@ class FederatedSchema(Schema):
         if not (isinstance(origin, type) and hasattr(origin, "resolve_references")):
             raise InvalidInput(f"representations: expected the name of an entity type, found {typename[:100]!a}")
         return cast("type[Entity]", origin)
-
-    @property
-    def executor(self) -> type[Executor[Any]]:
-        """What graphql-core's `execute` is to run Strawberry's resolvers with."""
-        return cast("type[Executor[Any]]", self.execution_context_class)  # pyright: ignore[reportUnknownMemberType]  # its parameter is missing
 
     @property
     def compiled(self) -> GraphQLSchema:

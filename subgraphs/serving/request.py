@@ -12,7 +12,7 @@ from strawberry.dataloader import DataLoader
 
 from eventkernel.as_of import AsOf, read_as_of
 from eventkernel.bookmark import Bookmark
-from eventkernel.errors import InvalidInput
+from eventkernel.errors import InvalidInput, TooCostly
 from eventkernel.events import Metadata
 from eventkernel.store import Checkpoint
 
@@ -102,6 +102,7 @@ class Request(Generic[ViewT, WritesT]):
         "_encoded",
         "_gate",
         "_loaders",
+        "_spent",
         "as_of",
         "bookmark",
         "caller",
@@ -132,6 +133,7 @@ class Request(Generic[ViewT, WritesT]):
         self._gate = gate
         self._deadline = deadline
         self._loaders: dict[object, object] = {}
+        self._spent: dict[str, int] = {}
 
     @property
     def timeout(self) -> float:
@@ -155,6 +157,16 @@ class Request(Generic[ViewT, WritesT]):
         """The present of a build that has reached this bookmark, too, within what is left of the request's time."""
         self.join(bookmark)
         return (await self._gate.wait(bookmark, self.timeout)).as_of(None)
+
+    def spend(self, what: str, count: int, limit: int) -> None:
+        """Counts what is in the answer, over all levels, aliases and occurrences; `what` is its name in the plural.
+
+        Raises:
+            TooCostly: it is more than `limit` together, and from then on for every `count`.
+        """
+        spent = self._spent[what] = self._spent.get(what, 0) + count
+        if spent > limit:
+            raise TooCostly(f"expected at most {limit} {what} in one answer, found more: ask for fewer")
 
     def loader(self, load: Callable[[ViewT, Sequence[Key]], Awaitable[Sequence[Value]]]) -> DataLoader[Key, Value]:
         """This request's batch loader of a function that reads many keys at once from the view.
