@@ -150,7 +150,8 @@ class Friendship:
         after: history.After = strawberry.UNSET,
     ) -> FriendshipEventConnection | None:
         stream = STREAM_PREFIX + self.id
-        page, _ = await history.history(info.context.writes.mutations, stream, self.version, first, after)
+        mutations = info.context.writes.mutations
+        page, _ = await history.history(info.context, mutations, stream, self.version, first, after)
         edges = [
             FriendshipEventEdge(node=_event(event), cursor=cursor)
             for event, cursor in zip(page.nodes, page.cursors, strict=True)

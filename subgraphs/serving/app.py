@@ -32,6 +32,7 @@ from subgraphs.serving.execution import Documents, InvalidDocument
 from subgraphs.serving.federation import FederatedSchema
 from subgraphs.serving.readiness import Readiness
 from subgraphs.serving.request import Gate, Headers, Request, ViewT
+from subgraphs.serving.turns import Turns
 
 LIMITS: Final = EndpointLimits(body_bytes=10 * 1024 * 1024, concurrent=1_000)
 """Of one subgraph; a router asks each for several things at a time."""
@@ -87,7 +88,7 @@ class _Executor(Generic[ViewT]):
 
     async def _answer(self, sent: GraphQLRequest) -> GraphQLAnswer:
         headers = Headers.read(sent.headers)
-        document = self._documents.prepare(sent.query)
+        document = await self._documents.prepare(sent.query)
         operation_type = document.operation_type(sent.operation_name)
         if operation_type is OperationType.SUBSCRIPTION:
             raise InvalidInput("query: expected a query or a mutation, found a subscription")
@@ -111,7 +112,7 @@ class _Executor(Generic[ViewT]):
         if operation_type is OperationType.QUERY or not request.bookmark.position:
             checkpoint = await build.checkpoint()
             request.join(Bookmark(position=checkpoint.position))
-        return _executed(result, request.encoded_bookmark())
+        return await _executed(result, request.encoded_bookmark())
 
 
 def _text(sent: GraphQLRequest, name: str) -> str | None:
@@ -139,11 +140,18 @@ def _refused(*errors: ErrorObject, status: int = 400) -> GraphQLAnswer:
     return GraphQLAnswer(None, list(errors), {}, refused=True, status=status)
 
 
-def _executed(result: ExecutionResult, bookmark: str) -> GraphQLAnswer:
+async def _executed(result: ExecutionResult, bookmark: str) -> GraphQLAnswer:
     errors = result.errors or []
+    told: list[ErrorObject] = []
+    turns = Turns.of_this_loop()
+    for error in errors:
+        if turns.left <= 0:
+            await turns.another()
+        turns.spend(1)
+        told.append(error_object(error))
     # A request error, such as a variable of another type, is told by the missing path: then there is no data entry.
     refused = bool(errors) and result.data is None and all(error.path is None for error in errors)
-    return GraphQLAnswer(result.data, list(map(error_object, errors)), {"bookmark": bookmark}, refused=refused)
+    return GraphQLAnswer(result.data, told, {"bookmark": bookmark}, refused=refused)
 
 
 class _Health:

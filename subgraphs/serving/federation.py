@@ -30,6 +30,9 @@ REPRESENTATIONS_LIMIT: Final = 25_000
 """The most representations in one request, of all its `_entities` together: a router asks once for all objects of an
 answer, and no answer of ours has more than 20,000 in one list."""
 
+_AT_ONCE: Final = 1_000
+"""How many representations one read of a view is for, so that no read is long."""
+
 Representation = Mapping[str, object]
 
 
@@ -77,9 +80,11 @@ class FederatedSchema(Schema):
         found: list[object | None] = [None] * len(representations)
         for typename, indexes in places.items():
             entity = self._entity(typename)
-            asked = [cast("Representation", representations[index]) for index in indexes]
-            for index, answer in zip(indexes, await entity.resolve_references(asked, info), strict=True):
-                found[index] = answer
+            for start in range(0, len(indexes), _AT_ONCE):
+                places_read = indexes[start : start + _AT_ONCE]
+                asked = [cast("Representation", representations[index]) for index in places_read]
+                for index, answer in zip(places_read, await entity.resolve_references(asked, info), strict=True):
+                    found[index] = answer
         return found
 
     def _entity(self, typename: str) -> type[Entity]:

@@ -15,6 +15,7 @@ from eventkernel.events import RecordedEvent
 from subgraphs.serving import connections, inputs
 from subgraphs.serving.connections import Page
 from subgraphs.serving.mutations import Mutations
+from subgraphs.serving.request import Request
 
 ID: Final = "The event's id, unique among all events of this kind."
 VERSION: Final = "The version that the event led to."
@@ -32,17 +33,27 @@ After = Annotated[
     strawberry.argument(description="The cursor to go on behind, from a page before; none for the first page."),
 ]
 
+EVENTS_LIMIT: Final = 20_000
+"""The most events that are read for the histories in one answer: a page is read from the stream's beginning on."""
+
 _ORDER: Final = "history"
 _VERSION_DIGITS: Final = 18
 
 
 async def history(
-    mutations: Mutations[Any, Any, Any], stream: str, version: int, first: int | None, after: str | None
+    request: Request[Any, Any],
+    mutations: Mutations[Any, Any, Any],
+    stream: str,
+    version: int,
+    first: int | None,
+    after: str | None,
 ) -> tuple[Page[RecordedEvent], Sequence[RecordedEvent]]:
     """A page of a stream's events up to a version, oldest first; and all events up to the page's end, to fold."""
     size = inputs.page_size(first)
     behind = _behind(after)
-    recorded = await mutations.recorded(stream, min(version, behind + size + 1))
+    until = min(version, behind + size + 1)
+    request.spend("events of histories", until, EVENTS_LIMIT)
+    recorded = await mutations.recorded(stream, until)
     page = connections.page(
         recorded[behind:], first=size, after=after, order=_ORDER, key=lambda event: str(event.version)
     )

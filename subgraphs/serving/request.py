@@ -15,6 +15,7 @@ from eventkernel.bookmark import Bookmark
 from eventkernel.errors import InvalidInput, TooCostly
 from eventkernel.events import Metadata
 from eventkernel.store import Checkpoint
+from subgraphs.serving.turns import Turns
 
 ViewT = TypeVar("ViewT")
 ViewT_co = TypeVar("ViewT_co", covariant=True)
@@ -103,6 +104,7 @@ class Request(Generic[ViewT, WritesT]):
         "_gate",
         "_loaders",
         "_spent",
+        "_turns",
         "as_of",
         "bookmark",
         "caller",
@@ -134,6 +136,7 @@ class Request(Generic[ViewT, WritesT]):
         self._deadline = deadline
         self._loaders: dict[object, object] = {}
         self._spent: dict[str, int] = {}
+        self._turns = Turns.of_this_loop()
 
     @property
     def timeout(self) -> float:
@@ -164,6 +167,7 @@ class Request(Generic[ViewT, WritesT]):
         Raises:
             TooCostly: it is more than `limit` together, and from then on for every `count`.
         """
+        self._turns.spend(count)
         spent = self._spent[what] = self._spent.get(what, 0) + count
         if spent > limit:
             raise TooCostly(f"expected at most {limit} {what} in one answer, found more: ask for fewer")
@@ -180,8 +184,25 @@ class Request(Generic[ViewT, WritesT]):
             async def load_many(keys: list[Key]) -> Sequence[Value]:
                 return await load(view, keys)
 
-            found = self._loaders[load] = DataLoader(load_fn=load_many)
+            found = self._loaders[load] = _Loader(load_many, self._turns)
         return cast("DataLoader[Key, Value]", found)
+
+
+class _Loader(DataLoader[Key, Value]):
+    """Whoever has loaded goes on in a turn that is not over: a batch wakes all of its resolvers at once."""
+
+    def __init__(self, load: Callable[[list[Key]], Awaitable[Sequence[Value]]], turns: Turns) -> None:
+        super().__init__(load_fn=load)
+        self._turns = turns
+
+    def load(self, key: Key) -> Awaitable[Value]:
+        return self._in_turn(super().load(key))
+
+    async def _in_turn(self, loading: Awaitable[Value]) -> Value:
+        value = await loading
+        if self._turns.left <= 0:
+            await self._turns.another()
+        return value
 
 
 def _timeout(value: str | None) -> float:

@@ -51,6 +51,9 @@ USERNAME_LIMIT: Final = 50
 SEARCH_LIMIT: Final = 100
 """The longest names, usernames and search texts, in code points."""
 
+USERS_LIMIT: Final = 20_000
+"""How many users all pages of one request have at most together, by the sizes that were asked for."""
+
 
 class UserMutations(Mutations[UserState, UserCommand, domain.UserEvent]):
     """The commands of users, and the usernames that no claim keeps from being taken."""
@@ -246,7 +249,9 @@ class Query:
         self, info: UsersInfo, first: First = inputs.PAGE_DEFAULT, after: After = strawberry.UNSET
     ) -> UserConnection:
         size = inputs.page_size(first)
-        found = await info.context.view.page(connections.after_key(_LIST_ORDER, after), size + 1)
+        behind = connections.after_key(_LIST_ORDER, after)
+        info.context.spend("users in pages", size, USERS_LIMIT)
+        found = await info.context.view.page(behind, size + 1)
         return _connection(found, size, after)
 
     @field(
@@ -267,7 +272,9 @@ class Query:
         if not prefixes:
             raise InvalidInput("text: expected at least one letter or digit, found none")
         size = inputs.page_size(first)
-        found = await info.context.view.search(prefixes, connections.after_key(_LIST_ORDER, after), size + 1)
+        behind = connections.after_key(_LIST_ORDER, after)
+        info.context.spend("users in pages", size, USERS_LIMIT)
+        found = await info.context.view.search(prefixes, behind, size + 1)
         return _connection(found, size, after)
 
 
@@ -437,7 +444,8 @@ async def _user_of_username(request: UsersRequest, username: str) -> User | None
 async def _history(
     info: UsersInfo, user_id: str, version: int, first: int | None, after: str | None
 ) -> UserEventConnection:
-    page, recorded = await history.history(info.context.writes, stream_of(user_id), version, first, after)
+    stream = stream_of(user_id)
+    page, recorded = await history.history(info.context, info.context.writes, stream, version, first, after)
     docs: list[UserDoc | None] = [None]
     for event in recorded:
         docs.append(evolve(docs[-1], event))
