@@ -155,7 +155,7 @@ async def test_whether_a_parked_user_is_there_nobody_can_tell(social: Social) ->
     answer = await social.friends.ask(ADD, arguments)
     (error,) = answer["errors"]
     assert error["extensions"]["code"] == "UNAVAILABLE"
-    assert error["message"].startswith("whether there is a user z cannot be told now")
+    assert error["message"].startswith("A store does not answer now.")
     assert await social.friends.codes(ADD, {"input": {"userId": "a", "friendId": "y"}}) == ["NOT_FOUND"]
 
 

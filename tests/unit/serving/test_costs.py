@@ -64,7 +64,9 @@ class Node:
 
     @classmethod
     async def resolve_references(
-        cls, representations: Sequence[Representation], info: Info[Any, None]  # noqa: ARG003
+        cls,
+        representations: Sequence[Representation],
+        info: Info[Any, None],  # noqa: ARG003
     ) -> Sequence[object | None]:
         read.append(len(representations))
         return [Node(id=strawberry.ID(key_of(representation))) for representation in representations]
