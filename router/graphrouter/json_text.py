@@ -29,6 +29,11 @@ _DIGITS_AS_ZERO: Final = bytes(48 if chr(byte).isdecimal() and byte < 128 else b
 _LONG_RUN: Final = b"0" * 19
 """The shortest integer beyond 64 bits has 19 digits: -9223372036854775809."""
 
+_PIECE_BYTES: Final = 256 * 1024
+_PIECE_ITEMS: Final = 100
+_OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
+
 _EXACT: Final = msgspec.json.Decoder(float_hook=float)
 
 _UNTAMED: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]|-?[0-9]{%d,}+[-+.eE0-9]*' % (_MAX_DIGITS + 1), re.DOTALL)
@@ -60,6 +65,49 @@ def loads(text: bytes) -> Json:
         return _EXACT.decode(_tamed(text))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotJson("the text is no JSON that can be read") from error
+
+
+def loads_in_pieces(text: bytes) -> Json:
+    """As `loads`, for a long text, in pieces: between them other threads get their turn."""
+    if len(text) <= _PIECE_BYTES:
+        return loads(text)
+    first = text[:64].lstrip()[:1]
+    try:
+        if first == b"{":
+            return {key: loads_in_pieces(bytes(piece)) for key, piece in _OBJECT.decode(text).items()}
+        if first == b"[":
+            return _items(_LIST.decode(text))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    return loads(text)
+
+
+def _items(pieces: list[msgspec.Raw]) -> list[Json]:
+    items: list[Json] = []
+    waiting: list[bytes] = []
+    size = 0
+    for piece in map(bytes, pieces):
+        if size + len(piece) > _PIECE_BYTES and waiting:
+            items += loads(b"[%b]" % b",".join(waiting))
+            waiting, size = [], 0
+        if len(piece) > _PIECE_BYTES:
+            items.append(loads_in_pieces(piece))
+        else:
+            waiting.append(piece)
+            size += len(piece)
+    items += loads(b"[%b]" % b",".join(waiting))
+    return items
+
+
+def dumps_in_pieces(value: Json, levels: int = 8) -> bytes:
+    """As `dumps`, for a large value: what is in lists on the first levels is written a few items at a time."""
+    if levels and value.__class__ is dict:
+        entries = [b"%b:%b" % (dumps(key), dumps_in_pieces(one, levels - 1)) for key, one in value.items()]
+        return b"{%b}" % b",".join(entries)
+    if levels and value.__class__ is list and len(value) > _PIECE_ITEMS:
+        pieces = [value[start : start + _PIECE_ITEMS] for start in range(0, len(value), _PIECE_ITEMS)]
+        return b"[%b]" % b",".join(dumps(piece)[1:-1] for piece in pieces)
+    return dumps(value)
 
 
 def dumps(value: Json) -> bytes:

@@ -1,9 +1,10 @@
 """What an operation may cost before any work is done for it: counted on the syntax tree, fragments spread out.
 
 Codes: TOO_MANY_TOKENS, TOO_DEEP, TOO_MANY_FIELDS, TOO_MANY_ALIASES, TOO_MANY_ROOT_FIELDS, FRAGMENT_CYCLE,
-OPERATION_TOO_LARGE for too many fields under one response key; in the server REQUEST_TOO_LARGE, and REQUEST_TIMEOUT for
-what took too long after all. Each fragment is counted once and its numbers are added wherever it is spread, so that a
-«fragment bomb» (fragments that double one another) costs nothing to refuse.
+OPERATION_TOO_LARGE for too many fields under one response key, TOO_MANY_OBJECTS (see `execution/estimate.py`); in the
+server REQUEST_TOO_LARGE, and REQUEST_TIMEOUT for what took too long after all. Each fragment is counted once and its
+numbers are added wherever it is spread, so that a «fragment bomb» (fragments that double one another) costs nothing to
+refuse.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ class Limits:
     """Fields that meet under one response key, counted likewise: validation compares each of them with each other."""
     seconds: float = 60.0
     """From the request's arrival to its answer; what is not there by then is null, with an error."""
+    objects: int = 100_000
+    """Objects of a response, over all levels and at all positions: estimated before anything is asked from the pages
+    that are asked for, and counted as they are made."""
+    list_length: int = 3
+    """What the estimate takes a list for, of whose length nothing is known."""
     errors: int = 100
     """Errors listed in one response."""
 

@@ -12,9 +12,10 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, TypeAlias, TypedDict, cast
 
 from graphql import (
@@ -36,12 +37,15 @@ from graphql.validation.validate import ValidationAbortedError
 
 from graphrouter import bookmarks
 from graphrouter.cache import CacheStatistics, LruCache
+from graphrouter.execution.background import LARGE_COUNT, Background
 from graphrouter.execution.client_paths import ClientPaths
 from graphrouter.execution.collect import condition_variables
 from graphrouter.execution.errors import ErrorObject, ResponseErrors, error_object
+from graphrouter.execution.estimate import Estimate
 from graphrouter.execution.execute import Execution, SubgraphSettings
 from graphrouter.execution.inflight import Flights
 from graphrouter.execution.introspection import Introspection
+from graphrouter.execution.merge import JsonObject
 from graphrouter.execution.misfits import ShapeErrors
 from graphrouter.execution.prepare import PreparedPlan, holds
 from graphrouter.execution.shape import Shape, compile_shape
@@ -97,11 +101,25 @@ class PreparedOperation:
     condition_variables: tuple[str, ...]
     plan: PreparedPlan
     defaults: dict[str, object]
+    list_length: int
     variants: LruCache[_Variant] = field(default_factory=lambda: LruCache[_Variant](16))
+    estimates: LruCache[Estimate] = field(default_factory=lambda: LruCache[Estimate](16))
+
+    def conditions(self, variables: Mapping[str, object]) -> tuple[bool, ...]:
+        return tuple([variables.get(name) is True for name in self.condition_variables])
+
+    def estimate(self, variables: Mapping[str, object]) -> Estimate:
+        values = self.conditions(variables)
+        found = self.estimates.peek(values)
+        if found is None:
+            conditions = dict(zip(self.condition_variables, values, strict=True))
+            found = Estimate(self.supergraph, self.operation, self.fragments, conditions, self.list_length)
+            self.estimates.put(values, found)
+        return found
 
     def variant(self, variables: Mapping[str, object], shared: bool) -> _Variant:
-        key = (shared, *(variables.get(name) is True for name in self.condition_variables))
-        found = self.variants.get(key)
+        key = (shared, *self.conditions(variables))
+        found = self.variants.peek(key)
         if found is None:
             schema = self.supergraph.api_schema
             conditions = dict(zip(self.condition_variables, key[1:], strict=True))
@@ -154,6 +172,9 @@ class PreparedOperation:
         }
 
 
+_SHAPING_SECONDS = 5.0
+"""How long a large response may be shaped beyond the request's time."""
+
 _PLAIN = frozenset({str, int, bool, type(None)})
 """The classes of values in which there is nothing to look for."""
 
@@ -195,6 +216,7 @@ class Pipeline:
         self._mutations: set[asyncio.Task[GraphQLAnswer]] = set()
         self._flights: Flights[GraphQLAnswer] = Flights()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="graphrouter-planner")
+        self._background = Background()
         self._rules = [*specified_rules, *([] if options.introspection else [NoSchemaIntrospectionCustomRule])]
 
     def statistics(self) -> PipelineStatistics:
@@ -202,6 +224,7 @@ class Pipeline:
 
     def close(self) -> None:
         self._worker.shutdown(wait=False, cancel_futures=True)
+        self._background.close()
 
     async def execute(self, request: GraphQLRequest) -> GraphQLAnswer:
         """The answer to a request, whatever happens; unexpected exceptions are logged and told without detail."""
@@ -228,6 +251,10 @@ class Pipeline:
         refusals = [one for one in prepared.plan.plan.refusals if holds(one.conditions, variables)]
         if refusals:
             raise RequestRefused(*(error_object(one.message, one.code) for one in refusals))
+        try:
+            prepared.estimate(variables).check(variables, self._options.limits.objects)
+        except LimitExceeded as error:
+            raise RequestRefused(error_object(str(error), error.code)) from error
         extensions: dict[str, object] = {}
         wanted = self._wants_plan(request)
         if wanted is not None:
@@ -242,6 +269,8 @@ class Pipeline:
             deadline,
             self._bookmark(request),
             ResponseErrors(self._options.limits.errors),
+            self._options.limits.objects,
+            self._background,
         )
         if prepared.operation.operation.value == "mutation":
             return await self._to_the_end(self._finish(prepared, execution, extensions))
@@ -257,22 +286,33 @@ class Pipeline:
         task.add_done_callback(self._mutations.discard)
         return await asyncio.shield(task)
 
-    @staticmethod
     async def _finish(
-        prepared: PreparedOperation, execution: Execution, extensions: dict[str, object]
+        self, prepared: PreparedOperation, execution: Execution, extensions: dict[str, object]
     ) -> GraphQLAnswer:
         """Runs the plan and shapes the response."""
         await execution.run()
         variables = execution.variables
         variant = prepared.variant(variables, execution.sharing.found_any)
         execution.data.update(variant.introspection.answer(variables))
-        shape_errors = ShapeErrors()
-        data = variant.shape(execution.data, None, shape_errors)
-        if shape_errors.failed:
-            shape_errors.tell(execution.errors)
+        shape_errors = ShapeErrors(self._options.limits.objects)
+        shape = partial(_shaped, variant.shape, execution, shape_errors)
+        data = await self._in_time(execution, shape) if execution.is_large else shape()
         if execution.bookmark:
             extensions["bookmark"] = execution.bookmark
-        return GraphQLAnswer(data, prepared.told(execution.errors.as_list(), variables), extensions)
+        answer = GraphQLAnswer(data, prepared.told(execution.errors.as_list(), variables), extensions)
+        if execution.is_large or shape_errors.objects > LARGE_COUNT:
+            await self._background.run(answer.write_in_pieces)
+        return answer
+
+    async def _in_time(self, execution: Execution, shape: Callable[[], JsonObject | None]) -> JsonObject | None:
+        """Shapes what is large in the background. What came until the request's time was over still has its time."""
+        until = max(execution.deadline, asyncio.get_running_loop().time()) + _SHAPING_SECONDS
+        try:
+            async with asyncio.timeout_at(until):
+                return await self._background.run(shape)
+        except TimeoutError:
+            execution.errors.add(error_object("shaping the response took too long", "REQUEST_TIMEOUT"))
+            return None
 
     def _wants_plan(self, request: GraphQLRequest) -> str | None:
         """`only` where the plan is asked for without being executed, `1` where beside the data, else None."""
@@ -414,11 +454,24 @@ class Pipeline:
             fragments={node.name.value: node for node in own.definitions if isinstance(node, FragmentDefinitionNode)},
             condition_variables=condition_variables(own),
             plan=plan,
+            list_length=self._options.limits.list_length,
             defaults=_defaults(operation),
         )
         if not prepared.condition_variables:
             prepared.variant({}, shared=False)
+            prepared.estimate({})
         return prepared
+
+
+def _shaped(shape: Shape, execution: Execution, errors: ShapeErrors) -> JsonObject | None:
+    try:
+        data = shape(execution.data, None, errors)
+    except LimitExceeded as error:
+        execution.errors.add(error_object(str(error), error.code))
+        return None
+    if errors.failed:
+        errors.tell(execution.errors)
+    return data
 
 
 def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode:

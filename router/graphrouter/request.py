@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NotRequired, TypeAlias, TypedDict, cast
 
-from graphrouter.json_text import dumps
+from graphrouter.json_text import dumps, dumps_in_pieces
 
 ResponsePath: TypeAlias = Sequence[str | int]
 """A position in the response: response keys and list indices. https://spec.graphql.org/October2021/#sec-Errors"""
@@ -104,6 +104,11 @@ class GraphQLAnswer:
         if not self._text:
             self._text.append(dumps(self.body()))
         return self._text[0]
+
+    def write_in_pieces(self) -> None:
+        """Writes the text of a large answer, in a thread: between the pieces others get their turn."""
+        if not self._text:
+            self._text.append(dumps_in_pieces(self.body()))
 
 
 class RequestRefused(Exception):

@@ -9,6 +9,7 @@ SUBREQUEST_HTTP_ERROR   an HTTP status of failure, without a GraphQL body
 SUBREQUEST_MALFORMED    not JSON, not a GraphQL response, or not of the shape that was asked for
 SUBGRAPH_ERROR          the subgraph reported an error without a code of its own
 INVALID_VALUE           a subgraph gave a value that the schema does not allow at that place
+TOO_MANY_OBJECTS        with a subgraph's answer there are more objects than one response may have
 NULL_VALUE              a subgraph gave null where the schema has none, and no error that explains it
 """
 
@@ -28,6 +29,7 @@ SUBGRAPH_ERROR: Final = "SUBGRAPH_ERROR"
 INVALID_VALUE: Final = "INVALID_VALUE"
 NULL_VALUE: Final = "NULL_VALUE"
 TOO_MANY_ERRORS: Final = "TOO_MANY_ERRORS"
+TOO_MANY_OBJECTS: Final = "TOO_MANY_OBJECTS"
 
 _MAX_MESSAGE: Final = 2_000
 """Characters of a subgraph's message that are passed on: it may stand at many positions."""

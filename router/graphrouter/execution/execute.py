@@ -9,28 +9,41 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
+from typing import TypeVar
 
 from graphrouter import bookmarks
+from graphrouter.execution.background import LARGE_BYTES, LARGE_COUNT, Background
 from graphrouter.execution.contexts import entities_request
-from graphrouter.execution.entity_errors import MAX_EXPLAINED, positions, tell_entity_errors, tell_unfit
+from graphrouter.execution.entity_errors import MAX_EXPLAINED, Input, positions, tell_entity_errors, tell_unfit
 from graphrouter.execution.errors import (
     SUBREQUEST_HTTP_ERROR,
     SUBREQUEST_MALFORMED,
+    TOO_MANY_OBJECTS,
     ResponseErrors,
     ResponsePath,
     SubgraphError,
     error_object,
 )
-from graphrouter.execution.merge import JsonObject, copy_tree, merge_object
+from graphrouter.execution.merge import JsonObject, copy_tree, count_objects, merge_object
 from graphrouter.execution.prepare import PreparedFetch, PreparedGroup, PreparedPlan, holds
 from graphrouter.execution.representations import Collected, Placement, Sharing, objects_at, positions_at
 from graphrouter.execution.rewrites import rename, rename_path
-from graphrouter.json_text import Json, NotJson, loads
-from graphrouter.planning.plan import EntityFetch, RootFetch
+from graphrouter.execution.strays import drop_strays
+from graphrouter.json_text import Json, NotJson, loads, loads_in_pieces
+from graphrouter.planning.plan import EntityFetch, Fetch, RootFetch
 from graphrouter.transport import SubgraphRequest, SubgraphResponse, SubgraphTransport, TransportError
+
+T = TypeVar("T")
+
+_LEAST_OBJECT_BYTES = 3
+"""With a comma; until the answers have so many bytes for each object that may be, there is nothing to count."""
+
+_UNCOUNTED_COPIES = 100
+"""Up to here, what copies of entities come to is not worth counting."""
 
 _log = logging.getLogger("graphrouter.execution")
 
@@ -68,10 +81,19 @@ class Execution:
     deadline: float
     bookmark: str
     errors: ResponseErrors
+    max_objects: int = 10**9
+    background: Background | None = None
     data: JsonObject = field(default_factory=dict[str, object])
     sharing: Sharing = field(default_factory=Sharing)
     places: dict[int, list[JsonObject] | None] = field(default_factory=dict[int, "list[JsonObject] | None"])
     """The places that were read at, by number, with the objects there where equal ones were made one."""
+    is_large: bool = False
+    """Whether the data are so many that steps on them are made in the background."""
+    _bytes: int = 0
+    _objects: int = 0
+    """How many objects subgraphs gave, copies included."""
+    _stepping: asyncio.Lock | None = None
+    """Held while a step is made in the background: they change the same data."""
 
     async def run(self) -> None:
         waits_for = list(self.plan.waits_for)
@@ -97,7 +119,8 @@ class Execution:
                 if not waits_for[dependent]:
                     ready.append(dependent)
             if ready:
-                self._share([self.plan.fetches[one] for one in ready])
+                fetches = [self.plan.fetches[one] for one in ready]
+                await self._step(partial(self._share, fetches)) if self.is_large else self._share(fetches)
                 following = ready[0]
                 for one in ready[1:]:
                     tasks.create_task(self._follow(one, waits_for, tasks))
@@ -130,13 +153,27 @@ class Execution:
         except (TransportError, _Malformed) as failure:
             self._fail(fetch.subgraph, failure, self._root_positions(prepared, fetch))
             return
+        take = partial(self._take_root, prepared, fetch, data, raw_errors)
+        try:
+            await self._step(take) if self.is_large else take()
+        except (_Malformed, RecursionError) as failure:
+            self._fail(fetch.subgraph, _unusable(failure), self._root_positions(prepared, fetch))
+
+    def _take_root(
+        self, prepared: PreparedFetch, fetch: RootFetch, data: JsonObject | None, raw_errors: Sequence[object]
+    ) -> None:
         self._tell_root_errors(prepared, fetch, raw_errors)
         if data is None:
             for above, _ in islice(positions_at(self.data, fetch.path), MAX_EXPLAINED):
                 self.errors.explain_fields_of(above)
             return
         rename((data,), fetch.renames)
+        drop_strays([data], prepared.strays)
+        size = 0
         for number, found in enumerate(objects_at(self.data, fetch.path)):
+            if number:
+                size = size or count_objects(data)
+                self._count(size)
             merge_object(found, copy_tree(data) if number else data, self.settings.object_types)
 
     def _tell_root_errors(self, prepared: PreparedFetch, fetch: RootFetch, raw_errors: Sequence[object]) -> None:
@@ -159,21 +196,35 @@ class Execution:
                 yield [*above, key]
 
     async def _perform_entities(self, prepared: PreparedFetch) -> None:
+        read = partial(self._entities_request, prepared)
+        inputs, body = await self._step(read) if self.is_large else read()
+        if not body:
+            return
+        service = prepared.fetch.subgraph
+        try:
+            data, raw_errors = await self._ask(prepared, body)
+            take = partial(self._take_entities, service, inputs, data, raw_errors)
+            await self._step(take) if self.is_large else take()
+        except (TransportError, _Malformed, RecursionError) as failure:
+            self._fail(service, _unusable(failure), positions(self.data, inputs))
+
+    def _entities_request(self, prepared: PreparedFetch) -> tuple[Sequence[Input], bytes]:
+        """What the fetch asks for, and its body, which is empty where there is nothing to ask for."""
         if prepared.in_contexts:
             inputs, write = entities_request(prepared, self.data, self.variables)
         else:
             inputs, write = [(group, self._collect(group)) for group in prepared.groups], None
         tell_unfit(self.data, self.errors, inputs)
         if not any(collected.encoded for _, collected in inputs):
-            return
+            return inputs, b""
+        if write:
+            return inputs, write()
         lists = [group.variable + b",".join(collected.encoded) + b"]" for group, collected in inputs]
-        service = prepared.fetch.subgraph
-        try:
-            body = write() if write else prepared.body(self.variables, lists)
-            data, raw_errors = await self._ask(prepared, body)
-        except (TransportError, _Malformed) as failure:
-            self._fail(service, failure, positions(self.data, inputs))
-            return
+        return inputs, prepared.body(self.variables, lists)
+
+    def _take_entities(
+        self, service: str, inputs: Sequence[Input], data: JsonObject | None, raw_errors: Sequence[object]
+    ) -> None:
         tell_entity_errors(self.data, self.errors, service, inputs, raw_errors, data or {})
         for group, collected in inputs:
             entities: Json = data.get(group.group.alias) if data is not None else None
@@ -203,15 +254,26 @@ class Execution:
     def _merge_entities(self, group: PreparedGroup, collected: Collected, entities: list[Json]) -> None:
         """Targets get copies of their own. At a target the nested values are shared where that is right."""
         found: list[Json] = [entity if entity.__class__ is dict else None for entity in entities]
-        rename([entity for entity in found if entity is not None], group.group.renames)
+        entities = [entity for entity in found if entity is not None]
+        rename(entities, group.group.renames)
+        drop_strays(entities, group.strays)
         object_types = self.settings.object_types
         taken: set[int] = set()
+        counts = sum(map(len, collected.placements)) > _UNCOUNTED_COPIES
+        sizes: dict[int, int] = {}
         for (_, reader), placement in zip(group.targets, collected.placements, strict=True):
             own: dict[int, Json] = {}
             for index, target in placement:
                 entity = own.get(index)
                 if entity is None or not reader.shareable:
-                    entity = own[index] = copy_tree(found[index]) if index in taken else found[index]
+                    entity = found[index]
+                    if index in taken:
+                        if counts:
+                            if index not in sizes:
+                                sizes[index] = count_objects(entity)
+                            self._count(sizes[index])
+                        entity = copy_tree(entity)
+                    own[index] = entity
                     taken.add(index)
                 if entity is not None:
                     merge_object(target, entity, object_types)
@@ -230,11 +292,38 @@ class Execution:
             headers = (*headers, ("bookmark", self.bookmark))
         request = SubgraphRequest(body, headers, deadline, repeatable=self.plan.plan.kind == "query")
         response = await self.settings.transports[service].send(request)
-        answer = _read(response)
+        answer = await self._answer(prepared, response)
         self._join_bookmark(service, response, answer)
         data: Json = answer.get("data")
         raw_errors: Json = answer.get("errors")
         return data if data.__class__ is dict else None, raw_errors if raw_errors.__class__ is list else []
+
+    async def _answer(self, prepared: PreparedFetch, response: SubgraphResponse) -> JsonObject:
+        """The answer, read and counted."""
+        self._bytes += len(response.body)
+        self.is_large = self.is_large or self._bytes > LARGE_BYTES
+        answer = await self._step(partial(_read, response)) if self.is_large else _read(response)
+        if self._bytes > _LEAST_OBJECT_BYTES * self.max_objects:
+            counting = partial(_count_new, prepared.fetch, answer.get("data"))
+            self._count(await self._step(counting) if self.is_large else counting())
+        return answer
+
+    def _count(self, objects: int) -> None:
+        self._objects += objects
+        self.is_large = self.is_large or self._objects > LARGE_COUNT
+        if self._objects > self.max_objects:
+            message = f"the answer has at most {self.max_objects} objects, found {self._objects}"
+            self._objects -= objects
+            raise _Malformed(f"{message}: ask for less", TOO_MANY_OBJECTS)
+
+    async def _step(self, work: Callable[[], T]) -> T:
+        """Does a part of the work on large data in the background, one at a time."""
+        if self.background is None:
+            return work()
+        if self._stepping is None:
+            self._stepping = asyncio.Lock()
+        async with self._stepping:
+            return await self.background.run(work)
 
     def _join_bookmark(self, service: str, response: SubgraphResponse, answer: JsonObject) -> None:
         texts: list[Json] = [response.headers.get("bookmark")]
@@ -255,7 +344,7 @@ class Execution:
 def _read(response: SubgraphResponse) -> JsonObject:
     """The answer as a GraphQL response, whatever its status: servers differ there; or the reason why it is none."""
     try:
-        answer = loads(response.body)
+        answer = loads_in_pieces(response.body) if len(response.body) > LARGE_BYTES else loads(response.body)
     except NotJson as error:
         raise _unreadable(response, "JSON") from error
     if answer.__class__ is not dict:
@@ -264,6 +353,22 @@ def _read(response: SubgraphResponse) -> JsonObject:
     if data.__class__ is not dict and not (data is None and errors.__class__ is list and errors):
         raise _unreadable(response, "a GraphQL response")
     return answer
+
+
+def _count_new(fetch: Fetch, data: Json) -> int:
+    """The objects that an answer adds; entities go into objects that are there."""
+    if data.__class__ is not dict:
+        return 0
+    known = 1
+    if isinstance(fetch, EntityFetch):
+        known += sum(len(entities) for entities in data.values() if entities.__class__ is list)
+    return max(count_objects(data) - known, 0)
+
+
+def _unusable(failure: Exception) -> TransportError | _Malformed:
+    if isinstance(failure, TransportError | _Malformed):
+        return failure
+    return _Malformed("the subgraph's answer is nested too deeply")
 
 
 def _unreadable(response: SubgraphResponse, expected: str) -> _Malformed:

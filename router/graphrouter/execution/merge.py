@@ -51,6 +51,20 @@ def _merge_list(into: list[Json], source: list[Json], object_types: Container[ob
             _merge_list(known, value, object_types)
 
 
+def count_objects(value: Json) -> int:
+    """The objects in a tree, itself included, each as often as it stands there."""
+    count = 0
+    waiting: list[Json] = [value]
+    while waiting:
+        one = waiting.pop()
+        if one.__class__ is dict:
+            count += 1
+            waiting.extend(child for child in one.values() if child.__class__ is dict or child.__class__ is list)
+        elif one.__class__ is list:
+            waiting.extend(child for child in one if child.__class__ is dict or child.__class__ is list)
+    return count
+
+
 def copy_tree(value: Json) -> Json:
     """A copy that shares no dict and no list with the original."""
     if value.__class__ is dict:

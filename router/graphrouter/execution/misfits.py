@@ -8,8 +8,10 @@ from typing import Any, Final, TypeAlias
 
 from graphql import GraphQLEnumType, GraphQLError, GraphQLScalarType
 
-from graphrouter.execution.errors import INVALID_VALUE, ResponseErrors, error_object
+from graphrouter.execution.errors import INVALID_VALUE, TOO_MANY_OBJECTS, ResponseErrors, error_object
+from graphrouter.execution.merge import JsonObject
 from graphrouter.json_text import fault_of
+from graphrouter.limits import LimitExceeded
 
 Position: TypeAlias = Any
 """`(position of the parent, response key or index)`, None at the root; recursive, which type checkers cannot follow."""
@@ -81,12 +83,27 @@ _MAX_EXACT: Final = 2.0**53
 class ShapeErrors:
     """What a shape met that does not fit, in one response."""
 
-    __slots__ = ("_invalid", "_nulls", "failed")
+    __slots__ = ("_invalid", "_max_objects", "_nulls", "failed", "objects")
 
-    def __init__(self) -> None:
+    def __init__(self, max_objects: int = 10**9) -> None:
         self.failed = False
+        self.objects = 0
+        """How many objects the response has so far, over all levels and at all positions."""
+        self._max_objects = max_objects
         self._nulls: list[list[str | int]] = []
         self._invalid: list[tuple[list[str | int], str]] = []
+
+    def count(self, objects: int) -> None:
+        """So many objects more; LimitExceeded where they are too many."""
+        self.objects += objects
+        if self.objects > self._max_objects:
+            message = f"a response has at most {self._max_objects} objects, found {self.objects}: ask for less"
+            raise LimitExceeded(TOO_MANY_OBJECTS, message)
+
+    def again(self, shaped: JsonObject, objects: int) -> JsonObject:
+        """An object that stands at one more position, with so many objects below it."""
+        self.count(objects)
+        return shaped
 
     def leaf(self, leaf: Leaf, value: object, parent: Position, step: str | int) -> object:
         """A value of an unexpected class at a non-null leaf: what it is coerced to, or None after noting why."""

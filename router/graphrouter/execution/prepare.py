@@ -10,6 +10,7 @@ from graphql import FieldNode, InlineFragmentNode, OperationDefinitionNode, Sele
 
 from graphrouter.execution.representations import TargetReader, variables_json
 from graphrouter.execution.sharing import shareable_targets
+from graphrouter.execution.strays import Asked, Strays, find_strays
 from graphrouter.json_text import dumps
 from graphrouter.planning.plan import Condition, EntityFetch, EntityGroup, Fetch, Path, QueryPlan, RootFetch
 
@@ -17,7 +18,7 @@ from graphrouter.planning.plan import Condition, EntityFetch, EntityGroup, Fetch
 class PreparedGroup:
     """An entity group with the readers of its targets."""
 
-    __slots__ = ("group", "names", "targets", "variable")
+    __slots__ = ("group", "names", "strays", "targets", "variable")
 
     def __init__(self, group: EntityGroup, shareable: Container[int], places: dict[Path, int]) -> None:
         self.group = group
@@ -26,6 +27,7 @@ class PreparedGroup:
             (target.conditions, TargetReader(target, id(target) in shareable, places)) for target in group.targets
         )
         self.names = {step.alias: step.name for step in group.renames}
+        self.strays = Strays()
 
 
 class PreparedFetch:
@@ -35,6 +37,7 @@ class PreparedFetch:
         self.fetch = fetch
         self.dependents: list[int] = []
         self.groups: tuple[PreparedGroup, ...] = ()
+        self.strays = Strays()
         self.names = {step.alias: step.name for step in fetch.renames} if isinstance(fetch, RootFetch) else {}
         head = b'{"query":' + dumps(fetch.document)
         if fetch.operation_name is not None:
@@ -78,6 +81,26 @@ class PreparedFetch:
         keys = (_key(node) for node in fields if node.selection_set is not None)
         return frozenset(names.get(key, key) for key in keys)
 
+    @property
+    def asked(self) -> Iterator[tuple[Sequence[Path], Asked]]:
+        """For the answer's data, or each group's entities: the paths of where they are merged, and what they have."""
+        selections = self._operation.selection_set
+        if isinstance(self.fetch, RootFetch):
+            yield (self.fetch.path,), _asked([selections], self.names)
+            return
+        for group in self.groups:
+            below = [node.selection_set for node in _fields(selections) if _key(node) == group.group.alias]
+            yield [reader.path for _, reader in group.targets], _asked(below, group.names)
+
+    def take_strays(self, strays: Iterator[Strays]) -> None:
+        """As many as there are in `asked`."""
+        if isinstance(self.fetch, RootFetch):
+            self.strays = next(strays)
+        for group in self.groups:
+            group.strays = next(strays)
+            for (_, reader), before in zip(group.targets, group.strays.before, strict=True):
+                reader.strays = before
+
     @cached_property
     def _operation(self) -> OperationDefinitionNode:
         definitions = parse(self.fetch.document).definitions
@@ -91,6 +114,14 @@ def _fields(selections: SelectionSetNode | None) -> Iterator[FieldNode]:
             yield node
         elif isinstance(node, InlineFragmentNode):
             yield from _fields(node.selection_set)
+
+
+def _asked(sets: Sequence[SelectionSetNode | None], names: Mapping[str, str]) -> Asked:
+    below: dict[str, list[SelectionSetNode | None]] = {}
+    for node in (node for selections in sets for node in _fields(selections)):
+        key = _key(node)
+        below.setdefault(names.get(key, key), []).append(node.selection_set)
+    return {key: _asked(inner, names) for key, inner in below.items()}
 
 
 def _key(node: FieldNode) -> str:
@@ -112,6 +143,9 @@ class PreparedPlan:
         places: dict[Path, int] = {}
         for prepared, targets in zip(fetches, shareable, strict=True):
             prepared.read_from(targets, places)
+        strays = iter(find_strays([one for prepared in fetches for one in prepared.asked]))
+        for prepared in fetches:
+            prepared.take_strays(strays)
         number = {fetch.id: index for index, fetch in enumerate(plan.fetches)}
         for index, fetch in enumerate(plan.fetches):
             for dependency in set(fetch.depends_on):

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Final, TypeAlias, cast
 
+import orjson
+
 from graphrouter.execution.merge import JsonObject
 from graphrouter.json_text import Json, dumps, fault_of
 from graphrouter.planning.plan import InputField, InputSelection, Key, Path, PathStep, Representation, Target, TypeIs
@@ -114,10 +116,12 @@ _CARRIED: Final = frozenset({str, int, bool, type(None)})
 class TargetReader:
     """Turns the objects of one target into representations; made once per plan."""
 
-    __slots__ = ("_above", "_add", "_key", "_types", "path", "place", "shareable")
+    __slots__ = ("_above", "_add", "_key", "_types", "path", "place", "shareable", "strays")
 
     def __init__(self, target: Target, shareable: bool, places: dict[Path, int]) -> None:
         self.path = target.path
+        self.strays: frozenset[str] = frozenset()
+        """Fields that the objects cannot have yet, as only the entity brings them: who gave them was not asked."""
         self._add = _adder(target.representation)
         last_key = max((number for number, step in enumerate(self.path) if isinstance(step, Key)), default=-1)
         self._above, self._types = self.path[: max(last_key, 0)], self.path[last_key + 1 :]
@@ -145,9 +149,12 @@ class TargetReader:
     ) -> Placement:
         """`at_place` are the objects at the place, where they are known; what no request can carry enters `unfit`."""
         found = objects_at(root, self.path) if at_place is None else objects_below(at_place, self._types)
-        add = self._add
+        add, strays = self._add, self.strays
         placement: Placement = []
         for one in found:
+            if not strays.isdisjoint(one):
+                for name in strays & one.keys():
+                    del one[name]
             number = add(one, index, encoded)
             if number >= 0:
                 placement.append((number, one))
@@ -196,6 +203,10 @@ class Sharing:
 def _text(found: JsonObject) -> bytes | int:
     """Equal for equal objects only. What is nested too deeply to be written, as a scalar can be, equals nothing."""
     try:
+        return orjson.dumps(found)
+    except orjson.JSONEncodeError:
+        pass  # integers beyond 64 bits, or many levels
+    try:
         return dumps(found)
     except RecursionError:
         return id(found)
@@ -217,13 +228,12 @@ def _flat_adder(typename: str | None, fields: Sequence[InputField]) -> Add:
     read = _reader(typename, [field.source for field in fields if field.name != "__typename"])
     kind = ",".join(names)  # "1" may be the id of one and the number of another
 
-    def encode(values: tuple[object, ...]) -> bytes:
-        return dumps(dict(zip(names, values, strict=True)))
-
     def _encoded(values: tuple[object, ...], index: dict[object, int], encoded: list[bytes]) -> int:
-        if values[0].__class__ is not str or not all(map(_is_carried, values)):
+        if values[0].__class__ is not str:
             return UNFIT
-        return _number(encode(values), index, encoded)
+        if not _CARRIED.issuperset(map(type, values)) and not all(map(_is_carried, values)):
+            return UNFIT
+        return _number(dumps(dict(zip(names, values, strict=True))), index, encoded)
 
     def add(found: JsonObject, index: dict[object, int], encoded: list[bytes]) -> int:
         try:
@@ -239,7 +249,7 @@ def _flat_adder(typename: str | None, fields: Sequence[InputField]) -> Add:
                 # 1, 1.0 and True are equal in Python but not in JSON.
                 return _encoded(values, index, encoded)
             number = index[kind, values] = len(encoded)
-            encoded.append(encode(values))
+            encoded.append(orjson.dumps(dict(zip(names, values, strict=True))))
         return number
 
     return add

@@ -26,11 +26,17 @@ the object that it builds it from, under the function's number, which no key of 
 object's other positions:
 
     r = v.get(1)
-    if r is not None: return r
+    if r is not None: return e.again(r, v[-2])        # with what its lists count; `return r` where it has none
+    c = e.objects
     …
     r = {'id': a0, 'name': a1, 'orders': a2}
-    if not e.failed: v[1] = r                         # an error is told at each position
+    if not e.failed:                                  # an error is told at each position
+        v[1] = r
+        v[-2] = e.objects - c
     return r
+
+The objects of the response are counted as they are made, at every position: a list counts its items, each with the
+objects in its fields. Too many of them end the shape with `LimitExceeded`.
 
 `@skip` and `@include` are decided at compile time: there is one compiled shape per combination of values of the
 variables that occur in them (see `pipeline.py`). The only text that comes from outside and enters the source are
@@ -40,6 +46,7 @@ GraphQL names, and those as string literals.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 from graphql import (
@@ -56,6 +63,7 @@ from graphql import (
     GraphQLSchema,
     OperationDefinitionNode,
     SelectionSetNode,
+    get_named_type,
     is_abstract_type,
     is_leaf_type,
     is_object_type,
@@ -104,6 +112,17 @@ def _unwrap(type_: OutputType) -> tuple[bool, OutputType]:
     return True, type_
 
 
+@dataclass(frozen=True, slots=True)
+class _Weight:
+    """What an object counts beside itself: the objects in its fields, and in theirs; lists count by themselves."""
+
+    objects: int = 0
+    has_lists: bool = False
+
+    def __add__(self, other: _Weight) -> _Weight:
+        return _Weight(self.objects + other.objects, self.has_lists or other.has_lists)
+
+
 def _by_likelihood(class_: type) -> tuple[bool, str]:
     return class_ is not str, class_.__name__
 
@@ -118,6 +137,7 @@ class _Compiler:
         self._complete = complete
         self._collector = collector
         self._lines: list[str] = []
+        self._weights: dict[str, _Weight] = {}
         objects = frozenset(name for name, type_ in complete.type_map.items() if is_object_type(type_))
         self._names: dict[str, object] = {"objects": objects, "hidden": objects - schema.type_map.keys()}
         self._written: dict[object, str] = {}
@@ -149,10 +169,11 @@ class _Compiler:
             return self._written[key]
         name = self._written[key] = self._name("f")
         body = [f"def {name}(v, p, e):", " if v.__class__ is not dict: return e.no_object(v, p)"]
-        if self._shared:
-            body += [f" r = v.get({name[1:]})", " if r is not None: return r"]
+        number = int(name[1:])
         entries: list[str] = []
-        for number, (response_key, nodes) in enumerate(fields.items()):
+        checks: list[str] = []
+        weight = _Weight()
+        for place, (response_key, nodes) in enumerate(fields.items()):
             literal = repr(response_key)
             field_name = nodes[0].name.value
             if field_name == "__typename":
@@ -161,18 +182,40 @@ class _Compiler:
                 # Shaped by graphql-core already: see `introspection.py`.
                 entries.append(f"{literal}: v.get({literal})")
             else:
-                variable = f"a{number}"
+                variable = f"a{place}"
+                field_type = type_.fields[field_name].type
                 source = repr(self.typename_key) if response_key == "__typename" else literal
-                body.append(f" {variable} = v.get({source})")
-                body += self._check(variable, literal, type_.fields[field_name].type, nodes)
+                checks.append(f" {variable} = v.get({source})")
+                checks += self._check(variable, literal, field_type, nodes)
+                weight += self._weight_of(field_type, nodes)
                 entries.append(f"{literal}: {variable}")
         shaped = f"{{{', '.join(entries)}}}"
+        self._weights[name] = weight
         if self._shared:
-            body += [f" r = {shaped}", f" if not e.failed: v[{name[1:]}] = r", " return r"]
+            body += self._shared_body(number, checks, shaped, weight)
         else:
-            body.append(f" return {shaped}")
+            body += [*checks, f" return {shaped}"]
         self._lines += body
         return name
+
+    @staticmethod
+    def _shared_body(number: int, checks: Iterable[str], shaped: str, weight: _Weight) -> Iterable[str]:
+        """The object is shaped once. Where it has lists, what they count is kept for the next position."""
+        if not weight.has_lists:
+            start = [f" r = v.get({number})", " if r is not None: return r"]
+            return [*start, *checks, f" r = {shaped}", f" if not e.failed: v[{number}] = r", " return r"]
+        start = [f" r = v.get({number})", f" if r is not None: return e.again(r, v[{~number}])", " c = e.objects"]
+        kept = [" if not e.failed:", f"  v[{number}] = r", f"  v[{~number}] = e.objects - c"]
+        return [*start, *checks, f" r = {shaped}", *kept, " return r"]
+
+    def _weight_of(self, type_: OutputType, nodes: list[FieldNode]) -> _Weight:
+        """What a field's value counts."""
+        inner = _unwrap(type_)[1]
+        if isinstance(inner, GraphQLList):
+            return _Weight(0, not is_leaf_type(get_named_type(cast("Any", inner))))
+        if is_leaf_type(inner):
+            return _Weight()
+        return _Weight(1) + self._weights[self._completer(inner, nodes, True)]
 
     @staticmethod
     def _signature(
@@ -250,7 +293,13 @@ class _Compiler:
             return self._written[key]
         name = self._written[key] = self._name("d")
         self._names[f"{name}_types"] = {}
-        self._dispatch.append((f"{name}_types", self._functions(type_, sets)))
+        functions = self._functions(type_, sets)
+        untyped = self._untyped_function(type_, sets)
+        possible = [self._weights[one] for one in (*functions.values(), untyped) if one is not None]
+        self._weights[name] = _Weight(
+            max((one.objects for one in possible), default=0), any(one.has_lists for one in possible)
+        )
+        self._dispatch.append((f"{name}_types", functions))
         self._lines += [
             f"def {name}(v, p, e):",
             " if v.__class__ is not dict: return e.no_object(v, p)",
@@ -259,7 +308,7 @@ class _Compiler:
             f" f = {name}_types.get(t)",
             " if f is None:",
             f"  if t in objects: return e.no_type(t in hidden, {nullable}, p)",
-            f"  f = {self._untyped_function(type_, sets)}",
+            f"  f = {untyped}",
             f"  if f is None: return e.no_type(False, {nullable}, p)",
             " return f(v, p, e)",
         ]
@@ -295,15 +344,21 @@ class _Compiler:
             body += self._leaf_items(inner, nullable)
         elif nullable:
             complete = self._completer(inner, nodes, True)
+            body.append(self._count(complete))
             body.append(f" return [None if i is None else {complete}(i, (p, n), e) for n, i in enumerate(v)]")
         else:
             complete = self._completer(inner, nodes, False)
             body += [
+                self._count(complete),
                 f" r = [{complete}(i, (p, n), e) for n, i in enumerate(v)]",
                 " return None if e.failed and None in r else r",
             ]
         self._lines += body
         return name
+
+    def _count(self, complete: str) -> str:
+        """The line that counts a list's items, with the objects that each has in fields, not in lists."""
+        return f" e.count({1 + self._weights.get(complete, _Weight()).objects} * len(v))"
 
     def _leaf_items(self, type_: GraphQLScalarType | GraphQLEnumType, nullable: bool) -> Iterable[str]:
         name, leaf = self._leaf(type_)

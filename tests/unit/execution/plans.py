@@ -129,9 +129,12 @@ LINK = """extend schema @link(url: "https://specs.apollo.dev/federation/v2.9",
 """
 
 
-def routed(options: RouterOptions | None = None, **subgraphs: tuple[str, Scripted]) -> GraphRouter:
+def routed(options: RouterOptions | None = None, /, **subgraphs: tuple[str, Scripted]) -> GraphRouter:
     """A router over subgraphs that are a schema and a script each."""
-    sdls = [SubgraphSdl(name=name, url="", sdl=LINK + sdl) for name, (sdl, _) in subgraphs.items()]
+    sdls = [
+        SubgraphSdl(name=name, url="", sdl=sdl if "@link" in sdl else LINK + sdl)
+        for name, (sdl, _) in subgraphs.items()
+    ]
     supergraph = Supergraph.parse(compose(sdls).supergraph_sdl)
     return GraphRouter(supergraph, {name: script for name, (_, script) in subgraphs.items()}, options)
 
