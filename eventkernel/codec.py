@@ -22,7 +22,7 @@ from typing import Annotated, Any, Final, Protocol, get_args, get_origin, get_ty
 import msgspec
 
 from eventkernel.errors import CorruptData, InvalidInput, UnknownEventType
-from eventkernel.events import DomainEvent, EncodedEvent, Personal, Record, RecordedEvent
+from eventkernel.events import DomainEvent, EncodedEvent, Personal, Record, RecordedEvent, damage_of
 
 Fields = dict[str, object]
 """An event's data as JSON has it: field name → value."""
@@ -148,8 +148,11 @@ class Codec:
 
         Raises:
             UnknownEventType: its type was not given to this codec, which does not skip others.
-            CorruptData: its data are not what the type says; the message names the field and holds no value.
+            CorruptData: it is damaged, or its data are not what the type says; the message names the field and holds
+                no value.
         """
+        if not record.intact:
+            raise CorruptData(damage_of(record))
         registered = self._by_tag.get(record.type)
         if registered is None:
             if self._skip_others:

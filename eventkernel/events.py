@@ -108,10 +108,18 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None = None
     tracestate: str | None = None
     data: bytes = b""
+    intact: bool = True
+    """False: it is not what was written, as its checksum tells. Such a record cannot be decoded."""
 
     @property
     def time(self) -> datetime:
         return moment(self.time_us)
+
+
+def damage_of(record: Record) -> str:
+    """What is said of a record that is not intact."""
+    place = f"{record.log}/{record.partition}, offset {record.offset}"
+    return f"{place}: version {record.version} of the stream {record.stream[:200]!r} is damaged"
 
 
 COMMAND_REMEMBERED: Final = "eventkernel.CommandRemembered"

@@ -51,7 +51,7 @@ async def not_shown(build: Comparable, log: LogReader, records: Sequence[Record]
     """What the build does not show of these records of a log, which it has read; one line for each stream."""
     if not records:
         return ()
-    newest = {record.stream: record for record in records if record.version}
+    newest = {record.stream: record for record in records if record.version and record.intact}
     states = await build.peek(list(newest))
     doubtful = {
         stream: record

@@ -117,6 +117,14 @@ class ViewBuild(Protocol[Doc]):
         """As `load`, for one who only looks and saves nothing."""
         ...
 
+    async def flaws(self) -> Sequence[str]:
+        """What is missing of what the build relies on beside its documents: tables, collections, indexes, constraints.
+
+        Raises:
+            BuildRetired, Unavailable: it cannot be found out now.
+        """
+        ...
+
     async def save(self, fold: Fold[Doc]) -> None:
         """Write the changes, then the parked records and releases, then the checkpoint; never the checkpoint first.
 

@@ -19,8 +19,8 @@ from typing import Final
 from eventkernel.adapters.sqlite.build_check import ReaderFile, live_build, look_at
 from eventkernel.adapters.sqlite.build_snapshot import BuildSnapshot
 from eventkernel.adapters.sqlite.event_store import SqliteLog
-from eventkernel.adapters.sqlite.log_check import end_of_log, flaws_of_log, quick_check
-from eventkernel.adapters.sqlite.log_file import check_key, claims_key_path, read_log_id
+from eventkernel.adapters.sqlite.log_check import damage_of_log, end_of_log, flaws_of_log, full_check
+from eventkernel.adapters.sqlite.log_file import check_key, claims_key_path, read_log
 from eventkernel.adapters.sqlite.views import ASIDE
 from eventkernel.errors import CheckpointMismatch, KernelError
 from eventkernel.events import Partition
@@ -116,15 +116,23 @@ def _log(data: Path, name: str, ends: dict[str, int]) -> Iterator[Finding]:
     path = log_file(data, name)
     where = str(path.relative_to(data))
     try:
-        log = read_log_id(path)
-        ends[log] = end_of_log(path)
-        for flaw in quick_check(path):
-            yield Finding("error", where, f"SQLite finds it damaged: {flaw}", "events may be lost", _BACK_UP)
-        for flaw in flaws_of_log(path):
-            yield Finding("error", where, flaw, "views and answers to retries rest on it", _BACK_UP)
+        log = read_log(path).log
+        end = end_of_log(path)
     except KernelError as error:
         yield Finding("error", where, f"it cannot be read: {error}", "the system cannot start without it", _BACK_UP)
         return
+    ends[log] = end
+    try:
+        for flaw in full_check(path):
+            yield Finding("error", where, f"SQLite finds it damaged: {flaw}", "events may be lost", _BACK_UP)
+        for flaw in flaws_of_log(path):
+            yield Finding("error", where, flaw, "views and answers to retries rest on it", _BACK_UP)
+        for flaw in damage_of_log(path):
+            why = "the system starts; what belongs to these streams is refused, and views do not show it"
+            yield Finding("error", where, flaw, why, _BACK_UP)
+    except KernelError as error:
+        why = "the system starts, and is not ready; what cannot be read is refused"
+        yield Finding("error", where, f"a part of it cannot be read: {error}", why, _BACK_UP)
     key = claims_key_path(path)
     try:
         check_key(path)
@@ -149,7 +157,7 @@ def _view(data: Path, view: str, ends: Mapping[str, int], *, running: bool) -> I
         yield Finding("notice", where, "it has no live build", "requests are refused until it is filled", todo)
         return
     try:
-        flaws = list(quick_check(live))
+        flaws = list(full_check(live))
         build = look_at(live)
     except KernelError as error:
         flaws, build = [str(error)], None
@@ -219,7 +227,7 @@ def _processes(data: Path, ends: Mapping[str, int]) -> Iterator[Finding]:
         return
     todo = "stop the system and remove the file: every reaction is done again, with one effect"
     try:
-        for flaw in quick_check(path):
+        for flaw in full_check(path):
             yield Finding("error", path.name, f"it is damaged: {flaw}", "process managers stand still", todo)
         found = look_at(path, endings.NAME)
     except KernelError as error:
@@ -264,6 +272,9 @@ def _reader(
 
 def _running(status: SystemStatus) -> Iterator[Finding]:
     for subgraph in status.subgraphs:
+        for damage in subgraph.damage:
+            why = "the streams that it is in are refused, and the system is not ready"
+            yield Finding("error", subgraph.name, f"a log that it reads is damaged: {damage}", why, _BACK_UP)
         for flaw in subgraph.flaws:
             what = f"its live build is not what the logs say: {flaw}"
             yield Finding("error", subgraph.name, what, "it answers nobody", _REBUILD.format(subgraph.view.view))

@@ -100,6 +100,7 @@ async def _ledger(
                 yield Finding("notice", where, what, "commands wait until it is filled", todo)
                 return
             checkpoint = await ledger.documents(generation).checkpoint()
+            flaws = await ledger.documents(generation).flaws()
         except LedgerChanged as error:
             todo = f"nothing: a `kith serve {name}` notices, and fills it from the log"
             yield Finding("notice", where, str(error), _LEDGER_WHY, todo)
@@ -107,6 +108,9 @@ async def _ledger(
             yield Finding("error", where, str(error), _LEDGER_WHY, _REACHED)
         else:
             own = {one: end for one, end in ends.items() if one.log == generation.log}
+            for flaw in flaws:
+                todo = f"nothing: a `kith serve {name}` notices, and fills the ledger anew from the log"
+                yield Finding("error", where, flaw, "two commands can take one version or one username", todo)
             todo = "stop the services; the log was cut"
             for finding in not_on_the_log(where, _of_read_logs(checkpoint.position, ends), own, todo):
                 yield finding
@@ -143,6 +147,8 @@ async def _view(
         for finding in remarks(where, await build.remarks()):
             yield finding
         await check_fit(build, [log for name, log in logs.items() if name in VIEWS[view].codecs])
+        for flaw in await build.flaws():
+            yield Finding("error", where, flaw, "answers may be wrong, and it gives none", _REBUILD.format(view))
     except CheckpointMismatch as mismatch:
         why = "it shows events that the log has lost, and not those that came instead"
         yield Finding("error", where, f"it is of another history: {mismatch}", why, _REBUILD.format(view))

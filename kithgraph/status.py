@@ -86,6 +86,8 @@ class SubgraphLine(_Json, frozen=True):
     processes: tuple[ProcessLine, ...]
     flaws: tuple[str, ...] = ()
     """In what the view is not what its logs say; as long as there is something, it answers nobody."""
+    damage: tuple[str, ...] = ()
+    """What is damaged in the logs that it reads."""
 
 
 class CacheLine(_Json, frozen=True):
@@ -155,4 +157,5 @@ async def _subgraph_line(subgraph: Subgraph) -> SubgraphLine:
             [msgspec.convert(await one.status(), ProcessLine, from_attributes=True) for one in subgraph.processes]
         ),
         flaws=tuple(subgraph.audit.flaws()),
+        damage=tuple(subgraph.audit.damage()),
     )

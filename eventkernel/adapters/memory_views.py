@@ -72,6 +72,9 @@ class MemoryBuild(Generic[Doc]):
     async def peek(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
         return await self.load(streams)
 
+    async def flaws(self) -> Sequence[str]:
+        return []
+
     async def save(self, fold: Fold[Doc]) -> None:
         self._arrivals.check()
         self._check()

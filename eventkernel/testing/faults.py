@@ -69,6 +69,9 @@ class RemoteBuild(Generic[Doc]):
         await self._pause("peek")
         return await self._build.peek(streams)
 
+    async def flaws(self) -> Sequence[str]:
+        return await self._build.flaws()
+
     async def save(self, fold: Fold[Doc]) -> None:
         for change in fold.changes:
             await self._pause("change")

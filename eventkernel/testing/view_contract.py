@@ -305,6 +305,12 @@ class ViewContract(Generic[Doc]):
 
     # Builds
 
+    async def test_nothing_is_missing_of_a_build(self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]) -> None:
+        assert await build.flaws() == []
+        await build.save(Fold([self.change(views, 1, 1)], upto(2), [ParkedRecord(record(views.stream(2), 1), "why")]))
+        assert await build.flaws() == []
+        assert await (await views.open()).live().flaws() == []
+
     async def test_a_view_without_a_filled_build_has_no_live_one(self, view: View[ViewBuild[Doc]]) -> None:
         build = await view.create()
         with pytest.raises(Unavailable):

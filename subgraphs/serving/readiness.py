@@ -25,8 +25,10 @@ class Readiness:
 
 
 async def readiness_of(view: View[ViewBuild[Any]], logs: Sequence[LogReader], audit: Audit | None = None) -> Readiness:
-    flaws = () if audit is None else audit.flaws()
-    reasons = [f"the view {view.name} is not what its logs say: {flaw}" for flaw in flaws]
+    reasons: list[str] = []
+    if audit is not None:
+        reasons += [f"the view {view.name} is not what its logs say: {flaw}" for flaw in audit.flaws()]
+        reasons += [f"a log is damaged: {damage}" for damage in audit.damage()]
     warnings: list[str] = []
     heads = Position()
     for log in logs:

@@ -47,6 +47,7 @@ class ViewAudit(Worker, Protocol):
     """Compares the view with the logs, in every process that answers from it: what an `Audit` is asked."""
 
     def flaws(self) -> Sequence[str]: ...
+    def damage(self) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True, slots=True)

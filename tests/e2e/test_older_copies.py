@@ -1,7 +1,8 @@
-"""A log that was put back to an older copy, under views and process managers that have read more of it."""
+"""Logs that are not what they were: put back to an older copy under views that have read more of it, or damaged."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import sqlite3
@@ -78,4 +79,36 @@ async def test_views_that_are_past_their_logs_end_are_filled_anew(tmp_path: Path
     async with kith_up(data) as kith:
         assert await names(kith) == {"a1", "a2", "a3"}
         assert await names(kith, await create(kith, "new1")) == {"a1", "a2", "a3", "new1"}
+        assert await kith.stop() == 0
+
+
+async def test_a_log_that_is_damaged_in_the_middle_is_told_of_and_its_other_streams_go_on(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with kith_up(data) as kith:
+        await create(kith, *(f"a{number}" for number in range(8)))
+        assert await kith.stop() == 0
+    log = sqlite3.connect(data / "logs" / "users.sqlite", isolation_level=None)
+    ((stream,),) = log.execute("SELECT stream FROM records WHERE offset = 4")
+    log.execute("UPDATE records SET data = replace(data, 'a3', 'b3') WHERE offset = 4")
+    log.close()
+    (told,) = [one for one in await findings(data) if one["severity"] == "error"]
+    assert "1 records are damaged, the first at offset 4" in told["what"]
+    assert stream in told["what"]
+    assert "the system starts" in told["why"]
+    shutil.rmtree(data / "views")  # views that were made before have what was written
+    async with kith_up(data) as kith:
+        assert await names(kith, await create(kith, "new")) == {"new", *(f"a{n}" for n in range(8) if n != 3)}
+        update = "mutation ($input: UpdateUserInput!) { updateUser(input: $input) { version } }"
+        refused = await kith.ask(update, {"input": {"id": stream.removeprefix("user-"), "lastName": "y"}})
+        assert refused.codes == ["INTERNAL"], "of the log nobody is told more; the operator is"
+        async with asyncio.timeout(60):
+            while (health := await kith.client.get(f"{kith.origin}/health/ready")).status_code == 200:  # noqa: ASYNC110  # the same
+                await asyncio.sleep(0.1)  # health has no event to wait for
+        assert health.json()["subgraphs"]["users"]["ready"] is False
+        status = (await kith.client.get(f"{kith.origin}/status.json")).json()
+        told = {one["name"]: one["damage"] for one in status["subgraphs"]}
+        assert f"version 1 of the stream '{stream}' is damaged" in told["users"][0]
+        running = [one for one in await findings(data) if one["severity"] == "error"]
+        assert any("a log that it reads is damaged" in one["what"] for one in running)
+        assert any(f"the stream {stream} is parked" in one["what"] for one in running)
         assert await kith.stop() == 0

@@ -153,7 +153,7 @@ async def test_a_key_that_was_drawn_before_a_crash_is_used_for_the_log(path: Pat
     assert claims_key_path(path).read_text() == key
 
 
-@pytest.mark.parametrize("pragma", ["PRAGMA user_version = 2", "UPDATE log SET envelope = 2"])
+@pytest.mark.parametrize("pragma", ["PRAGMA user_version = 3", "UPDATE log SET envelope = 2"])
 async def test_a_log_of_a_newer_release_is_refused(path: Path, pragma: str) -> None:
     await (await opened(path)).aclose()
     connection = sqlite3.connect(path, isolation_level=None)

@@ -201,10 +201,13 @@ class Opener:
             await asyncio.wait([task])
 
     async def _has_everything(self, documents: Documents) -> bool:
-        """Whether every record that is on the log now is in the ledger."""
+        """Whether the ledger has its indexes, and every record that is on the log now."""
         try:
             checkpoint = await documents.checkpoint()
         except LedgerChanged:
+            return False
+        for flaw in await documents.flaws():
+            _log.error("%s: %s; the ledger is filled anew", self.log.log, flaw)
             return False
         await compare(self.log, checkpoint)
         for partition, end in (await self.log.head()).items():

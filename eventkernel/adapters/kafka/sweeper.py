@@ -32,6 +32,9 @@ _MOMENT_SECONDS: Final = 1.0
 _LEFT_SECONDS: Final = 2.0
 """How often commits are looked for that are not on the log."""
 
+_INDEXES_SECONDS: Final = 1.0
+"""How often it is made sure that the ledger has its indexes."""
+
 Finish = Callable[[Documents, Entry, int | None], Awaitable[object]]
 """Brings a commit to its end; it is on the log at this offset, or, with None, perhaps not yet."""
 
@@ -58,6 +61,7 @@ class Sweeper:
         tasks = [
             asyncio.create_task(self._keep_at(f"comparing {log} with its ledger", self._follow_shares)),
             asyncio.create_task(self._keep_at(f"looking for unpublished commits of {log}", self._publish_left)),
+            asyncio.create_task(self._keep_at(f"looking at the indexes of the ledger of {log}", self._watch_indexes)),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -123,6 +127,13 @@ class Sweeper:
                 raise LedgerChanged(f"{self._log.log}: the ledger lacks a record of the log")
             place = f"{record.log}, partition {record.partition}, offset {record.offset}"
             _log.error("%s: another record of version %d of %s came before", place, record.version, record.stream)
+
+    async def _watch_indexes(self) -> None:
+        """Without its unique index the ledger decides nothing: it is opened again, and filled anew."""
+        while True:
+            await asyncio.sleep(_INDEXES_SECONDS)
+            for flaw in await self._documents.flaws():
+                raise LedgerChanged(f"{self._log.log}: {flaw}")
 
     async def _publish_left(self) -> None:
         seen = frozenset[str]()

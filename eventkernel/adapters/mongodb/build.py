@@ -55,6 +55,7 @@ from eventkernel.adapters.mongodb.connection import (
     Database,
     Document,
     aggregated,
+    missing_indexes,
     translated,
 )
 from eventkernel.adapters.mongodb.progress import ParkedRecords, chunks, write
@@ -63,12 +64,13 @@ from eventkernel.errors import Unavailable
 from eventkernel.events import Partition, Position
 from eventkernel.folding import further
 from eventkernel.store import Checkpoint
-from eventkernel.views import Change, Doc, Fold, ParkedRecord, State, waiting_streams
+from eventkernel.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State, waiting_streams
 
 _FORMAT: Final = 1
 """Raised whenever the machinery's own documents change: every build is then filled anew."""
 
 _PARKED: Final = "parked"
+_PARKED_BY_STREAM: Final = IndexModel([("reader", 1), ("stream", 1), ("version", 1)], name="stream")
 
 _BELIEVED_SECONDS: Final = 20.0
 """So long after a look at the list of builds it is certain that none of them was dropped: a good deal less than the
@@ -225,6 +227,17 @@ class MongoViewBuild(ABC, Generic[Doc]):
     async def peek(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
         return await self._stored(streams)
 
+    async def flaws(self) -> Sequence[str]:
+        expected = {**self.collections, _PARKED: [_PARKED_BY_STREAM]}
+        found = [await self._builds.flaws()]
+        for name, indexes in expected.items():
+            async with translated(f"looking at {name}"):
+                found.append(await missing_indexes(self._collection(name), indexes))
+        await self._watch.look()
+        if self._dropped:
+            raise BuildRetired(self._name)
+        return [flaw for flaws in found for flaw in flaws]
+
     async def save(self, fold: Fold[Doc]) -> None:
         self._arrivals.check()
         # Whoever gives up waiting changes nothing about what was begun: it is finished, and others wait for that.
@@ -322,8 +335,7 @@ class MongoViewBuild(ABC, Generic[Doc]):
 
     async def prepare(self) -> None:
         """Make the collections and their indexes."""
-        parked = [IndexModel([("reader", 1), ("stream", 1), ("version", 1)], name="stream")]
-        for name, indexes in {**self.collections, _PARKED: parked}.items():
+        for name, indexes in {**self.collections, _PARKED: [_PARKED_BY_STREAM]}.items():
             async with translated(f"making {name}"):
                 if indexes:
                     await self._collection(name).create_indexes(list(indexes))

@@ -17,7 +17,7 @@ what a removal has left behind that broke off, or what a late write has brought 
 from __future__ import annotations
 
 from collections.abc import Collection as Many
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -25,7 +25,7 @@ from typing import Any, Final
 from pymongo import IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from eventkernel.adapters.mongodb.connection import Collection, Database, translated
+from eventkernel.adapters.mongodb.connection import Collection, Database, missing_indexes, translated
 from eventkernel.adapters.mongodb.progress import checkpoint_of, checkpoint_update
 from eventkernel.errors import InvalidInput, Unavailable
 from eventkernel.store import Checkpoint
@@ -34,6 +34,13 @@ _DEAD_AFTER: Final = timedelta(hours=1)
 """A build that nobody has said to be in use for so long was left behind by a process that has died."""
 
 _PREFIX: Final = "b-"
+
+_NUMBERS: Final = IndexModel(
+    [("identity", 1), ("live_number", 1)],
+    name="live",
+    unique=True,
+    partialFilterExpression={"live_number": {"$exists": True}},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +87,13 @@ class BuildList:
         return f"{self._view}.{build}.{name}"
 
     async def prepare(self) -> None:
-        numbers = IndexModel(
-            [("identity", 1), ("live_number", 1)],
-            name="live",
-            unique=True,
-            partialFilterExpression={"live_number": {"$exists": True}},
-        )
         async with translated(f"opening the view {self._view}"):
-            await self._documents.create_indexes([numbers])
+            await self._documents.create_indexes([_NUMBERS])
+
+    async def flaws(self) -> Sequence[str]:
+        """What is missing of the list's own indexes."""
+        async with translated(f"looking at the builds of the view {self._view}"):
+            return await missing_indexes(self._documents, [_NUMBERS])
 
     async def read(self) -> list[BuildState]:
         async with translated(f"reading the builds of the view {self._view}"):

@@ -18,13 +18,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import warnings
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeAlias, cast
 
-from pymongo import AsyncMongoClient
+from pymongo import AsyncMongoClient, IndexModel
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
@@ -175,6 +175,23 @@ def _client(settings: MongoSettings) -> AsyncMongoClient[Document]:
 
     client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(settings.url, **_options(settings))
     return cast("AsyncMongoClient[Document]", client)  # it takes the same calls
+
+
+async def missing_indexes(collection: Collection, expected: Sequence[IndexModel]) -> Sequence[str]:
+    """Which indexes of a collection are not there, over the keys and with the options that they were made with."""
+    there: Mapping[str, Mapping[str, Any]] = await collection.index_information()
+    flaws: list[str] = []
+    for index in expected:
+        wanted = dict(index.document)
+        name, keys = str(wanted.pop("name")), list(dict(wanted.pop("key")).items())
+        found = there.get(name)
+        if found is None:
+            flaws.append(f"the index {name} of {collection.name} is missing")
+        elif [(str(key), kind) for key, kind in found["key"]] != keys or any(
+            found.get(one) != value for one, value in wanted.items()
+        ):
+            flaws.append(f"the index {name} of {collection.name} has other keys or options than it was made with")
+    return flaws
 
 
 def _options(settings: MongoSettings) -> dict[str, Any]:  # options of the driver, of as many types

@@ -19,10 +19,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pymongo import UpdateMany, UpdateOne
+from pymongo import IndexModel, UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from eventkernel.adapters.mongodb.connection import DUPLICATE_KEY, Collection, Database, Document, translated
+from eventkernel.adapters.mongodb.connection import (
+    DUPLICATE_KEY,
+    Collection,
+    Database,
+    Document,
+    missing_indexes,
+    translated,
+)
 from eventkernel.adapters.mongodb.gathering import Gathered
 from eventkernel.appending import MOST_EVENTS
 from eventkernel.envelope import from_json, to_json
@@ -36,6 +43,13 @@ _MARK: Final = ""
 _CLAIM: Final = "claim "
 _HAS_CLAIMS: Final = {"keys": {"$lt": "claim!"}}
 """A key of a claim sorts before this, and one of a version behind it."""
+_SOUND: Final = [
+    IndexModel([("keys", 1)], name="keys_1", unique=True),
+    IndexModel([("stream", 1), ("first", 1)], name="stream_1_first_1"),
+    IndexModel([("pending", 1)], name="pending_1", sparse=True),
+]
+"""The indexes that decisions rest on."""
+_INDEXES: Final = [*_SOUND, IndexModel([("stream", 1)], name="claims", partialFilterExpression=_HAS_CLAIMS)]
 _WITHOUT_RECORDS: Final = {"records": False}
 _FILL_AT_ONCE: Final = 500
 _WRITTEN_AT_ONCE: Final = 50
@@ -275,10 +289,12 @@ class Documents:
     async def make(self) -> None:
         """An empty collection with its indexes, not yet marked."""
         async with translated("making a ledger"):
-            await self._collection.create_index("keys", unique=True)
-            await self._collection.create_index([("stream", 1), ("first", 1)])
-            await self._collection.create_index("pending", sparse=True)
-            await self._collection.create_index("stream", name="claims", partialFilterExpression=_HAS_CLAIMS)
+            await self._collection.create_indexes(_INDEXES)
+
+    async def flaws(self) -> Sequence[str]:
+        """What is wrong with its indexes; without the unique one over the keys two commits can have one version."""
+        async with translated("looking at the ledger's indexes"):
+            return await missing_indexes(self._collection, _SOUND)
 
     async def fill(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Insert what is on the log already. What contradicts a document before it is given back."""

@@ -119,6 +119,15 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
     async def peek(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
         return await self.load_documents(streams)
 
+    async def flaws(self) -> Sequence[str]:
+        found = {(label, tuple(keys)) for labels, keys in await self.read(statements.SHOW, {}) for label in labels}
+        expected = map(statements.constraint_of, (*statements.CONSTRAINTS, *self.constraints()))
+        return [
+            f"the constraint is missing by which {label} is unique in {', '.join(keys)}"
+            for label, keys in expected
+            if (label, keys) not in found
+        ]
+
     async def save(self, fold: Fold[Doc]) -> None:
         self._arrivals.check()
         saving = asyncio.create_task(self._save(fold), name=f"save into {self._name}")

@@ -23,6 +23,7 @@ the plan is then in use while thousands are written. So whatever there are many 
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 CONSTRAINTS: Final = (
@@ -33,6 +34,18 @@ CONSTRAINTS: Final = (
     "CREATE CONSTRAINT kernel_parked IF NOT EXISTS FOR (n:KernelParked)"
     " REQUIRE (n.build, n.stream, n.version) IS UNIQUE",
 )
+
+SHOW: Final = "SHOW CONSTRAINTS YIELD labelsOrTypes, properties"
+_CONSTRAINT: Final = re.compile(r"CREATE CONSTRAINT .*?:(\w+).* REQUIRE \(?([^()]*)\)? IS UNIQUE").fullmatch
+
+
+def constraint_of(statement: str) -> tuple[str, tuple[str, ...]]:
+    """The label or type, and the properties that are unique together, of the constraint that a statement makes."""
+    found = _CONSTRAINT(statement)
+    if found is None:
+        raise ValueError(f"no constraint: {statement}")
+    return found[1], tuple(key.strip().partition(".")[2] for key in found[2].split(","))
+
 
 # Of a build. All of these have the parameter `build`.
 

@@ -36,6 +36,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import ClassVar, Final, Generic, TypeAlias, TypeVar, cast
 
@@ -181,6 +182,26 @@ class SqliteViewBuild(ABC, Generic[Doc]):
 
     async def peek(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
         return await self.read(lambda connection: self.load_documents(connection, streams))
+
+    async def flaws(self) -> Sequence[str]:
+        if self._unfinished:
+            return []
+        return await self.read(self._flaws)
+
+    def _flaws(self, connection: sqlite3.Connection) -> Sequence[str]:
+        found = _schema_of(connection)
+        return [f"{name} is missing or another one" for name, made in self._made().items() if found.get(name) != made]
+
+    @classmethod
+    @cache
+    def _made(cls) -> Mapping[str, str]:
+        """The tables and indexes of a finished build, by name, with the SQL that SQLite keeps of them."""
+        connection = sqlite3.connect(":memory:")
+        try:
+            connection.executescript(f"{PROGRESS_SCHEMA} {cls.schema}; {cls.indexes}")
+            return {name: sql for name, sql in _schema_of(connection).items() if not name.startswith("kernel_")}
+        finally:
+            connection.close()
 
     async def save(self, fold: Fold[Doc]) -> None:
         self._arrivals.check()
@@ -358,6 +379,10 @@ class SqliteViewBuild(ABC, Generic[Doc]):
     def unlink(self) -> None:
         """Take the room back; the build is closed."""
         remove_build(self._file)
+
+
+def _schema_of(connection: sqlite3.Connection) -> Mapping[str, str]:
+    return dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL").fetchall())
 
 
 def remove_build(file: Path) -> None:

@@ -16,7 +16,7 @@ from eventkernel.adapters.sqlite.batcher import Batcher
 from eventkernel.adapters.sqlite.connection import open_reader
 from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.group_commit import GroupCommit
-from eventkernel.adapters.sqlite.log_file import OpenLog, open_log, read_log_id
+from eventkernel.adapters.sqlite.log_file import OpenLog, open_log, read_log
 from eventkernel.appending import Append, checked, is_name, seal_claims
 from eventkernel.clock import Clock
 from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
@@ -37,9 +37,10 @@ _PATIENCE_SECONDS: Final = 15.0
 class SqliteLog:
     """A log to read: the port `LogReader`, and looking up streams and commands."""
 
-    def __init__(self, path: Path, log: str) -> None:
+    def __init__(self, path: Path, records: statements.RecordsOf) -> None:
         self._path = path
-        self._log = log
+        self._log = log = records.log
+        self._records = records
         self._connections = [open_reader(path), open_reader(path)]
         # Two threads, so that a long scan holds up no command.
         self._lookups, self._scans = (
@@ -55,7 +56,7 @@ class SqliteLog:
             CannotOpen: the file is no log, or of a newer release.
             Unavailable: it is missing or cannot be opened.
         """
-        return SqliteLog(path, await asyncio.to_thread(read_log_id, path))
+        return SqliteLog(path, await asyncio.to_thread(read_log, path))
 
     async def aclose(self) -> None:
         for batcher in (self._lookups, self._scans):
@@ -85,7 +86,7 @@ class SqliteLog:
         if not is_name(stream):
             return []
         last = statements.LAST_VERSION if up_to is None else up_to
-        return await self._ask(self._lookups, lambda db: statements.read_stream(db, self._log, stream, after, last))
+        return await self._ask(self._lookups, lambda db: self._records.of_stream(db, stream, after, last))
 
     async def subscribe(
         self, after: Checkpoint, partitions: frozenset[int] | None = None
@@ -103,11 +104,11 @@ class SqliteLog:
         if statements.PARTITION not in offsets:
             return {}
         offset = offsets[statements.PARTITION]
-        record = await self._ask(self._lookups, lambda db: statements.record_before(db, self._log, offset))
+        record = await self._ask(self._lookups, lambda db: self._records.before(db, offset))
         return {} if record is None else {statements.PARTITION: record}
 
     async def _scan(self, offset: int) -> tuple[Sequence[Record], int]:
-        return await self._ask(self._scans, lambda db: statements.scan(db, self._log, offset, _LARGEST_BATCH))
+        return await self._ask(self._scans, lambda db: self._records.scan(db, offset, _LARGEST_BATCH))
 
     async def _end(self) -> int:
         return await self._ask(self._lookups, statements.head)
@@ -126,7 +127,7 @@ class SqliteEventStore(SqliteLog):
     """The log with its one writer: the port `EventStore`."""
 
     def __init__(self, opened: OpenLog, clock: Clock) -> None:
-        super().__init__(opened.path, opened.log)
+        super().__init__(opened.path, statements.RecordsOf(opened.log, checksums=True))
         self._key = opened.key
         self._writer = opened.writer
         self._commits = GroupCommit(opened, clock)

@@ -9,11 +9,16 @@ from typing import Final
 
 from eventkernel.adapters.sqlite.connection import open_reader
 from eventkernel.adapters.sqlite.failures import failures_of
+from eventkernel.adapters.sqlite.log_file import read_log
 from eventkernel.adapters.sqlite.log_statements import head
-from eventkernel.events import FENCE
+from eventkernel.events import FENCE, Record
 
 _SHOWN: Final = 5
 """Of what may be wrong with many streams so many are named."""
+
+_AT_ONCE: Final = 1_000
+_LONGEST: Final = 200
+"""Characters of a stream's name that is damaged, perhaps."""
 
 _OFFSETS: Final = "SELECT count(*), min(offset), max(offset) FROM records"
 _STREAMS: Final = """
@@ -32,8 +37,9 @@ _CLAIMS: Final = """
 """
 
 
-def quick_check(path: Path) -> Iterator[str]:
-    """What SQLite itself finds wrong with a file (https://www.sqlite.org/pragma.html#pragma_quick_check).
+def full_check(path: Path) -> Iterator[str]:
+    """What SQLite itself finds wrong with a file, its indexes too
+    (https://www.sqlite.org/pragma.html#pragma_integrity_check).
 
     Raises:
         Unavailable, CorruptData: it cannot be read.
@@ -41,7 +47,7 @@ def quick_check(path: Path) -> Iterator[str]:
     connection = open_reader(path)
     try:
         with failures_of(path):
-            for (line,) in connection.execute(f"PRAGMA quick_check({_SHOWN})").fetchall():
+            for (line,) in connection.execute(f"PRAGMA integrity_check({_SHOWN})").fetchall():
                 if line != "ok":
                     yield str(line)
     finally:
@@ -64,6 +70,28 @@ def flaws_of_log(path: Path) -> Iterator[str]:
             yield from _claims(connection)
     finally:
         connection.close()
+
+
+def damage_of_log(path: Path) -> Iterator[str]:
+    """Records that are not what was written, by their checksums; one line for all of them.
+
+    Raises:
+        Unavailable, CorruptData: it cannot be read.
+    """
+    records, offset, damaged = read_log(path), 0, list[Record]()
+    connection = open_reader(path)
+    try:
+        with failures_of(path):
+            while found := records.scan_with_fences(connection, offset, _AT_ONCE):
+                damaged += [record for record in found if not record.intact]
+                offset = found[-1].offset + 1
+    finally:
+        connection.close()
+    if damaged:
+        streams = sorted({record.stream[:_LONGEST] for record in damaged})
+        more = f" and {len(streams) - _SHOWN} more" if len(streams) > _SHOWN else ""
+        first = f"{len(damaged)} records are damaged, the first at offset {damaged[0].offset}"
+        yield f"{first}, of the streams {', '.join(streams[:_SHOWN])}{more}"
 
 
 def end_of_log(path: Path) -> int:

@@ -15,12 +15,12 @@ import msgspec
 
 from eventkernel.adapters.sqlite.connection import open_reader, open_writer
 from eventkernel.adapters.sqlite.failures import failures_of
-from eventkernel.adapters.sqlite.log_file import claims_key_path, make_tables, read_log_id, write_key
-from eventkernel.adapters.sqlite.log_statements import GENERATION, PARTITION, head, insert, scan_with_fences
+from eventkernel.adapters.sqlite.log_file import claims_key_path, make_tables, read_log, write_key
+from eventkernel.adapters.sqlite.log_statements import GENERATION, PARTITION, head, insert
 from eventkernel.appending import record_id
 from eventkernel.claims import ClaimsKey
-from eventkernel.errors import CannotOpen, InvalidInput
-from eventkernel.events import FENCE, Record
+from eventkernel.errors import CannotOpen, CorruptData, InvalidInput
+from eventkernel.events import FENCE, Record, damage_of
 from eventkernel.fences import FenceData
 
 _BATCH: Final = 1_000
@@ -35,17 +35,25 @@ class LogExport:
     """
 
     def __init__(self, path: Path) -> None:
-        self.log = read_log_id(path)
+        self._records = read_log(path)
+        self.log = self._records.log
         self._path = path
         self._connection = open_reader(path)
         with failures_of(path):
             self.end = head(self._connection)
 
     def batches(self) -> Iterator[Sequence[Record]]:
+        """
+        Raises:
+            CorruptData: a record is damaged.
+        """
         offset = 0
         while offset < self.end:
             with failures_of(self._path):
-                records = scan_with_fences(self._connection, self.log, offset, min(_BATCH, self.end - offset))
+                records = self._records.scan_with_fences(self._connection, offset, min(_BATCH, self.end - offset))
+            for record in records:
+                if not record.intact:  # in the copy it would look like any other
+                    raise CorruptData(damage_of(record))
             yield records
             offset = records[-1].offset + 1
 

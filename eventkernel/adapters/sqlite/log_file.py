@@ -13,14 +13,18 @@ import msgspec
 
 from eventkernel.adapters.sqlite.connection import open_reader, open_writer
 from eventkernel.adapters.sqlite.failures import failures_of
-from eventkernel.adapters.sqlite.log_statements import head
+from eventkernel.adapters.sqlite.log_statements import GENERATION, PARTITION, RecordsOf, head, insert
 from eventkernel.claims import ClaimsKey
 from eventkernel.errors import CannotOpen
-from eventkernel.events import ENVELOPE_VERSION, FENCE
-from eventkernel.fences import FenceData
+from eventkernel.events import ENVELOPE_VERSION
+from eventkernel.fences import FenceData, fence
 
-FORMAT: Final = 1
-"""Raised whenever an older release could not read the file any more; kept in the file as `user_version`."""
+FORMAT: Final = 2
+"""Raised whenever an older release could not use the file any more; kept in the file as `user_version`.
+
+1: release 0.1.0. 2: every record that is written has a checksum.
+"""
+_CHECKSUMS_SINCE: Final = 2
 
 _APPLICATION_ID: Final = int.from_bytes(b"evkl", "big")
 
@@ -46,7 +50,8 @@ _TABLES: Final = (
         causation       TEXT,
         traceparent     TEXT,
         tracestate      TEXT,
-        data            TEXT NOT NULL               -- JSON
+        data            TEXT NOT NULL,              -- JSON
+        checksum        INTEGER                     -- NULL: written in format 1
     )
     """,
     "CREATE UNIQUE INDEX records_by_version ON records (stream, version) WHERE version > 0",
@@ -88,15 +93,16 @@ def open_log(path: Path, name: str, now_us: int) -> OpenLog:
         with failures_of(path):
             if _is_empty(connection):
                 _make(connection, path, name, now_us)
-            log = _checked(connection, path, name)
+            log = _checked(connection, path, name).log
+            _bring_up_to_date(connection)
             return OpenLog(path, connection, log, matching_key(connection, path), head(connection))
     except BaseException:
         connection.close()
         raise
 
 
-def read_log_id(path: Path) -> str:
-    """The id of the log in an existing file, which may have a writer at this moment.
+def read_log(path: Path) -> RecordsOf:
+    """The log in an existing file, which may have a writer at this moment.
 
     Raises:
         CannotOpen: the file is something else, or has another format.
@@ -108,6 +114,16 @@ def read_log_id(path: Path) -> str:
             return _checked(connection, path, None)
     finally:
         connection.close()
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """From format 1 on. The records that are there stay as they are, without checksums."""
+    connection.execute("BEGIN IMMEDIATE")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version < _CHECKSUMS_SINCE:
+        connection.execute("ALTER TABLE records ADD COLUMN checksum INTEGER")
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
+    connection.execute("COMMIT")
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
@@ -132,19 +148,14 @@ def _make(connection: sqlite3.Connection, path: Path, name: str, now_us: int) ->
         key = ClaimsKey.draw()
         write_key(key_path, key)
     connection.execute("BEGIN IMMEDIATE")
-    make_tables(connection, f"{name}.{secrets.token_hex(4)}")
-    connection.execute(
-        """
-        INSERT INTO records (offset, type, time_us, stream, version, first_version, commit_size, fingerprint,
-                             generation, schema_version, data)
-        VALUES (0, ?, ?, '', 0, 0, 1, '', 0, 1, ?)
-        """,
-        (FENCE, now_us, msgspec.json.encode(FenceData(key.fingerprint)).decode()),
-    )
+    log = f"{name}.{secrets.token_hex(4)}"
+    make_tables(connection, log)
+    first = fence(log, PARTITION, GENERATION, key.fingerprint, now_us)
+    insert(connection, [msgspec.structs.replace(first, offset=0)])
     connection.execute("COMMIT")
 
 
-def _checked(connection: sqlite3.Connection, path: Path, name: str | None) -> str:
+def _checked(connection: sqlite3.Connection, path: Path, name: str | None) -> RecordsOf:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application != _APPLICATION_ID:
         raise CannotOpen(f"{path}: expected an event log, found another database")
@@ -156,7 +167,7 @@ def _checked(connection: sqlite3.Connection, path: Path, name: str | None) -> st
         raise CannotOpen(f"{path}: envelope {envelope} is of a newer release, this one reads up to {ENVELOPE_VERSION}")
     if name is not None and log.rpartition(".")[0] != name:
         raise CannotOpen(f"{path}: expected the log {name!r}, found {log!r}")
-    return str(log)
+    return RecordsOf(str(log), checksums=version >= _CHECKSUMS_SINCE)
 
 
 def check_key(path: Path) -> None:

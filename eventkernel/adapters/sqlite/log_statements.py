@@ -4,11 +4,15 @@ Each is one step that takes lists as JSON and gives all its rows as one JSON tex
 The reason: Python's sqlite3 gives the interpreter lock away at every step and queues for it again, for up to 5 ms while
 another thread computes. A thousand rows that are fetched one by one beside a busy event loop take half a second; as one
 text they take two milliseconds.
+
+Every record has a checksum (CRC-32 of its columns as one JSON array), which is compared whenever it is read. Records
+that were written by release 0.1.0 have none.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -48,6 +52,8 @@ class _RecordRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     traceparent: str | None
     tracestate: str | None
     data: str
+    checksum: int | None = None
+    """NULL in what release 0.1.0 has written."""
 
 
 class _CommitRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -62,23 +68,18 @@ class _CommitRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     fingerprint: str
 
 
-_RECORD: Final = f"json_array({', '.join(_RecordRow.__struct_fields__)})"
+_COLUMNS: Final = _RecordRow.__struct_fields__
 _COMMIT: Final = f"json_array({', '.join(_CommitRow.__struct_fields__)})"
 _CLAIM: Final = "json_array(claim, stream, version)"
 _FIRST_ROW: Final = "(version = first_version OR version = 0)"  # in the words of the index, or it is not used
 _HEAD: Final = "SELECT coalesce(max(offset) + 1, 0) FROM records"
 
 # Nothing but these constants is put together here: S608 does not apply.
-_SCAN: Final = f"""
-    SELECT json_group_array({_RECORD}) FROM (SELECT * FROM records WHERE offset >= ? ORDER BY offset LIMIT ?)
-"""
-_BEFORE: Final = f"""
-    SELECT json_group_array({_RECORD}) FROM (SELECT * FROM records WHERE offset < ? ORDER BY offset DESC LIMIT 1)
-"""
+_SCAN: Final = "SELECT * FROM records WHERE offset >= ? ORDER BY offset LIMIT ?"
+_BEFORE: Final = "SELECT * FROM records WHERE offset < ? ORDER BY offset DESC LIMIT 1"
 # SQLite seeks by the first of several lower bounds; the last one is there for the partial index.
-_STREAM: Final = f"""
-    SELECT json_group_array({_RECORD})
-    FROM (SELECT * FROM records WHERE stream = ? AND version > ? AND version <= ? AND version > 0 ORDER BY version)
+_STREAM: Final = """
+    SELECT * FROM records WHERE stream = ? AND version > ? AND version <= ? AND version > 0 ORDER BY version
 """
 _COMMAND: Final = f"""
     SELECT json_group_array({_COMMIT}) FROM records WHERE command_id = ? AND {_FIRST_ROW}
@@ -100,7 +101,7 @@ _TAKE: Final = """
     INSERT INTO claims
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(?)
 """
-_ROW: Final = f"({', '.join('?' * len(_RecordRow.__struct_fields__))})"
+_ROW: Final = f"({', '.join('?' * len(_COLUMNS))})"
 _INSERTS: Final = tuple((count, f"INSERT INTO records VALUES {', '.join([_ROW] * count)}") for count in (128, 16, 1))
 
 _decode_records: Final = msgspec.json.Decoder(list[_RecordRow]).decode
@@ -116,30 +117,50 @@ def head(connection: sqlite3.Connection) -> int:
     return int(offset)
 
 
-def scan(connection: sqlite3.Connection, log: str, offset: int, most: int) -> tuple[Sequence[Record], int]:
-    """Up to `most` records from an offset on, without fences, and the offset to go on from."""
-    (rows,) = connection.execute(_SCAN, (offset, most)).fetchone()
-    decoded = _decode_records(rows)
-    next_offset = decoded[-1].offset + 1 if decoded else offset
-    return [_record(log, row) for row in decoded if row.type != FENCE], next_offset
+class RecordsOf:
+    """Reads the records of one log's file."""
 
+    def __init__(self, log: str, *, checksums: bool) -> None:
+        """`checksums` says whether the file has them: one that only release 0.1.0 has written does not."""
+        self.log = log
+        self._columns = _COLUMNS if checksums else _COLUMNS[:-1]
 
-def scan_with_fences(connection: sqlite3.Connection, log: str, offset: int, most: int) -> Sequence[Record]:
-    """Up to `most` records from an offset on, as they stand there."""
-    (rows,) = connection.execute(_SCAN, (offset, most)).fetchone()
-    return [_record(log, row) for row in _decode_records(rows)]
+    def scan(self, connection: sqlite3.Connection, offset: int, most: int) -> tuple[Sequence[Record], int]:
+        """Up to `most` records from an offset on, without fences, and the offset to go on from."""
+        found = self.scan_with_fences(connection, offset, most)
+        next_offset = found[-1].offset + 1 if found else offset
+        return [record for record in found if record.type != FENCE], next_offset
 
+    def scan_with_fences(self, connection: sqlite3.Connection, offset: int, most: int) -> Sequence[Record]:
+        """Up to `most` records from an offset on, as they stand there."""
+        return self._records(connection, _SCAN, (offset, most))
 
-def record_before(connection: sqlite3.Connection, log: str, offset: int) -> Record | None:
-    """The last record before an offset that is no fence."""
-    (rows,) = connection.execute(_BEFORE, (offset,)).fetchone()
-    return next((_record(log, row) for row in _decode_records(rows) if row.type != FENCE), None)
+    def before(self, connection: sqlite3.Connection, offset: int) -> Record | None:
+        """The last record before an offset that is no fence."""
+        return next((found for found in self._records(connection, _BEFORE, (offset,)) if found.type != FENCE), None)
 
+    def of_stream(self, connection: sqlite3.Connection, stream: str, after: int, up_to: int) -> Sequence[Record]:
+        """The stream's events behind a version and up to one, oldest first."""
+        return self._records(connection, _STREAM, (stream, after, up_to))
 
-def read_stream(connection: sqlite3.Connection, log: str, stream: str, after: int, up_to: int) -> Sequence[Record]:
-    """The stream's events behind a version and up to one, oldest first."""
-    (rows,) = connection.execute(_STREAM, (stream, after, up_to)).fetchone()
-    return [_record(log, row) for row in _decode_records(rows)]
+    def _records(self, connection: sqlite3.Connection, query: str, values: tuple[object, ...]) -> list[Record]:
+        try:
+            array = f"json_array({', '.join(self._columns)})"
+            (rows,) = connection.execute(f"SELECT json_group_array({array}) FROM ({query})", values).fetchone()
+            return [_record(self.log, row, _is_intact(row)) for row in _decode_records(rows)]
+        except (msgspec.MsgspecError, sqlite3.OperationalError) as error:
+            if getattr(error, "sqlite_errorcode", 0):
+                raise
+            # A value is of no type that its column has, or is no text at all: one of the rows is damaged.
+            return [_record(self.log, *_salvaged(row)) for row in self._raw(connection, query, values)]
+
+    def _raw(self, connection: sqlite3.Connection, query: str, values: tuple[object, ...]) -> list[tuple[object, ...]]:
+        """The rows with their texts as bytes."""
+        decoding, connection.text_factory = connection.text_factory, bytes
+        try:
+            return connection.execute(f"SELECT {', '.join(self._columns)} FROM ({query})", values).fetchall()
+        finally:
+            connection.text_factory = decoding
 
 
 def find_command(connection: sqlite3.Connection, log: str, command_id: str) -> Commit | None:
@@ -211,7 +232,43 @@ def _commit(log: str, row: _CommitRow) -> Commit:
     )
 
 
-def _record(log: str, row: _RecordRow) -> Record:
+def _is_intact(row: _RecordRow) -> bool:
+    if row.checksum is None:
+        return True
+    columns = _encode(row)
+    return zlib.crc32(columns[: columns.rindex(b",")]) == row.checksum
+
+
+def _salvaged(row: tuple[object, ...]) -> tuple[_RecordRow, bool]:
+    """What can be read of a row with texts as bytes, and whether that is all of it."""
+    values = [value.decode(errors="replace") if isinstance(value, bytes) else value for value in row]
+    try:
+        read = msgspec.convert(values, _RecordRow)
+    except msgspec.ValidationError:
+        fields = msgspec.structs.fields(_RecordRow)
+        fitting = [_fitting(value, field.type) for value, field in zip(values, fields, strict=False)]
+        return msgspec.convert(fitting, _RecordRow), False
+    return read, all(map(_is_text, row)) and _is_intact(read)
+
+
+def _is_text(raw: object) -> bool:
+    try:
+        if isinstance(raw, bytes):
+            raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _fitting(value: object, column: object) -> object:
+    """The value if its column can have it, or else an empty one."""
+    try:
+        return msgspec.convert(value, column)
+    except msgspec.ValidationError:
+        return {int: 0, str: ""}.get(column) if isinstance(column, type) else None
+
+
+def _record(log: str, row: _RecordRow, intact: bool) -> Record:
     command_id = row.command_id or ""
     return Record(
         log=log,
@@ -236,10 +293,17 @@ def _record(log: str, row: _RecordRow) -> Record:
         traceparent=row.traceparent,
         tracestate=row.tracestate,
         data=row.data.encode(),
+        intact=intact,
     )
 
 
 def _row(record: Record) -> tuple[object, ...]:
+    columns = _columns_of(record)
+    return (*columns, zlib.crc32(_encode(columns)[:-1]))
+
+
+def _columns_of(record: Record) -> tuple[object, ...]:
+    """All but the checksum."""
     return (
         record.offset,
         record.type,

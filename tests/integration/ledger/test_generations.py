@@ -230,6 +230,34 @@ async def test_a_replica_without_commands_notices_too(servers: KafkaLogOnServers
     await until(lambda: _is(servers, 2))
 
 
+@pytest.mark.parametrize("running", [True, False])
+async def test_a_ledger_without_its_unique_index_is_filled_anew_and_a_claim_has_one_holder(
+    servers: KafkaLogOnServers, running: bool
+) -> None:
+    """Also where an index of the same name came in its place, which is not unique."""
+    store = await servers.open()
+    await put(store, "door-1", "a", command="c1", claims={"key:1"})
+    if not running:
+        await servers.close_stores()
+    for name in await servers.database.list_collection_names():
+        if "commits" in name:
+            await servers.database[name].drop_index("keys_1")
+            await servers.database[name].create_index("keys", name="keys_1")
+    store = store if running else await servers.open()
+    await until(lambda: _is(servers, 2))
+    with pytest.raises(ClaimTaken):
+        await patiently(put, store, "door-2", "a", command="c2", claims={"key:1"})
+    other = await servers.another()
+    outcomes = await asyncio.gather(
+        *(
+            patiently(put, replica, f"door-{number}", "a", command=f"r{number}", claims={"key:2"})
+            for number, replica in enumerate([store, other] * 4, start=3)
+        ),
+        return_exceptions=True,
+    )
+    assert sum(not isinstance(outcome, BaseException) for outcome in outcomes) == 1, outcomes
+
+
 # Each check of the generation, and what happens without it
 
 
