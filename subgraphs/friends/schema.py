@@ -98,8 +98,8 @@ class User:
         ]
         return FriendConnection(edges=edges, page_info=page.info)
 
-    @field("How many friends the user has.")
-    async def friend_count(self, info: FriendsInfo) -> int:
+    @field("How many friends the user has; null for one who is being deleted at this moment.")
+    async def friend_count(self, info: FriendsInfo) -> int | None:
         return await info.context.loader(_load_friend_counts).load(self.id)
 
     @classmethod
@@ -134,7 +134,7 @@ class Friendship:
         description="The friendship's id. It depends on the two users alone: ended and begun again it is the same."
     )
     since: datetime = strawberry.field(description="When the two became friends, for the last time.")
-    users: list[User] | None = strawberry.field(
+    users: list[User | None] | None = strawberry.field(
         description="The two users, in the order of their ids; null where one is deleted at this moment."
     )
     version: int = strawberry.field(

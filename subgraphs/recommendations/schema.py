@@ -66,7 +66,7 @@ class User:
         info: RecommendationsInfo,
         other: Annotated[strawberry.ID, strawberry.argument(name="with", description="The id of the other user.")],
         first: FirstFriends = strawberry.UNSET,
-    ) -> list[User] | None:
+    ) -> list[User | None] | None:
         return await _mutual_friends(info, self.id, inputs.identifier("with", other), first)
 
     @classmethod
@@ -92,7 +92,7 @@ class Recommendation:
     @field(f"The friends that the two share, in the order of their ids. {_MUTUAL_COSTS}")
     async def mutual_friends(
         self, info: RecommendationsInfo, first: FirstFriends = strawberry.UNSET
-    ) -> list[User] | None:
+    ) -> list[User | None] | None:
         return await _mutual_friends(info, self.of, self.other, first)
 
 
@@ -121,7 +121,7 @@ class Query:
         user_id: Annotated[strawberry.ID, strawberry.argument(description="The id of one of the two.")],
         friend_id: Annotated[strawberry.ID, strawberry.argument(description="The id of the other one.")],
         first: FirstFriends = strawberry.UNSET,
-    ) -> list[User] | None:
+    ) -> list[User | None] | None:
         await _refuse_missing(info, inputs.identifier("userId", user_id), inputs.identifier("friendId", friend_id))
         return await _mutual_friends(info, user_id, friend_id, first)
 
@@ -145,7 +145,7 @@ async def _recommendations(info: RecommendationsInfo, user_id: str, first: int |
     ]
 
 
-async def _mutual_friends(info: RecommendationsInfo, one: str, other: str, first: int | None) -> list[User]:
+async def _mutual_friends(info: RecommendationsInfo, one: str, other: str, first: int | None) -> list[User | None]:
     limit = inputs.given(first)
     if limit is not None and limit < 0:
         raise InvalidInput(f"first: expected a number from 0 on, found {limit}")
