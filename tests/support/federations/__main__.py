@@ -7,6 +7,7 @@ which branches of the planner have come up.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import time
 
@@ -17,6 +18,7 @@ async def main(operations: int, seed: int) -> int:
     """The number of federations with a failure."""
     branches = Branches()
     branches.install()
+    logging.getLogger("graphrouter.execution").setLevel(logging.CRITICAL)  # outages are part of it
     from tests.support.federations.campaign import OPERATIONS, Campaign  # noqa: PLC0415 - it imports the planner
 
     campaign, failures, started = Campaign(), 0, time.monotonic()

@@ -69,6 +69,7 @@ class Data:
         self._hidden: set[str] = set()
         self._inputs: dict[str, set[str]] = {}
         self.setters: frozenset[str] = frozenset()
+        self.wrongly_brought: list[str] = []
         for graph, text in documents.items():
             self._read(graph, text)
 
@@ -171,6 +172,8 @@ class Data:
             raise LookupError(f"{thing.type_name}.{name} was asked for without a representation")
         else:
             found = _brought(thing.brought, selections)
+            if found != (meant := self._looked_up(thing, selections)):
+                self.wrongly_brought.append(f"{thing.type_name}.{name} of {thing.id}: meant {meant}, brought {found}")
         return f"{name} {json.dumps(found, sort_keys=True)}"
 
     def _looked_up(self, thing: Thing, selections: SelectionSetNode) -> dict[str, Any]:

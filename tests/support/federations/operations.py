@@ -24,8 +24,14 @@ VARIABLES = {
 class Operation:
     """A document with one operation, and the values of its variables."""
 
+    name: str
     text: str
     variables: dict[str, Any]
+
+    @property
+    def declared(self) -> set[str]:
+        """The names of its variables."""
+        return {name for name in VARIABLES if f"${name}:" in self.text}
 
 
 @dataclass
@@ -34,6 +40,7 @@ class Writer:
 
     random: Random
     schema: GraphQLSchema
+    number: int = 0
     fragments: list[str] = field(default_factory=list[str])
 
     def operation(self) -> Operation:
@@ -47,8 +54,8 @@ class Writer:
         values: dict[str, Any] = {"t": random.random() < 0.5, "f": random.random() < 0.5, "n": random.randint(1, 3)}
         values |= {"d": random.choice((1, 4)), "i": {"n": random.randint(1, 2)}, "id": f"E0-{random.randint(0, 4)}"}
         given = {name: values[name] for name in used if name == "t" or random.random() < 0.8}
-        head = f"{'mutation' if mutates else 'query'} Q{f'({declared})' if declared else ''}"
-        return Operation(f"{head} {text}".strip(), given)
+        head = f"{'mutation' if mutates else 'query'} Q{self.number}{f'({declared})' if declared else ''}"
+        return Operation(f"Q{self.number}", f"{head} {text}".strip(), given)
 
     def selections(self, parent: Any, depth: int) -> str:
         random, parts = self.random, list[str]()
@@ -78,7 +85,7 @@ class Writer:
 
     def _fragment(self, on: str, body: str) -> str:
         if self.random.random() < 0.3:
-            name = f"F{len(self.fragments)}"
+            name = f"F{self.number}_{len(self.fragments)}"
             self.fragments.append(f"fragment {name} on {on} {body}")
             return f"...{name}{self._condition()}"
         return f"... on {on}{self._condition()} {body}"
@@ -112,6 +119,6 @@ class Writer:
         )
 
 
-def random_operation(random: Random, schema: GraphQLSchema) -> Operation:
+def random_operation(random: Random, schema: GraphQLSchema, number: int = 0) -> Operation:
     """One operation; it may be invalid, where selections of one response key differ."""
-    return Writer(random, schema).operation()
+    return Writer(random, schema, number).operation()
