@@ -60,18 +60,28 @@ class Explained:
 
 EXPLAINED: Final = (
     Explained("double", "INVALID_GRAPHQL", "", "GraphQL defines an argument or an enum value once, and gives it once"),
-    Explained("double", "INVALID_GRAPHQL", "INVALID_FIELD_SHARING", "the same; they go on to the next phase"),
     Explained("tag.name", "INVALID_TAG_NAME", "", "the specification of @tag does not have the empty name"),
     Explained("twice the word", "KEY_INVALID_FIELDS", "", "a field of an object type without selections is no GraphQL"),
     Explained("twice the word", "REQUIRES_INVALID_FIELDS", "", "the same"),
     Explained("twice the word", "PROVIDES_INVALID_FIELDS", "", "the same"),
     Explained(r"drop .*link\.url", "INVALID_LINK_IDENTIFIER", "", "a @link without a URL links nothing"),
-    Explained("link", "INVALID_LINK_IDENTIFIER", "INVALID_GRAPHQL", "they read it as a document of Federation 1"),
     Explained(
         "copy|move", "ROOT_QUERY_USED", "INVALID_GRAPHQL", "both hold; a root type's name is looked at first here"
     ),
     Explained(
         "retype", "INVALID_GRAPHQL", "ROOT_MUTATION_USED", "both hold: one type is the root of two kinds of operations"
+    ),
+    Explained(
+        "retype to String Filter.state",
+        "INVALID_GRAPHQL",
+        "FIELD_TYPE_MISMATCH",
+        "both hold: a default value does not fit in its own subgraph",
+    ),
+    Explained(
+        "make non-null Transaction.amount.unit",
+        "",
+        "CONTEXT_INVALID_SELECTION",
+        "a value that is never null goes where null may not; they forget that the selected field is never null",
     ),
     Explained(
         "make non-null Filter",

@@ -99,6 +99,16 @@ class DefinitionReader:
         return self._document.extensions | frozenset(marked)
 
     @property
+    def extensions(self) -> frozenset[str]:
+        """Types that another subgraph has to define: extended by the keyword, in Federation 1 by `@extends` too."""
+        return self.federation_extensions if self._vocabulary.federation_one else self._document.extensions
+
+    @property
+    def defined(self) -> frozenset[str]:
+        """Types that are defined by a keyword of their own."""
+        return frozenset(self._nodes) - self._document.extensions
+
+    @property
     def schema_marks(self) -> Marks:
         """What stands on the schema itself."""
         return self._marks(self._document.schema_directives, self._document.description)

@@ -150,6 +150,15 @@ def _with_default_roots(document: DocumentNode, subgraph: str, findings: Finding
                     message = f'"{name}" is its root type of two kinds of operations; expected different types'
                     findings.error(Code.INVALID_GRAPHQL, f'subgraph "{subgraph}": {message}', name, subgraph)
                     return None
+    objects = {
+        d.name.value for d in document.definitions if isinstance(d, ObjectTypeDefinitionNode | ObjectTypeExtensionNode)
+    }
+    # A subgraph without queries of its own may name the root type that its server adds.
+    unknown = next((name for name in renamed if name not in objects and name != "Query"), None)
+    if unknown is not None:
+        message = f'its schema has the root type "{unknown}", which is no object type of it'
+        findings.error(Code.INVALID_GRAPHQL, f'subgraph "{subgraph}": {message}', unknown, subgraph)
+        return None
     renamed = {name: root for name, root in renamed.items() if name != root}
     if not renamed:
         return document

@@ -255,7 +255,9 @@ class Subgraph:
     possible_types: Mapping[str, frozenset[str]]
     """For each interface and union, the names of the object types behind it, in this subgraph."""
     extensions: frozenset[str] = frozenset()
-    """The types that are only extended here, whoever defines them."""
+    """The types that are only extended here, and that another subgraph has to define."""
+    definitions: frozenset[str] = frozenset()
+    """The types that are defined here, and not only extended."""
     composed: tuple[ComposedDirective, ...] = ()
     marks: Marks = Marks()
     """What stands on the schema itself."""

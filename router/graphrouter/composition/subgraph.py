@@ -92,7 +92,8 @@ def _expand_one(source: SubgraphSdl, findings: Findings) -> Subgraph | None:
         types,
         directives,
         possible_types(types),
-        reader.federation_extensions,
+        reader.extensions,
+        reader.defined,
         composed,
         reader.schema_marks,
     )

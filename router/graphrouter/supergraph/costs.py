@@ -38,8 +38,8 @@ def read_list_sizes(
                 assumed = arguments.get("assumedSize")
                 found[definition.name.value, field.name.value] = ListSize(
                     None if assumed is None else _integer(assumed, f"{coordinate}: @{name}(assumedSize:)"),
-                    tuple(map(str, arguments.get("slicingArguments") or ())),
-                    tuple(map(str, arguments.get("sizedFields") or ())),
+                    tuple(dict.fromkeys(map(str, arguments.get("slicingArguments") or ()))),
+                    tuple(dict.fromkeys(map(str, arguments.get("sizedFields") or ()))),
                     arguments.get("requireOneSlicingArgument") is not False,
                 )
     return found

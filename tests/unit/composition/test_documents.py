@@ -177,3 +177,73 @@ def test_a_link_to_something_unknown_is_no_obstacle_unless_a_router_must_know_it
     link = 'extend schema @link(url: "https://example.com/own/v1.0"%s) type Query { q: Int }'
     assert composed(a=link % "").hints == ()
     assert codes(refused(a=link % ", for: SECURITY")) == [Code.UNSUPPORTED_FEATURE]
+
+
+EXTENDED = 'type User %s @key(fields: "id") { id: ID! @external n: Int }'
+DEFINED = 'type Query { u: User } type User @key(fields: "id") { id: ID! }'
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "refused_in"),
+    [
+        ("#fed1\nextend " + EXTENDED % "", DEFINED, ()),
+        ("extend " + EXTENDED % "", DEFINED, ()),
+        ("#fed1\n" + EXTENDED % "@extends", DEFINED, ()),
+        ("#fed1\nextend " + EXTENDED % "", "extend " + DEFINED.replace(" type User", " extend type User"), ("a", "b")),
+        ("#fed1\n" + EXTENDED % "@extends", DEFINED.replace(" type User", " extend type User"), ("a",)),
+        (EXTENDED % "@extends", DEFINED.replace(" type User", " extend type User"), ()),
+        ("extend enum E { A } type Query @shareable { e: E }", "type Query @shareable { e: Int }", ("a",)),
+    ],
+    ids=[
+        "Federation 1",
+        "Federation 2",
+        "by @extends",
+        "nowhere",
+        "@extends of Federation 1 defines nothing for itself",
+        "@extends of Federation 2 defines",
+        "an enum",
+    ],
+)
+def test_what_is_extended_is_defined_somewhere(one: str, other: str, refused_in: tuple[str, ...]) -> None:
+    if not refused_in:
+        assert composed(a=one, b=other).supergraph_sdl
+        return
+    errors = [error for error in refused(a=one, b=other) if error.code == Code.EXTENSION_WITH_NO_BASE]
+    assert tuple(name for error in errors for name in error.subgraphs) == refused_in
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        "schema { query: Gone } type Query { q: Int }",
+        "schema { query: Query mutation: Gone } type Query { q: Int }",
+        "schema { query: Query mutation: Mutation } type Query { q: Int }",
+        "schema { query: Query mutation: E } type Query { q: Int } enum E { A }",
+        "schema { query: Q mutation: Q } type Q { q: Int }",
+        "type Query { q: Int } type Mutation",
+        "type Query { q: Int } type Subscription @shareable",
+    ],
+)
+def test_a_root_type_is_an_object_type_with_fields_for_one_kind_of_operations(schema: str) -> None:
+    assert codes(refused(a="#fed1\n" + schema if "@" not in schema else schema)) == [Code.INVALID_GRAPHQL]
+
+
+@pytest.mark.parametrize("schema", ["schema { query: Query }", "type Query", "type Query { _service: _Service! }"])
+def test_a_subgraph_may_have_no_queries_of_its_own(schema: str) -> None:
+    a = f'#fed1\n{schema} type User @key(fields: "id") {{ id: ID! n: Int }}'
+    assert "n: Int @join__field(graph: A)" in composed(a=a, b=DEFINED).supergraph_sdl
+
+
+@pytest.mark.parametrize(
+    "sdl",
+    [
+        "type Query { x: X } type X",
+        "type Query { i: I } interface I",
+        "type Query { u: U } union U",
+        "type Query { e: E } enum E",
+        "type Query { q(f: F): Int } input F",
+        "type Query { x: X } extend type X @shareable",
+    ],
+)
+def test_no_type_is_empty(sdl: str) -> None:
+    assert set(codes(refused(a=sdl))) == {Code.INVALID_GRAPHQL}

@@ -43,6 +43,17 @@ def _with_inherited(
             if not field.external
         }
         for field in merged.fields.values():
-            if field.name in resolved and field.name not in definition.fields:
+            own = definition.fields.get(field.name)
+            if field.name not in resolved:
+                continue
+            if own is None:
                 inherited.setdefault(field.name, replace(field, joins=(JoinField(None),)))
+            elif own.joins and all(join.external for join in own.joins):
+                # Only the interface's subgraphs resolve it: what is hidden there is hidden here.
+                marks = replace(
+                    own.marks,
+                    inaccessible=own.marks.inaccessible or field.marks.inaccessible,
+                    tags=tuple(sorted({*own.marks.tags, *field.marks.tags})),
+                )
+                inherited[field.name] = replace(own, marks=marks)
     return replace(definition, fields={**definition.fields, **inherited}) if inherited else definition
