@@ -48,6 +48,12 @@ _UNCOUNTED_COPIES = 100
 _log = logging.getLogger("graphrouter.execution")
 
 
+_OUTCOME = (
+    "; whether the change was made is not known: sending it again with the same idempotency key is safe, "
+    "where the subgraph takes one"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class SubgraphSettings:
     """What the executor knows of the subgraphs: how to reach them, and how long one request to one may take."""
@@ -151,7 +157,8 @@ class Execution:
         try:
             data, raw_errors = await self._ask(prepared, prepared.body(self.variables))
         except (TransportError, _Malformed) as failure:
-            self._fail(fetch.subgraph, failure, self._root_positions(prepared, fetch))
+            changes = self.plan.plan.kind == "mutation" and isinstance(failure, TransportError)
+            self._fail(fetch.subgraph, failure, self._root_positions(prepared, fetch), _OUTCOME if changes else "")
             return
         take = partial(self._take_root, prepared, fetch, data, raw_errors)
         try:
@@ -278,9 +285,11 @@ class Execution:
                 if entity is not None:
                     merge_object(target, entity, object_types)
 
-    def _fail(self, service: str, failure: TransportError | _Malformed, paths: Iterable[ResponsePath]) -> None:
+    def _fail(
+        self, service: str, failure: TransportError | _Malformed, paths: Iterable[ResponsePath], more: str = ""
+    ) -> None:
         _log.warning("subgraph %s: %s (%s)", service, failure, failure.code)
-        self.errors.add_at(paths, str(failure), failure.code, service, {})
+        self.errors.add_at(paths, f"{failure}{more}", failure.code, service, {})
 
     async def _ask(self, prepared: PreparedFetch, body: bytes) -> tuple[JsonObject | None, list[object]]:
         """The `data` and the `errors` of one subgraph request."""

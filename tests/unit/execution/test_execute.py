@@ -292,6 +292,17 @@ async def test_a_failing_root_fetch_is_told_at_its_fields(failure: str) -> None:
     assert execution.data == {"more": 1}
 
 
+@pytest.mark.parametrize("failure", ["down", "slow"])
+async def test_a_change_without_an_answer_is_told_to_have_an_unknown_outcome(failure: str) -> None:
+    answer, code = FAILURES[failure]
+    for kind, unknown in (("mutation", True), ("query", False)):
+        fetches = (root(0, "a", "{done{ok}}", kind=kind),)
+        execution = await execute(fetches, {"a": Scripted(answer)}, kind=kind)
+        (error,) = execution.errors.as_list()
+        assert error["extensions"]["code"] == code
+        assert ("sending it again with the same idempotency key is safe" in error["message"]) == unknown
+
+
 async def test_an_entitys_error_is_told_at_each_of_its_positions() -> None:
     error = {
         "message": "gone",
