@@ -14,6 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from graphrouter.http.connection import HttpServer
+from graphrouter.http.files import allow_many_files
 from graphrouter.http.hosts import HostCheck
 from kithgraph.errors import StartError
 
@@ -103,6 +104,7 @@ class Servers:
         Raises:
             StartError: an app's lifespan failed.
         """
+        allow_many_files()
         for endpoint in endpoints:
             config = uvicorn.Config(
                 HostCheck(endpoint.app, endpoint.hosts),

@@ -113,6 +113,7 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
     from graphrouter.http.connection import HttpServer  # noqa: PLC0415
     from graphrouter.http.connections import ConnectionLimits  # noqa: PLC0415
+    from graphrouter.http.files import allow_many_files  # noqa: PLC0415
     from graphrouter.server.collector import set_collector_for_serving  # noqa: PLC0415
 
     if not hasattr(logging, log_level.upper()):
@@ -156,6 +157,7 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     # uvicorn takes whatever makes a protocol; its types want a class.
     http = cast("Any", HttpServer(connections))
     config = uvicorn.Config(served, http=http, ws="none", log_config=None, access_log=False, server_header=False)
+    allow_many_files()
     set_collector_for_serving()
     uvicorn.Server(config).run(sockets=[listener])
 
