@@ -15,7 +15,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run run-distributed dev develop check format test test-engines test-all rehearse audit generate bench bench-router \
-        fuzz-router lock clean
+        simulate fuzz-router lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ test-all: $(MARK)-dev ## Every test, campaigns in full
 
 rehearse: $(MARK)-dev ## Start docker-compose.yml for real, on images made here (as root on Debian; says what it needs)
 	@$(BIN)/python -m infra.rehearsal
+
+simulate: $(MARK)-dev ## Histories of the write and read sides under faults, in virtual time (ARGS="--histories N --seed S", see --help)
+	@$(BIN)/python -m tests.simulation $(ARGS)
 
 fuzz-router: $(MARK)-dev ## 10,000 operations over random subgraphs against one schema (ARGS: how many, first seed)
 	@$(BIN)/python -m tests.support.federations $(ARGS)

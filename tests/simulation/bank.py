@@ -1,0 +1,248 @@
+"""A small bank: accounts with owners, and transfers between them by a process manager of the kernel.
+
+    account-1    Opened(owner) Deposited(5) Debited(3, transfer) …        never below zero; the owner is a claim
+    transfer-7   Asked(source, target, amount) → Completed | Failed
+
+A transfer is a saga: debit the source; where that is refused, fail; credit the target; complete. Every command's id is
+made from the event that asked for the transfer, so that any number of deliveries have one effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, assert_never
+
+from eventkernel.adapters.mongodb.build import MongoViewBuild
+from eventkernel.adapters.mongodb.views import MongoView
+from eventkernel.bookmark import Bookmark
+from eventkernel.checkpoints import CheckpointStore
+from eventkernel.clock import Clock
+from eventkernel.codec import Codec
+from eventkernel.commands import CommandHandler, Outcome, fingerprint
+from eventkernel.decider import Decider
+from eventkernel.errors import IdempotencyMismatch, Refusal
+from eventkernel.events import DomainEvent, RecordedEvent
+from eventkernel.gate import BookmarkGate
+from eventkernel.membership import Membership
+from eventkernel.process import ProcessManager
+from eventkernel.projector import Projector, Source
+from eventkernel.store import EventStore
+from eventkernel.views import Change, Projection, State
+
+PROCESS: Final = "transfers"
+
+
+class Opened(DomainEvent, frozen=True, tag="bank.Opened"):
+    owner: str
+
+
+class Deposited(DomainEvent, frozen=True, tag="bank.Deposited"):
+    amount: int
+    key: str
+
+
+class Debited(DomainEvent, frozen=True, tag="bank.Debited"):
+    amount: int
+    transfer: str
+
+
+class Credited(DomainEvent, frozen=True, tag="bank.Credited"):
+    amount: int
+    transfer: str
+
+
+class Asked(DomainEvent, frozen=True, tag="bank.Asked"):
+    source: str
+    target: str
+    amount: int
+
+
+class Completed(DomainEvent, frozen=True, tag="bank.Completed"):
+    pass
+
+
+class Failed(DomainEvent, frozen=True, tag="bank.Failed"):
+    pass
+
+
+EVENT_TYPES: Final = (Opened, Deposited, Debited, Credited, Asked, Completed, Failed)
+
+Event = Opened | Deposited | Debited | Credited | Asked | Completed | Failed
+"""A command of this bank is the event that it asks for."""
+
+
+class TooLittle(Refusal):
+    code = "TOO_LITTLE"
+
+
+class NoAccount(Refusal):
+    code = "NOT_FOUND"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account or a transfer, as the rules see it."""
+
+    owner: str = ""
+    balance: int = 0
+    transfer: str = ""
+
+
+def evolve(state: Account, event: Event) -> Account:
+    match event:
+        case Opened(owner):
+            return Account(owner)
+        case Deposited(amount) | Credited(amount):
+            return Account(state.owner, state.balance + amount)
+        case Debited(amount):
+            return Account(state.owner, state.balance - amount)
+        case Asked():
+            return Account(transfer="asked")
+        case Completed():
+            return Account(transfer="completed")
+        case Failed():
+            return Account(transfer="failed")
+        case _:
+            assert_never(event)
+
+
+def decide(command: Event, state: Account) -> Sequence[Event]:
+    match command:
+        case Opened():
+            if state.owner:
+                raise TooLittle("the account is open")
+        case Deposited() | Credited() | Debited():
+            if not state.owner:
+                raise NoAccount("there is no such account")
+            if isinstance(command, Debited) and state.balance < command.amount:
+                raise TooLittle(f"expected {command.amount}, found {state.balance}")
+        case Asked() | Completed() | Failed():
+            pass
+        case _:
+            assert_never(command)
+    return [command]
+
+
+def claims(state: Account) -> frozenset[str]:
+    return frozenset({f"owner:{state.owner}"}) if state.owner else frozenset()
+
+
+decider: Decider[Account, Event, Event] = Decider(Account, decide, evolve)
+
+
+def _evolve(doc: Account | None, recorded: RecordedEvent) -> Account:
+    event = recorded.event
+    assert isinstance(event, EVENT_TYPES)
+    return evolve(doc or Account(), event)
+
+
+projection: Projection[Account] = Projection(name="bank", shape=1, evolve=_evolve)
+
+
+class MongoAccounts(MongoViewBuild[Account]):
+    collections: ClassVar = {"accounts": []}
+
+    async def load_documents(self, streams: Sequence[str]) -> Mapping[str, State[Account]]:
+        return {document["_id"]: _state(document) for document in await self.by_ids("accounts", streams)}
+
+    async def write_changes(self, changes: Sequence[Change[Account]], before: Mapping[str, State[Account]]) -> None:
+        now = [{"_id": change.stream, **_document(change.states[-1])} for change in changes]
+        await self.advance("accounts", now, before)
+
+    async def accounts(self) -> dict[str, dict[str, Any]]:
+        return {document["_id"]: document for document in await self.ask("accounts", [])}
+
+
+def _document(state: State[Account]) -> dict[str, Any]:
+    place = {"time_us": state.time_us, "log": state.log, "partition": state.partition, "offset": state.offset}
+    doc = state.doc
+    return {"version": state.version, **place, "owner": doc.owner, "balance": doc.balance, "transfer": doc.transfer}
+
+
+def _state(document: Mapping[str, Any]) -> State[Account]:
+    return State(
+        version=document["version"],
+        time_us=document["time_us"],
+        log=document["log"],
+        partition=document["partition"],
+        offset=document["offset"],
+        doc=Account(document["owner"], document["balance"], document["transfer"]),
+    )
+
+
+@dataclass(frozen=True)
+class Bank:
+    """One replica's bank."""
+
+    handler: CommandHandler[Account, Event, Event]
+    gate: BookmarkGate[MongoAccounts]
+    projector: Projector[Account]
+    transfers: ProcessManager[MongoAccounts]
+
+    async def run(self, stream: str, command: Event, key: str) -> Outcome:
+        return await self.handler.execute(
+            stream, command, command_id=key, fingerprint=fingerprint(type(command).__name__, [stream, repr(command)])
+        )
+
+    async def accounts(self, bookmark: Bookmark) -> dict[str, dict[str, Any]]:
+        """By stream: what the view has, no older than the bookmark."""
+        build = await self.gate.wait(bookmark, 5.0)
+        return await build.accounts()
+
+
+def bank_of(
+    store: EventStore,
+    view: MongoView[MongoAccounts],
+    checkpoints: CheckpointStore,
+    *,
+    clock: Clock,
+    membership: Membership,
+) -> Bank:
+    codec = Codec(EVENT_TYPES)
+    handler: CommandHandler[Account, Event, Event] = CommandHandler(store, codec, decider, claims)
+    gate = BookmarkGate(view, [store], ["bank"], clock)
+    sources = [Source(store, codec)]
+    transfers = ProcessManager(
+        PROCESS,
+        sources,
+        gate,
+        _Transfers(handler).react,
+        checkpoints,
+        reacts_to=[Asked],
+        clock=clock,
+        membership=membership,
+    )
+    return Bank(handler, gate, Projector(projection, sources, view, clock=clock, membership=membership), transfers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Transfers:
+    handler: CommandHandler[Account, Event, Event]
+
+    async def react(self, recorded: RecordedEvent, _build: MongoAccounts) -> None:
+        asked, transfer = recorded.event, recorded.stream
+        assert isinstance(asked, Asked)
+        if await self._is_refused(asked.source, Debited(asked.amount, transfer), recorded):
+            await self._is_refused(transfer, Failed(), recorded)
+        elif await self._is_refused(asked.target, Credited(asked.amount, transfer), recorded):
+            # There is no such account: the money goes back to where it was.
+            await self._is_refused(asked.source, Credited(asked.amount, transfer), recorded)
+            await self._is_refused(transfer, Failed(), recorded)
+        else:
+            await self._is_refused(transfer, Completed(), recorded)
+
+    async def _is_refused(self, stream: str, command: Event, because: RecordedEvent) -> bool:
+        name = type(command).__name__
+        try:
+            await self.handler.execute(
+                stream,
+                command,
+                command_id=f"{because.record.id} {name} {stream}",
+                fingerprint=fingerprint(name, [stream, repr(command)]),
+            )
+        except IdempotencyMismatch:
+            raise
+        except Refusal:
+            return True
+        return False

@@ -1,0 +1,152 @@
+"""Mechanisms of the product that can be taken out, and the plans in which the simulation looks for what is then lost.
+
+Each is taken out by a patch here; the product has no switch. `point` is what the mechanism is for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from typing import Any, Final
+from unittest.mock import patch
+
+from eventkernel.adapters.kafka.event_store import KafkaEventStore
+from eventkernel.adapters.mongodb.build import MongoViewBuild
+from eventkernel.adapters.mongodb.ledger import Documents, Entry
+from eventkernel.gate import BookmarkGate
+from eventkernel.landmarks import compare
+from eventkernel.process import ProcessManager
+from eventkernel.store import Checkpoint
+from tests.simulation.mongo.client import SimulatedCollection
+from tests.simulation.plan import Mix
+
+BANK: Final[Sequence[Mapping[str, int]]] = ({"bank": 2}, {"bank": 1})
+USERS: Final[Sequence[Mapping[str, int]]] = ({"users": 2},)
+CRASHES: Final = ("crash", "crash", "pause", "storm", "rebalance")
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    name: str
+    point: str
+    without: Callable[[], AbstractContextManager[object]]
+    mix: Mix
+
+
+def _no_unique_index() -> AbstractContextManager[object]:
+    create = SimulatedCollection.create_index
+
+    async def without_unique(self: SimulatedCollection, keys: Any, **options: Any) -> None:
+        await create(self, keys, **{**options, "unique": False})
+
+    return patch.object(SimulatedCollection, "create_index", without_unique)
+
+
+def _no_generation_check() -> AbstractContextManager[object]:
+    async def nothing(self: Documents) -> None:
+        await asyncio.sleep(0)
+
+    return patch.object(Documents, "check", nothing)
+
+
+def _no_help() -> AbstractContextManager[object]:
+    return patch.object(Entry, "pending", property(lambda _: False))
+
+
+def _checkpoint_first() -> AbstractContextManager[object]:
+    save = MongoViewBuild[Any]._save
+
+    async def checkpoint_first(self: MongoViewBuild[Any], fold: Any) -> None:
+        await self._builds.advance(self._name, fold.checkpoint, parking=False)
+        await save(self, fold)
+
+    return patch.object(MongoViewBuild, "_save", checkpoint_first)
+
+
+def _no_waiting() -> AbstractContextManager[object]:
+    async def reach(self: BookmarkGate[Any], position: Any, streams: Any, timeout: float) -> Any:
+        return await self._view.ready(timeout)
+
+    return patch.object(BookmarkGate, "reach", reach)
+
+
+def _checkpoint_before_reaction() -> AbstractContextManager[object]:
+    async def deal_with(self: ProcessManager[Any], record: Any) -> None:
+        self._low_water.done(record)
+        self._unsaved_reactions += 1
+        self._progress.set()
+        await self._reacting.complete(record, self._react_and_note)
+
+    return patch.object(ProcessManager, "_deal_with", deal_with)
+
+
+def _no_landmarks() -> AbstractContextManager[object]:
+    async def ends_alone(log: Any, after: Checkpoint, partitions: frozenset[int] | None = None) -> None:
+        await compare(log, Checkpoint(after.position, after.generations), partitions)
+
+    async def no_documents(*_: object) -> tuple[()]:
+        return ()
+
+    stack = ExitStack()
+    for place in ("adapters.kafka.log", "adapters.kafka.opening", "fitting", "process"):
+        stack.enter_context(patch(f"eventkernel.{place}.compare", ends_alone))
+    stack.enter_context(patch("eventkernel.fitting.not_shown", no_documents))
+    return stack
+
+
+def _no_repeated_answer() -> AbstractContextManager[object]:
+    async def unknown(self: KafkaEventStore, command_id: str) -> None:
+        await asyncio.sleep(0)
+
+    return patch.object(KafkaEventStore, "find_command", unknown)
+
+
+STANDING: Final = (
+    Mend("the unique index", "one insert decides race and claims", _no_unique_index, Mix(CRASHES, USERS)),
+    Mend(
+        "the generation checks",
+        "an exchanged ledger is noticed before anything rests on it",
+        _no_generation_check,
+        Mix(CRASHES, USERS, always="restore ledger"),
+    ),
+    Mend(
+        "help for unpublished commits",
+        "nothing rests on what is not on the log",
+        _no_help,
+        Mix(("storm", "crash", "crash", "pause", "wipe ledger"), USERS, always="crash"),
+    ),
+    Mend(
+        "documents before the checkpoint",
+        "a save that breaks off is done again",
+        _checkpoint_first,
+        Mix(CRASHES, [*USERS, *BANK], always="crash"),
+    ),
+    Mend("waiting at the gate", "no answer is older than its bookmark", _no_waiting, Mix(CRASHES, USERS)),
+    Mend(
+        "the checkpoint after the reaction",
+        "a reaction that breaks off is done again",
+        _checkpoint_before_reaction,
+        Mix(CRASHES, BANK, always="crash"),
+    ),
+    Mend(
+        "the look-up before a refusal",
+        "a repeated command is not refused for its own effect",
+        _no_repeated_answer,
+        Mix(("storm", "crash"), [{"users": 1, "friends": 2}, *BANK], always="storm"),
+    ),
+)
+"""What has stood since 0.1.0."""
+
+SINCE: Final = (
+    Mend(
+        "the record behind a checkpoint",
+        "a log that was put back is told from the one that was read",
+        _no_landmarks,
+        Mix(("crash", "storm"), [*USERS, *BANK], most_faults=1, always="log put back"),
+    ),
+)
+"""What came after it."""
+
+MENDS: Final[Mapping[str, Mend]] = {mend.name: mend for mend in (*STANDING, *SINCE)}

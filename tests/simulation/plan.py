@@ -1,0 +1,129 @@
+"""What happens in one history, before it happens: who asks for what, and which faults come when.
+
+A plan is plain data: the same plan is the same history, and a plan with something left out is another one, which is how
+failures are made small (`shrinking.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final
+
+SLOTS: Final = 4
+"""Users, or accounts, that clients know of."""
+NAMES: Final = ("ada", "bob")
+"""So few usernames that they are asked for twice."""
+
+SECONDS: Final = 6.0
+"""Faults begin within so many seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One thing that a client asks for. `wait` is in seconds, before it."""
+
+    kind: str
+    key: str
+    wait: float = 0.0
+    slot: int = 0
+    other: int = 0
+    name: str | None = None
+    amount: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that goes wrong `at` so many seconds, for `seconds`; what `target` and `amount` mean, the kind says."""
+
+    kind: str
+    at: float
+    seconds: float = 0.0
+    target: int = 0
+    amount: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    seed: int
+    replicas: Mapping[str, int]
+    """How many there are of each system."""
+    clients: Sequence[Sequence[Op]]
+    faults: Sequence[Fault]
+    in_order: bool = False
+    again: int = 0
+    """Counts other draws of the same plan: the order of steps, and the fates of requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """What plans are drawn from."""
+
+    faults: Sequence[str]
+    systems: Sequence[Mapping[str, int]] = field(
+        default_factory=lambda: [{"users": 2}, {"users": 1, "friends": 1}, {"bank": 2}, {"bank": 1}]
+    )
+    most_faults: int = 4
+    always: str = ""
+    """A kind of fault that comes in every plan."""
+
+
+def drawn(seed: int, mix: Mix) -> Plan:
+    chance = Random(f"{seed} plan")
+    replicas = chance.choice(list(mix.systems))
+    draw = _bank_op if "bank" in replicas else _social_op
+    clients: list[list[Op]] = []
+    for client in range(2 + ("friends" not in replicas)):
+        first = "open" if "bank" in replicas else "create"
+        names = [chance.choice((f"{first}er{client}", NAMES[0])), f"{first}er{client}x"]
+        ops = [Op(first, f"{client}.{at}", 0.0, (2 * client + at) % SLOTS, name=names[at]) for at in range(2)]
+        ops += [draw(chance, f"{client}.{at}", "friends" in replicas) for at in range(2, chance.randint(4, 8))]
+        clients.append(ops)
+    kinds = [chance.choice(mix.faults) for _ in range(chance.randint(0, mix.most_faults))] if mix.faults else []
+    faults = [_fault(chance, kind) for kind in [*kinds, *([mix.always] if mix.always else [])]]
+    return Plan(seed, replicas, clients, sorted(faults, key=lambda fault: fault.at), in_order=chance.random() < 0.1)
+
+
+def _fault(chance: Random, kind: str) -> Fault:
+    return Fault(
+        kind,
+        at=round(chance.random() * SECONDS, 3),
+        seconds=round(chance.choice((0.3, 1.0, 5.0)) * (0.5 + chance.random()), 3),
+        target=chance.randrange(4),
+        amount=chance.randint(1, 3),
+    )
+
+
+def _wait(chance: Random) -> float:
+    return round(chance.choice((0.0, 0.02, 0.5, 2.0)) * chance.random(), 3)
+
+
+def _social_op(chance: Random, key: str, friends: bool) -> Op:
+    kinds = ["create"] * 3 + ["update"] * 3 + ["delete"] + ["read"] * 3
+    if friends:
+        kinds += ["befriend"] * 4 + ["unfriend"] + ["friends"] * 3
+    kind = chance.choice(kinds)
+    slot = chance.randrange(SLOTS)
+    return Op(
+        kind,
+        key,
+        _wait(chance),
+        slot,
+        (slot + 1 + chance.randrange(SLOTS - 1)) % SLOTS,
+        chance.choice((*NAMES, None)) if kind in ("create", "update") else None,
+    )
+
+
+def _bank_op(chance: Random, key: str, _friends: bool) -> Op:
+    kind = chance.choice(["open"] * 2 + ["deposit"] * 3 + ["transfer"] * 4 + ["look"] * 2)
+    slot = chance.randrange(SLOTS)
+    return Op(
+        kind,
+        key,
+        _wait(chance),
+        slot,
+        (slot + 1 + chance.randrange(SLOTS - 1)) % SLOTS,
+        chance.choice(NAMES) + str(chance.randrange(2)) if kind == "open" else None,
+        chance.randint(1, 9),
+    )
