@@ -465,10 +465,9 @@ class _Exchange:
     def _write_body(self, body: bytes, *, more: bool) -> None:
         parts: list[bytes] = []
         if self._head is not None:
-            status, headers = self._head
+            parts.append(self._written_head(*self._head))
             self._head = None
             self.started = True
-            parts.append(self._written_head(status, headers))
         if self.scope["method"] == "HEAD":
             body = b""
         elif self._chunked:

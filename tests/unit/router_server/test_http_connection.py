@@ -54,6 +54,8 @@ class Server:
         body, more = b"", True
         if scope["path"] == "/unread":
             more = False
+        if scope["path"] == "/wait":
+            await self.hold.wait()
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -67,6 +69,10 @@ class Server:
             await self.hold.wait()
         if scope["path"] == "/fail":
             raise RuntimeError("the password is 1234")
+        if scope["path"] == "/split":
+            split = [(b"x", b"y\r\nset-cookie: evil")]
+            await send({"type": "http.response.start", "status": 200, "headers": split})
+            await send({"type": "http.response.body", "body": body})
         headers = [] if scope["path"] == "/stream" else [(b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         if scope["path"] == "/late":
@@ -473,6 +479,44 @@ async def test_a_failing_app_is_status_500_without_a_word_of_why(
     client = await server.connect()
     client.send(POST.replace(b"/echo", b"/late") + b"Content-Length: 3\r\n\r\nabc")
     assert (await client.rest()).endswith(b"\r\n\r\na")  # one byte of three: the client knows that it is not whole
+
+
+async def test_a_header_that_would_end_its_line_is_not_written(server: Server) -> None:
+    client = await server.connect()
+    status, headers, _ = await client.ask(b"GET /split HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert (status, b"set-cookie" in headers, b"x" in headers) == (500, False, False)
+
+
+async def test_no_more_of_a_body_is_kept_than_somebody_reads(server: Server) -> None:
+    client = await server.connect()
+    body = b"x" * 5_000_000
+    client.send(POST.replace(b"/echo", b"/wait") + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    await until(lambda: bool(server.seen))
+    (connection,) = server.state.connections
+    await until(lambda: not connection._transport.is_reading())
+    assert len(connection._exchanges[0]._body) < 1_000_000
+    server.hold.set()
+    assert (await client.answer())[2] == body
+
+
+async def test_while_requests_wait_for_their_turn_no_more_are_read(server: Server) -> None:
+    client = await server.connect()
+    client.send(PING.replace(b"/ping", b"/hold"))
+    await server.held.get()
+    client.send(PING)
+    (connection,) = server.state.connections
+    await until(lambda: not connection._transport.is_reading())
+    client.send(PING * 1000)
+    await server.read_by_now()
+    assert len(connection._exchanges) == 2
+    server.hold.set()
+    assert [(await client.answer())[0] for _ in range(2)] == [200, 200]
+
+
+async def test_an_http_1_0_connection_ends_with_its_answer(server: Server) -> None:
+    client = await server.connect()
+    client.send(b"GET /ping HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+    assert b"connection: close" in await client.rest()
 
 
 async def test_a_client_that_goes_away_is_noticed(server: Server) -> None:

@@ -14,7 +14,15 @@ from structlog.testing import capture_logs
 
 from eventkernel.as_of import AsOf, Moment
 from eventkernel.bookmark import Bookmark
-from eventkernel.errors import AlreadyExists, InvalidInput, NotFound, OutOfDate, Unavailable, VersionConflict
+from eventkernel.errors import (
+    AlreadyExists,
+    ClaimTaken,
+    InvalidInput,
+    NotFound,
+    OutOfDate,
+    Unavailable,
+    VersionConflict,
+)
 from eventkernel.events import Position
 from eventkernel.store import Checkpoint
 from subgraphs.serving.app import LIMITS, subgraph_app
@@ -108,6 +116,7 @@ FAILURES: dict[str, Exception] = {
     "conflict": VersionConflict("door-1", 3, 4),
     "defect": RuntimeError("the password is 1234"),
     "unavailable": Unavailable("users.sqlite: the disk is full"),
+    "claim": ClaimTaken("username:ada"),
     "long": InvalidInput("x" * 2000),
 }
 
@@ -381,6 +390,31 @@ async def test_a_mutation_whose_body_never_ends_is_not_executed(gate: Gate) -> N
     assert (sent[0]["status"], gate.asked, received) == (400, [], [])
 
 
+async def test_a_change_whose_client_has_gone_is_finished(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = subgraph_app(SCHEMA, gate=gate, writes=None, readiness=_ready)
+    body = b'{"query": "mutation { open }"}'
+    received: list[dict[str, Any]] = [{"type": "http.request", "body": body}]
+    sent: list[Any] = []
+
+    async def wait_long(_bookmark: Bookmark, _timeout: float) -> View:
+        for _ in range(100):  # long enough for whoever watches to notice that the client has gone
+            await asyncio.sleep(0)
+        return gate.view
+
+    async def receive() -> dict[str, Any]:
+        return received.pop(0) if received else {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    monkeypatch.setattr(gate, "wait", wait_long)
+    headers = [(b"host", b"doors"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/graphql", "headers": headers, "query_string": b""}
+    await app(scope, receive, send)
+    assert sent[0]["status"] == 200
+    assert b'"data":{"open":' in sent[1]["body"]
+
+
 async def test_a_body_beyond_the_limit_is_refused(client: httpx.AsyncClient) -> None:
     _, response = await ask(client, "{ door(number: 1) { id } }" + " " * LIMITS.body_bytes)
     assert response.status_code == 413
@@ -444,6 +478,12 @@ async def test_a_refusal_is_told_with_its_code_and_place_and_is_not_logged(clien
         }
     ]
     assert logs == []
+
+
+async def test_a_claim_is_not_told(client: httpx.AsyncClient) -> None:
+    answer, response = await ask(client, '{ fail(how: "claim") }')
+    assert answer["errors"][0]["extensions"] == {"code": "CLAIM_TAKEN"}
+    assert "username:ada" not in response.text
 
 
 async def test_a_version_conflict_tells_both_versions(client: httpx.AsyncClient) -> None:
