@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -61,9 +61,7 @@ class DataFolder:
         """
         path = path.absolute()
         try:
-            path.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
-            (path / "logs").mkdir(exist_ok=True)
-            (path / "views").mkdir(exist_ok=True)
+            _make(path)
             # Without a buffer: what a full disk did not take would be written, and raise, once more on closing.
             lock = (path / "lock").open("ab+", buffering=0)
             try:
@@ -138,6 +136,17 @@ def filling_folder(path: Path) -> Generator[Path]:
         raise
     except OSError as error:
         raise StartError(f"the data folder {path} cannot be written: {error.strerror}") from error
+
+
+def _make(path: Path) -> None:
+    """A data folder, empty where it is missing: its own name is on the disk, and those of the folders in it."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+    (path / "logs").mkdir(exist_ok=True)
+    (path / "views").mkdir(exist_ok=True)
+    for folder in (path, *(made.parent for made in missing)):
+        with suppress(PermissionError):  # one that is only gone through cannot be opened, and was there before
+            _sync(folder)
 
 
 def _take(lock: IO[bytes], path: Path) -> None:

@@ -353,6 +353,8 @@ async def test_the_doctor_says_what_is_wrong_why_and_what_to_do(tmp_path: Path) 
         ("logs/users.sqlite", "not whole", lambda: on_users_log("UPDATE records SET commit_size = 2")),
         ("views/users", "which ends at 2", lambda: on_users_log("DELETE FROM records WHERE offset = 2")),
         ("logs/users.sqlite.claims-key", "mode 644", lambda: key.chmod(0o644)),
+        ("logs/users.sqlite.claims-key", "mode 640", lambda: key.chmod(0o640)),
+        ("logs/users.sqlite.claims-key", "mode 604", lambda: key.chmod(0o604)),
         ("logs/users.sqlite.claims-key", "is missing", key.unlink),
         ("logs/friends.sqlite", "cannot be read", (sick / "logs" / "friends.sqlite").unlink),
         ("kithgraph.json", "damaged", lambda: (sick / "kithgraph.json").write_text("{")),

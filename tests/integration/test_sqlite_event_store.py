@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import stat
 import threading
@@ -92,6 +93,17 @@ async def test_a_log_begins_with_a_fence_that_knows_its_claims_key(store: Sqlite
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert key.read_text().strip() not in rows[0][2]
     assert store.log.startswith("doors.")
+
+
+@pytest.mark.parametrize("umask", [0, 0o022, 0o027, 0o077])
+async def test_a_claims_key_is_for_its_owners_eyes_whatever_the_umask_lets_through(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        store = await opened(tmp_path / "log.sqlite")
+    finally:
+        os.umask(before)
+    await store.aclose()
+    assert stat.S_IMODE(claims_key_path(tmp_path / "log.sqlite").stat().st_mode) == 0o600
 
 
 async def test_the_clear_text_of_a_claim_is_nowhere_in_the_folder(store: SqliteEventStore, path: Path) -> None:

@@ -128,3 +128,96 @@ def test_the_fsync_of_an_append_precedes_its_acknowledgement(tmp_path: Path) -> 
             acknowledged += 1
             appended = 0
     assert acknowledged == 20
+
+
+CREATED = re.compile(r'^\S+ +\w+\([^"]*"(?P<path>[^"]+)"')
+RENAMED = re.compile(r'"(?P<old>[^"]+)"[^"]*"(?P<new>[^"]+)"')
+ON_FILE = re.compile(r"^\d+<(?P<path>[^>]*)>")
+NOT_RELIED_ON = re.compile(r"-shm$|/lock$|-journal$")
+"""What is made anew from the rest, or means nothing after the process has ended."""
+
+
+def whole_calls(trace: str) -> Iterator[tuple[str, str]]:
+    """The system calls in the order in which they ended: their names, and all that follows the parenthesis."""
+    begun: dict[str, str] = {}
+    for line in trace.splitlines():
+        thread, _, rest = line.partition(" ")
+        rest = rest.strip()
+        if rest.endswith("<unfinished ...>"):
+            begun[thread] = rest.removesuffix("<unfinished ...>")
+            continue
+        if rest.startswith("<... "):
+            rest = begun.pop(thread) + rest.partition("resumed>")[2]
+        name, parenthesis, arguments = rest.partition("(")
+        if parenthesis and name.isidentifier():
+            yield name, arguments
+
+
+class Disk:
+    """What of a folder is not on the disk yet: contents of files, and names of files in folders."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = str(root)
+        self.contents: set[str] = set()
+        self.names: dict[str, str] = {}
+        """By name: the folder that has to be synced."""
+        self.renamed_unsynced: list[str] = []
+        self._known: set[str] = set()
+
+    def saw(self, name: str, arguments: str) -> None:
+        if "= -1" in arguments:
+            return
+        on = ON_FILE.match(arguments)
+        path = on["path"] if on else ""
+        if name == "ftruncate" and ", 0)" in arguments:
+            self.contents.discard(path)  # a write-ahead log that has come back says what the file says already
+        elif name in {"write", "pwrite64", "ftruncate"} and self._counts(path):
+            self.contents.add(path)
+        elif name in {"fsync", "fdatasync"} and on:
+            self.contents.discard(path)
+            self.names = {one: folder for one, folder in self.names.items() if folder != path}
+        elif name in {"rename", "renameat", "renameat2", "link", "linkat"} and (two := RENAMED.search(arguments)):
+            self._named(two["new"])
+            if two["old"] in self.contents:
+                self.renamed_unsynced.append(two["old"])
+            if name.startswith("rename"):
+                self.names.pop(two["old"], None)
+        elif (name in {"mkdir", "mkdirat"} or (name == "openat" and "O_CREAT" in arguments)) and (
+            made := re.search(r'"([^"]+)"', arguments)
+        ):
+            self._made(made[1])
+        elif name in {"unlink", "unlinkat"} and (gone := re.search(r'"([^"]+)"', arguments)):
+            self.names.pop(gone[1], None)
+            self.contents.discard(gone[1])
+
+    def _made(self, path: str) -> None:
+        if path not in self._known:
+            self._named(path)
+
+    def _named(self, path: str) -> None:
+        if self._counts(path):
+            self._known.add(path)
+            self.names[path] = str(Path(path).parent)
+
+    def _counts(self, path: str) -> bool:
+        return path.startswith(self._root) and NOT_RELIED_ON.search(path) is None
+
+
+def test_whatever_a_start_or_an_acknowledgement_relies_on_is_on_the_disk_before(tmp_path: Path) -> None:
+    """The claims key, the folder, a pointer to a live build, a build that was filled in bulk, checkpoints, appends."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    trace, data = tmp_path / "trace", tmp_path / "data"
+    calls = "write,pwrite64,ftruncate,fsync,fdatasync,rename,renameat,renameat2,link,linkat,openat,mkdir,mkdirat,unlink"
+    watching = ["strace", "-f", "-y", "-s", "200", "-e", f"trace={calls}", "-o", str(trace)]
+    child = [sys.executable, "-m", "tests.support.durable_child", str(data)]
+    said = subprocess.run([*watching, *child], cwd=ROOT, check=True, timeout=120, capture_output=True, text=True).stdout
+    disk, safe = Disk(data), 0
+    for name, arguments in whole_calls(trace.read_text(errors="replace")):
+        disk.saw(name, arguments)
+        if name == "write" and (word := re.search(r'"SAFE ([^\\"]*)', arguments)):
+            assert not disk.renamed_unsynced, f"took their names before they were on the disk: {disk.renamed_unsynced}"
+            assert not disk.contents, f"{word[1]}: not on the disk: {disk.contents}"
+            assert not disk.names, f"{word[1]}: their folders do not have them on the disk: {disk.names}"
+            safe += 1
+    assert safe == said.count("SAFE") == 11

@@ -66,7 +66,7 @@ class SqliteView(Generic[BuildT]):
         """The name of the live build if that can be used; removes all other files."""
         pointer = self._folder / _POINTER
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            _make_folder(self._folder)
             name = pointer.read_text().strip() if pointer.exists() else None
             if name is not None and not self._build_type.is_usable(self._file(name), self._identity):
                 name = None
@@ -117,7 +117,7 @@ class SqliteView(Generic[BuildT]):
 
     def _keep_aside(self, build: str, why: str) -> None:
         aside = self._folder / ASIDE
-        aside.mkdir(exist_ok=True)
+        _make_folder(aside)
         with suppress(FileExistsError):
             os.link(self._file(build), aside / f"{build}.sqlite")
         write_durably(aside / f"{build}.txt", f"{why}\n")
@@ -174,7 +174,18 @@ def write_durably(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    _sync_folder(path.parent)
+
+
+def _make_folder(path: Path) -> None:
+    """A folder whose name is on the disk."""
+    if not path.exists():
+        path.mkdir(parents=True, exist_ok=True)
+        _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
