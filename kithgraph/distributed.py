@@ -16,7 +16,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from eventkernel.clock import SystemClock
+from eventkernel.clock import SteadyClock, SystemClock
 from eventkernel.errors import CannotOpen, CorruptData, Unavailable
 from kithgraph import __version__
 from kithgraph.engines import Opened, Work, opened
@@ -114,7 +114,7 @@ async def _opened(
     deadline = loop.time() + _OPENING_SECONDS
     while not servers.stopping:
         try:
-            return await stack.enter_async_context(opened(engines, name, work, SystemClock()))
+            return await stack.enter_async_context(opened(engines, name, work, SteadyClock(SystemClock())))
         except Unavailable as error:
             if loop.time() > deadline:
                 raise StartError(f"{name} cannot be opened, tried for {_OPENING_SECONDS:g} s: {error}") from error

@@ -19,11 +19,12 @@ from typing import Final
 from eventkernel.adapters.sqlite.build_check import ReaderFile, live_build, look_at
 from eventkernel.adapters.sqlite.build_snapshot import BuildSnapshot
 from eventkernel.adapters.sqlite.event_store import SqliteLog
-from eventkernel.adapters.sqlite.log_check import damage_of_log, end_of_log, flaws_of_log, full_check
+from eventkernel.adapters.sqlite.log_check import damage_of_log, end_of_log, flaws_of_log, from_the_future, full_check
 from eventkernel.adapters.sqlite.log_file import check_key, claims_key_path, read_log
 from eventkernel.adapters.sqlite.views import ASIDE
+from eventkernel.clock import LARGEST_STEP_SECONDS, SystemClock
 from eventkernel.errors import CheckpointMismatch, KernelError
-from eventkernel.events import Partition
+from eventkernel.events import Partition, moment
 from eventkernel.fitting import check_fit
 from eventkernel.landmarks import compare
 from kithgraph.control_socket import Control
@@ -130,6 +131,7 @@ def _log(data: Path, name: str, ends: dict[str, int]) -> Iterator[Finding]:
         for flaw in damage_of_log(path):
             why = "the system starts; what belongs to these streams is refused, and views do not show it"
             yield Finding("error", where, flaw, why, _BACK_UP)
+        yield from _future(path, where)
     except KernelError as error:
         why = "the system starts, and is not ready; what cannot be read is refused"
         yield Finding("error", where, f"a part of it cannot be read: {error}", why, _BACK_UP)
@@ -146,6 +148,15 @@ def _log(data: Path, name: str, ends: dict[str, int]) -> Iterator[Finding]:
         yield Finding(
             "error", str(key.relative_to(data)), f"others may open it (mode {mode:o})", why, f"chmod 600 {key}"
         )
+
+
+def _future(path: Path, where: str) -> Iterator[Finding]:
+    now_us = SystemClock().now_us()
+    count, latest_us = from_the_future(path, now_us + LARGEST_STEP_SECONDS * 1_000_000)
+    if count:
+        what = f"events that are dated after now: {count}, the latest {moment(latest_us).isoformat()}"
+        why = "a question about a past between now and then does not see them"
+        yield Finding("notice", where, what, why, "is the clock of this machine right? If it is, it was ahead once")
 
 
 def _view(data: Path, view: str, ends: Mapping[str, int], *, running: bool) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from eventkernel.adapters.sqlite.checkpoints import SqliteCheckpointStore
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.adapters.sqlite.snapshots import SqliteSnapshotStore
 from eventkernel.adapters.sqlite.views import SqliteView, SqliteViewBuild
-from eventkernel.clock import Clock, SystemClock
+from eventkernel.clock import Clock, SteadyClock, SystemClock
 from eventkernel.errors import CannotOpen, CorruptData, Unavailable
 from eventkernel.store import LogReader
 from eventkernel.views import Projection
@@ -86,7 +86,8 @@ async def run(settings: Settings, announce: Callable[[str], None]) -> None:
 
 @asynccontextmanager
 async def opened(folder: DataFolder, clock: Clock) -> AsyncGenerator[Sequence[Subgraph]]:
-    """The three subgraphs on the files of a data folder."""
+    """The three subgraphs on the files of a data folder. Large steps of `clock` are doubted (`SteadyClock`)."""
+    clock = SteadyClock(clock)
     async with AsyncExitStack() as stack:
         users_log, friends_log = [
             await stack.enter_async_context(

@@ -76,7 +76,8 @@ OtherUser = Annotated[strawberry.ID, strawberry.argument(description="The id of 
 @strawberry.federation.type(keys=["id"], description="A person in the network.")
 class User:
     id: strawberry.ID = strawberry.field(
-        description="The user's id, made by the server. Users that are created later have greater ids."
+        description="The user's id, made by the server. Users that are created later have greater ids, as far as the "
+        "servers' clocks agree."
     )
 
     @field(

@@ -74,7 +74,8 @@ _LIST_ORDER: Final = "users"
 @strawberry.federation.type(keys=["id"], description="A person in the network.")
 class User:
     id: strawberry.ID = strawberry.field(
-        description="The user's id, made by the server. Users that are created later have greater ids."
+        description="The user's id, made by the server. Users that are created later have greater ids, as far as the "
+        "servers' clocks agree."
     )
     first_name: str = strawberry.field(description="The given name.")
     last_name: str = strawberry.field(description="The family name.")
@@ -244,7 +245,7 @@ class Query:
     ) -> User | None:
         return await _user_of_username(info.context, _username("username", username))
 
-    @field("All users, in the order of their creation.")
+    @field("All users, in the order of their ids.")
     async def users(
         self, info: UsersInfo, first: First = inputs.PAGE_DEFAULT, after: After = strawberry.UNSET
     ) -> UserConnection:
@@ -256,7 +257,7 @@ class Query:
 
     @field(
         "The users for whom every word of a text is the beginning of a word of their names, whatever case "
-        "and accents; in the order of their creation."
+        "and accents; in the order of their ids."
     )
     async def search_users(
         self,

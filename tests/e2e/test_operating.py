@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -409,3 +410,14 @@ async def test_what_if_shows_what_the_projections_would_make_of_the_log(tmp_path
         person = await run_kith("what-if", "--view", "users", "--data", str(data))
         assert f"user-{ada} first_name\n" in person.output
         assert "Secret" not in person.output
+
+
+async def test_the_doctor_tells_events_that_are_dated_after_now(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with kith_up(data) as kith:
+        await create(kith, "Ada")
+        assert await kith.stop() == 0
+    with closing(sqlite3.connect(data / "logs" / "users.sqlite")) as connection, connection:
+        connection.execute("UPDATE records SET time_us = time_us + ? WHERE version = 1", (10**6 * 3600,))
+    found = await run_kith("doctor", "--data", str(data))
+    assert "events that are dated after now: 1, the latest " in found.output

@@ -72,6 +72,22 @@ def flaws_of_log(path: Path) -> Iterator[str]:
         connection.close()
 
 
+def from_the_future(path: Path, now_us: int) -> tuple[int, int]:
+    """How many records are dated after now, and the latest date among them (microseconds since 1970 UTC).
+
+    Raises:
+        Unavailable, CorruptData: it cannot be read.
+    """
+    connection = open_reader(path)
+    try:
+        with failures_of(path):
+            query = "SELECT count(*), ifnull(max(time_us), 0) FROM records WHERE time_us > ?"
+            count, latest = connection.execute(query, (now_us,)).fetchone()
+            return int(count), int(latest)
+    finally:
+        connection.close()
+
+
 def damage_of_log(path: Path) -> Iterator[str]:
     """Records that are not what was written, by their checksums; one line for all of them.
 
