@@ -1,10 +1,10 @@
 """What an operation may cost before any work is done for it: counted on the syntax tree, fragments spread out.
 
-Codes: TOO_MANY_TOKENS, TOO_DEEP, TOO_MANY_FIELDS, TOO_MANY_ALIASES, TOO_MANY_ROOT_FIELDS, FRAGMENT_CYCLE,
-OPERATION_TOO_LARGE for too many fields under one response key, TOO_MANY_OBJECTS (see `execution/estimate.py`); in the
-server REQUEST_TOO_LARGE, and REQUEST_TIMEOUT for what took too long after all. Each fragment is counted once and its
-numbers are added wherever it is spread, so that a «fragment bomb» (fragments that double one another) costs nothing to
-refuse.
+Codes: TOO_MANY_TOKENS, TOO_DEEP, TOO_MANY_FIELDS, TOO_MANY_ALIASES, TOO_MANY_ROOT_FIELDS, TOO_MANY_INTROSPECTIONS,
+FRAGMENT_CYCLE, OPERATION_TOO_LARGE for too many fields under one response key, TOO_MANY_OBJECTS (see
+`execution/estimate.py`); in the server REQUEST_TOO_LARGE, and REQUEST_TIMEOUT for what took too long after all. Each
+fragment is counted once and its numbers are added wherever it is spread, so that a «fragment bomb» (fragments that
+double one another) costs nothing to refuse.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ class Limits:
     """Fields with an alias, counted likewise."""
     root_fields: int = 100
     """Fields of the root type in one operation, counted likewise."""
+    introspections: int = 20
+    """`__schema` and `__type` in one operation, counted likewise."""
     repeats: int = 250
     """Fields that meet under one response key, counted likewise: validation compares each of them with each other."""
     seconds: float = 60.0
@@ -66,6 +68,7 @@ class _Cost:
     fields: int = 0
     aliases: int = 0
     root_fields: int = 0
+    introspections: int = 0
     meeting: dict[str, int] = field(default_factory=dict[str, int])
     """For each response key how many fields meet under it, or under one key further down."""
 
@@ -76,6 +79,8 @@ class _Cost:
     def meet(self, key: str, count: int) -> None:
         self.meeting[key] = self.meeting.get(key, 0) + count
 
+
+INTROSPECTION_FIELDS = frozenset({"__schema", "__type"})
 
 # Fragments within fragments, and inline ones, deepen the recursion of this and every later walk, but not the response.
 _MAX_NESTING = 100
@@ -121,6 +126,7 @@ class _Counter:
             total.fields += part.fields
             total.aliases += part.aliases
             total.root_fields += part.root_fields
+            total.introspections += part.introspections
             for key, count in part.meeting.items():
                 total.meet(key, count)
         return total
@@ -129,12 +135,14 @@ class _Counter:
         total.fields += 1
         total.root_fields += 1
         total.aliases += node.alias is not None
+        total.introspections += node.name.value in INTROSPECTION_FIELDS
         depth, repeats = 1, 1
         if node.selection_set is not None:
             below = self.cost(node.selection_set, nesting + 1)
             depth += below.depth
             total.fields += below.fields
             total.aliases += below.aliases
+            total.introspections += below.introspections
             repeats = max(1, below.repeats)
         total.meet((node.alias or node.name).value, repeats)
         total.depth = max(total.depth, depth)
@@ -157,6 +165,7 @@ class _Counter:
             ("TOO_DEEP", "levels of fields", cost.depth, limits.depth),
             ("TOO_MANY_ROOT_FIELDS", "root fields", cost.root_fields, limits.root_fields),
             ("TOO_MANY_ALIASES", "aliases", cost.aliases, limits.aliases),
+            ("TOO_MANY_INTROSPECTIONS", "introspections", cost.introspections, limits.introspections),
             ("TOO_MANY_FIELDS", "fields", cost.fields, limits.fields),
             ("OPERATION_TOO_LARGE", "fields under one response key", cost.repeats, limits.repeats),
         ):

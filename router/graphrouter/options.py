@@ -69,6 +69,9 @@ class RouterOptions:
     """Their total length."""
     cached_plans: int = 2_000
     """Plans that are kept."""
+    cached_bytes: int = 512 * 1024 * 1024
+    """Memory that the caches may take, as far as it can be told: half of it for documents, a quarter for plans, an
+    eighth for answers to introspection."""
     health_paths: Mapping[str, str] = field(default_factory=dict[str, str])
     """Per subgraph, a path that readiness asks by GET, instead of the query `{__typename}`."""
     health_seconds: float = 2.0

@@ -12,14 +12,16 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, TypeAlias, TypedDict, cast
 
 from graphql import (
     DocumentNode,
+    FieldNode,
     FragmentDefinitionNode,
     GraphQLError,
     NoSchemaIntrospectionCustomRule,
@@ -44,7 +46,7 @@ from graphrouter.execution.errors import ErrorObject, ResponseErrors, error_obje
 from graphrouter.execution.estimate import Estimate
 from graphrouter.execution.execute import Execution, SubgraphSettings
 from graphrouter.execution.inflight import Flights
-from graphrouter.execution.introspection import Introspection
+from graphrouter.execution.introspection import IntrospectionAnswers, IntrospectionField
 from graphrouter.execution.merge import JsonObject
 from graphrouter.execution.misfits import ShapeErrors
 from graphrouter.execution.prepare import PreparedPlan, holds
@@ -88,7 +90,7 @@ class _Variant:
     """What depends on the conditions' values, and on whether the data have objects that stand at several positions."""
 
     shape: Shape
-    introspection: Introspection
+    introspection: tuple[IntrospectionField, ...]
 
 
 @dataclass(slots=True)
@@ -124,18 +126,19 @@ class PreparedOperation:
             schema = self.supergraph.api_schema
             conditions = dict(zip(self.condition_variables, key[1:], strict=True))
             operation, fragments, complete = self.operation, self.fragments, self.supergraph.schema
-            found = _Variant(
-                compile_shape(
-                    schema,
-                    operation,
-                    fragments,
-                    conditions,
-                    complete,
-                    shared=shared,
-                    typename_key=self.plan.plan.typename,
-                ),
-                Introspection(schema, operation, fragments, conditions),
+            introspection: list[list[FieldNode]] = []
+            shape = compile_shape(
+                schema,
+                operation,
+                fragments,
+                conditions,
+                complete,
+                shared=shared,
+                typename_key=self.plan.plan.typename,
+                introspection=introspection,
             )
+            asked = tuple(IntrospectionField(schema, operation, fragments, nodes) for nodes in introspection)
+            found = _Variant(shape, asked)
             self.variants.put(key, found)
         return found
 
@@ -171,6 +174,12 @@ class PreparedOperation:
             if name in given or name in self.defaults
         }
 
+
+_BYTES_OF_A_CHARACTER = 350
+"""Memory for a character of a document: its syntax tree, and what is prepared for its operations."""
+
+_BYTES_OF_A_PLANS_CHARACTER = 100
+"""Memory for a character of the documents that a plan sends."""
 
 _SHAPING_SECONDS = 5.0
 """How long a large response may be shaped beyond the request's time."""
@@ -208,15 +217,17 @@ class Pipeline:
         self._subgraphs = subgraphs
         self._options = options
         self._documents: LruCache[_Checked | list[ErrorObject]] = LruCache(
-            options.cached_documents, options.cached_document_characters
+            options.cached_documents,
+            min(options.cached_bytes // 2, options.cached_document_characters * _BYTES_OF_A_CHARACTER),
         )
-        self._plans: LruCache[PreparedPlan] = LruCache(options.cached_plans)
+        self._plans: LruCache[PreparedPlan] = LruCache(options.cached_plans, options.cached_bytes // 4)
         self._preparing: dict[tuple[str, str | None, frozenset[str]], asyncio.Task[PreparedOperation]] = {}
         self._labels = OverrideLabels(supergraph.labels, options.override_labels)
         self._mutations: set[asyncio.Task[GraphQLAnswer]] = set()
         self._flights: Flights[GraphQLAnswer] = Flights()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="graphrouter-planner")
         self._background = Background()
+        self._introspection = IntrospectionAnswers(self._background, options.cached_bytes // 8)
         self._rules = [*specified_rules, *([] if options.introspection else [NoSchemaIntrospectionCustomRule])]
 
     def statistics(self) -> PipelineStatistics:
@@ -261,6 +272,9 @@ class Pipeline:
             extensions["queryPlan"] = self._describe(prepared.plan.plan)
             if wanted == "only":
                 return GraphQLAnswer(None, [], extensions)
+        asked = prepared.variant(variables, shared=False).introspection
+        async with asyncio.timeout_at(deadline) if asked else nullcontext():
+            introspected = [await self._introspection.of(field, variables) for field in asked]
         execution = Execution(
             prepared.plan,
             self._subgraphs,
@@ -273,11 +287,11 @@ class Pipeline:
             self._background,
         )
         if prepared.operation.operation.value == "mutation":
-            return await self._to_the_end(self._finish(prepared, execution, extensions))
+            return await self._to_the_end(self._finish(prepared, execution, introspected, extensions))
         if not self._options.join_equal_requests or extensions:
-            return await self._finish(prepared, execution, extensions)
-        asked = (id(prepared), dumps(variables), execution.headers, execution.bookmark)
-        return await self._flights.join(asked, lambda: self._finish(prepared, execution, extensions))
+            return await self._finish(prepared, execution, introspected, extensions)
+        equal = (id(prepared), dumps(variables), execution.headers, execution.bookmark)
+        return await self._flights.join(equal, lambda: self._finish(prepared, execution, introspected, extensions))
 
     async def _to_the_end(self, running: Coroutine[object, object, GraphQLAnswer]) -> GraphQLAnswer:
         """What has begun to change something goes on when whoever asked for it has gone."""
@@ -287,14 +301,17 @@ class Pipeline:
         return await asyncio.shield(task)
 
     async def _finish(
-        self, prepared: PreparedOperation, execution: Execution, extensions: dict[str, object]
+        self,
+        prepared: PreparedOperation,
+        execution: Execution,
+        introspected: Sequence[object],
+        extensions: dict[str, object],
     ) -> GraphQLAnswer:
         """Runs the plan and shapes the response."""
         await execution.run()
         variables = execution.variables
         variant = prepared.variant(variables, execution.sharing.found_any)
-        execution.data.update(variant.introspection.answer(variables))
-        shape_errors = ShapeErrors(self._options.limits.objects)
+        shape_errors = ShapeErrors(self._options.limits.objects, introspected)
         shape = partial(_shaped, variant.shape, execution, shape_errors)
         data = await self._in_time(execution, shape) if execution.is_large else shape()
         if execution.bookmark:
@@ -402,7 +419,9 @@ class Pipeline:
                 known = _Checked(document, self._planner.labels_of(document))
             except RequestRefused as refusal:
                 known = refusal.errors
-            self._documents.put(query, known, weight=len(query) + 1, seconds=time.perf_counter() - started)
+            self._documents.put(
+                query, known, weight=len(query) * _BYTES_OF_A_CHARACTER + 1, seconds=time.perf_counter() - started
+            )
         if isinstance(known, list):
             raise RequestRefused(*known)
         return known
@@ -447,7 +466,8 @@ class Pipeline:
                 raise RequestRefused(error_object(str(error), error.code)) from error
             except RecursionError as error:
                 raise RequestRefused(error_object("the operation is nested too deeply", "TOO_DEEP")) from error
-            self._plans.put(key, plan, seconds=time.perf_counter() - started)
+            weight = plan.characters * _BYTES_OF_A_PLANS_CHARACTER + len(key[0]) + 1
+            self._plans.put(key, plan, weight=weight, seconds=time.perf_counter() - started)
         prepared = PreparedOperation(
             supergraph=self._supergraph,
             operation=operation,

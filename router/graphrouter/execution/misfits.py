@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from graphql import GraphQLEnumType, GraphQLError, GraphQLScalarType
@@ -83,9 +83,11 @@ _MAX_EXACT: Final = 2.0**53
 class ShapeErrors:
     """What a shape met that does not fit, in one response."""
 
-    __slots__ = ("_invalid", "_max_objects", "_nulls", "failed", "objects")
+    __slots__ = ("_invalid", "_max_objects", "_nulls", "failed", "introspected", "objects")
 
-    def __init__(self, max_objects: int = 10**9) -> None:
+    def __init__(self, max_objects: int = 10**9, introspected: Sequence[object] = ()) -> None:
+        self.introspected = introspected
+        """The answers to `__schema` and `__type`, which stand in the response as they are."""
         self.failed = False
         self.objects = 0
         """How many objects the response has so far, over all levels and at all positions."""

@@ -136,6 +136,11 @@ class PreparedPlan:
     fetches: tuple[PreparedFetch, ...]
     waits_for: tuple[int, ...]
 
+    @property
+    def characters(self) -> int:
+        """Of all documents that it sends."""
+        return sum(len(prepared.fetch.document) for prepared in self.fetches)
+
     @classmethod
     def of(cls, plan: QueryPlan) -> PreparedPlan:
         fetches = tuple(PreparedFetch(fetch) for fetch in plan.fetches)

@@ -88,19 +88,22 @@ def compile_shape(
     *,
     shared: bool = False,
     typename_key: str = "__typename",
+    introspection: list[list[FieldNode]] | None = None,
 ) -> Shape:
     """The shape of an operation's response, given the values of the variables in its `@skip` and `@include`.
 
     `schema` is what clients see. What only `complete_schema` has, enum values and object types, is hidden: in an answer
     it stands for null. Anything that neither has is an error. With `shared`, an object of the data that stands at
     several positions is shaped once; the data are written to. `typename_key` is where the data have other fields that
-    the client calls `__typename`.
+    the client calls `__typename`. `introspection` gets the selections of `__schema` and `__type`, in the order in which
+    the shape looks for their answers in `ShapeErrors.introspected`.
     """
     root = schema.get_root_type(operation.operation)
     if root is None:
         raise GraphQLError(f"the schema has no {operation.operation.value} type")
     compiler = _Compiler(schema, complete_schema or schema, FieldCollector(schema, fragments, conditions), shared)
     compiler.typename_key = typename_key
+    compiler.introspection = introspection if introspection is not None else []
     entry = compiler.object_function(root, (operation.selection_set,))
     return compiler.function(entry)
 
@@ -132,6 +135,7 @@ class _Compiler:
 
     def __init__(self, schema: GraphQLSchema, complete: GraphQLSchema, collector: FieldCollector, shared: bool) -> None:
         self.typename_key = "__typename"
+        self.introspection: list[list[FieldNode]] = []
         self._schema = schema
         self._shared = shared
         self._complete = complete
@@ -180,7 +184,8 @@ class _Compiler:
                 entries.append(f"{literal}: {own_name}")
             elif field_name in ("__schema", "__type"):
                 # Shaped by graphql-core already: see `introspection.py`.
-                entries.append(f"{literal}: v.get({literal})")
+                entries.append(f"{literal}: e.introspected[{len(self.introspection)}]")
+                self.introspection.append(nodes)
             else:
                 variable = f"a{place}"
                 field_type = type_.fields[field_name].type

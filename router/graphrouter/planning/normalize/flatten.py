@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from graphrouter.limits import INTROSPECTION_FIELDS
 from graphrouter.planning.plan import Condition
 from graphrouter.planning.selection import TYPENAME_FIELD, Field, Fragment, Operation, Selection, Selections
 from graphrouter.supergraph import Supergraph
@@ -21,6 +22,7 @@ class _Flattening:
         self._supergraph = supergraph
         self._field_types = supergraph.field_types
         self._possible = supergraph.possible_types
+        self._depth = 0
 
     def selections(self, selections: Selections, parent: str, known: tuple[Condition, ...]) -> Selections:
         """`known` are the conditions that hold here anyway."""
@@ -29,8 +31,12 @@ class _Flattening:
     def _selection(self, selection: Selection, parent: str, known: tuple[Condition, ...]) -> Iterator[Selection]:
         if isinstance(selection, Fragment):
             yield from self._fragment(selection, parent, known)
+        elif selection.name in INTROSPECTION_FIELDS and self._depth:
+            return  # the router answers it itself, wherever it stands; at the root planning goes by it
         elif inner := self._composite_type(parent, selection.name):
+            self._depth += 1
             below = self.selections(selection.selections, inner, known)
+            self._depth -= 1
             yield replace(selection, selections=below or (TYPENAME_FIELD,))
         else:
             yield selection
