@@ -28,6 +28,7 @@ class Entity:
     fields: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     owners: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     types: dict[str, str] = field(default_factory=dict[str, str])
+    unresolvable: set[str] = field(default_factory=set[str])
 
 
 @dataclass
@@ -84,6 +85,13 @@ def _keys(draw: Draw, entity: Entity) -> None:
     styles = [["id"], ["id"], ["id", "k"], ["k", "id"], ["id k"], ["id", "org { oid }"], ["org { oid }", "id"]]
     for graph in entity.graphs:
         keys = ["id"] if graph in draw.old or draw.blind else draw.random.choice(styles)
+        if (
+            keys == ["id"]
+            and graph not in draw.old
+            and not draw.blind
+            and draw.chance(0.1, "@key that is not resolvable")
+        ):
+            entity.unresolvable.add(graph)
         entity.keys[graph] = keys
         entity.fields[graph] = {"id": "ID!"}
         if len(keys) > 1:
@@ -154,7 +162,11 @@ def _mention(draw: Draw, entity: Entity, name: str, graph: str) -> bool:
 def _provided(draw: Draw, entity: Entity) -> None:
     for name, owners in list(entity.owners.items()):
         target = entity.types[name].strip("[]!")
-        if not name.startswith("x") or target not in draw.entities or len(owners) != 1:
+        if not name.startswith("x") or len(owners) != 1:
+            continue
+        if target in {"Thing", "Either"}:
+            _provided_of_members(draw, entity, name, owners[0])
+        if target not in draw.entities:
             continue
         graph, other = owners[0], draw.entities[target]
         provided = draw.random.choice([one for one in ("a", "b", "e", "v") if one not in other.fields[graph]] or ["a"])
@@ -162,6 +174,16 @@ def _provided(draw: Draw, entity: Entity) -> None:
             text = "v { p }" if provided == "v" else provided
             entity.fields[graph][name] += f' @provides(fields: "{text}")'
             draw.features.add("@provides" if text != "v { p }" else "@provides nested")
+
+
+def _provided_of_members(draw: Draw, entity: Entity, name: str, graph: str) -> None:
+    """Of an abstract type, what some of its object types have is provided in fragments."""
+    members = [draw.entities[one] for one in _members(draw, graph)]
+    missing = [one for one in members if "a" not in one.fields[graph]]
+    parts = [f"... on {one.name} {{ a }}" for one in missing if draw.chance(0.6) and _mention(draw, one, "a", graph)]
+    if parts:
+        entity.fields[graph][name] += f' @provides(fields: "{" ".join(parts)}")'
+        draw.features.add("@provides with fragments")
 
 
 def _required(draw: Draw, entity: Entity) -> None:
@@ -282,7 +304,8 @@ def _document(draw: Draw, graph: str) -> str:
     for name in _members(draw, graph):
         entity = draw.entities[name]
         word = "extend type" if old and len(entity.graphs) > 1 else "type"
-        keys = " ".join(f'@key(fields: "{key}")' for key in entity.keys[graph])
+        resolvable = ", resolvable: false" if graph in entity.unresolvable else ""
+        keys = " ".join(f'@key(fields: "{key}"{resolvable})' for key in entity.keys[graph])
         context = around if name in draw.contexts.get(graph, ()) else ""
         fields = [_field(name, text) for name, text in entity.fields[graph].items()]
         if word == "extend type":

@@ -14,6 +14,7 @@ VARIABLES = {
     "t": "Boolean!",
     "f": "Boolean! = false",
     "n": "Int",
+    "representations": "Int",
     "d": "Int! = 2",
     "i": "In",
     "id": "ID",
@@ -52,7 +53,12 @@ class Writer:
         used = [name for name in VARIABLES if re.search(rf"\${name}\b", text)]
         declared = ", ".join(f"${name}: {VARIABLES[name]}" for name in used)
         values: dict[str, Any] = {"t": random.random() < 0.5, "f": random.random() < 0.5, "n": random.randint(1, 3)}
-        values |= {"d": random.choice((1, 4)), "i": {"n": random.randint(1, 2)}, "id": f"E0-{random.randint(0, 4)}"}
+        values |= {
+            "d": random.choice((1, 4)),
+            "representations": random.randint(1, 3),
+            "i": {"n": random.randint(1, 2)},
+            "id": f"E0-{random.randint(0, 4)}",
+        }
         given = {name: values[name] for name in used if name == "t" or random.random() < 0.8}
         head = f"{'mutation' if mutates else 'query'} Q{self.number}{f'({declared})' if declared else ''}"
         return Operation(f"Q{self.number}", f"{head} {text}".strip(), given)
@@ -97,8 +103,8 @@ class Writer:
             alias = f"{name}_{zlib.crc32(arguments.encode()) % 997}: " if self.random.random() < 0.9 else ""
         elif not alias and self.random.random() < 0.15:
             alias = f"{self.random.choice('yz')}{name}: "
-        elif not alias and self.random.random() < 0.01:
-            alias = "id: "
+        elif not alias and self.random.random() < 0.04:
+            alias = self.random.choice(("id: ", "__typename: ", "__typename: ", "_: ", "_c_1: ", "_id_1: "))
         return f"{alias}{name}{arguments}"
 
     def _arguments(self, name: str, one: Any) -> str:
@@ -107,7 +113,7 @@ class Writer:
             choice = "$id" if random.random() < 0.2 else f'"{name.upper()}-{random.randint(0, 4)}"'
             given.append(f"id: {choice}")
         if "n" in one.args and random.random() < 0.7:
-            given.append(f"n: {random.choice(('1', '2', '$n', '$d', 'null'))}")
+            given.append(f"n: {random.choice(('1', '2', '$n', '$d', '$representations', 'null'))}")
         if "in" in one.args and random.random() < 0.6:
             given.append(f"in: {random.choice(('{ n: 1 }', '{ n: $n }', '$i', 'null'))}")
         return f"({', '.join(given)})" if given else ""
