@@ -196,10 +196,26 @@ async def test_reading_stops_at_the_limit(
 
 async def test_framing_that_outweighs_the_body_by_far_is_too_large(server: RawServer, adapter: Adapter) -> None:
     transport = adapter(f"http://127.0.0.1:{server.port}/", max_response_bytes=500_000)
-    server.answer = endless(b"1;" + b"e" * 1000 + b"\r\nx\r\n", CHUNKED)
+    server.answer = [CHUNKED, *[b"1;" + b"e" * 10_000 + b"\r\nx\r\n"] * 500, b"0\r\n\r\n"]  # 5 MB for 500 bytes
     assert isinstance(await refusal(transport), SubgraphResponseTooLarge)
-    await asyncio.wait_for(server.left.wait(), 20)
-    assert server.connections == 1
+    await transport.aclose()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param([OK, b"x: ", b"y" * 500_000, b"\r\ncontent-length: 2\r\n\r\nhi"], id="a header"),
+        pytest.param([b"HTTP/1.1 102 Processing\r\n\r\n" * 20_000, PLAIN], id="interim responses"),
+        pytest.param([CHUNKED, b"2;", b"y" * 500_000, b"\r\nhi\r\n0\r\n\r\n"], id="a chunk's extension"),
+        pytest.param([CHUNKED, b"2\r\nhi\r\n0\r\n", b"x: y\r\n" * 100_000, b"\r\n"], id="trailers"),
+    ],
+)
+async def test_bytes_outside_of_a_body_are_bounded_however_large_an_answer_may_be(
+    server: RawServer, adapter: Adapter, answer: list[bytes]
+) -> None:
+    transport = adapter(f"http://127.0.0.1:{server.port}/", max_response_bytes=10**9)
+    server.answer = answer
+    assert isinstance(await refusal(transport), SubgraphUnreachable)
     await transport.aclose()
 
 
