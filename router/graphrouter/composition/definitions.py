@@ -20,21 +20,16 @@ from graphql import (
     InterfaceTypeDefinitionNode,
     InterfaceTypeExtensionNode,
     IntValueNode,
-    ListTypeNode,
     ListValueNode,
-    NonNullTypeNode,
     ObjectTypeDefinitionNode,
     ObjectTypeExtensionNode,
     StringValueNode,
     TypeDefinitionNode,
     TypeExtensionNode,
-    TypeNode,
     UnionTypeDefinitionNode,
     UnionTypeExtensionNode,
-    ValueNode,
     print_ast,
 )
-from graphql import NamedTypeNode as NamedNode
 
 from graphrouter.composition.diagnostics import Code, Findings
 from graphrouter.composition.document import SubgraphDocument
@@ -53,18 +48,15 @@ from graphrouter.composition.model import (
     InputValue,
     InterfaceType,
     Key,
-    ListOf,
     Marks,
-    Named,
-    NonNull,
     ObjectType,
     Override,
     ScalarType,
     TypeDefinition,
-    TypeRef,
     UnionType,
 )
-from graphrouter.supergraph.model import EXECUTABLE_LOCATIONS, ListSize
+from graphrouter.composition.nodes import applied_of, argument_of, list_size_of, string_of, type_ref_of
+from graphrouter.supergraph.model import EXECUTABLE_LOCATIONS
 
 _DEFAULT_DEPRECATION = "No longer supported"
 _FROM_CONTEXT = re.compile(r"^\s*\$(?P<context>[A-Za-z_]\w*)(?P<selection>.*)$", re.DOTALL)
@@ -223,7 +215,7 @@ class DefinitionReader:
     def _contexts(self, nodes: Iterable[DefinitionNode]) -> tuple[str, ...]:
         """The names in `@context(name: …)`, each once."""
         names = (
-            _string(_argument(directive, "name")) or ""
+            string_of(argument_of(directive, "name")) or ""
             for directive in self._directives(nodes)
             if self._vocabulary.name_of(directive.name.value) == "context"
         )
@@ -233,7 +225,7 @@ class DefinitionReader:
         coordinate = f"{parent}.{node.name.value}"
         field = Field(
             node.name.value,
-            _type_ref(node.type),
+            type_ref_of(node.type),
             {
                 argument.name.value: self._input_value(argument)
                 for argument in node.arguments or ()
@@ -246,7 +238,7 @@ class DefinitionReader:
         for directive in node.directives or ():
             match self._vocabulary.name_of(directive.name.value):
                 case "listSize":
-                    field = replace(field, list_size=_list_size(directive))
+                    field = replace(field, list_size=list_size_of(directive))
                 case "external":
                     field = replace(field, external=True)
                 case "shareable":
@@ -256,9 +248,9 @@ class DefinitionReader:
                 case "provides":
                     field = replace(field, provides=self._field_set("provides", directive, coordinate))
                 case "override":
-                    label = _argument(directive, "label")
-                    source = _string(_argument(directive, "from")) or ""
-                    field = replace(field, override=Override(source, _string(label)))
+                    label = argument_of(directive, "label")
+                    source = string_of(argument_of(directive, "from")) or ""
+                    field = replace(field, override=Override(source, string_of(label)))
                 case _:
                     pass
         return field
@@ -267,7 +259,7 @@ class DefinitionReader:
         """The argument as the router's own, where it has `@fromContext`."""
         for directive in node.directives or ():
             if self._vocabulary.name_of(directive.name.value) == "fromContext":
-                text = _string(_argument(directive, "field")) or ""
+                text = string_of(argument_of(directive, "field")) or ""
                 default = print_ast(node.default_value) if node.default_value is not None else None
                 matched = _FROM_CONTEXT.match(text)
                 selection = None
@@ -277,7 +269,7 @@ class DefinitionReader:
                     except InvalidFieldSet:
                         selection = None
                 context = matched["context"] if matched is not None else None
-                return ContextArgument(node.name.value, _type_ref(node.type), text, context, selection, default)
+                return ContextArgument(node.name.value, type_ref_of(node.type), text, context, selection, default)
         return None
 
     def _check_shareable_once(self, coordinate: str, directives: Iterable[ConstDirectiveNode]) -> None:
@@ -295,15 +287,15 @@ class DefinitionReader:
                     self._findings.error(Code.KEY_UNSUPPORTED_ON_INTERFACE, message, parent, self._subgraph)
                 fields = self._field_set("key", directive, parent)
                 if fields is not None:
-                    resolvable = _argument(directive, "resolvable")
+                    resolvable = argument_of(directive, "resolvable")
                     yield Key(fields, not (isinstance(resolvable, BooleanValueNode) and not resolvable.value))
 
     def _field_set(self, kind: str, directive: ConstDirectiveNode, coordinate: str) -> FieldSet | None:
         """Parse the argument `fields`; Federation 1 also knew lists of field sets."""
-        value = _argument(directive, "fields")
+        value = argument_of(directive, "fields")
         where = f'on {coordinate} in subgraph "{self._subgraph}", {print_ast(directive)}'
         values = value.values if isinstance(value, ListValueNode) and self._vocabulary.federation_one else (value,)
-        texts = [text for text in map(_string, values) if text is not None]
+        texts = [text for text in map(string_of, values) if text is not None]
         if len(texts) < len(values) or not values:
             code = Code(f"{kind.upper()}_INVALID_FIELDS_TYPE")
             found = print_ast(value) if value is not None else "nothing"
@@ -323,7 +315,7 @@ class DefinitionReader:
     def _input_value(self, node: InputValueDefinitionNode) -> InputValue:
         default = print_ast(node.default_value) if node.default_value is not None else None
         return InputValue(
-            node.name.value, _type_ref(node.type), default, self._marks(node.directives, node.description)
+            node.name.value, type_ref_of(node.type), default, self._marks(node.directives, node.description)
         )
 
     def _type_marks(self, nodes: list[DefinitionNode]) -> Marks:
@@ -337,18 +329,18 @@ class DefinitionReader:
         applied: dict[Applied, None] = {}
         for directive in directives or ():
             if directive.name.value == "deprecated":
-                reason = _argument(directive, "reason")
-                deprecated = _string(reason) if reason is not None else _DEFAULT_DEPRECATION
+                reason = argument_of(directive, "reason")
+                deprecated = string_of(reason) if reason is not None else _DEFAULT_DEPRECATION
             match self._vocabulary.name_of(directive.name.value):
                 case "inaccessible":
                     inaccessible = True
                 case "tag":
-                    tags[_string(_argument(directive, "name")) or ""] = None
+                    tags[string_of(argument_of(directive, "name")) or ""] = None
                 case "cost":
-                    weight = _argument(directive, "weight")
+                    weight = argument_of(directive, "weight")
                     cost = int(weight.value) if isinstance(weight, IntValueNode) else None
                 case _ if directive.name.value in self._composed:
-                    applied[_applied(directive, self._composed[directive.name.value].definition)] = None
+                    applied[applied_of(directive, self._composed[directive.name.value].definition)] = None
                 case _:
                     pass
         return Marks(
@@ -369,48 +361,5 @@ class DefinitionReader:
     def _specified_by(self, nodes: list[DefinitionNode]) -> str | None:
         for directive in self._directives(nodes):
             if directive.name.value == "specifiedBy":
-                return _string(_argument(directive, "url"))
+                return string_of(argument_of(directive, "url"))
         return None
-
-
-def _type_ref(node: TypeNode) -> TypeRef:
-    match node:
-        case NonNullTypeNode(type=inner):
-            of = _type_ref(inner)
-            return of if isinstance(of, NonNull) else NonNull(of)
-        case ListTypeNode(type=inner):
-            return ListOf(_type_ref(inner))
-        case NamedNode(name=name):
-            return Named(name.value)
-        case _:
-            raise TypeError(f"unknown type node {node!r}")
-
-
-def _list_size(directive: ConstDirectiveNode) -> ListSize:
-    assumed, one = _argument(directive, "assumedSize"), _argument(directive, "requireOneSlicingArgument")
-    return ListSize(
-        int(assumed.value) if isinstance(assumed, IntValueNode) else None,
-        _strings(_argument(directive, "slicingArguments")),
-        _strings(_argument(directive, "sizedFields")),
-        not (isinstance(one, BooleanValueNode) and not one.value),
-    )
-
-
-def _strings(value: ValueNode | None) -> tuple[str, ...]:
-    """The texts of a list; a single one stands for a list of one."""
-    values = value.values if isinstance(value, ListValueNode) else (value,)
-    return tuple(text for text in map(_string, values) if text is not None)
-
-
-def _applied(directive: ConstDirectiveNode, definition: DirectiveDefinition) -> Applied:
-    given = sorted((argument.name.value, print_ast(argument.value)) for argument in directive.arguments or ())
-    arguments = f"({', '.join(f'{name}: {value}' for name, value in given)})" if given else ""
-    return Applied(definition.name, arguments, definition.repeatable)
-
-
-def _argument(directive: ConstDirectiveNode, name: str) -> ValueNode | None:
-    return next((a.value for a in directive.arguments or () if a.name.value == name), None)
-
-
-def _string(value: ValueNode | None) -> str | None:
-    return value.value if isinstance(value, StringValueNode) else None

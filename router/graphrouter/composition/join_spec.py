@@ -10,9 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import assert_never
 
-from graphql import StringValueNode, print_ast
-
 from graphrouter.composition.federation_spec import LATEST, definition_of
+from graphrouter.composition.links import Link
 from graphrouter.composition.merged import (
     JoinField,
     JoinType,
@@ -30,12 +29,19 @@ from graphrouter.composition.model import (
     ROOT_TYPES,
     ComposedDirective,
     ContextArgument,
-    DirectiveDefinition,
-    InputValue,
     Marks,
     Subgraph,
 )
-from graphrouter.supergraph.model import ListSize
+from graphrouter.composition.sdl_text import (
+    arguments_text,
+    block,
+    description_text,
+    directive_text,
+    input_value_text,
+    list_size_texts,
+    marks_texts,
+    quoted,
+)
 
 _MARK_LOCATIONS = (
     "FIELD_DEFINITION | OBJECT | INTERFACE | UNION | ARGUMENT_DEFINITION | SCALAR | ENUM | ENUM_VALUE"
@@ -147,8 +153,8 @@ class _Printer:
         return "\n\n".join([*self._marking(), *self._elements()])
 
     def _elements(self) -> Iterator[str]:
-        yield from (_directive(directive) for directive in self._supergraph.directives.values())
-        yield from (_directive(composed.definition) for composed in self._supergraph.composed)
+        yield from (directive_text(directive) for directive in self._supergraph.directives.values())
+        yield from (directive_text(composed.definition) for composed in self._supergraph.composed)
         yield from (self._type(definition) for definition in self._types.values())
 
     def _marking(self) -> Iterator[str]:
@@ -176,14 +182,14 @@ class _Printer:
             imports = ', import: ["@listSize"]' if self._list_sizes else ""
             links.append(f'@link(url: "https://specs.apollo.dev/cost/v0.1"{imports})')
         links += _links(self._supergraph.composed)
-        links += _marks(self._supergraph.marks)
+        links += marks_texts(self._supergraph.marks)
         roots = [f"  {root.lower()}: {root}" for root in ROOT_TYPES if root in self._types]
-        description = _description(self._supergraph.marks.description)
+        description = description_text(self._supergraph.marks.description)
         return description + "\n".join(["schema", *(f"  {link}" for link in links), "{", *roots, "}"])
 
     def _graph_enum(self) -> str:
         lines = [
-            f"  {self._graphs[s.name]} @join__graph(name: {_quoted(s.name)}, url: {_quoted(s.url)})"
+            f"  {self._graphs[s.name]} @join__graph(name: {quoted(s.name)}, url: {quoted(s.url)})"
             for s in self._merged.subgraphs
         ]
         return "\n".join(["enum join__Graph {", *lines, "}"])
@@ -200,7 +206,7 @@ class _Printer:
                 return self._input(definition)
             case MergedScalar():
                 url = definition.specified_by
-                specified = [f"@specifiedBy(url: {_quoted(url)})"] if url is not None else []
+                specified = [f"@specifiedBy(url: {quoted(url)})"] if url is not None else []
                 return self._head(definition, f"scalar {definition.name}", specified)
             case _:
                 assert_never(definition)
@@ -208,33 +214,33 @@ class _Printer:
     def _head(self, definition: MergedType, start: str, directives: Iterable[str] = ()) -> str:
         """Description, name, and one line for each directive."""
         joins = (self._join_type(join) for join in definition.joins if self._joins)
-        contexts = (f"@context(name: {_quoted(name)})" for name in _contexts(definition) if self._joins)
-        lines = [*_marks(definition.marks), *contexts, *directives, *joins]
-        return _description(definition.marks.description) + "\n".join([start, *(f"  {line}" for line in lines)])
+        contexts = (f"@context(name: {quoted(name)})" for name in _contexts(definition) if self._joins)
+        lines = [*marks_texts(definition.marks), *contexts, *directives, *joins]
+        return description_text(definition.marks.description) + "\n".join([start, *(f"  {line}" for line in lines)])
 
     def _composite(self, definition: MergedObject | MergedInterface) -> str:
         keyword = "type" if isinstance(definition, MergedObject) else "interface"
         interfaces = f" implements {' & '.join(definition.interfaces)}" if definition.interfaces else ""
         implements = (
-            f"@join__implements(graph: {self._graphs[subgraph]}, interface: {_quoted(interface)})"
+            f"@join__implements(graph: {self._graphs[subgraph]}, interface: {quoted(interface)})"
             for subgraph, interface in definition.implements
             if self._joins
         )
         head = self._head(definition, f"{keyword} {definition.name}{interfaces}", implements)
         if not definition.fields:
             return head
-        return _block(head, (self._field(field) for field in definition.fields.values()))
+        return block(head, (self._field(field) for field in definition.fields.values()))
 
     def _field(self, field: MergedField) -> str:
         joins = [self._join_field(join) for join in field.joins if self._joins]
-        head = f"  {field.name}{_arguments(field.arguments.values(), '  ')}: {field.type}"
-        return _description(field.marks.description, "  ") + " ".join(
-            [head, *_marks(field.marks), *_list_size(field.list_size), *joins]
+        head = f"  {field.name}{arguments_text(field.arguments.values(), '  ')}: {field.type}"
+        return description_text(field.marks.description, "  ") + " ".join(
+            [head, *marks_texts(field.marks), *list_size_texts(field.list_size), *joins]
         )
 
     def _union(self, definition: MergedUnion) -> str:
         members = (
-            f"@join__unionMember(graph: {self._graphs[subgraph]}, member: {_quoted(member)})"
+            f"@join__unionMember(graph: {self._graphs[subgraph]}, member: {quoted(member)})"
             for member, subgraphs in definition.members.items()
             for subgraph in subgraphs
             if self._joins
@@ -247,23 +253,23 @@ class _Printer:
         for value in definition.values.values():
             graphs = (self._graphs[subgraph] for subgraph in value.subgraphs if self._joins)
             joins = (f"@join__enumValue(graph: {graph})" for graph in graphs)
-            line = " ".join([f"  {value.name}", *_marks(value.marks), *joins])
-            values.append(_description(value.marks.description, "  ") + line)
-        return _block(self._head(definition, f"enum {definition.name}"), values)
+            line = " ".join([f"  {value.name}", *marks_texts(value.marks), *joins])
+            values.append(description_text(value.marks.description, "  ") + line)
+        return block(self._head(definition, f"enum {definition.name}"), values)
 
     def _input(self, definition: MergedInput) -> str:
         one_of = ["@oneOf"] if definition.one_of else []
         fields: list[str] = []
         for field in definition.fields.values():
             joins = (self._join_field(join) for join in field.joins if self._joins)
-            line = " ".join([f"  {_input_value(field.value)}", *_marks(field.value.marks), *joins])
-            fields.append(_description(field.value.marks.description, "  ") + line)
-        return _block(self._head(definition, f"input {definition.name}", one_of), fields)
+            line = " ".join([f"  {input_value_text(field.value)}", *marks_texts(field.value.marks), *joins])
+            fields.append(description_text(field.value.marks.description, "  ") + line)
+        return block(self._head(definition, f"input {definition.name}", one_of), fields)
 
     def _join_type(self, join: JoinType) -> str:
         arguments = [f"graph: {self._graphs[join.subgraph]}"]
         if join.key is not None:
-            arguments.append(f"key: {_quoted(join.key)}")
+            arguments.append(f"key: {quoted(join.key)}")
         if join.extension:
             arguments.append("extension: true")
         if not join.resolvable:
@@ -281,15 +287,15 @@ class _Printer:
             "provides": join.provides,
             "type": str(join.type) if join.type is not None else None,
         }
-        arguments += [f"{name}: {_quoted(text)}" for name, text in texts.items() if text is not None]
+        arguments += [f"{name}: {quoted(text)}" for name, text in texts.items() if text is not None]
         if join.external:
             arguments.append("external: true")
         if join.override is not None:
-            arguments.append(f"override: {_quoted(join.override)}")
+            arguments.append(f"override: {quoted(join.override)}")
         if join.used_overridden:
             arguments.append("usedOverridden: true")
         if join.override_label is not None:
-            arguments.append(f"overrideLabel: {_quoted(join.override_label)}")
+            arguments.append(f"overrideLabel: {quoted(join.override_label)}")
         if join.contexts:
             given = ", ".join(_context_argument(join.subgraph, argument) for argument in join.contexts)
             arguments.append(f"contextArguments: [{given}]")
@@ -299,31 +305,16 @@ class _Printer:
 def _links(composed: Iterable[ComposedDirective]) -> list[str]:
     """One `@link` for each feature of composed directives, in the latest of its versions, with what is taken of it."""
     imports: dict[str, list[str]] = {}
-    latest: dict[str, str] = {}
+    latest: dict[str, Link] = {}
     for one in composed:
         spec, name, local = one.link.spec, f"@{one.original}", f"@{one.definition.name}"
-        renamed = f"{{name: {_quoted(name)}, as: {_quoted(local)}}}"
-        imports.setdefault(spec, []).append(_quoted(name) if name == local else renamed)
-        latest[spec] = max(latest.get(spec, ""), one.link.version, key=_version)
+        renamed = f"{{name: {quoted(name)}, as: {quoted(local)}}}"
+        imports.setdefault(spec, []).append(quoted(name) if name == local else renamed)
+        latest[spec] = max(latest.get(spec, one.link), one.link, key=lambda link: link.number)
     return [
-        f"@link(url: {_quoted(spec + latest[spec])}, import: [{', '.join(names)}])" for spec, names in imports.items()
+        f"@link(url: {quoted(spec + latest[spec].version)}, import: [{', '.join(names)}])"
+        for spec, names in imports.items()
     ]
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.removeprefix("v").split(".") if part)
-
-
-def _list_size(size: ListSize | None) -> list[str]:
-    if size is None:
-        return []
-    arguments = [f"assumedSize: {size.assumed_size}"] if size.assumed_size is not None else []
-    for name, values in (("slicingArguments", size.slicing_arguments), ("sizedFields", size.sized_fields)):
-        if values:
-            arguments.append(f"{name}: [{', '.join(map(_quoted, values))}]")
-    if not size.require_one_slicing_argument:
-        arguments.append("requireOneSlicingArgument: false")
-    return [f"@listSize({', '.join(arguments)})" if arguments else "@listSize"]
 
 
 def _fields(types: Iterable[MergedType]) -> Iterator[MergedField]:
@@ -343,7 +334,7 @@ def _context_argument(subgraph: str, argument: ContextArgument) -> str:
         "type": str(argument.type),
         "selection": f"{{ {argument.selection} }}",
     }
-    return f"{{{', '.join(f'{name}: {_quoted(text)}' for name, text in parts.items())}}}"
+    return f"{{{', '.join(f'{name}: {quoted(text)}' for name, text in parts.items())}}}"
 
 
 def _all_marks(types: Iterable[MergedType]) -> Iterator[Marks]:
@@ -360,57 +351,3 @@ def _all_marks(types: Iterable[MergedType]) -> Iterator[Marks]:
                 yield from (value.marks for value in definition.values.values())
             case _:
                 pass
-
-
-def _directive(directive: DirectiveDefinition) -> str:
-    repeatable = " repeatable" if directive.repeatable else ""
-    arguments = _arguments(directive.arguments.values(), "")
-    head = f"directive @{directive.name}{arguments}{repeatable} on {' | '.join(directive.locations)}"
-    return _description(directive.description) + head
-
-
-def _arguments(arguments: Iterable[InputValue], indent: str) -> str:
-    """On one line, unless one of them has a description."""
-    values = list(arguments)
-    if not values:
-        return ""
-    texts = [" ".join([_input_value(value), *_marks(value.marks)]) for value in values]
-    if all(value.marks.description is None for value in values):
-        return f"({', '.join(texts)})"
-    inner = f"{indent}  "
-    lines = (
-        f"{_description(value.marks.description, inner)}{inner}{text}"
-        for value, text in zip(values, texts, strict=True)
-    )
-    return "(\n" + "\n".join(lines) + f"\n{indent})"
-
-
-def _input_value(value: InputValue) -> str:
-    default = f" = {value.default}" if value.default is not None else ""
-    return f"{value.name}: {value.type}{default}"
-
-
-def _marks(marks: Marks) -> list[str]:
-    found = ["@inaccessible"] if marks.inaccessible else []
-    found += [f"@tag(name: {_quoted(tag)})" for tag in marks.tags]
-    if marks.deprecated is not None:
-        found.append(f"@deprecated(reason: {_quoted(marks.deprecated)})")
-    if marks.cost is not None:
-        found.append(f"@cost(weight: {marks.cost})")
-    found += map(str, marks.applied)
-    return found
-
-
-def _block(head: str, lines: Iterable[str]) -> str:
-    return "\n".join([head, "{", *lines, "}"])
-
-
-def _description(text: str | None, indent: str = "") -> str:
-    if text is None:
-        return ""
-    printed = print_ast(StringValueNode(value=text, block=True))
-    return "".join(f"{indent}{line}\n" if line else "\n" for line in printed.split("\n"))
-
-
-def _quoted(text: str) -> str:
-    return print_ast(StringValueNode(value=text, block=False))

@@ -53,6 +53,11 @@ class Link:
     imports: Mapping[str, str]
     purpose: str | None
 
+    @property
+    def number(self) -> tuple[int, ...]:
+        """The version as numbers, to be compared."""
+        return tuple(int(part) for part in self.version.removeprefix("v").split("."))
+
     def directive(self, name: str) -> str:
         """The document's name of one of the specification's directives."""
         own = self.alias if name == self.name else f"{self.alias}__{name}"

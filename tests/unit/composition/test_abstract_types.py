@@ -112,3 +112,32 @@ def test_an_interface_whose_type_fits_no_implementation_is_refused() -> None:
     assert error.code == Code.INVALID_GRAPHQL
     assert "N.s" in error.message
     assert "X.s" in error.message
+
+
+def test_an_interface_object_may_be_any_of_the_types_that_others_tell_apart() -> None:
+    typed = """
+        type Query { i: I @shareable } interface I @key(fields: "id") { id: ID! }
+        type P implements I @key(fields: "id") { id: ID! } type O implements I @key(fields: "id") { id: ID! }
+    """
+    blind = 'type Query { i: I @shareable } type I @interfaceObject @key(fields: "id") { id: ID! n: Int }'
+    assert composed(a=typed, b=blind, c=typed).hints == ()
+
+
+def test_a_type_of_which_a_subgraph_only_mentions_fields_lacks_none_there() -> None:
+    result = composed(
+        a="""
+            type Query { x: X }
+            type X @key(fields: "id") { id: ID! v: V @external z: Int @requires(fields: "v { n }") }
+            type V { n: Int @external }
+        """,
+        b='type X @key(fields: "id") { id: ID! v: V } type V { n: Int m: Int }',
+    )
+    assert result.hints == ()
+
+
+def test_a_root_type_and_an_entity_may_have_other_fields_everywhere() -> None:
+    result = composed(
+        a='type Query { a: X } type X @key(fields: "id") { id: ID! n: Int }',
+        b='type Query { b: X } type X @key(fields: "id") { id: ID! m: Int }',
+    )
+    assert result.hints == ()

@@ -42,6 +42,8 @@ def test_an_argument_that_is_hidden_on_an_external_field_is_hidden() -> None:
 def test_federation_one_let_tags_stand_there() -> None:
     a = USE % (': Int @tag(name: "t")', "")
     assert "@tag" not in printed(composed(a="#fed1\n" + a, b=BASE % ": Int"), "X")
+    resolved = "#fed1\n" + BASE % ': Int @tag(name: "t")'
+    assert 'm: Int @tag(name: "t")' in printed(composed(a="#fed1\n" + a, b=resolved), "X")
 
 
 @pytest.mark.parametrize(("here", "there"), [("Int", "Int!"), ("Int!", "Int"), ("[Int]", "[Int!]")])

@@ -94,3 +94,10 @@ def test_no_feature_is_linked_twice_and_no_name_means_two_things(links: tuple[st
 def test_a_namespace_may_be_renamed() -> None:
     sdl = LINK % (3, ', as: "fed"') + ' type Query { x: X } type X @fed__key(fields: "id") { id: ID! }'
     assert 'key: "id"' in composed(a=sdl).supergraph_sdl
+
+
+def test_a_directive_may_come_from_its_own_specification_beside_federation() -> None:
+    sdl = LINK % (3, ', import: ["@key"]')
+    sdl += ' extend schema @link(url: "https://specs.apollo.dev/tag/v0.3", import: [{ name: "@tag", as: "@label" }])'
+    sdl += ' type Query { x: X } type X @key(fields: "id") { id: ID! @label(name: "t") }'
+    assert 'id: ID! @tag(name: "t")' in composed(a=sdl).supergraph_sdl

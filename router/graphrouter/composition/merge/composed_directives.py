@@ -30,13 +30,13 @@ def merge_composed(context: MergeContext) -> dict[str, ComposedDirective]:
 def _merge(context: MergeContext, name: str, found: Sequence[Source[ComposedDirective]]) -> ComposedDirective:
     names = [source.subgraph for source in found]
     origins = each(found, lambda one: f'"@{one.original}" of {one.link.spec}')
-    majors = each(found, lambda one: f"version {one.link.version.split('.', maxsplit=1)[0]}")
+    majors = each(found, lambda one: f"version {one.link.number[0]}")
     for different, what in ((origins, "is not the same directive"), (majors, "has incompatible versions")):
         if len({text for _, text in different}) > 1:
             message = f'the composed directive "@{name}" {what} everywhere: {by_what(different)}'
             context.findings.error(Code.DIRECTIVE_COMPOSITION_ERROR, message, f"@{name}", *names)
             break
-    latest = max((source.element for source in found), key=lambda one: _version(one.link.version))
+    latest = max((source.element for source in found), key=lambda one: one.link.number)
     known = [subgraph.directives.get(name) for subgraph in context.subgraphs]
     kept = (
         at
@@ -57,7 +57,3 @@ def _check_one_name_each(context: MergeContext, sources: Sequence[Source[Compose
             message = f'"@{original}" of {spec} is composed by different names: {by_what(names)}'
             subgraphs = (subgraph for subgraph, _ in names)
             context.findings.error(Code.DIRECTIVE_COMPOSITION_ERROR, message, None, *subgraphs)
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.removeprefix("v").split("."))
