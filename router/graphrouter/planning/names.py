@@ -13,6 +13,8 @@ from graphql import DocumentNode, FieldNode, FragmentDefinitionNode, InlineFragm
 
 from graphrouter.supergraph import Supergraph
 
+TYPENAME = "__typename"
+
 
 @dataclass(frozen=True, slots=True)
 class Names:
@@ -30,7 +32,7 @@ class Names:
 
 def draw_names(document: DocumentNode, variables: Collection[str], supergraph: Supergraph) -> Names:
     """Names that are neither the client's nor those of fields, which the planner selects for itself."""
-    taken = {*_response_keys(document), *supergraph.field_names}
+    taken = {TYPENAME, *_response_keys(document), *supergraph.field_names}
     typename = unused("_typename", taken)
     representations = "representations"
     while any(name.startswith(representations) for name in variables):
@@ -41,7 +43,7 @@ def draw_names(document: DocumentNode, variables: Collection[str], supergraph: S
 def data_key(node: FieldNode, typename: str) -> str:
     """Where the data have the value of a client's field."""
     key = (node.alias or node.name).value
-    return typename if key == "__typename" != node.name.value else key
+    return typename if key == TYPENAME != node.name.value else key
 
 
 def unused(wanted: str, taken: Collection[str]) -> str:

@@ -8,6 +8,7 @@ import pytest
 from graphql import parse, validate
 
 from graphrouter.planning.check import check
+from graphrouter.planning.names import Names, draw_names
 from graphrouter.planning.plan import EntityFetch, QueryPlan, RootFetch
 from graphrouter.planning.planner import PlanningError, QueryPlanner
 from graphrouter.planning.render import render
@@ -571,3 +572,11 @@ def test_conditions_of_a_mutation_s_root_fields_keep_the_order() -> None:
         ("friends", (0,), 1),
         ("friends", (1,), 0),
     ]
+
+
+def test_drawn_names_are_neither_fields_nor_the_clients() -> None:
+    graph = supergraph("type Query @t(A) { _: Int _typename: Int a: Int }", "A")
+    assert draw_names(parse("{ a }"), [], graph) == Names("___typename", "__", "representations")
+    document = parse("{ a __: a ...F } fragment F on Query { ... { ___typename: a } }")
+    variables = ["representations_7", "_representations"]
+    assert draw_names(document, variables, graph) == Names("____typename", "___", "__representations")
