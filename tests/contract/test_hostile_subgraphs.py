@@ -236,6 +236,19 @@ async def test_chunks_of_one_byte_take_no_more_memory_than_a_few_times_the_answe
     await transport.aclose()
 
 
+async def test_a_compressed_bomb_is_inflated_no_further_than_the_limit(
+    server: RawServer, transport: SubgraphTransport
+) -> None:
+    server.answer = gzipped(50_000_000)
+    tracemalloc.start()
+    try:
+        assert isinstance(await refusal(transport), SubgraphResponseTooLarge)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 5_000_000
+
+
 async def test_trailers_are_no_headers(server: RawServer, transport: SubgraphTransport) -> None:
     server.answer = CHUNKED + b"2\r\nhi\r\n0\r\nbookmark: forged\r\ncontent-encoding: gzip\r\nx: y\r\n\r\n"
     for _ in range(2):

@@ -11,6 +11,7 @@ import pytest
 
 from eventkernel.bookmark import Bookmark
 from eventkernel.events import EncodedEvent
+from subgraphs.friends.adapters.sqlite import SqliteFriendView
 from tests.support.social import ADD, REMOVE, Social, at_work, opened
 
 FRIENDSHIP = "query ($id: ID!) { friendship(id: $id) { id since version users { id } } }"
@@ -284,6 +285,40 @@ async def test_more_friends_than_an_answer_may_have_are_asked_for_in_part(
     assert answer["data"]["_entities"] == [{"friendCount": 3, "friends": None}, {"friendCount": 2, "friends": None}]
     found = await social.friends.data(FRIENDS, {**user("a", "b"), "first": 1})
     assert [[edge["node"]["id"] for edge in one["friends"]["edges"]] for one in found] == [["b"], ["a"]]
+
+
+async def test_friends_of_all_levels_and_occurrences_count_together(
+    social: Social, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await social.befriend([("a", "b"), ("a", "c"), ("b", "c")])
+    nested = """query ($r: [_Any!]!) { _entities(representations: $r) { ... on User {
+        friends { edges { node { friends { edges { node { id } } } } } } } } }"""
+    monkeypatch.setattr("subgraphs.friends.schema.FRIENDS_LIMIT", 6)  # a has two, and each of these has two
+    assert "errors" not in await social.friends.ask(nested, user("a"))
+    monkeypatch.setattr("subgraphs.friends.schema.FRIENDS_LIMIT", 5)
+    answer = await social.friends.ask(nested, user("a"))
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["TOO_COSTLY"]
+    (found,) = answer["data"]["_entities"]
+    assert [edge["node"]["friends"] is None for edge in found["friends"]["edges"]] == [False, True]
+
+
+async def test_no_read_is_for_many_more_friends_than_an_answer_may_have(
+    social: Social, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await social.befriend([("a", "b"), ("a", "c"), ("b", "c"), ("d", "e")])
+    asked: list[int] = []
+    original = SqliteFriendView.friends
+
+    async def counted(self: Any, ids: Any, after: Any, limit: int) -> Any:
+        asked.append(len(ids) * limit)
+        return await original(self, ids, after, limit)
+
+    monkeypatch.setattr(SqliteFriendView, "friends", counted)
+    monkeypatch.setattr("subgraphs.friends.schema.FRIENDS_LIMIT", 7)
+    assert "errors" not in await social.friends.ask(FRIENDS, {**user("d", "e", "a"), "first": 2})
+    assert asked == [6, 3]
+    await social.friends.ask(FRIENDS, {**user("a", "b", "c", "d", "e"), "first": 4})
+    assert max(asked) <= 7
 
 
 @pytest.mark.parametrize("friendship", ["a", "b~a", "a~a", "a~b~c", "~a", "a~", "a~b"])

@@ -595,3 +595,25 @@ async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
         assert (await users.data(CREATE, input=given))["user"] == created["user"]
         assert await users.code(CREATE, input={**given, "idempotencyKey": "k2"}) == "USERNAME_TAKEN"
         assert (await users.client.get("/health/ready")).json()["status"] == "ready"
+
+
+async def test_pages_of_users_are_bounded_by_their_sizes_before_they_are_read(
+    users: Users, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await users.create()
+    both = """query ($first: Int) { users(first: $first) { edges { node { id } } }
+        searchUsers(text: "ada", first: 3) { edges { node { id } } } }"""
+    monkeypatch.setattr("subgraphs.users.schema.USERS_LIMIT", 5)
+    assert "errors" not in await users.ask(both, first=2)
+    answer = await users.ask(both, first=3)
+    assert {error["extensions"]["code"] for error in answer["errors"]} == {"TOO_COSTLY"}
+
+
+async def test_events_that_are_read_for_histories_count_together(users: Users, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        await users.create()
+    histories = "{ users { edges { node { history(first: 1) { edges { node { version } } } } } } }"
+    monkeypatch.setattr("subgraphs.serving.history.EVENTS_LIMIT", 3)
+    assert "errors" not in await users.ask(histories)
+    monkeypatch.setattr("subgraphs.serving.history.EVENTS_LIMIT", 2)
+    assert [error["extensions"]["code"] for error in (await users.ask(histories))["errors"]] == ["TOO_COSTLY"]
