@@ -194,6 +194,34 @@ async def test_reading_stops_at_the_limit(
     assert (await ask(transport)).body == b"hi"
 
 
+async def test_an_announced_length_over_the_limit_is_refused_before_the_body_comes(
+    server: RawServer, transport: SubgraphTransport
+) -> None:
+    server.answer = OK + b"content-length: %d\r\n\r\n" % (LIMIT + 1)
+    assert isinstance(await refusal(transport), SubgraphResponseTooLarge)
+
+
+@pytest.mark.parametrize("chunks", [[LIMIT], [LIMIT - 1, 1], [1, LIMIT - 1]])
+async def test_the_limit_is_of_bytes_and_exact(
+    server: RawServer, transport: SubgraphTransport, chunks: list[int]
+) -> None:
+    written = b"".join(b"%x\r\n%b\r\n" % (size, b"x" * size) for size in chunks)
+    server.answer = CHUNKED + written + b"0\r\n\r\n"
+    assert (await ask(transport)).body == b"x" * LIMIT
+    server.answer = CHUNKED + written + b"1\r\nx\r\n0\r\n\r\n"
+    assert isinstance(await refusal(transport), SubgraphResponseTooLarge)
+
+
+async def test_closing_ends_the_requests_under_way(server: RawServer, transport: SubgraphTransport) -> None:
+    server.answer = b""
+    asking = asyncio.create_task(ask(transport))
+    while not server.heads:  # noqa: ASYNC110 - the server has no event for it
+        await asyncio.sleep(0)
+    await transport.aclose()
+    with pytest.raises(SubgraphUnreachable):
+        await asking
+
+
 async def test_framing_that_outweighs_the_body_by_far_is_too_large(server: RawServer, adapter: Adapter) -> None:
     transport = adapter(f"http://127.0.0.1:{server.port}/", max_response_bytes=500_000)
     server.answer = [CHUNKED, *[b"1;" + b"e" * 10_000 + b"\r\nx\r\n"] * 500, b"0\r\n\r\n"]  # 5 MB for 500 bytes
