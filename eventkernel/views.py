@@ -109,6 +109,13 @@ class ViewBuild(Protocol[Doc]):
         """How far the build is: whatever is read after this call shows at least that."""
         ...
 
+    async def shown(self) -> Position:
+        """At least what anything that was read before this call has shown: whoever waits for it reads nothing older.
+
+        That is the checkpoint, or a position after it, where a save writes documents before its checkpoint.
+        """
+        ...
+
     async def load(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
         """The latest state of each of these streams that the build knows, tombstones too, in one read."""
         ...

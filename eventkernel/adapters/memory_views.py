@@ -61,6 +61,9 @@ class MemoryBuild(Generic[Doc]):
     def name(self) -> str:
         return self._name
 
+    async def shown(self) -> Position:
+        return (await self.checkpoint()).position
+
     async def checkpoint(self) -> Checkpoint:
         self._check()
         return self._progress.checkpoint

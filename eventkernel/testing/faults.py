@@ -57,6 +57,10 @@ class RemoteBuild(Generic[Doc]):
     def name(self) -> str:
         return self._build.name
 
+    async def shown(self) -> Position:
+        await self._pause("read what is shown")
+        return await self._build.shown()
+
     async def checkpoint(self) -> Checkpoint:
         await self._pause("read checkpoint")
         return await self._build.checkpoint()

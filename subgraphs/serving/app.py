@@ -2,9 +2,9 @@
 
 The way of a request: headers and body are read, their bookmarks joined; the gate gives the live build of the view once
 it has reached them, and knows the past that the request is about if it is about one; the document is executed on that
-one build; the answer carries a bookmark that covers what was sent, what was committed, and, for a query, the checkpoint
-of the build that was read. The checkpoint is asked for after the reading: an answer to this bookmark is never older
-than anything that this answer has shown.
+one build; the answer carries a bookmark that covers what was sent, what was committed, and what of the view was read:
+the build is asked after the reading how far that may have been. So an answer to this bookmark is never older than
+anything that this answer has shown.
 """
 
 from __future__ import annotations
@@ -109,9 +109,8 @@ class _Executor(Generic[ViewT]):
         variables = cast("dict[str, object]", sent.variables)
         result = await self._documents.execute(document, variables, sent.operation_name, request)
         # A refused mutation has committed nothing: its answer, too, says how far the replica was that it looked at.
-        if operation_type is OperationType.QUERY or not request.bookmark.position:
-            checkpoint = await build.checkpoint()
-            request.join(Bookmark(position=checkpoint.position))
+        if operation_type is OperationType.QUERY or request.read_view or not request.bookmark.position:
+            request.join(Bookmark(position=await build.shown()))
         return await _executed(result, request.encoded_bookmark())
 
 

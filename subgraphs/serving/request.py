@@ -13,8 +13,7 @@ from strawberry.dataloader import DataLoader
 from eventkernel.as_of import AsOf, read_as_of
 from eventkernel.bookmark import Bookmark
 from eventkernel.errors import InvalidInput, TooCostly
-from eventkernel.events import Metadata
-from eventkernel.store import Checkpoint
+from eventkernel.events import Metadata, Position
 from subgraphs.serving.turns import Turns
 
 ViewT = TypeVar("ViewT")
@@ -37,7 +36,7 @@ class ServedBuild(Protocol[ViewT_co]):
         """The questions about then; about now without it."""
         ...
 
-    async def checkpoint(self) -> Checkpoint: ...
+    async def shown(self) -> Position: ...
 
 
 class Gate(Protocol[ViewT_co]):
@@ -105,11 +104,12 @@ class Request(Generic[ViewT, WritesT]):
         "_loaders",
         "_spent",
         "_turns",
+        "_view",
         "as_of",
         "bookmark",
         "caller",
         "metadata",
-        "view",
+        "read_view",
         "writes",
     )
 
@@ -125,7 +125,9 @@ class Request(Generic[ViewT, WritesT]):
         deadline: float,
     ) -> None:
         """`deadline` is on the event loop's clock."""
-        self.view = view
+        self._view = view
+        self.read_view = False
+        """Whether anything of the view was, or may have been, looked at."""
         self.writes = writes
         self.as_of = as_of
         self.caller = headers.caller
@@ -137,6 +139,11 @@ class Request(Generic[ViewT, WritesT]):
         self._loaders: dict[object, object] = {}
         self._spent: dict[str, int] = {}
         self._turns = Turns.of_this_loop()
+
+    @property
+    def view(self) -> ViewT:
+        self.read_view = True
+        return self._view
 
     @property
     def timeout(self) -> float:
@@ -159,6 +166,7 @@ class Request(Generic[ViewT, WritesT]):
     async def catch_up(self, bookmark: Bookmark) -> ViewT:
         """The present of a build that has reached this bookmark, too, within what is left of the request's time."""
         self.join(bookmark)
+        self.read_view = True
         return (await self._gate.wait(bookmark, self.timeout)).as_of(None)
 
     def spend(self, what: str, count: int, limit: int) -> None:

@@ -267,6 +267,31 @@ async def test_a_process_that_was_thought_dead_and_goes_on_with_a_save_changes_n
         await view.aclose()
 
 
+async def test_what_is_shown_is_told_at_every_moment_of_a_save(
+    two: list[MongoView[MongoDoors]], writes: Writes
+) -> None:
+    """Documents are there before their checkpoint: an answer's bookmark covers what it has shown all the same."""
+    saving, reading = two[0].live(), two[1].live()
+    places = 0
+    while True:
+        read: list[int] = []
+        version = places + 1
+
+        async def meanwhile(read: list[int] = read) -> None:
+            states = await reading.load(["door-1", "door-2"])
+            read.extend(state.offset for state in states.values())
+            shown = (await reading.shown()).get(Partition(LOG, 0), 0)
+            assert all(offset < shown for offset in read), f"{read} was shown, {shown} is told"
+
+        writes.hold_at(places, meanwhile, after=True)
+        await saving.save(Fold([door(1, version, version), door(2, version, version)], upto(version + 1)))
+        if not writes.held:
+            break
+        places += 1
+    assert places >= 3
+    assert await reading.shown() == upto(places + 2).position
+
+
 async def test_the_past_is_whole_at_every_moment_of_a_save(database: Database, writes: Writes) -> None:
     view = await MongoView.open(database, "users", MongoUserView, shape=1, logs=["any"])
     places = 0
@@ -427,11 +452,10 @@ async def test_a_save_that_comes_after_the_build_was_dropped_brings_nothing_back
 ) -> None:
     old = two[1].live()
     new = await two[0].create()
-    await two[0].switch(new.name)
-    await two[1]._watch.stop()
-    old._arrivals._retired = False  # it was stopped before it heard of it
+    await two[1]._watch.stop()  # it does not hear of the switch
 
     async def drop() -> None:
+        await two[0].switch(new.name)
         await two[0].drop(old.name)
 
     writes.hold_at(1, drop, after=False)

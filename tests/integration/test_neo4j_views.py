@@ -17,6 +17,7 @@ from eventkernel.adapters.neo4j.views import Neo4jView
 from eventkernel.codec import Codec
 from eventkernel.errors import InvalidInput, Unavailable
 from eventkernel.events import Position
+from eventkernel.store import Checkpoint
 from eventkernel.testing.view_contract import LOG, record, state, upto
 from eventkernel.views import BuildRetired, Change, Fold, ParkedRecord
 from infra.local import Neo4jAddress
@@ -217,6 +218,27 @@ async def test_a_checkpoint_is_not_told_before_all_that_came_before_it_is_there(
         assert await stays(looking)
         await saving.commit()
     assert (await looking).position == Position.of(LOG, 0, 9)
+
+
+async def test_what_is_shown_is_not_taken_from_a_look_that_began_before(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = await replicas.another()
+    build = await view.create()
+    found, answered = [upto(5), upto(9)], asyncio.Event()
+
+    async def look_now() -> Checkpoint:
+        checkpoint = found.pop(0)
+        await answered.wait()
+        return checkpoint
+
+    monkeypatch.setattr(build, "_look_now", look_now)
+    early = asyncio.create_task(build.checkpoint())
+    await asyncio.sleep(0)  # it looks; and now something later is read
+    shown = asyncio.create_task(build.shown())
+    await asyncio.sleep(0)
+    answered.set()
+    assert (await early, await shown) == (upto(5), upto(9).position)
 
 
 async def test_nobody_waits_for_a_save_that_is_still_writing_documents(replicas: Replicas) -> None:

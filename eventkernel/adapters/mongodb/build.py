@@ -128,6 +128,7 @@ class MongoViewBuild(ABC, Generic[Doc]):
         self._name = state.name
         self._arrivals = Arrivals(Position(), state.name)
         self._checkpoint = Checkpoint()
+        self._writing = Position()
         self._live_number = 0
         self._dropped = False
         self._parking = 0
@@ -218,6 +219,10 @@ class MongoViewBuild(ABC, Generic[Doc]):
         await self._watch.look()
         return self._checkpoint
 
+    async def shown(self) -> Position:
+        await self._watch.look()
+        return self._checkpoint.position.join(self._writing)
+
     async def load(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
         async with self._turn:
             states = await self._stored(streams)
@@ -282,6 +287,9 @@ class MongoViewBuild(ABC, Generic[Doc]):
             before = await self._before([change.stream for change in fold.changes])
             changes = list(_unseen(fold.changes, before))
             if changes:
+                # Others read documents before the checkpoint has them: from here on they know how far these may be.
+                if not await self._builds.announce(self._name, fold.checkpoint.position):
+                    await self._leave()
                 await self.write_changes(changes, before)
             parking = bool(fold.parked or fold.released)
             if parking:
@@ -343,6 +351,7 @@ class MongoViewBuild(ABC, Generic[Doc]):
     def saw(self, state: BuildState) -> None:
         """What the build's document says, or has said before: nothing goes back."""
         self._checkpoint = further(self._checkpoint, state.checkpoint)
+        self._writing = self._writing.join(state.writing)
         self._parking = max(self._parking, state.parking)
         self._live_number = max(self._live_number, state.live_number)
         self._arrivals.moved(self._checkpoint.position)

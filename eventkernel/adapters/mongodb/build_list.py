@@ -1,6 +1,7 @@
 """The builds of one view, as the database knows them: a collection with one document per build.
 
-    users.builds: {_id: "b-3f9a2c41", identity: "{…}", live_number: 7, checkpoint: {…}, parking: 0, alive_at: …}
+    users.builds: {_id: "b-3f9a2c41", identity: "{…}", live_number: 7, writing: {…}, checkpoint: {…}, parking: 0,
+                   alive_at: …}
 
 All that several processes have to agree on is a field of such a document, and changes in one update of it: which build
 is live, how far it is, whether it is still there.
@@ -28,6 +29,7 @@ from pymongo.errors import DuplicateKeyError
 from eventkernel.adapters.mongodb.connection import Collection, Database, missing_indexes, translated
 from eventkernel.adapters.mongodb.progress import checkpoint_of, checkpoint_update
 from eventkernel.errors import InvalidInput, Unavailable
+from eventkernel.events import Position
 from eventkernel.store import Checkpoint
 
 _DEAD_AFTER: Final = timedelta(hours=1)
@@ -54,6 +56,8 @@ class BuildState:
     retired: bool
     """Another one of its identity was made live after it."""
     checkpoint: Checkpoint
+    writing: Position
+    """How far documents may be that are written before their checkpoint."""
     parking: int
     """How many saves have parked or released records: while it is the same, the same streams wait."""
 
@@ -65,6 +69,7 @@ class BuildState:
             live_number=document.get("live_number", 0),
             retired="retired_at" in document,
             checkpoint=checkpoint_of(document),
+            writing=checkpoint_of(document, "writing").position,
             parking=document.get("parking", 0),
         )
 
@@ -104,7 +109,14 @@ class BuildList:
         async with translated(f"making a build of the view {self._view}"):
             new = {"$setOnInsert": {"identity": identity}, "$currentDate": {"alive_at": True}}
             await self._documents.update_one({"_id": build}, new, upsert=True)
-        return BuildState(build, identity, 0, retired=False, checkpoint=Checkpoint(), parking=0)
+        return BuildState(build, identity, 0, retired=False, checkpoint=Checkpoint(), writing=Position(), parking=0)
+
+    async def announce(self, build: str, position: Position) -> bool:
+        """Say that documents up to this position are about to be written; False: the build is retired, or is gone."""
+        update = checkpoint_update(Checkpoint(position), "writing")
+        async with translated(f"writing into the view {self._view}"):
+            done = await self._documents.update_one({"_id": build, "retired_at": {"$exists": False}}, update)
+        return bool(done.matched_count)
 
     async def advance(self, build: str, checkpoint: Checkpoint, *, parking: bool) -> BuildState | None:
         """Move the checkpoint of a build that is not retired; None: it is, or is gone."""

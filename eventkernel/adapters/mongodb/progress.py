@@ -30,13 +30,13 @@ AT_ONCE: Final = 250
 time of one operation by a slow server, too."""
 
 
-def checkpoint_update(checkpoint: Checkpoint) -> dict[str, Document]:
-    """The operators that move a reader's document to a checkpoint: never back, in any partition."""
+def checkpoint_update(checkpoint: Checkpoint, field: str = "checkpoint") -> dict[str, Document]:
+    """The operators that move a field of a reader's document to a checkpoint: never back, in any partition."""
     furthest: Document = {}
     names: Document = {}
     generations = {(log, partition): number for log, partition, number in checkpoint.generations}
     for (log, partition), offset in checkpoint.position.offsets.items():
-        entry = f"checkpoint.{_entry(log, partition)}"
+        entry = f"{field}.{_entry(log, partition)}"
         furthest[f"{entry}.next_offset"] = offset
         if (landmark := checkpoint.landmarks.get(Partition(log, partition))) is not None:
             furthest[f"{entry}.landmark"] = landmark.to_text()
@@ -58,8 +58,8 @@ def checkpoint_without(document: Mapping[str, Any], log: str) -> Document:
     return {"$unset": gone} if gone else {}
 
 
-def checkpoint_of(document: Mapping[str, Any]) -> Checkpoint:
-    entries: Iterable[Mapping[str, Any]] = document.get("checkpoint", {}).values()
+def checkpoint_of(document: Mapping[str, Any], field: str = "checkpoint") -> Checkpoint:
+    entries: Iterable[Mapping[str, Any]] = document.get(field, {}).values()
     offsets: dict[Partition, int] = {}
     generations: list[tuple[str, int, int]] = []
     landmarks: dict[Partition, Landmark] = {}

@@ -21,6 +21,7 @@ from eventkernel.adapters.mongodb.build import MongoViewBuild
 from eventkernel.adapters.mongodb.build_list import BuildList, BuildState, live_build
 from eventkernel.adapters.mongodb.connection import Database
 from eventkernel.errors import InvalidInput, KernelError, Unavailable
+from eventkernel.events import Position
 
 __all__ = ["MongoView", "MongoViewBuild"]
 
@@ -112,7 +113,7 @@ class MongoView(Generic[BuildT]):
         if new is self._live:
             return
         number = await self._list.make_live(build, self._live_before.get(build, self._live_state))
-        self._go_live(new, BuildState(build, self._identity, number, False, await new.checkpoint(), 0))
+        self._go_live(new, BuildState(build, self._identity, number, False, await new.checkpoint(), Position(), 0))
 
     async def keep_aside(self, build: str, why: str) -> None:
         """Nothing is kept: the ledger has whatever was acknowledged."""

@@ -112,6 +112,12 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
     async def checkpoint(self) -> Checkpoint:
         return await asyncio.shield(self._look())
 
+    async def shown(self) -> Position:
+        # A look that has begun already may be older than what was read meanwhile.
+        if self._looking is not None and not self._looking.done():
+            await asyncio.wait((self._looking,))
+        return (await asyncio.shield(self._look())).position
+
     async def load(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
         async with self._turn:  # behind a save whose caller has given up
             return await self.load_documents(streams)

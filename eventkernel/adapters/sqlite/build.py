@@ -170,6 +170,9 @@ class SqliteViewBuild(ABC, Generic[Doc]):
     def name(self) -> str:
         return self._file.stem
 
+    async def shown(self) -> Position:
+        return (await self.checkpoint()).position
+
     async def checkpoint(self) -> Checkpoint:
         return self._checkpoint
 

@@ -24,7 +24,6 @@ from eventkernel.errors import (
     VersionConflict,
 )
 from eventkernel.events import Position
-from eventkernel.store import Checkpoint
 from subgraphs.serving.app import LIMITS, subgraph_app
 from subgraphs.serving.federation import FederatedSchema, Representation, field, key_of
 from subgraphs.serving.readiness import Readiness
@@ -48,8 +47,8 @@ class View:
         self.then.append(then)
         return self
 
-    async def checkpoint(self) -> Checkpoint:
-        return Checkpoint(self.position)
+    async def shown(self) -> Position:
+        return self.position
 
 
 class Gate:
@@ -153,6 +152,10 @@ class Mutation:
             raise AlreadyExists("door: it is open")
         info.context.join(OTHER)
         return info.context.bookmark.encode()
+
+    @field("Opens, and shows what is there then.")
+    async def look(self, info: DoorsInfo) -> str | None:
+        return await info.context.loader(read_doors).load("1")
 
 
 SCHEMA = FederatedSchema(query=Query, mutation=Mutation, types=[Window])
@@ -259,6 +262,12 @@ async def test_a_mutation_answers_with_the_bookmark_that_it_was_sent_and_its_own
     expected = SENT.join(OTHER).encode()
     assert answer == {"data": {"open": expected}, "extensions": {"bookmark": expected}}
     assert response.headers["bookmark"] == expected
+
+
+async def test_a_mutation_whose_answer_shows_more_covers_that_too(client: httpx.AsyncClient, view: View) -> None:
+    view.position_after = Position.of("doors.a", 0, 9)
+    answer, _ = await ask(client, "mutation { look }", {"Bookmark": SENT.encode()})
+    assert answer["extensions"]["bookmark"] == SENT.join(Bookmark(view.position_after)).encode()
 
 
 @pytest.mark.parametrize("query", ["{ door(number: 1) { id } }", "mutation { open }"])
