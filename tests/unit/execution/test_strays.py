@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from graphrouter.request import GraphQLAnswer
-from tests.unit.execution.plans import Scripted, routed
+from tests.unit.execution.plans import Scripted, entities, execute, root, routed, target
 
 USERS = 'type Query { users: [User] other: User } type User @key(fields: "id") { id: ID! name: String }'
 AGES = 'type User @key(fields: "id") { id: ID! age: Int! best: User pet: Pet } type Pet { kind: String }'
@@ -71,3 +72,12 @@ async def test_the_key_of_the_next_entity_is_the_one_that_was_asked_for() -> Non
     answer = await routed(a=(USERS, a), b=(AGES, b)).execute("{ users { age best { name } } }")
     assert answer.data == {"users": [{"age": 1, "best": {"name": "Grace"}}]}
     assert a.requests[1]["variables"] == {"representations": [{"__typename": "User", "id": "2"}]}
+
+
+async def test_objects_inside_an_entity_leave_what_only_others_were_asked_for() -> None:
+    a = Scripted({"data": {"u": {"__typename": "U", "id": "1", "place": {"a": 1}}}})
+    b = Scripted({"data": {"_entities": [{"place": {"a": 666, "b": 2}}]}})
+    document = "query($representations:[_Any!]!){_entities(representations:$representations){...on U{place{b}}}}"
+    fetches = (root(0, "a", "{u{id place{a}}}"), replace(entities(1, "b", target("u")), document=document))
+    execution = await execute(fetches, {"a": a, "b": b})
+    assert execution.data["u"]["place"] == {"a": 1, "b": 2}
