@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Final
 
 from eventkernel.claims import ClaimsKey
 from eventkernel.errors import ClaimTaken, ConcurrencyConflict, IdempotencyMismatch, InvalidInput
-from eventkernel.events import COMMAND_REMEMBERED, EncodedEvent, Metadata, Position, Record
+from eventkernel.events import COMMAND_REFUSED, COMMAND_REMEMBERED, EncodedEvent, Metadata, Position, Record
+from eventkernel.refusals import Refused
 from eventkernel.store import ClaimHolder, Commit
 
 LONGEST_NAME: Final = 200
@@ -47,6 +48,7 @@ class Append:
     fingerprint: str
     claims: Mapping[str, str] | None
     metadata: Metadata
+    refusal: Refused | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ def checked(append: Append) -> Append:
         raise InvalidInput(f"expected version: expected 0 or more, found {append.expected_version}")
     if not append.events and append.claims is not None:
         raise InvalidInput("claims: expected none with a commit without events, found some")
+    if append.events and append.refusal is not None:
+        raise InvalidInput("refusal: expected none with a commit with events, found one")
     if len(append.events) > MOST_EVENTS:
         raise InvalidInput(f"events: expected at most {MOST_EVENTS} in one commit, found {len(append.events)}")
     size = sum([len(event.data) for event in append.events])
@@ -143,8 +147,8 @@ def settle(append: Append, ledger: Ledger, now_us: int) -> tuple[Commit, Sequenc
     events = len(append.events)
     position = Position.of(ledger.log, ledger.partition, ledger.next_offset)
     version = end.version + events
-    commit = Commit(stream, version, events, append.command_id, append.fingerprint, position, records)
-    ledger.commits[append.command_id] = Commit(stream, version, events, append.command_id, append.fingerprint, position)
+    commit = Commit(stream, version, events, append.command_id, append.fingerprint, position, append.refusal, records)
+    ledger.commits[append.command_id] = replace(commit, records=())
     if events:
         ledger.ends[stream] = StreamEnd(commit.version, records[-1].time_us)
     for seal in taken:
@@ -171,7 +175,7 @@ def _records(
     append: Append, ledger: Ledger, end: StreamEnd, time_us: int, claims: tuple[tuple[str, ...], tuple[str, ...]]
 ) -> Sequence[Record]:
     remembered = not append.events
-    events = append.events or (EncodedEvent(COMMAND_REMEMBERED, 1, b"{}"),)
+    events = append.events or (_remembering(append.refusal),)
     first_version = end.version if remembered else end.version + 1
     metadata = append.metadata
     return [
@@ -201,6 +205,12 @@ def _records(
         )
         for index, event in enumerate(events)
     ]
+
+
+def _remembering(refusal: Refused | None) -> EncodedEvent:
+    if refusal is None:
+        return EncodedEvent(COMMAND_REMEMBERED, 1, b"{}")
+    return EncodedEvent(COMMAND_REFUSED, 1, refusal.encoded())
 
 
 def record_id(name: str, version: int) -> str:

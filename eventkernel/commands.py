@@ -6,7 +6,8 @@ which is taken before ids and times are drawn.
 
 Nearly every command is new, so nobody looks its id up first. What is decided for one that is not goes nowhere: the
 store asks for the id before anything else, and gives the commit that it finds. Where the decider refuses instead (a
-repeated "add" meets its own effect, or that of a twin request), the id is looked up before anybody is told of it.
+repeated "add" meets its own effect, or that of a twin request), the id is looked up before anybody is told of it. A
+refusal that is to bind is a commit, too (`refusals.py`), and is decided like one.
 
 **Commands of one stream queue.** Within a process they would only make one another decide again. While one is under
 way, the others wait, and are then taken together: one read, one decision after the other, each on the state that the
@@ -31,6 +32,7 @@ import msgspec
 from eventkernel.codec import Codec
 from eventkernel.decider import Command, Decider, Event, State
 from eventkernel.errors import (
+    ClaimTaken,
     ConcurrencyConflict,
     IdempotencyMismatch,
     InvalidInput,
@@ -39,6 +41,7 @@ from eventkernel.errors import (
     VersionConflict,
 )
 from eventkernel.events import NO_METADATA, DomainEvent, Metadata, RecordedEvent
+from eventkernel.refusals import Refused, refusals_bind
 from eventkernel.snapshots import Snapshots
 from eventkernel.store import Commit, EventStore
 from eventkernel.stream_states import Answer, Folded, StreamStates
@@ -84,6 +87,7 @@ class _Order(Generic[Command]):
     fingerprint: str
     expected_version: int | None
     metadata: Metadata
+    binding: bool
     served: asyncio.Future[None] | None = None
     """For one that waits in the queue."""
     lost: int = 0
@@ -145,10 +149,13 @@ class CommandHandler(Generic[State, Command, Event]):
         fingerprint: str,
         expected_version: int | None = None,
         metadata: Metadata = NO_METADATA,
+        binding: bool = False,
     ) -> Outcome:
         """Run one command to its end; the commit is durable when this returns.
 
         `expected_version` is the caller's: the version that the command is meant for, None for whatever there is.
+        `binding`: a refusal, too, is durable before it is raised, and the command's answer for ever (`refusals.py`).
+        Otherwise it is none: the same command may take effect later, also by an attempt that was begun before.
 
         Raises:
             Refusal: the decider's, or one of these:
@@ -157,7 +164,7 @@ class CommandHandler(Generic[State, Command, Event]):
             ClaimTaken: another stream holds what this one would.
             Unavailable: the outcome is unknown, or too many others were faster; the same call may be repeated.
         """
-        order = _Order(command, command_id, fingerprint, expected_version, metadata)
+        order = _Order(command, command_id, fingerprint, expected_version, metadata, binding or refusals_bind())
         queue = self._queues.get(stream)
         if queue is not None:
             order.served = asyncio.get_running_loop().create_future()
@@ -252,12 +259,16 @@ class CommandHandler(Generic[State, Command, Event]):
         as_foreseen = True
         for order, what in taken:
             if isinstance(what, _Refused):
-                if as_foreseen:
-                    order.conclude(await self._refused(order, what.error))
+                if as_foreseen and known is not None:
+                    await self._refuse(stream, order, what.error, known.version)
             elif isinstance(what, ConcurrencyConflict):
                 order.lost += as_foreseen
                 if order.lost >= _MOST_ATTEMPTS:
                     order.conclude(Unavailable(f"{stream}: {order.lost} commits of others came in between; try again"))
+                as_foreseen = False
+            elif isinstance(what, ClaimTaken):
+                if known is not None:
+                    await self._refuse(stream, order, what, known.version)
                 as_foreseen = False
             elif isinstance(what, Exception):
                 order.conclude(what)
@@ -287,13 +298,35 @@ class CommandHandler(Generic[State, Command, Event]):
             self._states.keep_answer(commit.stream, known, commit.command_id)
         return Outcome(commit, repeated=False, answer=answer, answered_by=self._answer)
 
-    async def _refused(self, order: _Order[Command], error: Exception) -> Outcome | Exception:
-        known = await self.store.find_command(order.command_id) if isinstance(error, Refusal) else None
-        return error if known is None else await self._repeated(known, order.fingerprint)
+    async def _refuse(self, stream: str, order: _Order[Command], error: Exception, version: int) -> None:
+        """Tell of a refusal, unless the command is known. One that binds is stored first; where the stream has moved on
+        meanwhile the order is decided again."""
+        known: Commit | None = None
+        if isinstance(error, Refusal) and order.binding:
+            try:
+                known = await self.store.append(
+                    stream,
+                    (),
+                    expected_version=version,
+                    command_id=order.command_id,
+                    fingerprint=order.fingerprint,
+                    metadata=order.metadata,
+                    refusal=Refused.of(error),
+                )
+            except ConcurrencyConflict:
+                return
+        elif isinstance(error, Refusal) and not isinstance(error, ClaimTaken):  # for that one the store has looked
+            known = await self.store.find_command(order.command_id)
+        if known is None or known.records:
+            order.conclude(error)
+        else:
+            order.conclude(await self._repeated(known, order.fingerprint))
 
     async def _repeated(self, known: Commit, fingerprint: str) -> Outcome | Exception:
         if known.fingerprint != fingerprint:
             return IdempotencyMismatch("the idempotency key was used before, for a command with other content")
+        if known.refusal is not None:
+            return known.refusal.refusal()
         answer = await self._states.answer_at(known.stream, known.version, known.command_id) if known.version else None
         return Outcome(known, repeated=True, answer=answer, answered_by=self._answer)
 

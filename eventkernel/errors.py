@@ -30,7 +30,10 @@ class KernelError(Exception):
 
 
 class Refusal(KernelError):
-    """A rule says no. Nothing was appended."""
+    """A rule says no. No event was appended."""
+
+    remembered: ClassVar[tuple[str, ...]] = ()
+    """The attributes that are kept with the code and the message where the refusal is remembered (`refusals.py`)."""
 
 
 class InvalidInput(Refusal):
@@ -48,9 +51,11 @@ class AlreadyExists(Refusal):
 
 
 class ClaimTaken(Refusal):
-    """Another stream holds the claim. `claim` is the clear text that the caller asked for."""
+    """Another stream holds the claim. `claim` is the clear text that the caller asked for; empty in a refusal that was
+    remembered, because clear text is not kept."""
 
     code = "CLAIM_TAKEN"
+    claim: str = ""
 
     def __init__(self, claim: str) -> None:
         super().__init__("the claim is held by another stream")
@@ -61,6 +66,7 @@ class VersionConflict(Refusal):
     """The caller expected another version than the stream has."""
 
     code = "VERSION_CONFLICT"
+    remembered = ("stream", "expected", "actual")
 
     def __init__(self, stream: str, expected: int, actual: int) -> None:
         super().__init__(f"{stream}: expected version {expected}, found version {actual}")

@@ -75,7 +75,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     A commit of a command that changes nothing is one record of type `COMMAND_REMEMBERED`, without a version
     (`version` 0); its `first_version` is the stream's version at that moment, so that a repeated command is answered
-    with the stream folded to there.
+    with the stream folded to there. One of a command whose refusal binds is the same, of type `COMMAND_REFUSED`.
     """
 
     log: str
@@ -124,6 +124,9 @@ def damage_of(record: Record) -> str:
 
 COMMAND_REMEMBERED: Final = "eventkernel.CommandRemembered"
 """The type of the record that remembers a command without events."""
+
+COMMAND_REFUSED: Final = "eventkernel.CommandRefused"
+"""The type of the record that remembers a refusal; its data are those of `eventkernel.refusals.Refused`."""
 
 FENCE: Final = "eventkernel.Fence"
 """The type of the record that stands at a partition's start and opens each generation; carries the claims key's

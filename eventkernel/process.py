@@ -2,7 +2,11 @@
 
 **Once in effect.** A reaction sends commands whose ids are made from the event that it reacts to. Delivered again, the
 event gives the same ids, and the event store answers with what these commands did the first time. So the checkpoint may
-move after the reaction, and whatever dies in between is simply done again.
+move after the reaction, and whatever dies in between is simply done again. That holds for refusals, too: those of a
+reaction's commands bind (`refusals.py`), so that a reaction which branches on one takes the same branch again. Commands
+that are sent in another way than by a `CommandHandler` from within the reaction have no such promise: a refusal that
+does not bind may be another answer the next time, and a reaction must not do anything because of it that it would not
+take back.
 
 **Write before read.** Two events of different logs may concern one another, and have no order: a user is deleted while
 a friendship with them is being added. Whichever reaction looks at the view must not do so before the view has stored

@@ -14,6 +14,7 @@ from eventkernel.errors import ConcurrencyConflict, IdempotencyMismatch, OutOfDa
 from eventkernel.events import Position, Record, RecordedEvent
 from eventkernel.folding import RecordReader, reason_of
 from eventkernel.gate import StreamParked
+from eventkernel.refusals import binding_refusals
 from eventkernel.retrying import Backoff, Troubles
 from eventkernel.views import BuildRetired
 
@@ -132,7 +133,8 @@ class Reacting(Generic[Read]):
     async def _call(self, record: Record, read: Read, react: Reaction[Read]) -> None:
         recorded = self._codecs[record.log].recorded(record)
         try:
-            await uninterrupted(react(recorded, read))
+            with binding_refusals():  # a reaction may branch on them, and is repeated
+                await uninterrupted(react(recorded, read))
         except IdempotencyMismatch:
             raise  # two reactions to one event differ: a defect
         except Refusal as refusal:

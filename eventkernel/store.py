@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, Self
 
 from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
+from eventkernel.refusals import Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Commit:
     command_id: str
     fingerprint: str
     position: Position
+    refusal: Refused | None = None
+    """For a command that was refused, and whose refusal binds."""
     records: Sequence[Record] = field(default=(), compare=False, repr=False)
     """What was put on the log, for whom it was put there; empty where the commit was known before."""
 
@@ -135,12 +138,14 @@ class EventStore(LogReader, Protocol):
         fingerprint: str,
         claims: frozenset[str] | None = None,
         metadata: Metadata = NO_METADATA,
+        refusal: Refused | None = None,
     ) -> Commit:
         """Put the events after `expected_version` (0: the stream is new), all or nothing, durably before returning.
 
         `claims` is the full set that the stream holds after this append (in clear; the store keeps HMACs): a stream may
         take its own again, one that is missing is given up and stays held until that is on the log; None keeps the set
-        as it is. No events: one record without a version remembers the command id (claims must then be None).
+        as it is. No events: one record without a version remembers the command id (claims must then be None), and that
+        the command was refused, where a refusal is given.
 
         Raises:
             ConcurrencyConflict: the stream is at another version.

@@ -14,8 +14,9 @@ from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 import msgspec
 
 from eventkernel.envelope import attributes_schema
-from eventkernel.events import COMMAND_REMEMBERED, FENCE, DomainEvent, Personal
+from eventkernel.events import COMMAND_REFUSED, COMMAND_REMEMBERED, FENCE, DomainEvent, Personal
 from eventkernel.fences import FenceData
+from eventkernel.refusals import Refused
 from kithgraph import __version__
 from subgraphs.friends.app import EVENT_TYPES as FRIENDS_EVENT_TYPES
 from subgraphs.users.app import EVENT_TYPES as USERS_EVENT_TYPES
@@ -58,7 +59,7 @@ def document() -> str:
 
 
 def _channel(name: str, event_types: Iterable[type[DomainEvent]]) -> _Json:
-    tags = [*(_tag(event_type) for event_type in event_types), COMMAND_REMEMBERED, FENCE]
+    tags = [*(_tag(event_type) for event_type in event_types), COMMAND_REMEMBERED, COMMAND_REFUSED, FENCE]
     return {
         "address": "{system}." + name,
         "description": f"The log of the subgraph {name}, in order per stream; a stream stays in one partition.",
@@ -92,10 +93,19 @@ def _messages() -> _Json:
     described[COMMAND_REMEMBERED] = _message(
         COMMAND_REMEMBERED, "A command that changed nothing, so that its id is remembered.", {"type": "object"}
     )
+    (refused,) = msgspec.json.schema_components([Refused])[1].values()
+    described[COMMAND_REFUSED] = _message(
+        COMMAND_REFUSED, "A command that was refused, so that it has no other answer.", _untitled(refused)
+    )
     (fence,) = msgspec.json.schema_components([FenceData])[1].values()
-    fence = {name: value for name, value in fence.items() if name not in {"title", "description"}}
-    described[FENCE] = _message(FENCE, "The first record of each partition, and of each generation in it.", fence)
+    described[FENCE] = _message(
+        FENCE, "The first record of each partition, and of each generation in it.", _untitled(fence)
+    )
     return described
+
+
+def _untitled(schema: _Json) -> _Json:
+    return {name: value for name, value in schema.items() if name not in {"title", "description"}}
 
 
 def _message(tag: str, summary: str | None, payload: _Json) -> _Json:

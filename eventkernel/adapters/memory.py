@@ -14,6 +14,7 @@ from eventkernel.clock import Clock
 from eventkernel.errors import Unavailable
 from eventkernel.events import FENCE, NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
 from eventkernel.landmarks import compare
+from eventkernel.refusals import Refused
 from eventkernel.store import Batch, Checkpoint, ClaimHolder, Commit
 
 _LARGEST_BATCH: Final = 1_000
@@ -50,9 +51,10 @@ class MemoryEventStore:
         fingerprint: str,
         claims: frozenset[str] | None = None,
         metadata: Metadata = NO_METADATA,
+        refusal: Refused | None = None,
     ) -> Commit:
         sealed = seal_claims(self._key, claims)
-        append = checked(Append(stream, events, expected_version, command_id, fingerprint, sealed, metadata))
+        append = checked(Append(stream, events, expected_version, command_id, fingerprint, sealed, metadata, refusal))
         self._check_available()
         number = zlib.crc32(stream.encode()) % len(self._partitions)
         partition = self._partitions[number]

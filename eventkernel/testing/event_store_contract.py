@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -30,8 +30,18 @@ from eventkernel.errors import (
     KernelError,
     Unavailable,
 )
-from eventkernel.events import COMMAND_REMEMBERED, FENCE, EncodedEvent, Metadata, Partition, Position, Record
+from eventkernel.events import (
+    COMMAND_REFUSED,
+    COMMAND_REMEMBERED,
+    FENCE,
+    EncodedEvent,
+    Metadata,
+    Partition,
+    Position,
+    Record,
+)
 from eventkernel.folding import checkpoint_after, further
+from eventkernel.refusals import Refused
 from eventkernel.store import Checkpoint, ClaimHolder, Commit, EventStore, Landmark
 
 
@@ -393,6 +403,56 @@ class EventStoreContract:
             changes = [(len(record.claims_taken), len(record.claims_given_up)) for record in mine]
             assert changes == [(1, 0), (0, 1)] * (len(mine) // 2)
         assert await store.find_claim("key:1") is None
+
+    # Refusals
+
+    async def test_a_refusal_is_remembered_with_its_command(self, log: LogUnderTest, store: EventStore) -> None:
+        await put(store, "door-1", "a")
+        refused = Refused("NO", "it is not to be", {"actual": 1})
+        asked: dict[str, Any] = {"expected_version": 1, "command_id": "k", "fingerprint": "f"}
+        commit = await store.append("door-1", [], **asked, refusal=refused)
+        assert (commit.version, commit.events, commit.refusal, len(commit.records)) == (1, 0, refused, 1)
+        for reopened in (False, True):
+            again = await log.open() if reopened else store
+            assert await again.find_command("k") == commit
+            for claims in (None, frozenset({"key:1"})):
+                late = await again.append("door-1", [event("b")], **asked, claims=claims)
+                assert (late, late.records) == (commit, ())
+            elsewhere: dict[str, Any] = {**asked, "expected_version": 5}
+            assert await again.append("door-2", [], **elsewhere) == commit
+            other: dict[str, Any] = {**asked, "fingerprint": "other"}
+            with pytest.raises(IdempotencyMismatch):
+                await again.append("door-1", [event("b")], **other)
+            assert [record.version for record in await again.read_stream("door-1")] == [1]
+            assert await again.find_claim("key:1") is None
+        again = await log.open()
+        (remembered,) = [record for record in await everything(again) if not record.version]
+        assert (remembered.type, remembered.first_version) == (COMMAND_REFUSED, 1)
+        assert Refused.decoded(remembered.data) == refused
+        assert (await put(again, "door-1", "b", after=1)).version == 2
+
+    async def test_a_refusal_is_of_the_version_that_it_was_decided_on(self, store: EventStore) -> None:
+        await put(store, "door-1", "a")
+        refused = Refused("NO", "it is not to be")
+        with pytest.raises(ConcurrencyConflict):
+            await store.append("door-1", [], expected_version=0, command_id="k", fingerprint="f", refusal=refused)
+        with pytest.raises(InvalidInput):
+            await store.append(
+                "door-1", [event("b")], expected_version=1, command_id="k", fingerprint="f", refusal=refused
+            )
+        assert await store.find_command("k") is None
+
+    async def test_of_an_effect_and_a_refusal_of_one_command_one_is_its_answer(self, store: EventStore) -> None:
+        asked: dict[str, Any] = {"expected_version": 0, "fingerprint": "f"}
+        for number in range(20):
+            stream, refused = f"door-{number}", Refused("NO", "it is not to be")
+            effect = store.append(stream, [event("a")], **asked, command_id=stream)
+            refusal = store.append(stream, [], **asked, command_id=stream, refusal=refused)
+            pair = (effect, refusal) if number % 2 else (refusal, effect)
+            answers = list(await asyncio.gather(*pair, return_exceptions=True))
+            assert answers[0] == answers[1] == await store.find_command(stream)
+            assert isinstance(answers[0], Commit)
+            assert len(await store.read_stream(stream)) == (0 if answers[0].refusal else 1)
 
     # Reading
 

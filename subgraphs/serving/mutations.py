@@ -83,6 +83,7 @@ class Mutations(Generic[State, Command, Event]):
         draws: with the mutation's name it is what a repetition must be equal in.
         """
         key = inputs.given(key)
+        binding = key is not None  # nobody can repeat what the server has drawn a key for
         key = secrets.token_urlsafe(16) if key is None else inputs.idempotency_key(key)
         expected_version = inputs.expected_version(expected_version)
         # The key is not on the log; inside of the fingerprint it keeps anybody from guessing names with its help.
@@ -95,6 +96,7 @@ class Mutations(Generic[State, Command, Event]):
                 fingerprint=fingerprint(mutation, canonical),
                 expected_version=expected_version,
                 metadata=request.metadata,
+                binding=binding,
             )
         except VersionConflict as conflict:
             if conflict.actual == 0:

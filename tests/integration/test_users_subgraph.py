@@ -21,7 +21,7 @@ from eventkernel.codec import Codec
 from eventkernel.commands import command_id, fingerprint
 from eventkernel.errors import Unavailable
 from eventkernel.events import EncodedEvent, Position
-from eventkernel.store import ClaimHolder
+from eventkernel.store import ClaimHolder, Commit
 from subgraphs.serving.subgraph import running
 from subgraphs.users.adapters.sqlite import SqliteUserView
 from subgraphs.users.app import EVENT_TYPES, users_subgraph
@@ -219,6 +219,40 @@ async def test_a_username_belongs_to_one_user_whatever_its_case(users: Users) ->
     given = {"firstName": "Ada", "lastName": "Byron", "username": "ADA"}
     assert await users.code(CREATE, input=given) == "USERNAME_TAKEN"
     assert await users.data(BY_USERNAME, username="aDA") == {"id": created["user"]["id"], "firstName": "Ada"}
+
+
+async def test_a_key_that_was_refused_is_refused_for_ever(users: Users) -> None:
+    holder = (await users.create("Ada", username="ada"))["user"]
+    given = {"firstName": "Eve", "lastName": "X", "username": "ada", "idempotencyKey": "k1"}
+    assert await users.code(CREATE, input=given) == "USERNAME_TAKEN"
+    await users.data(DELETE, input={"id": holder["id"]})
+    assert await users.code(CREATE, input=given) == "USERNAME_TAKEN"
+    assert await users.code(CREATE, input={**given, "firstName": "Eva"}) == "IDEMPOTENCY_MISMATCH"
+    assert (await users.data(CREATE, input={**given, "idempotencyKey": "k2"}))["user"]["username"] == "ada"
+
+
+async def test_an_attempt_that_comes_back_after_its_key_was_refused_makes_no_user(
+    users: Users, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hangs before its append; meanwhile another attempt is refused, and the name is free again."""
+    given = {"firstName": "Eve", "lastName": "X", "username": "ada", "idempotencyKey": "k1"}
+    append, hanging, go_on = users.store.append, asyncio.Event(), asyncio.Event()
+
+    async def hang(*of: Any, **more: Any) -> Commit:
+        monkeypatch.undo()
+        hanging.set()
+        await go_on.wait()
+        return await append(*of, **more)
+
+    monkeypatch.setattr(users.store, "append", hang)
+    first = asyncio.create_task(users.code(CREATE, input=given))
+    await hanging.wait()
+    holder = (await users.create("Ada", username="ada"))["user"]
+    assert await users.code(CREATE, input=given) == "USERNAME_TAKEN"
+    await users.data(DELETE, input={"id": holder["id"]})
+    go_on.set()
+    assert await first == "USERNAME_TAKEN"
+    assert await users.store.find_claim("username:ada") is None
 
 
 async def test_a_look_up_by_username_waits_for_the_user_even_without_a_bookmark(users: Users) -> None:

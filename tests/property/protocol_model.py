@@ -8,7 +8,8 @@ has its command tried again. So every prefix of every order is looked at, and wh
 * G1: an acknowledged command is in effect on the log, whole, at the version that was answered, and stays so.
 * G2: a stream has no gap and one command for each version (which records are in effect: `in_effect`).
 * G3: a claim has one holder at a time.
-* G4: a command has one effect, whoever repeats it, and one answer.
+* G4: a command has one effect, whoever repeats it, and one answer; so has one whose refusal is to be remembered: where
+  it was refused it takes no effect, whichever of its attempts comes back from wherever it hung.
 * No answer and no refusal rests on what is not on the log.
 
 A *safeguard* is a part of the protocol that can be left out (`without`). The exploration is worth something because
@@ -42,17 +43,25 @@ Safeguard: TypeAlias = Literal[
     "unique keys",
     "a back-up is restored without its generation",
     "a generation has one opener",
+    "a refusal is remembered",
 ]
+
+REFUSED: Final = 0
+"""The version of what remembers a refusal: no record of a stream has it."""
+FORGOTTEN: Final = -1
+"""The version of an answer that was a refusal, and of which nothing is kept."""
 
 
 class Command(NamedTuple):
-    """One record more in its stream, or two; `takes` and `gives` are claims."""
+    """One record more in its stream, or two; `takes` and `gives` are claims. `binding`: its refusal is an answer for
+    ever."""
 
     id: str
     stream: str
     takes: str = ""
     gives: str = ""
     size: int = 1
+    binding: bool = False
 
 
 class Entry(NamedTuple):
@@ -65,7 +74,7 @@ class Entry(NamedTuple):
 
 
 class Document(NamedTuple):
-    """A commit in the ledger; `version` is that of its first record."""
+    """A commit in the ledger; `version` is that of its first record, `REFUSED` for a refusal."""
 
     command: str
     version: int
@@ -108,7 +117,8 @@ class State(NamedTuple):
     collections: frozenset[tuple[str, Collection]]
     workers: tuple[Worker, ...]
     answers: frozenset[tuple[str, int]]
-    """(command, version of its first record): what clients were told."""
+    """(command, version of its first record): what clients were told. A refusal is told as `REFUSED`, or `FORGOTTEN`;
+    one that binds nobody is not told of."""
     backup: tuple[Generation | None, frozenset[tuple[str, Collection]]] | None
     wipes: int
     broken: str = ""
@@ -203,6 +213,8 @@ class Model:
                 ):
                     continue
                 key = (self._commands[entry.command].stream, entry.version)
+                if entry.version == REFUSED:
+                    key = (f"refusal of {entry.command}", REFUSED)
                 if key not in versions or "the first record of a version counts" in self._without:
                     versions.add(key)
                     found.append(entry)
@@ -214,7 +226,7 @@ class Model:
         held: set[tuple[str, str]] = set()
         for entry in self.in_effect(log):
             command = self._commands[entry.command]
-            if entry.part:
+            if entry.part or entry.version == REFUSED:
                 continue
             if command.gives and command.id not in not_given_up_by:
                 held.discard((command.gives, command.stream))
@@ -229,7 +241,8 @@ class Model:
         documents: list[Document] = []
         for entry in entries:
             command = self._commands[entry.command]
-            claims = frozenset({command.takes}) if (command.takes, command.stream) in held else frozenset[str]()
+            holds = (command.takes, command.stream) in held and entry.version != REFUSED
+            claims = frozenset({command.takes}) if holds else frozenset[str]()
             documents.append(Document(entry.command, entry.version, claims, published=True))
         return frozenset(documents)
 
@@ -241,7 +254,12 @@ class Model:
             return wrong
         effects = {(entry.command, entry.version) for entry in self.in_effect(state.log)}
         for command, version in state.answers:
-            if any((command, version + part) not in effects for part in range(self._commands[command].size)):
+            if version == FORGOTTEN:
+                if any(name == command for name, _ in effects):
+                    return f"G4: {command} was refused, and takes effect"
+                continue
+            size = 1 if version == REFUSED else self._commands[command].size
+            if any((command, version + part) not in effects for part in range(size)):
                 return f"G1: {command} was acknowledged at version {version}, and is not on the log there"
         if len({command for command, _ in state.answers}) < len(state.answers):
             return "G4: a command was answered in two ways"
@@ -253,14 +271,16 @@ class Model:
         seen: dict[str, int] = {}
         for entry in entries:
             stream = self._commands[entry.command].stream
-            if entry.version != ends.get(stream, 0) + 1:
-                return f"G2: {stream} goes from version {ends.get(stream, 0)} to {entry.version}"
-            ends[stream] = entry.version
+            if entry.version != REFUSED:
+                if entry.version != ends.get(stream, 0) + 1:
+                    return f"G2: {stream} goes from version {ends.get(stream, 0)} to {entry.version}"
+                ends[stream] = entry.version
             first = entry.version - entry.part
             if seen.setdefault(entry.command, first) != first:
                 return f"G4: {entry.command} has two effects"
-        for name in seen:
-            if sum(entry.command == name for entry in entries) != self._commands[name].size:
+        for name, first in seen.items():
+            size = 1 if first == REFUSED else self._commands[name].size
+            if sum(entry.command == name for entry in entries) != size:
                 return f"G1: a part of {name} is on the log"
         claims = [claim for claim, _ in self._holders(log)]
         if len(set(claims)) < len(claims):
@@ -312,6 +332,8 @@ class Model:
                 yield step, self._read(state, index, worker, command, ledger)
             case "insert":
                 yield step, self._insert(state, index, worker, command, ledger)
+            case "insert the refusal":
+                yield step, self._insert_refusal(state, index, worker, command, ledger)
             case "check the insert":
                 checked = self._same(state, generation) or "the generation is checked after the insert" in self._without
                 yield step, _at(state, index, worker._replace(at="produce" if checked else "unknown"))
@@ -330,10 +352,12 @@ class Model:
             case "mark":
                 yield step, self._mark(state, index, worker, command, ledger)
             case "answer":
+                untrue = worker.version == REFUSED and not worker.refusal
                 yield (
                     step,
                     _at(state, index, Worker("answered"))._replace(
-                        answers=state.answers | {(command.id, worker.version)}
+                        answers=state.answers | {(command.id, worker.version)},
+                        broken=f"{command.id} was refused for what is not so on the log" if untrue else "",
                     ),
                 )
             case "refuse":
@@ -344,7 +368,8 @@ class Model:
                     yield step, _at(state, index, Worker("unknown"))
                 else:
                     broken = "" if worker.refusal else f"{command.id} was refused for what is not so on the log"
-                    yield step, _at(state, index, Worker("refused"))._replace(broken=broken)
+                    answers = state.answers | ({(command.id, FORGOTTEN)} if command.binding else set())
+                    yield step, _at(state, index, Worker("refused"))._replace(broken=broken, answers=answers)
             case other:
                 raise AssertionError(other)
 
@@ -352,14 +377,16 @@ class Model:
         for document in ledger.documents:
             if document.command == command.id:
                 if document.published or "help before answering a repeated command" in self._without:
-                    return _at(state, index, worker._replace(at="answer", helping="", version=document.version))
+                    return _at(
+                        state, index, worker._replace(at="answer", helping="", version=document.version, refusal=True)
+                    )
                 return _help(state, index, worker, document)
         return _at(state, index, worker._replace(at="read", helping="", version=0, part=0))
 
     def _read(self, state: State, index: int, worker: Worker, command: Command, ledger: Collection) -> State:
         end = 0
         for document in ledger.documents:
-            if self._commands[document.command].stream == command.stream:
+            if self._commands[document.command].stream == command.stream and document.version != REFUSED:
                 if not document.published and "help before building on a commit" not in self._without:
                     return _help(state, index, worker, document)
                 end = max(end, document.version + self._commands[document.command].size - 1)
@@ -371,7 +398,8 @@ class Model:
             mine = set(range(worker.version, worker.version + command.size))
             for document in ledger.documents:
                 other = self._commands[document.command]
-                theirs = set(range(document.version, document.version + other.size))
+                refused = document.version == REFUSED
+                theirs = set[int]() if refused else set(range(document.version, document.version + other.size))
                 if document.command == command.id or (other.stream == command.stream and mine & theirs):
                     return _at(state, index, worker._replace(at="look up", version=0))
                 if claims & document.claims:
@@ -382,7 +410,12 @@ class Model:
                         claim == command.takes and stream != command.stream
                         for claim, stream in self._holders(state.log, unanswered)
                     )
-                    return _at(state, index, worker._replace(at="refuse", refusal=true))
+                    remembered = command.binding and "a refusal is remembered" not in self._without
+                    return _at(
+                        state,
+                        index,
+                        worker._replace(at="insert the refusal" if remembered else "refuse", refusal=true),
+                    )
         made = Document(command.id, worker.version, claims, published=False)
         assert worker.generation is not None
         changed = ledger._replace(documents=ledger.documents | {made})
@@ -391,12 +424,21 @@ class Model:
             changed = changed._replace(documents=self._without_given_up(changed, command, worker.version))
         return _put(_at(state, index, worker._replace(at=at)), worker.generation.collection, changed)
 
+    def _insert_refusal(self, state: State, index: int, worker: Worker, command: Command, ledger: Collection) -> State:
+        if ledger.indexed and any(document.command == command.id for document in ledger.documents):
+            return _at(state, index, worker._replace(at="look up", version=0))
+        made = Document(command.id, REFUSED, frozenset(), published=False)
+        assert worker.generation is not None
+        changed = ledger._replace(documents=ledger.documents | {made})
+        after = _at(state, index, worker._replace(at="check the insert", version=REFUSED))
+        return _put(after, worker.generation.collection, changed)
+
     def _produce(self, state: State, index: int, worker: Worker, command: Command) -> State:
         assert worker.generation is not None
         target = self._commands[worker.helping] if worker.helping else command
         number = self._scenario.partitions[target.stream]
-        torn = "one batch for a commit" in self._without
-        parts = [worker.part] if torn else range(target.size)
+        torn = "one batch for a commit" in self._without and worker.version != REFUSED
+        parts = [worker.part] if torn else range(1 if worker.version == REFUSED else target.size)
         entries = tuple(Entry(worker.generation.number, target.id, worker.version + part, part) for part in parts)
         log = tuple(partition + entries if index == number else partition for index, partition in enumerate(state.log))
         if torn and worker.part + 1 < target.size:

@@ -13,6 +13,7 @@ X_OF_TWO_RECORDS: Final = Command("x", "a", size=2)
 TOOK: Final = Command("took", "a", takes="name")
 GIVES: Final = Command("gives", "a", gives="name")
 TAKES: Final = Command("takes", "b", takes="name")
+BOUND: Final = Command("bound", "b", takes="name", binding=True)
 
 
 def _commands(*commands: Command) -> Mapping[str, Command]:
@@ -36,6 +37,10 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "a command is repeated, and another claims its name": Scenario(
         _commands(TOOK, TAKES), [], ["took", "took", "takes"]
     ),
+    "a command that was refused is repeated when its name is free": Scenario(
+        _commands(TOOK, GIVES, BOUND), ["took"], ["gives", "bound", "bound"], openers=0, wipes=0
+    ),
+    "a command that is refused loses its ledger": Scenario(_commands(TOOK, BOUND), ["took"], ["bound", "bound"]),
 }
 LONG_SCENARIOS: Final[Mapping[str, Scenario]] = {
     "two streams claim one name while the ledger is wiped twice and opened twice": Scenario(
@@ -43,6 +48,9 @@ LONG_SCENARIOS: Final[Mapping[str, Scenario]] = {
     ),
     "two commands want one stream, and two open the ledger": Scenario(
         _commands(Command("x", "a"), Command("y", "a")), [], ["x", "y"], openers=2
+    ),
+    "a command that was refused is repeated when its name is free, and the ledger is wiped": Scenario(
+        _commands(TOOK, GIVES, BOUND), ["took"], ["gives", "bound", "bound"]
     ),
     "the ledger is restored twice, and opened twice": Scenario(
         _commands(Command("x", "a")), [], ["x"], openers=2, wipes=2, restores=True
@@ -65,6 +73,7 @@ BREAKS: Final[Mapping[Safeguard, str]] = {
     "claims are given up after the produce": "a name passes on",
     "unique keys": "two streams claim one name",
     "a back-up is restored without its generation": "a name passes on, and the ledger is restored",
+    "a refusal is remembered": "a command that was refused is repeated when its name is free",
     "a generation has one opener": "two streams claim one name while the ledger is wiped twice and opened twice",
 }
 """Where each part of the protocol is missed when it is left out."""

@@ -45,6 +45,7 @@ from eventkernel.clock import Clock
 from eventkernel.errors import KernelError, Unavailable
 from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Position, Record
 from eventkernel.membership import Alone, Membership
+from eventkernel.refusals import Refused
 from eventkernel.retrying import Backoff, Trouble, Troubles
 from eventkernel.store import Batch, Checkpoint, ClaimHolder, Commit
 from eventkernel.turns import Turns
@@ -184,9 +185,10 @@ class KafkaEventStore:
         fingerprint: str,
         claims: frozenset[str] | None = None,
         metadata: Metadata = NO_METADATA,
+        refusal: Refused | None = None,
     ) -> Commit:
         sealed = seal_claims(self._key, claims)
-        append = checked(Append(stream, events, expected_version, command_id, fingerprint, sealed, metadata))
+        append = checked(Append(stream, events, expected_version, command_id, fingerprint, sealed, metadata, refusal))
         # A commit that has begun goes on to its end, also where nobody waits for it any more.
         task = asyncio.create_task(self._bounded("an append", self._append(append)), name="append")
         self._appends.add(task)
@@ -299,7 +301,14 @@ class KafkaEventStore:
         placed = [msgspec.structs.replace(record, offset=offset + at) for at, record in enumerate(records)]
         position = Position.of(self.log, records[0].partition, offset + len(records))
         return Commit(
-            commit.stream, commit.version, commit.events, commit.command_id, commit.fingerprint, position, placed
+            commit.stream,
+            commit.version,
+            commit.events,
+            commit.command_id,
+            commit.fingerprint,
+            position,
+            commit.refusal,
+            placed,
         )
 
     async def _find_command(self, command_id: str) -> Commit | None:

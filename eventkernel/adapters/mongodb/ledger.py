@@ -34,7 +34,8 @@ from eventkernel.adapters.mongodb.gathering import Gathered
 from eventkernel.appending import MOST_EVENTS
 from eventkernel.envelope import from_json, to_json
 from eventkernel.errors import Unavailable
-from eventkernel.events import Partition, Position, Record
+from eventkernel.events import COMMAND_REFUSED, Partition, Position, Record
+from eventkernel.refusals import Refused
 from eventkernel.store import Checkpoint, ClaimHolder, Commit, Landmark
 
 _GENERATION: Final = "generation"
@@ -95,6 +96,8 @@ class Entry:
     claims: tuple[str, ...]
     """Those that it has taken and its stream still holds, sealed."""
     given_up: tuple[str, ...] = ()
+    refusal: str | None = None
+    """The data of the record that remembers a refusal."""
     offset: int | None = None
     """Where its first record stands; None as long as it is not known to be on the log."""
     texts: Sequence[str] = field(default=(), repr=False)
@@ -114,6 +117,7 @@ class Entry:
             size=len(records),
             claims=tuple(claims),
             given_up=first.claims_given_up,
+            refusal=first.data.decode() if first.type == COMMAND_REFUSED else None,
             offset=offset,
             texts=[to_json(record).decode() for record in records],
         )
@@ -128,7 +132,8 @@ class Entry:
 
     def commit(self, log: str) -> Commit:
         position = Position.of(log, self.partition, (self.offset or 0) + self.size)
-        return Commit(self.stream, self.version, self.events, self.command_id, self.fingerprint, position)
+        refusal = None if self.refusal is None else Refused.decoded(self.refusal)
+        return Commit(self.stream, self.version, self.events, self.command_id, self.fingerprint, position, refusal)
 
     def records(self) -> Sequence[Record]:
         base = -self.size if self.offset is None else self.offset
@@ -148,6 +153,8 @@ class Entry:
             "size": self.size,
             "records": list(self.texts),
         }
+        if self.refusal is not None:
+            document["refusal"] = self.refusal
         # Only a document that has the field is in the sparse index of what is pending.
         return document | ({"pending": True} if self.offset is None else {"offset": self.offset})
 
@@ -529,6 +536,7 @@ def _entry(document: Mapping[str, Any]) -> Entry:  # what `Entry.document` made
         size=document["size"],
         claims=tuple(key.removeprefix(_CLAIM) for key in document["keys"] if key.startswith(_CLAIM)),
         given_up=tuple(document["givenUp"]),
+        refusal=document.get("refusal"),
         offset=document.get("offset"),
         texts=document.get("records", ()),
     )

@@ -21,6 +21,7 @@ from eventkernel.appending import Append, checked, is_name, seal_claims
 from eventkernel.clock import Clock
 from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
 from eventkernel.landmarks import compare
+from eventkernel.refusals import Refused
 from eventkernel.store import Batch, Checkpoint, ClaimHolder, Commit
 
 T = TypeVar("T")
@@ -166,9 +167,10 @@ class SqliteEventStore(SqliteLog):
         fingerprint: str,
         claims: frozenset[str] | None = None,
         metadata: Metadata = NO_METADATA,
+        refusal: Refused | None = None,
     ) -> Commit:
         sealed = seal_claims(self._key, claims)
-        append = checked(Append(stream, events, expected_version, command_id, fingerprint, sealed, metadata))
+        append = checked(Append(stream, events, expected_version, command_id, fingerprint, sealed, metadata, refusal))
         return await self._appends.ask(append)
 
     async def find_claim(self, claim: str) -> ClaimHolder | None:

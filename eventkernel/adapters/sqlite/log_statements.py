@@ -19,7 +19,8 @@ from typing import Final
 import msgspec
 
 from eventkernel.appending import Append, Ledger, StreamEnd, record_id
-from eventkernel.events import FENCE, Position, Record
+from eventkernel.events import COMMAND_REFUSED, FENCE, Position, Record
+from eventkernel.refusals import Refused
 from eventkernel.store import ClaimHolder, Commit
 
 PARTITION: Final = 0
@@ -66,10 +67,12 @@ class _CommitRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     first_version: int
     commit_size: int
     fingerprint: str
+    refusal: str | None
 
 
 _COLUMNS: Final = _RecordRow.__struct_fields__
-_COMMIT: Final = f"json_array({', '.join(_CommitRow.__struct_fields__)})"
+_REFUSAL: Final = f"CASE records.type WHEN '{COMMAND_REFUSED}' THEN data END"  # json_each has a type of its own
+_COMMIT: Final = f"json_array({', '.join(_CommitRow.__struct_fields__[:-1])}, {_REFUSAL})"
 _CLAIM: Final = "json_array(claim, stream, version)"
 _FIRST_ROW: Final = "(version = first_version OR version = 0)"  # in the words of the index, or it is not used
 _HEAD: Final = "SELECT coalesce(max(offset) + 1, 0) FROM records"
@@ -229,6 +232,7 @@ def _commit(log: str, row: _CommitRow) -> Commit:
         command_id=row.command_id,
         fingerprint=row.fingerprint,
         position=Position.of(log, PARTITION, row.offset + row.commit_size),
+        refusal=None if row.refusal is None else Refused.decoded(row.refusal),
     )
 
 

@@ -27,6 +27,7 @@ from eventkernel.errors import (
     VersionConflict,
 )
 from eventkernel.events import (
+    COMMAND_REFUSED,
     COMMAND_REMEMBERED,
     NO_METADATA,
     DomainEvent,
@@ -35,6 +36,7 @@ from eventkernel.events import (
     Record,
     RecordedEvent,
 )
+from eventkernel.refusals import Refused, binding_refusals
 from eventkernel.snapshots import Mark, Snapshot, Snapshots
 from eventkernel.store import Checkpoint, ClaimHolder, Commit
 
@@ -105,6 +107,7 @@ class InterruptedStore(MemoryEventStore):
         fingerprint: str,
         claims: frozenset[str] | None = None,
         metadata: Metadata = NO_METADATA,
+        refusal: Refused | None = None,
     ) -> Commit:
         self.appends += 1
         interrupt, self.before_append = self.before_append, None
@@ -118,6 +121,7 @@ class InterruptedStore(MemoryEventStore):
             fingerprint=fingerprint,
             claims=claims,
             metadata=metadata,
+            refusal=refusal,
         )
 
 
@@ -164,6 +168,7 @@ async def run(
     stream: str = "lamp-1",
     expected_version: int | None = None,
     print_of: object = None,
+    binding: bool = False,
 ) -> Outcome:
     return await lamps.execute(
         stream,
@@ -171,6 +176,7 @@ async def run(
         command_id=key,
         fingerprint=fingerprint(type(command).__name__, print_of),
         expected_version=expected_version,
+        binding=binding,
     )
 
 
@@ -289,6 +295,107 @@ async def test_many_at_once_are_each_decided_on_what_the_others_left(lamps: Hand
     outcomes = await asyncio.gather(*(run(lamps, Light(str(n)), f"k{n}") for n in range(15)), return_exceptions=True)
     assert sum(isinstance(outcome, Outcome) for outcome in outcomes) == 1
     assert sum(isinstance(outcome, AlreadyExists) for outcome in outcomes) == 14
+
+
+# Refusals that bind
+
+
+async def test_a_refusal_that_binds_is_the_answer_for_ever(lamps: Handler, elsewhere: Handler) -> None:
+    await run(lamps, Light("a"), "k1")
+    for handler_of in (lamps, elsewhere):
+        with pytest.raises(AlreadyExists, match=r"^the lamp is lit$"):
+            await run(handler_of, Light("b"), "k2", binding=True)
+        await run(handler_of, Dim(), f"dim {handler_of is lamps}")
+    for binding in (True, False):
+        with pytest.raises(AlreadyExists, match=r"^the lamp is lit$"):
+            await run(lamps, Light("b"), "k2", binding=binding)
+    with pytest.raises(IdempotencyMismatch):
+        await run(lamps, Light("b"), "k2", print_of="other content")
+
+
+async def test_an_attempt_that_comes_back_after_its_refusal_takes_no_effect(
+    lamps: Handler, elsewhere: Handler, store: InterruptedStore
+) -> None:
+    """The first one hangs before it appends; meanwhile the second one is refused, and its reason goes away."""
+    await run(elsewhere, Light("a"), "other", stream="lamp-2")
+    await run(elsewhere, Dim(), "dim", stream="lamp-2")
+
+    async def meanwhile() -> None:
+        await run(elsewhere, Light("a"), "again", stream="lamp-2")
+        with pytest.raises(ClaimTaken):
+            await run(elsewhere, Light("a"), "k1", stream="lamp-3", binding=True)
+        await run(elsewhere, Dim(), "dim again", stream="lamp-2")
+
+    store.before_append = meanwhile
+    with pytest.raises(ClaimTaken):
+        await run(lamps, Light("a"), "k1", binding=True)
+    assert await store.read_stream("lamp-1") == []
+    assert await store.find_claim("label:a") is None
+
+
+async def test_a_command_that_has_taken_effect_is_not_refused_by_a_later_attempt(lamps: Handler) -> None:
+    first = await run(lamps, Light("a"), "k1", binding=True)
+    again = await run(lamps, Light("a"), "k1", binding=True)
+    assert (again.commit, again.repeated) == (first.commit, True)
+
+
+async def test_a_twin_that_takes_effect_while_its_refusal_is_stored_is_the_answer(
+    lamps: Handler, elsewhere: Handler, store: InterruptedStore
+) -> None:
+    await run(lamps, Light("a"), "k1")
+
+    async def twin() -> None:
+        await run(elsewhere, Dim(), "dim")
+        await run(elsewhere, Light("b"), "k2")
+
+    store.before_append = twin
+    assert (await run(lamps, Light("b"), "k2", binding=True)).commit.version == 3
+
+
+async def test_what_moves_on_while_a_refusal_is_stored_is_decided_on(
+    lamps: Handler, elsewhere: Handler, store: InterruptedStore
+) -> None:
+    await run(lamps, Light("a"), "k1")
+    store.before_append = lambda: run(elsewhere, Dim(), "dim")
+    assert (await run(lamps, Light("b"), "k2", binding=True)).commit.version == 3
+
+
+async def test_a_refusal_keeps_what_its_callers_look_at(lamps: Handler, store: InterruptedStore) -> None:
+    await run(lamps, Light("a"), "k1")
+    for _ in range(2):
+        with pytest.raises(VersionConflict) as caught:
+            await run(lamps, Dim(), "k2", expected_version=7, binding=True)
+        assert (caught.value.stream, caught.value.expected, caught.value.actual) == ("lamp-1", 7, 1)
+    claims: list[str] = []
+    for _ in range(2):
+        with pytest.raises(ClaimTaken) as taken:
+            await run(lamps, Light("a"), "k3", stream="lamp-2", binding=True)
+        claims.append(taken.value.claim)
+    assert claims == ["label:a", ""], "clear text is not kept"
+    batch = await anext(store.subscribe(Checkpoint()))
+    refused = [record for record in batch.records if record.type == COMMAND_REFUSED]
+    assert [(record.stream, record.version, record.first_version) for record in refused] == [
+        ("lamp-1", 0, 1), ("lamp-2", 0, 0)
+    ]  # fmt: skip
+    assert all(b"label" not in record.data for record in refused)
+
+
+async def test_refusals_bind_inside_of_a_block(lamps: Handler) -> None:
+    await run(lamps, Light("a"), "k1")
+    with binding_refusals():
+        attempts = [asyncio.create_task(run(lamps, Light("b"), f"b{n}")) for n in range(2)]
+    with pytest.raises(AlreadyExists):
+        await run(lamps, Light("b"), "free")
+    assert [type(found) for found in await asyncio.gather(*attempts, return_exceptions=True)] == [AlreadyExists] * 2
+    await run(lamps, Dim(), "k2")
+    with pytest.raises(AlreadyExists):
+        await run(lamps, Light("b"), "b1")
+    assert (await run(lamps, Light("b"), "free")).commit.version == 3
+
+
+def test_a_refusal_whose_class_is_gone_keeps_its_code_and_message() -> None:
+    refusal = Refused("POST_LOCKED", "the post is locked").refusal()
+    assert (refusal.code, str(refusal)) == ("POST_LOCKED", "the post is locked")
 
 
 # Commands of one stream queue

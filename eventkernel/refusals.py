@@ -1,0 +1,88 @@
+"""Refusals that bind: what is remembered of one, so that its command has one answer for ever.
+
+A refusal leaves no trace by itself. Then an attempt at a command may be refused while an earlier one hangs, and take
+effect when that comes back and the rule says yes; and whoever branches on the refusal may meet another answer when he
+asks again. Where a caller wants one answer for ever, the refusal is a commit: a record of the log with the command's
+id and without a version. It is decided by the same rule as every commit, one to an id: an attempt that comes later,
+from wherever it hung, finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
+
+import msgspec
+
+from eventkernel.errors import CorruptData, Refusal
+
+_LONGEST: Final = 1_000
+"""Characters of a message that are kept."""
+
+_binding: ContextVar[bool] = ContextVar("binding", default=False)
+
+
+class Refused(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is remembered: the code, the message, and what else callers look at; nothing personal, as in any error."""
+
+    code: str
+    message: str
+    details: Mapping[str, str | int] = {}
+
+    @classmethod
+    def of(cls, refusal: Refusal) -> Refused:
+        details = {name: getattr(refusal, name) for name in refusal.remembered}
+        return cls(refusal.code, str(refusal)[:_LONGEST], details)
+
+    def refusal(self) -> Refusal:
+        """The refusal again: of the class that has its code, with its message and details."""
+        kind = next((kind for kind in _kinds(Refusal) if kind.code == self.code), None)
+        if kind is None:
+            kind = type("Refusal", (Refusal,), {"code": self.code})  # its class is not there any more
+        refusal = kind.__new__(kind)
+        Exception.__init__(refusal, self.message)
+        for name, value in self.details.items():
+            setattr(refusal, name, value)
+        return refusal
+
+    def encoded(self) -> bytes:
+        """As it stands in a record's data."""
+        return _encode(self)
+
+    @classmethod
+    def decoded(cls, data: bytes | str) -> Refused:
+        """
+        Raises:
+            CorruptData: these are no refusal's data.
+        """
+        try:
+            return _decode(data)
+        except msgspec.MsgspecError as error:
+            raise CorruptData(f"a refusal: {error}") from None
+
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(Refused).decode
+
+
+@contextmanager
+def binding_refusals() -> Generator[None]:
+    """Inside, and in tasks that are made inside, every command's refusal binds."""
+    token = _binding.set(True)
+    try:
+        yield
+    finally:
+        _binding.reset(token)
+
+
+def refusals_bind() -> bool:
+    """Whether this is inside of `binding_refusals`."""
+    return _binding.get()
+
+
+def _kinds(kind: type[Refusal]) -> Iterator[type[Refusal]]:
+    yield kind
+    for derived in kind.__subclasses__():
+        yield from _kinds(derived)
