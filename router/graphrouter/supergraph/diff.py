@@ -111,7 +111,7 @@ def check_operations(
         for name, alone in separate_operations(document).items():
             before = [error.message for error in validate(old, alone)]
             after = [error.message for error in validate(new, alone)]
-            problems = after or before or list(_lost_promises(old, new, alone))
+            problems = after or ([] if before else list(_lost_promises(old, new, alone)))
             yield CheckedOperation(source, name, tuple(problems), not before)
 
 

@@ -127,6 +127,11 @@ def test_an_operation_that_was_not_valid_before_does_not_break() -> None:
     ]
 
 
+def test_an_operation_that_becomes_valid_has_no_problem() -> None:
+    (checked,) = broken("name: String!", "name: String! nick: String!", "{ me { nick } }")
+    assert (checked.was_valid, checked.problems) == (False, ())
+
+
 def test_of_a_supergraph_what_clients_see_counts() -> None:
     link = '@link(url: "https://specs.apollo.dev/inaccessible/v0.2", for: SECURITY)'
     mark = "directive @inaccessible on FIELD_DEFINITION "
