@@ -94,6 +94,16 @@ async def test_what_cannot_be_answered_is_refused_only_where_it_is_asked_for(tex
             assert {error["extensions"]["code"] for error in refused["errors"]} == {"UNREACHABLE_FIELD"}
 
 
+async def test_all_conditions_around_have_to_hold_for_a_refusal() -> None:
+    text = """query ($x: Boolean!, $y: Boolean!) {
+      a ... @include(if: $x) { seen { note inner @skip(if: $y) { note t: __typename } } }
+    }"""
+    async with router() as running:
+        assert await answer(running, text, x=False, y=False) == {"data": {"a": 1}}
+        assert await answer(running, text, x=True, y=True) == {"data": {"a": 1, "seen": [{"note": "x"}]}}
+        assert "data" not in await answer(running, text, x=True, y=False)
+
+
 async def test_a_mutation_that_would_be_refused_does_nothing() -> None:
     text = "mutation ($x: Boolean!) { one two { note t: __typename @include(if: $x) } }"
     interface, blind = (
