@@ -5,8 +5,8 @@ The reason: Python's sqlite3 gives the interpreter lock away at every step and q
 another thread computes. A thousand rows that are fetched one by one beside a busy event loop take half a second; as one
 text they take two milliseconds.
 
-Every record has a checksum (CRC-32 of its columns as one JSON array), which is compared whenever it is read. Records
-that were written by release 0.1.0 have none.
+Every record has a checksum (CRC-32 of its columns as one MessagePack array), which is compared whenever it is read.
+Records that were written by release 0.1.0 have none.
 """
 
 from __future__ import annotations
@@ -53,8 +53,6 @@ class _RecordRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     traceparent: str | None
     tracestate: str | None
     data: str
-    checksum: int | None = None
-    """NULL in what release 0.1.0 has written."""
 
 
 class _CommitRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -104,14 +102,15 @@ _TAKE: Final = """
     INSERT INTO claims
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(?)
 """
-_ROW: Final = f"({', '.join('?' * len(_COLUMNS))})"
+_ROW: Final = f"({', '.join('?' * len(_COLUMNS))}, ?)"
 _INSERTS: Final = tuple((count, f"INSERT INTO records VALUES {', '.join([_ROW] * count)}") for count in (128, 16, 1))
 
-_decode_records: Final = msgspec.json.Decoder(list[_RecordRow]).decode
+_decode_records: Final = msgspec.json.Decoder(list[tuple[_RecordRow, int | None]]).decode
 _decode_commits: Final = msgspec.json.Decoder(list[_CommitRow]).decode
 _decode_ends: Final = msgspec.json.Decoder(list[tuple[str, int, int]]).decode
 _decode_claims: Final = msgspec.json.Decoder(list[tuple[str, str, int]]).decode
 _encode: Final = msgspec.json.Encoder().encode
+_pack: Final = msgspec.msgpack.Encoder().encode
 
 
 def head(connection: sqlite3.Connection) -> int:
@@ -126,7 +125,7 @@ class RecordsOf:
     def __init__(self, log: str, *, checksums: bool) -> None:
         """`checksums` says whether the file has them: one that only release 0.1.0 has written does not."""
         self.log = log
-        self._columns = _COLUMNS if checksums else _COLUMNS[:-1]
+        self._checksum = "checksum" if checksums else "NULL"
 
     def scan(self, connection: sqlite3.Connection, offset: int, most: int) -> tuple[Sequence[Record], int]:
         """Up to `most` records from an offset on, without fences, and the offset to go on from."""
@@ -148,9 +147,9 @@ class RecordsOf:
 
     def _records(self, connection: sqlite3.Connection, query: str, values: tuple[object, ...]) -> list[Record]:
         try:
-            array = f"json_array({', '.join(self._columns)})"
-            (rows,) = connection.execute(f"SELECT json_group_array({array}) FROM ({query})", values).fetchone()
-            return [_record(self.log, row, _is_intact(row)) for row in _decode_records(rows)]
+            pair = f"json_array(json_array({', '.join(_COLUMNS)}), {self._checksum})"
+            (rows,) = connection.execute(f"SELECT json_group_array({pair}) FROM ({query})", values).fetchone()
+            return [_record(self.log, row, _is_intact(row, checksum)) for row, checksum in _decode_records(rows)]
         except (msgspec.MsgspecError, sqlite3.OperationalError) as error:
             if getattr(error, "sqlite_errorcode", 0):
                 raise
@@ -161,7 +160,8 @@ class RecordsOf:
         """The rows with their texts as bytes."""
         decoding, connection.text_factory = connection.text_factory, bytes
         try:
-            return connection.execute(f"SELECT {', '.join(self._columns)} FROM ({query})", values).fetchall()
+            columns = ", ".join((*_COLUMNS, self._checksum))
+            return connection.execute(f"SELECT {columns} FROM ({query})", values).fetchall()
         finally:
             connection.text_factory = decoding
 
@@ -236,23 +236,22 @@ def _commit(log: str, row: _CommitRow) -> Commit:
     )
 
 
-def _is_intact(row: _RecordRow) -> bool:
-    if row.checksum is None:
-        return True
-    columns = _encode(row)
-    return zlib.crc32(columns[: columns.rindex(b",")]) == row.checksum
+def _is_intact(row: _RecordRow, checksum: object) -> bool:
+    """`checksum` is None for what release 0.1.0 has written."""
+    return checksum is None or zlib.crc32(_pack(row)) == checksum
 
 
 def _salvaged(row: tuple[object, ...]) -> tuple[_RecordRow, bool]:
     """What can be read of a row with texts as bytes, and whether that is all of it."""
     values = [value.decode(errors="replace") if isinstance(value, bytes) else value for value in row]
+    checksum = values.pop()
     try:
         read = msgspec.convert(values, _RecordRow)
     except msgspec.ValidationError:
         fields = msgspec.structs.fields(_RecordRow)
-        fitting = [_fitting(value, field.type) for value, field in zip(values, fields, strict=False)]
+        fitting = [_fitting(value, field.type) for value, field in zip(values, fields, strict=True)]
         return msgspec.convert(fitting, _RecordRow), False
-    return read, all(map(_is_text, row)) and _is_intact(read)
+    return read, all(map(_is_text, row)) and _is_intact(read, checksum)
 
 
 def _is_text(raw: object) -> bool:
@@ -301,14 +300,9 @@ def _record(log: str, row: _RecordRow, intact: bool) -> Record:
     )
 
 
-def _row(record: Record) -> tuple[object, ...]:
-    columns = _columns_of(record)
-    return (*columns, zlib.crc32(_encode(columns)[:-1]))
-
-
-def _columns_of(record: Record) -> tuple[object, ...]:
-    """All but the checksum."""
-    return (
+def _row(record: Record) -> list[object]:
+    """The columns and the checksum."""
+    row: list[object] = [
         record.offset,
         record.type,
         record.time_us,
@@ -328,4 +322,6 @@ def _columns_of(record: Record) -> tuple[object, ...]:
         record.traceparent,
         record.tracestate,
         record.data.decode(),
-    )
+    ]
+    row.append(zlib.crc32(_pack(row)))
+    return row
