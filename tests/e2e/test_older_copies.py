@@ -28,6 +28,11 @@ async def names(kith: RunningKith, bookmark: str = "") -> set[str]:
     return {edge["node"]["firstName"] for edge in answer.data["users"]["edges"]}
 
 
+async def is_ready(kith: RunningKith, subgraph: str) -> bool:
+    health = await kith.client.get(f"{kith.origin}/health/ready")
+    return bool(health.json()["subgraphs"][subgraph]["ready"])
+
+
 async def findings(data: Path) -> list[Json]:
     found = await run_kith("doctor", "--data", str(data), "--json")
     result: list[Json] = json.loads(found.output)
@@ -102,9 +107,8 @@ async def test_a_log_that_is_damaged_in_the_middle_is_told_of_and_its_other_stre
         refused = await kith.ask(update, {"input": {"id": stream.removeprefix("user-"), "lastName": "y"}})
         assert refused.codes == ["INTERNAL"], "of the log nobody is told more; the operator is"
         async with asyncio.timeout(60):
-            while (health := await kith.client.get(f"{kith.origin}/health/ready")).status_code == 200:  # noqa: ASYNC110  # the same
-                await asyncio.sleep(0.1)  # health has no event to wait for
-        assert health.json()["subgraphs"]["users"]["ready"] is False
+            while await is_ready(kith, "users"):  # noqa: ASYNC110  # health has no event to wait for
+                await asyncio.sleep(0.1)
         status = (await kith.client.get(f"{kith.origin}/status.json")).json()
         told = {one["name"]: one["damage"] for one in status["subgraphs"]}
         assert f"version 1 of the stream '{stream}' is damaged" in told["users"][0]
