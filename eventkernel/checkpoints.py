@@ -44,3 +44,7 @@ class CheckpointStore(Protocol):
         little.
         """
         ...
+
+    async def first_parked(self, reader: str, streams: Collection[str]) -> Sequence[ParkedRecord]:
+        """As `ViewBuild.first_parked`."""
+        ...

@@ -203,7 +203,7 @@ class Filling(Generic[Doc]):
             await self._consider(streams[start : start + _LOOKED_AT_ONCE])
 
     async def _consider_now_and_then(self, streams: Sequence[str]) -> None:
-        """What a batch has to do with. Thousands may wait behind one record: so it takes a part of the time only."""
+        """What a batch has to do with: so many streams may wait that it takes a part of the time only."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
         if streams and begun >= self._consider_at:
@@ -212,15 +212,17 @@ class Filling(Generic[Doc]):
 
     async def _consider(self, streams: Sequence[str]) -> None:
         """Learn anew what is parked of these streams, and deal with those that can go on."""
-        parked = await self._asking("reading parked records", partial(self.build.parked, streams))
-        self._parked.read(streams, parked)
+        firsts = await self._asking("reading parked records", partial(self.build.first_parked, streams))
+        self._parked.read(streams, firsts)
         waiting = [stream for stream in streams if stream in self._parked.waiting]
         if not waiting:
             return
         stored = await self._asking("loading documents", partial(self.build.load, waiting))
-        for stream, group in groupby(parked, key=lambda entry: entry.record.stream):
-            entries = list(group)
-            if can_go_on(entries, stored.get(stream)):
+        for stream, group in groupby(firsts, key=lambda entry: entry.record.stream):
+            if can_go_on(list(group), stored.get(stream)):
+                entries = await self._asking("reading parked records", partial(self.build.parked, [stream]))
+                if not entries:
+                    continue  # somebody else has dealt with them
                 work = partial(fold_parked, self._projection, self._readers, entries, stored.get(stream))
                 outcome = await self._folding(work, len(entries))
                 self._saved(await self._save_parked(outcome, entries, stored.get(stream)))

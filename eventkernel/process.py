@@ -297,7 +297,7 @@ class ProcessManager(Generic[Read]):
         """Whether something of the stream is set aside; somebody else may have dealt with it meanwhile."""
         if stream not in self._parked.waiting:
             return False
-        look = partial(self._checkpoints.parked, self.name, [stream])
+        look = partial(self._checkpoints.first_parked, self.name, [stream])
         self._parked.read([stream], await self._storing("reading what is set aside", look))
         return stream in self._parked.waiting
 

@@ -151,6 +151,11 @@ class ViewBuild(Protocol[Doc]):
         """
         ...
 
+    async def first_parked(self, streams: Collection[str]) -> Sequence[ParkedRecord]:
+        """Of each of these streams the mark of the last skipped record and the first that waits, those that there are,
+        in this order. Costs the same whatever waits behind it."""
+        ...
+
     async def parked_streams(self) -> Mapping[str, Partition]:
         """The streams that wait and the partitions that they are in (skipped records hold up nothing).
 
@@ -169,6 +174,19 @@ class ViewBuild(Protocol[Doc]):
     async def remarks(self) -> Sequence[str]:
         """What the documents themselves have for an operator to know, a line each; nothing personal. May read much."""
         ...
+
+
+def first_of_each(parked: Iterable[ParkedRecord]) -> list[ParkedRecord]:
+    """What `ViewBuild.first_parked` gives, out of all that is parked of its streams."""
+    marks: dict[str, ParkedRecord] = {}
+    firsts: dict[str, ParkedRecord] = {}
+    for entry in parked:
+        if entry.skipped:
+            marks[entry.record.stream] = entry
+        else:
+            firsts.setdefault(entry.record.stream, entry)
+    streams = sorted(marks.keys() | firsts.keys())
+    return [found[stream] for stream in streams for found in (marks, firsts) if stream in found]
 
 
 def waiting_streams(parked: Iterable[ParkedRecord]) -> dict[str, Partition]:

@@ -11,7 +11,16 @@ from eventkernel.errors import InvalidInput, Unavailable
 from eventkernel.events import Partition, Position
 from eventkernel.folding import further
 from eventkernel.store import Checkpoint
-from eventkernel.views import NOTHING_RELEASED, BuildRetired, Doc, Fold, ParkedRecord, State, waiting_streams
+from eventkernel.views import (
+    NOTHING_RELEASED,
+    BuildRetired,
+    Doc,
+    Fold,
+    ParkedRecord,
+    State,
+    first_of_each,
+    waiting_streams,
+)
 
 
 class MemoryProgress:
@@ -91,6 +100,10 @@ class MemoryBuild(Generic[Doc]):
     async def parked(self, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
         self._check()
         return self._progress.parked(streams)
+
+    async def first_parked(self, streams: Collection[str]) -> Sequence[ParkedRecord]:
+        self._check()
+        return first_of_each(self._progress.parked(streams))
 
     async def parked_streams(self) -> Mapping[str, Partition]:
         self._check()
@@ -214,6 +227,9 @@ class MemoryCheckpointStore:
 
     async def parked(self, reader: str, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
         return self._of(reader).parked(streams)
+
+    async def first_parked(self, reader: str, streams: Collection[str]) -> Sequence[ParkedRecord]:
+        return first_of_each(self._of(reader).parked(streams))
 
     def _of(self, reader: str) -> MemoryProgress:
         if not self.available:

@@ -93,6 +93,10 @@ class RemoteBuild(Generic[Doc]):
         await self._pause("read parked")
         return await self._build.parked(streams)
 
+    async def first_parked(self, streams: Collection[str]) -> Sequence[ParkedRecord]:
+        await self._pause("read parked")
+        return await self._build.first_parked(streams)
+
     async def parked_streams(self) -> Mapping[str, Partition]:
         await self._pause("read parked streams")
         return await self._build.parked_streams()
@@ -188,3 +192,7 @@ class RemoteCheckpoints:
     async def parked(self, reader: str, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
         await self._pause("read parked")
         return await self._store.parked(reader, streams)
+
+    async def first_parked(self, reader: str, streams: Collection[str]) -> Sequence[ParkedRecord]:
+        await self._pause("read parked")
+        return await self._store.first_parked(reader, streams)

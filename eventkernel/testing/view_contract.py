@@ -257,6 +257,23 @@ class ViewContract(Generic[Doc]):
         assert list(await build.parked([views.stream(4)])) == []
         assert list(await build.parked([])) == []
 
+    async def test_the_first_that_waits_is_had_without_those_behind_it(
+        self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
+    ) -> None:
+        one, two, three, four = (views.stream(number) for number in (1, 2, 3, 4))
+        entries = [ParkedRecord(record(one, version), f"{version}") for version in (4, 5, 6)]
+        marks = [ParkedRecord(record(stream, v), "by hand", skipped=True) for stream in (one, two) for v in (1, 2)]
+        alone = ParkedRecord(record(three, 1), None)
+        await build.save(Fold([], upto(7), [*entries, *marks, alone]))
+        found = list(await build.first_parked([one, two, three, four]))
+        assert sorted(found, key=lambda entry: [one, two, three].index(entry.record.stream)) == [
+            ParkedRecord(record(one, 2), "by hand", skipped=True),
+            entries[0],
+            ParkedRecord(record(two, 2), "by hand", skipped=True),
+            alone,
+        ]
+        assert list(await build.first_parked([])) == []
+
     async def test_a_record_that_is_parked_again_keeps_its_reason_unless_it_has_a_new_one(
         self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
     ) -> None:
@@ -513,6 +530,8 @@ class CheckpointStoreContract:
         await store.save("one", Checkpoint(), entries)
         assert await store.parked("one", ["a", "c", "d"]) == [entries[0], entries[2]]
         assert await store.parked("one", []) == []
+        await store.save("one", Checkpoint(), [ParkedRecord(record("a", 2), None)])
+        assert await store.first_parked("one", ["c", "a", "d"]) == [entries[0], entries[2]]
 
     async def test_what_is_skipped_stays_as_a_mark(self, store: CheckpointStore) -> None:
         entries = [ParkedRecord(record("s", version), "why") for version in (1, 2)]

@@ -64,7 +64,7 @@ from eventkernel.errors import Unavailable
 from eventkernel.events import Partition, Position
 from eventkernel.folding import further
 from eventkernel.store import Checkpoint
-from eventkernel.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State, waiting_streams
+from eventkernel.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State
 
 _FORMAT: Final = 1
 """Raised whenever the machinery's own documents change: every build is then filled anew."""
@@ -254,6 +254,9 @@ class MongoViewBuild(ABC, Generic[Doc]):
     async def parked(self, streams: Many[str] | None = None) -> Sequence[ParkedRecord]:
         return await self._parked.all(streams)
 
+    async def first_parked(self, streams: Many[str]) -> Sequence[ParkedRecord]:
+        return await self._parked.first_of(streams)
+
     async def remarks(self) -> Sequence[str]:
         return ()
 
@@ -263,7 +266,7 @@ class MongoViewBuild(ABC, Generic[Doc]):
         known, now = self._waiting, asyncio.get_running_loop().time()
         if known.parking != self._parking or (known.streams and now - known.read_at > RELEASED_SECONDS):
             parking = self._parking
-            known = self._waiting = _Waiting(parking, now, waiting_streams(await self._parked.all()))
+            known = self._waiting = _Waiting(parking, now, await self._parked.waiting())
         return known.streams
 
     async def reached(self, position: Position, timeout: float) -> bool:

@@ -114,6 +114,7 @@ class BuildList:
     async def announce(self, build: str, position: Position) -> bool:
         """Say that documents up to this position are about to be written; False: the build is retired, or is gone."""
         update = checkpoint_update(Checkpoint(position), "writing")
+        update["$currentDate"] = {"alive_at": True}  # of a parked stream that is tried again no position is known
         async with translated(f"writing into the view {self._view}"):
             done = await self._documents.update_one({"_id": build, "retired_at": {"$exists": False}}, update)
         return bool(done.matched_count)

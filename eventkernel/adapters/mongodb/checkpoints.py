@@ -76,3 +76,6 @@ class MongoCheckpointStore:
 
     async def parked(self, reader: str, streams: Many[str] | None = None) -> Sequence[ParkedRecord]:
         return await ParkedRecords(self._parked, reader).all(streams)
+
+    async def first_parked(self, reader: str, streams: Many[str]) -> Sequence[ParkedRecord]:
+        return await ParkedRecords(self._parked, reader).first_of(streams)

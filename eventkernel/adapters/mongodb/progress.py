@@ -17,7 +17,7 @@ from urllib.parse import quote
 import msgspec
 from pymongo import DeleteMany, InsertOne, ReplaceOne, UpdateOne
 
-from eventkernel.adapters.mongodb.connection import Collection, Document, translated
+from eventkernel.adapters.mongodb.connection import Collection, Document, aggregated, translated
 from eventkernel.events import Partition, Position, Record
 from eventkernel.store import Checkpoint, Landmark
 from eventkernel.views import ParkedRecord
@@ -87,10 +87,45 @@ class ParkedRecords:
         else:
             for some in chunks(list(streams)):
                 found += await self._find({"reader": self._reader, "stream": {"$in": some}})
-        return [
-            ParkedRecord(msgspec.convert(entry["record"], Record), entry["reason"], entry["skipped"])
-            for entry in sorted(found, key=lambda entry: (entry["stream"], entry["version"]))
+        return [_parked_record(entry) for entry in sorted(found, key=lambda entry: (entry["stream"], entry["version"]))]
+
+    async def first_of(self, streams: Many[str]) -> list[ParkedRecord]:
+        """As `ViewBuild.first_parked`."""
+        found: list[ParkedRecord] = []
+        if len(streams) == 1:  # usually; whatever was skipped stands before what waits, and nothing behind is looked at
+            (stream,) = streams
+            first = await self._one({"stream": stream, "skipped": False}, ascending=True)
+            before = {} if first is None else {"version": {"$lt": first.record.version}}
+            mark = await self._one({"stream": stream, "skipped": True, **before}, ascending=False)
+            return [entry for entry in (mark, first) if entry is not None]
+        ends: Document = {"first": {"$first": "$$ROOT"}, "last": {"$last": "$$ROOT"}}
+        for some in chunks(list(streams)):
+            pipeline: list[Document] = [
+                {"$match": {"reader": self._reader, "stream": {"$in": some}}},
+                {"$sort": {"reader": 1, "stream": 1, "version": 1}},
+                {"$group": {"_id": {"stream": "$stream", "skipped": "$skipped"}, **ends}},
+            ]
+            async with translated("reading parked records"):
+                groups = await aggregated(self._collection, pipeline)
+            found += [_parked_record(group["last" if group["_id"]["skipped"] else "first"]) for group in groups]
+        return sorted(found, key=lambda entry: (entry.record.stream, not entry.skipped))
+
+    async def waiting(self) -> dict[str, Partition]:
+        """The streams that wait, and where: without their records."""
+        where: Document = {"log": {"$first": "$record.log"}, "partition": {"$first": "$record.partition"}}
+        pipeline: list[Document] = [
+            {"$match": {"reader": self._reader, "skipped": False}},
+            {"$group": {"_id": "$stream", **where}},
         ]
+        async with translated("reading parked streams"):
+            found = await aggregated(self._collection, pipeline)
+        return {entry["_id"]: Partition(entry["log"], entry["partition"]) for entry in found}
+
+    async def _one(self, which: Document, *, ascending: bool) -> ParkedRecord | None:
+        async with translated("reading parked records"):
+            order = [("version", 1 if ascending else -1)]
+            entry: Document | None = await self._collection.find_one({"reader": self._reader, **which}, sort=order)
+        return None if entry is None else _parked_record(entry)
 
     async def forget(self, log: str) -> None:
         """Forget those of one log."""
@@ -133,6 +168,10 @@ class ParkedRecords:
     async def _find(self, which: Document) -> list[Document]:
         async with translated("reading parked records"):
             return await self._collection.find(which).to_list(None)
+
+
+def _parked_record(entry: Mapping[str, Any]) -> ParkedRecord:
+    return ParkedRecord(msgspec.convert(entry["record"], Record), entry["reason"], entry["skipped"])
 
 
 async def write(collection: Collection, operations: Sequence[Write], *, ordered: bool = False) -> None:

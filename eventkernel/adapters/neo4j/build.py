@@ -151,6 +151,10 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
     async def remarks(self) -> Sequence[str]:
         return ()
 
+    async def first_parked(self, streams: Collection[str]) -> Sequence[ParkedRecord]:
+        rows = await self.read(statements.FIRST_PARKED, {"streams": list(streams)})
+        return [ParkedRecord(_decode(record), reason, skipped) for record, reason, skipped in rows]
+
     async def parked_streams(self) -> Mapping[str, Partition]:
         rows = await self.read(statements.WAITING, {})
         return {stream: Partition(log, partition) for stream, log, partition in rows}

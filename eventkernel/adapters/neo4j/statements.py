@@ -104,6 +104,17 @@ WHERE parked.stream IS NOT NULL AND parked.version IS NOT NULL
 RETURN parked.record, parked.reason, parked.skipped ORDER BY parked.stream, parked.version
 """
 
+FIRST_PARKED: Final = """
+UNWIND $streams AS stream
+MATCH (parked:KernelParked {build: $build, stream: stream})
+USING INDEX SEEK parked:KernelParked(build, stream, version)
+WHERE parked.version IS NOT NULL
+WITH stream, parked.skipped AS skipped, parked ORDER BY parked.version
+WITH stream, skipped, collect(parked) AS entries
+WITH stream, skipped, CASE WHEN skipped THEN last(entries) ELSE head(entries) END AS parked
+RETURN parked.record, parked.reason, skipped ORDER BY stream, parked.version
+"""
+
 PARKED_OF: Final = """
 UNWIND $streams AS stream
 MATCH (parked:KernelParked {build: $build, stream: stream})

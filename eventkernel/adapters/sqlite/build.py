@@ -222,6 +222,9 @@ class SqliteViewBuild(ABC, Generic[Doc]):
     async def parked(self, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
         return await self._on_writer(lambda connection: self._progress.parked(connection, streams))
 
+    async def first_parked(self, streams: Collection[str]) -> Sequence[ParkedRecord]:
+        return await self._on_writer(lambda connection: self._progress.first_parked(connection, streams))
+
     async def remarks(self) -> Sequence[str]:
         return await self.read(self.remarks_of)
 

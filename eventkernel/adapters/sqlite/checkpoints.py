@@ -70,6 +70,9 @@ class SqliteCheckpointStore:
     async def parked(self, reader: str, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
         return await self._run(lambda connection: Progress(reader).parked(connection, streams))
 
+    async def first_parked(self, reader: str, streams: Collection[str]) -> Sequence[ParkedRecord]:
+        return await self._run(lambda connection: Progress(reader).first_parked(connection, streams))
+
     async def aclose(self) -> None:
         """Finish what is under way, then close the file."""
         self._closed = True

@@ -36,6 +36,8 @@ CREATE TABLE IF NOT EXISTS kernel_parked (
 
 _PARKED: Final = "SELECT record, reason, skipped FROM kernel_parked WHERE reader = ?"
 _PARKED_OF: Final = f"{_PARKED} AND stream IN (SELECT value FROM json_each(?))"
+_FIRST_WAITING: Final = f"{_PARKED} AND stream = ? AND skipped = 0 ORDER BY version LIMIT 1"
+_LAST_MARK: Final = f"{_PARKED} AND stream = ? AND version < ? AND skipped = 1 ORDER BY version DESC LIMIT 1"
 _WAITING: Final = """
     SELECT value FROM json_each(?) WHERE EXISTS
         (SELECT 1 FROM kernel_parked WHERE reader = ? AND stream = value AND skipped = 0)
@@ -106,6 +108,19 @@ class Progress:
         )
         rows: list[tuple[bytes, str | None, int]] = cursor.fetchall()
         return [ParkedRecord(_decode(record), reason, bool(skipped)) for record, reason, skipped in rows]
+
+    def first_parked(self, connection: sqlite3.Connection, streams: Collection[str]) -> list[ParkedRecord]:
+        """As `ViewBuild.first_parked`. What was skipped stands before what waits: nothing behind that is looked at."""
+        found: list[ParkedRecord] = []
+        for stream in sorted(streams):
+            first = self._one(connection, _FIRST_WAITING, stream)
+            before = 2**62 if first is None else first.record.version
+            found += [entry for entry in (self._one(connection, _LAST_MARK, stream, before), first) if entry]
+        return found
+
+    def _one(self, connection: sqlite3.Connection, statement: str, *of: str | int) -> ParkedRecord | None:
+        row: tuple[bytes, str | None, int] | None = connection.execute(statement, (self._reader, *of)).fetchone()
+        return None if row is None else ParkedRecord(_decode(row[0]), row[1], bool(row[2]))
 
     def waiting(self, connection: sqlite3.Connection, streams: Collection[str]) -> set[str]:
         """Which of these streams wait."""

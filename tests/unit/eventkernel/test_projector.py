@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -412,3 +412,37 @@ async def test_a_view_that_somebody_has_emptied_is_filled_anew() -> None:
         assert build.name != emptied
         await site.settle()
         assert build.states["door-1"][-1].version == 3
+
+
+async def test_one_more_event_behind_a_parked_one_costs_the_same_however_many_wait() -> None:
+    """Counted in parked records that the projector has read."""
+    read = 0
+
+    class CountingBuild(MemoryBuild[Door]):
+        async def parked(self, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
+            nonlocal read
+            found = await super().parked(streams)
+            read += len(found)
+            return found
+
+        async def first_parked(self, streams: Collection[str]) -> Sequence[ParkedRecord]:
+            nonlocal read
+            found = await super().first_parked(streams)
+            read += len(found)
+            return found
+
+    log = ScriptedLog("doors.1")
+    view = MemoryView("doors", CountingBuild)
+    projector = Projector(DOORS, [Source(log, CODEC)], view, backoff=AT_ONCE)
+    log.put("a", 1, Hung(name="poison"))
+    for version in range(2, 1_000):
+        log.put("a", version, Opened())
+    await projector.start()
+    build = await view.ready(10)
+    assert await build.reached(await log.head(), 10)
+    read = 0
+    for version in range(1_000, 1_010):
+        log.put("a", version, Opened())
+        assert await build.reached(await log.head(), 10)
+    assert read <= 40, "of each stream the first, for each batch and now and then"
+    await projector.stop()
