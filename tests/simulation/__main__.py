@@ -22,7 +22,7 @@ def main() -> int:
         os.execve(again[0], again, {**os.environ, "PYTHONHASHSEED": "0"})  # noqa: S606 -- this program itself
     options = _options()
     if options.table:
-        return _table(options.histories)
+        return _table(options.histories, options.without)
     mend = MENDS.get(options.without or "")
     mix = mend.mix if mend else Mix(SURVIVED)
     if options.fault:
@@ -56,15 +56,19 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--stories", type=int, default=1, help="how many failures are made small and told (1)")
     parser.add_argument("--fault", choices=sorted(KINDS), help="a fault that comes in every history")
     parser.add_argument("--without", choices=sorted(MENDS), help="take this mechanism out")
-    parser.add_argument("--table", action="store_true", help="take out each mechanism in turn, until it is found")
+    parser.add_argument(
+        "--table",
+        action="store_true",
+        help="take out each mechanism in turn (or the one of --without), until it is found",
+    )
     return parser.parse_args()
 
 
-def _table(histories: int) -> int:
+def _table(histories: int, without: str | None) -> int:
     """A row for each mechanism: what found that it is missing, and after how much."""
     unnoticed = 0
     _say("| taken out | what for | found by | seed | histories | CPU |\n|---|---|---|---|---|---|")
-    for mend in MENDS.values():
+    for mend in [MENDS[without]] if without else MENDS.values():
         count = Count()
         found = missed(mend.mix, histories, 0, count, mend.without)
         if found is None:

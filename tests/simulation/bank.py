@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final, assert_never
 
 from eventkernel.adapters.mongodb.build import MongoViewBuild
 from eventkernel.adapters.mongodb.views import MongoView
+from eventkernel.audit import Audit
 from eventkernel.bookmark import Bookmark
 from eventkernel.checkpoints import CheckpointStore
 from eventkernel.clock import Clock
@@ -179,6 +180,7 @@ class Bank:
     gate: BookmarkGate[MongoAccounts]
     projector: Projector[Account]
     transfers: ProcessManager[MongoAccounts]
+    audit: Audit
 
     async def run(self, stream: str, command: Event, key: str) -> Outcome:
         return await self.handler.execute(
@@ -201,7 +203,8 @@ def bank_of(
 ) -> Bank:
     codec = Codec(EVENT_TYPES)
     handler: CommandHandler[Account, Event, Event] = CommandHandler(store, codec, decider, claims)
-    gate = BookmarkGate(view, [store], ["bank"], clock)
+    audit = Audit(view, [store])
+    gate = BookmarkGate(view, [store], ["bank"], clock, audit)
     sources = [Source(store, codec)]
     transfers = ProcessManager(
         PROCESS,
@@ -213,7 +216,8 @@ def bank_of(
         clock=clock,
         membership=membership,
     )
-    return Bank(handler, gate, Projector(projection, sources, view, clock=clock, membership=membership), transfers)
+    projector = Projector(projection, sources, view, clock=clock, membership=membership, audit=audit)
+    return Bank(handler, gate, projector, transfers, audit)
 
 
 @dataclass(frozen=True, slots=True)

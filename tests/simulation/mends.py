@@ -15,6 +15,7 @@ from unittest.mock import patch
 from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.adapters.mongodb.build import MongoViewBuild
 from eventkernel.adapters.mongodb.ledger import Documents, Entry
+from eventkernel.audit import Audit
 from eventkernel.gate import BookmarkGate
 from eventkernel.landmarks import compare
 from eventkernel.process import ProcessManager
@@ -36,12 +37,15 @@ class Mend:
 
 
 def _no_unique_index() -> AbstractContextManager[object]:
-    create = SimulatedCollection.create_index
+    create = SimulatedCollection._create_index
 
-    async def without_unique(self: SimulatedCollection, keys: Any, **options: Any) -> None:
-        await create(self, keys, **{**options, "unique": False})
+    def without_unique(self: SimulatedCollection, options: Mapping[str, Any]) -> None:
+        create(self, {**options, "unique": False})
 
-    return patch.object(SimulatedCollection, "create_index", without_unique)
+    stack = ExitStack()
+    stack.enter_context(patch.object(SimulatedCollection, "_create_index", without_unique))
+    stack.enter_context(_no_look_at_indexes())  # which would find that it is missing
+    return stack
 
 
 def _no_generation_check() -> AbstractContextManager[object]:
@@ -80,6 +84,21 @@ def _checkpoint_before_reaction() -> AbstractContextManager[object]:
         await self._reacting.complete(record, self._react_and_note)
 
     return patch.object(ProcessManager, "_deal_with", deal_with)
+
+
+def _no_audit() -> AbstractContextManager[object]:
+    async def admit(self: Audit, build: object) -> None:
+        await asyncio.sleep(0)
+
+    return patch.object(Audit, "admit", admit)
+
+
+def _no_look_at_indexes() -> AbstractContextManager[object]:
+    async def flaws(self: Documents) -> tuple[()]:
+        await asyncio.sleep(0)
+        return ()
+
+    return patch.object(Documents, "flaws", flaws)
 
 
 def _no_landmarks() -> AbstractContextManager[object]:
@@ -145,6 +164,18 @@ SINCE: Final = (
         "a log that was put back is told from the one that was read",
         _no_landmarks,
         Mix(("crash", "storm"), [*USERS, *BANK], most_faults=1, always="log put back"),
+    ),
+    Mend(
+        "the audit before the first answer",
+        "a view of another history of the log answers nobody",
+        _no_audit,
+        Mix(("crash", "storm"), [*USERS, *BANK], most_faults=1, always="log put back"),
+    ),
+    Mend(
+        "the look at the ledger's indexes",
+        "a unique index that was dropped is made again",
+        _no_look_at_indexes,
+        Mix((), USERS, hurry=True, always="drop index"),
     ),
 )
 """What came after it."""

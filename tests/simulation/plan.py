@@ -7,7 +7,7 @@ failures are made small (`shrinking.py`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
@@ -65,6 +65,8 @@ class Mix:
         default_factory=lambda: [{"users": 2}, {"users": 1, "friends": 1}, {"bank": 2}, {"bank": 1}]
     )
     most_faults: int = 4
+    hurry: bool = False
+    """All clients ask at once, and for the same name."""
     always: str = ""
     """A kind of fault that comes in every plan."""
 
@@ -80,6 +82,8 @@ def drawn(seed: int, mix: Mix) -> Plan:
         ops = [Op(first, f"{client}.{at}", 0.0, (2 * client + at) % SLOTS, name=names[at]) for at in range(2)]
         ops += [draw(chance, f"{client}.{at}", "friends" in replicas) for at in range(2, chance.randint(4, 8))]
         clients.append(ops)
+    if mix.hurry:
+        clients = [[_hurried(op) for op in ops] for ops in clients]
     kinds = [chance.choice(mix.faults) for _ in range(chance.randint(0, mix.most_faults))] if mix.faults else []
     faults = [_fault(chance, kind) for kind in [*kinds, *([mix.always] if mix.always else [])]]
     return Plan(seed, replicas, clients, sorted(faults, key=lambda fault: fault.at), in_order=chance.random() < 0.1)
@@ -93,6 +97,10 @@ def _fault(chance: Random, kind: str) -> Fault:
         target=chance.randrange(4),
         amount=chance.randint(1, 3),
     )
+
+
+def _hurried(op: Op) -> Op:
+    return replace(op, wait=0.0, name=op.name and NAMES[0])
 
 
 def _wait(chance: Random) -> float:

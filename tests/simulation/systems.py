@@ -19,6 +19,7 @@ from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.kafka.topic import TopicSettings
 from eventkernel.adapters.mongodb.checkpoints import MongoCheckpointStore
+from eventkernel.adapters.mongodb.snapshots import MongoSnapshotStore
 from eventkernel.adapters.mongodb.views import MongoView
 from eventkernel.claims import ClaimsKey
 from eventkernel.events import Partition
@@ -111,8 +112,13 @@ class Systems:
             await stack.enter_async_context(aclosing(view))
             membership = self._member(replica, "users", store.reader)
             subgraph = users_subgraph(
-                store, view, log_names=LOG_NAMES, clock=replica.clock, membership=membership
-            )  # fmt: skip
+                store,
+                view,
+                log_names=LOG_NAMES,
+                clock=replica.clock,
+                membership=membership,
+                snapshots=MongoSnapshotStore(database),
+            )
             yield Served(GraphQL(subgraph.app, subgraph), list(subgraph.workers))
 
     @asynccontextmanager
@@ -144,7 +150,7 @@ class Systems:
             checkpoints = await MongoCheckpointStore.open(database)
             membership = self._member(replica, "bank", store.reader)
             bank = bank_of(store, view, checkpoints, clock=replica.clock, membership=membership)
-            yield Served(bank, [bank.projector, bank.transfers])
+            yield Served(bank, [bank.audit, bank.projector, bank.transfers])
 
     async def _store(self, replica: Replica[Any], stack: AsyncExitStack) -> KafkaEventStore:
         name = replica.system
