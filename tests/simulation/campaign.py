@@ -6,18 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Final
 
 from tests.simulation.history import Result, run
-from tests.simulation.oracles import EXPLAINED, MONEY, Violation
 from tests.simulation.plan import Mix, Plan, drawn
-
-KNOWN: Final = (
-    (MONEY, " Failed"),  # a refusal is not remembered: a reaction that is done again may decide otherwise
-    (MONEY, " failed"),
-    (EXPLAINED, "the answer's bookmark covers"),  # MongoDB's documents are newer than the checkpoint
-)
-"""What is known to go wrong as long as it is not mended: an oracle, and words of what it says."""
 
 
 @dataclass(slots=True)
@@ -54,12 +45,8 @@ def failures(
         count.calls += len(result.calls)
         count.requests += result.requests
         count.virtual += result.seconds
-        if result.violations and not (without is nullcontext and all(map(_is_known, result.violations))):
+        if result.violations:
             yield result
-
-
-def _is_known(violation: Violation) -> bool:
-    return any(violation.oracle == oracle and words in violation.words for oracle, words in KNOWN)
 
 
 def missed(

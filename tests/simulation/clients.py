@@ -64,8 +64,9 @@ class Client:
 
     async def run(self, ops: Sequence[Op], ids: dict[int, str]) -> None:
         """`ids` are the users' by slot, for all clients."""
+        began = self._world.loop.time()
         for op in ops:
-            await asyncio.sleep(op.wait)
+            await asyncio.sleep(max(op.wait, began + op.at - self._world.loop.time()))
             call = Call(self._number, op, self._world.loop.time())
             self.calls.append(call)
             if not await self._ask(call, ids):

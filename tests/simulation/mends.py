@@ -6,8 +6,8 @@ Each is taken out by a patch here; the product has no switch. `point` is what th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 from unittest.mock import patch
@@ -16,6 +16,8 @@ from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.adapters.mongodb.build import MongoViewBuild
 from eventkernel.adapters.mongodb.ledger import Documents, Entry
 from eventkernel.audit import Audit
+from eventkernel.commands import CommandHandler
+from eventkernel.events import Position
 from eventkernel.gate import BookmarkGate
 from eventkernel.landmarks import compare
 from eventkernel.process import ProcessManager
@@ -40,7 +42,7 @@ def _no_unique_index() -> AbstractContextManager[object]:
     create = SimulatedCollection._create_index
 
     def without_unique(self: SimulatedCollection, options: Mapping[str, Any]) -> None:
-        create(self, {**options, "unique": False})
+        create(self, {**options, "unique": False} if ".commits." in self.name else options)
 
     stack = ExitStack()
     stack.enter_context(patch.object(SimulatedCollection, "_create_index", without_unique))
@@ -91,6 +93,26 @@ def _no_audit() -> AbstractContextManager[object]:
         await asyncio.sleep(0)
 
     return patch.object(Audit, "admit", admit)
+
+
+def _no_announcement() -> AbstractContextManager[object]:
+    async def shown(self: MongoViewBuild[Any]) -> Position:
+        return (await self.checkpoint()).position
+
+    return patch.object(MongoViewBuild, "shown", shown)
+
+
+def _no_binding_of_reactions() -> AbstractContextManager[object]:
+    return patch("eventkernel.reacting.binding_refusals", nullcontext)
+
+
+def _no_binding_of_keys() -> AbstractContextManager[object]:
+    execute: Callable[..., Awaitable[Any]] = CommandHandler.execute
+
+    async def unbound(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return await execute(self, *args, **{**kwargs, "binding": False})
+
+    return patch.object(CommandHandler, "execute", unbound)
 
 
 def _no_look_at_indexes() -> AbstractContextManager[object]:
@@ -170,6 +192,24 @@ SINCE: Final = (
         "a view of another history of the log answers nobody",
         _no_audit,
         Mix(("crash", "storm"), [*USERS, *BANK], most_faults=1, always="log put back"),
+    ),
+    Mend(
+        "announcing what is about to be written",
+        "an answer's bookmark covers every document that was read",
+        _no_announcement,
+        Mix(("rebalance", "pause", "crash"), [*USERS, {"users": 1, "friends": 2}], hurry=True),
+    ),
+    Mend(
+        "refusals that bind, of a reaction",
+        "a reaction that is done again takes the same branch",
+        _no_binding_of_reactions,
+        Mix(CRASHES, BANK, always="crash"),
+    ),
+    Mend(
+        "refusals that bind, of a key",
+        "a command that was refused has no effect later",
+        _no_binding_of_keys,
+        Mix(("storm", "pause"), USERS, always="storm"),
     ),
     Mend(
         "the look at the ledger's indexes",

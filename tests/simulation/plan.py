@@ -16,13 +16,15 @@ SLOTS: Final = 4
 NAMES: Final = ("ada", "bob")
 """So few usernames that they are asked for twice."""
 
+_ROUND_SECONDS: Final = 1.5
+
 SECONDS: Final = 6.0
 """Faults begin within so many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """One thing that a client asks for. `wait` is in seconds, before it."""
+    """One thing that a client asks for, `wait` seconds after the one before, and not before `at` seconds have gone."""
 
     kind: str
     key: str
@@ -31,6 +33,7 @@ class Op:
     other: int = 0
     name: str | None = None
     amount: int = 0
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Mix:
     )
     most_faults: int = 4
     hurry: bool = False
-    """All clients ask at once, and for the same name."""
+    """All clients ask at the same moments, and for the same name."""
     always: str = ""
     """A kind of fault that comes in every plan."""
 
@@ -83,7 +86,7 @@ def drawn(seed: int, mix: Mix) -> Plan:
         ops += [draw(chance, f"{client}.{at}", "friends" in replicas) for at in range(2, chance.randint(4, 8))]
         clients.append(ops)
     if mix.hurry:
-        clients = [[_hurried(op) for op in ops] for ops in clients]
+        clients = [[_hurried(op, number) for number, op in enumerate(ops)] for ops in clients]
     kinds = [chance.choice(mix.faults) for _ in range(chance.randint(0, mix.most_faults))] if mix.faults else []
     faults = [_fault(chance, kind) for kind in [*kinds, *([mix.always] if mix.always else [])]]
     return Plan(seed, replicas, clients, sorted(faults, key=lambda fault: fault.at), in_order=chance.random() < 0.1)
@@ -99,8 +102,8 @@ def _fault(chance: Random, kind: str) -> Fault:
     )
 
 
-def _hurried(op: Op) -> Op:
-    return replace(op, wait=0.0, name=op.name and NAMES[0])
+def _hurried(op: Op, number: int) -> Op:
+    return replace(op, wait=0.0, at=_ROUND_SECONDS * number, name=op.name and NAMES[number % 2])
 
 
 def _wait(chance: Random) -> float:

@@ -167,7 +167,7 @@ class Replica(Generic[ServiceT]):
             self.service = None
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def call(self, ask: Callable[[ServiceT], Awaitable[T]], seconds: float = 25.0) -> T:
+    async def call(self, ask: Callable[[ServiceT], Awaitable[T]], seconds: float = 4.0) -> T:
         """Ask this replica, from outside of every process.
 
         Raises:
