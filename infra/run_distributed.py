@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+from infra import patience
 from infra.local import ServerError, kafka, mongodb, neo4j
 
 KITH = Path(sys.executable).with_name("kith")
@@ -104,7 +105,7 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
     if child.poll() is None:
         child.send_signal(signal.SIGTERM)
         try:
-            child.wait(_STOP_SECONDS)
+            child.wait(patience.seconds(_STOP_SECONDS))
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()

@@ -8,6 +8,8 @@ from collections.abc import Generator
 
 import pytest
 
+from infra.patience import seconds
+
 pytest_plugins = ["tests.support.engines"]
 
 # A shell that starts a job in the background lets it ignore Ctrl-C, and so would every process that a test starts.
@@ -24,6 +26,36 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="short",
         help="how many rounds the long campaigns (crashes, random operations) run",
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    # Every worker measures for itself, and each test gets what the machine was like when the session began.
+    if config.getoption("timeout", None) is None:
+        config.option.timeout = seconds(float(config.getini("timeout")))
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(FailuresByName(config))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        marker = item.get_closest_marker("timeout")
+        if marker is not None and marker.args:
+            item.add_marker(pytest.mark.timeout(seconds(marker.args[0])), append=False)
+
+
+class FailuresByName:
+    """Names a failed test at once: a session that dies before its summary has said which they were."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            terminal = self._config.get_terminal_writer()
+            terminal.line()
+            terminal.line(f"FAILED {report.nodeid} ({report.when})")
 
 
 @pytest.fixture

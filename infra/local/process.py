@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Generic, TypeVar
 
+from infra import patience
 from infra.local.errors import ServerError
 from infra.local.ports import taken
 from infra.local.tools import tail
@@ -27,6 +28,7 @@ A_co = TypeVar("A_co", covariant=True)
 _POLL_SECONDS = 0.05
 _START_SECONDS = 90.0
 _STOP_SECONDS = 30.0
+"""Of a quiet machine of the usual speed."""
 # Half of a Java server's start is compiling what it runs once: the first compiler alone starts it twice as fast.
 JAVA_FOR_A_SHORT_LIFE = ("-XX:TieredStopAtLevel=1",)
 # What this process has started: kept so that it is reaped when it ends, whoever ends it, and may outlive its object.
@@ -54,13 +56,13 @@ class Process:
     def stop(self) -> None:
         """Let the server end in its own way; after 30 seconds it is killed."""
         self.resume()
-        if not self._end(signal.SIGTERM, _STOP_SECONDS):
+        if not self._end(signal.SIGTERM, patience.seconds(_STOP_SECONDS)):
             self.kill()
 
     def kill(self) -> None:
         """End the process at once, as a crash would (SIGKILL)."""
-        if not self._end(signal.SIGKILL, _STOP_SECONDS):
-            raise ServerError(f"{self.name} (process {self.pid}) is still there {_STOP_SECONDS:g} s after SIGKILL")
+        if not self._end(signal.SIGKILL, patience.seconds(_STOP_SECONDS)):
+            raise ServerError(f"{self.name} (process {self.pid}) is still there long after SIGKILL")
 
     def pause(self) -> None:
         """Let the process stand still with its connections open (SIGSTOP), as a machine that hangs."""
@@ -137,19 +139,20 @@ class ServerProcess(Process):
         _children.append(child)
         (self.folder / "pid").write_text(str(child.pid), encoding="ascii")
 
-    def wait_until_ready(self, seconds: float = _START_SECONDS) -> None:
-        """Wait until the server answers.
+    def wait_until_ready(self, limit: float = _START_SECONDS) -> None:
+        """Wait until the server answers; `limit` is in seconds of a quiet machine of the usual speed.
 
         Raises:
             ServerError: it ended, or the time is over; with the end of its log.
         """
-        deadline = time.monotonic() + seconds
+        began = time.monotonic()
         while not self._answers():
             if self.pid is None:
                 raise ServerError(f"{self.name} ended while it started. The end of {self.log}:\n{self._log_tail()}")
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - began
+            if waited > limit and waited > patience.seconds(limit):
                 raise ServerError(
-                    f"{self.name} does not answer after {seconds:g} s. The end of {self.log}:\n{self._log_tail()}"
+                    f"{self.name} does not answer after {waited:.0f} s. The end of {self.log}:\n{self._log_tail()}"
                 )
             time.sleep(_POLL_SECONDS)
 

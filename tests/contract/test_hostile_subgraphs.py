@@ -29,6 +29,7 @@ from graphrouter.transport import (
     TransportError,
 )
 from graphrouter.transport.http import HttpTransport
+from infra.patience import seconds
 from tests.support.raw_server import OK, PLAIN, RawServer, endless, raw_server
 
 LIMIT = 1000
@@ -124,7 +125,7 @@ async def test_what_is_no_answer_is_unreachable_at_once_and_harms_nothing_that_f
     server: RawServer, transport: SubgraphTransport, answer: bytes
 ) -> None:
     server.answer, server.closing = answer, b"content-encoding" in answer
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(seconds(20)):
         assert isinstance(await refusal(transport), SubgraphUnreachable)
     server.answer, server.closing = PLAIN, False
     assert (await ask(transport)).body == b"hi"

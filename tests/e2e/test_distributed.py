@@ -16,6 +16,7 @@ from eventkernel.adapters.mongodb.connection import MongoConnection, MongoSettin
 from eventkernel.clock import SystemClock
 from eventkernel.events import EncodedEvent
 from infra.local import kafka, mongodb, neo4j
+from infra.patience import seconds
 from kithgraph.claims_keys import drawn
 from kithgraph.engines import kafka_connection, topic_settings
 from kithgraph.settings import EngineSettings
@@ -214,13 +215,13 @@ async def test_a_database_that_hangs_is_unavailable_in_bounded_time_and_work_goe
             for process in own.processes:
                 process.pause()
             try:
-                async with asyncio.timeout(45):
+                async with asyncio.timeout(seconds(45)):
                     refused = await system.ask(CREATE, {"input": {"firstName": "Grace", "lastName": "Hopper"}})
                 assert refused.codes[0] in {"UNAVAILABLE", "SUBREQUEST_TIMEOUT"}
             finally:
                 for process in own.processes:
                     process.resume()
-            async with asyncio.timeout(45):
+            async with asyncio.timeout(seconds(45)):
                 while (await system.ask(USER, {"id": user}, bookmark=bookmark)).codes:
                     pass  # each takes as long as its own deadlines let it
                 while (await system.ask(CREATE, {"input": {"firstName": "Grace", "lastName": "Hopper"}})).codes:

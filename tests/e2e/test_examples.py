@@ -15,12 +15,14 @@ from pathlib import Path
 
 import httpx
 
+from infra.patience import seconds
 from tests.support.kith import clean_environment, kith_up, run_command
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 ROUTER_PAGE = (ROOT / "router" / "README.md").read_text()
 READY_SECONDS = 30
+"""Of a quiet machine of the usual speed."""
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -72,7 +74,7 @@ async def test_the_router_alone_answers_what_its_page_says(tmp_path: Path) -> No
     async with (
         running(replaced(router, ports), folder, ports["4000"]),
         running(replaced(reviews, ports), folder, ports["4001"]),
-        httpx.AsyncClient(timeout=READY_SECONDS) as client,
+        httpx.AsyncClient(timeout=seconds(READY_SECONDS)) as client,
     ):
         await answered(f"http://127.0.0.1:{ports['4000']}/health/ready", 200)
         ((url, body),) = re.findall(r"(http://\S+) --json '(.*)'", replaced(curl, ports))
@@ -130,12 +132,12 @@ async def running(command: str, folder: Path, port: str) -> AsyncGenerator[None]
     finally:
         if process.returncode is None:
             process.terminate()
-        await asyncio.wait_for(process.wait(), READY_SECONDS)
+        await asyncio.wait_for(process.wait(), seconds(READY_SECONDS))
 
 
 async def answered(url: str, status: int | None = None) -> None:
     """Returns when the server answers, with this status if one is given: another process tells nobody when it can."""
-    async with asyncio.timeout(READY_SECONDS), httpx.AsyncClient() as client:
+    async with asyncio.timeout(seconds(READY_SECONDS)), httpx.AsyncClient() as client:
         while True:
             try:
                 response = await client.get(url)

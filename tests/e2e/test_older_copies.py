@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+from infra.patience import seconds
 from tests.support.kith import Json, RunningKith, kith_up, run_kith
 
 CREATE = "mutation ($input: CreateUserInput!) { createUser(input: $input) { user { id } bookmark } }"
@@ -106,7 +107,7 @@ async def test_a_log_that_is_damaged_in_the_middle_is_told_of_and_its_other_stre
         update = "mutation ($input: UpdateUserInput!) { updateUser(input: $input) { version } }"
         refused = await kith.ask(update, {"input": {"id": stream.removeprefix("user-"), "lastName": "y"}})
         assert refused.codes == ["INTERNAL"], "of the log nobody is told more; the operator is"
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(seconds(60)):
             while await is_ready(kith, "users"):  # noqa: ASYNC110  # health has no event to wait for
                 await asyncio.sleep(0.1)
         status = (await kith.client.get(f"{kith.origin}/status.json")).json()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import ssl
 import subprocess
@@ -27,6 +28,7 @@ from infra.local import KafkaAddress, MissingTool, Neo4jAddress, ServerError, ka
 from infra.local import install as installing
 from infra.local.ports import free_ports, taken
 from infra.local.process import ServerProcess, processes_in
+from infra.patience import seconds
 
 REPOSITORY = Path(__file__).parents[2]
 TOPIC = "kept"
@@ -49,7 +51,7 @@ async def received(bootstrap: str, count: int) -> list[bytes | None]:
     values: list[bytes | None] = []
     try:
         await consumer.start()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(seconds(30)):
             while len(values) < count:
                 for records in (await consumer.getmany(timeout_ms=1000)).values():
                     values += [record.value for record in records]
@@ -117,6 +119,17 @@ def neo4j_driver(address: Neo4jAddress, password: str) -> AsyncDriver:
 
 
 @pytest.mark.engines
+async def test_neo4j_takes_a_password_that_looks_like_an_option(tmp_path: Path) -> None:
+    """One that was drawn by an earlier release, of which one in 64 began with a dash."""
+    password = "-in-a-folder-of-before"
+    store = {"port": free_ports(1)[0], "secure": False, "password": password}
+    (tmp_path / "server.json").write_text(json.dumps(store))
+    with neo4j(tmp_path, short_lived=True) as server:
+        async with AsyncGraphDatabase.driver(server.address.url, auth=(server.address.user, password)) as driver:
+            await driver.verify_connectivity()
+
+
+@pytest.mark.engines
 async def test_neo4j_keeps_what_it_acknowledged_when_killed_and_takes_tls_with_a_password(tmp_path: Path) -> None:
     with neo4j(tmp_path / "neo4j", secure=True, short_lived=True) as server:
         async with neo4j_driver(server.address, server.address.password) as driver:
@@ -162,7 +175,7 @@ async def test_a_paused_server_does_not_answer_until_it_is_resumed(tmp_path: Pat
     with mongodb(tmp_path / "mongodb") as server:
         process = server.processes[0]
         server.pause()
-        with pytest.raises(ServerError, match=r"SecantusDB does not answer after 0\.1 s"):
+        with pytest.raises(ServerError, match=r"SecantusDB does not answer after"):
             process.wait_until_ready(0.1)
         assert server.running
         server.resume()

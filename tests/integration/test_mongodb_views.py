@@ -24,6 +24,7 @@ from eventkernel.store import Checkpoint
 from eventkernel.testing.view_contract import LOG, record, state, upto
 from eventkernel.views import BuildRetired, Change, Fold, ParkedRecord
 from infra.local import MongodbAddress
+from infra.patience import seconds
 from subgraphs.friends import events as friends_events
 from subgraphs.friends import projection as friends_projection
 from subgraphs.friends.adapters.mongodb import MongoFriendView
@@ -40,7 +41,7 @@ from tests.support.feeding import FRIENDS, USERS, Feed
 from tests.support.mongodb_views import MongoDoors, Writes, database_of
 from tests.support.scripted_log import ScriptedLog
 
-SOON = 30.0
+SOON = seconds(30.0)
 """Seconds: no more than a limit. A switch takes half of one on an idle machine."""
 
 
@@ -599,7 +600,7 @@ async def test_projectors_of_two_processes_fold_the_same_records_and_go_on_after
         new = await rebuilding
         for number in range(20):
             log.put(f"door-{number}", 4, Painted(colour="blue"), partition=number % 2)
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(seconds(90)):
             for view in views:
                 while view.live().name != new:
                     with suppress(BuildRetired):

@@ -21,6 +21,7 @@ from eventkernel.store import Checkpoint
 from eventkernel.testing.view_contract import LOG, record, state, upto
 from eventkernel.views import BuildRetired, Change, Fold, ParkedRecord
 from infra.local import Neo4jAddress
+from infra.patience import seconds
 from subgraphs.recommendations.adapters.neo4j import Neo4jRecommendationView
 from subgraphs.recommendations.events import EVENT_TYPES
 from subgraphs.recommendations.projection import FriendshipDoc, GraphDoc, UserDoc, projection
@@ -247,7 +248,7 @@ async def test_nobody_waits_for_a_save_that_is_still_writing_documents(replicas:
     await build.save(Fold([], upto(5)))
     other = await (await replicas.another())._open(build.name)
     async with replicas.held(SAVING, build=build.name):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(seconds(5)):
             assert (await other.checkpoint()).position == Position.of(LOG, 0, 5)
 
 
@@ -347,7 +348,7 @@ async def test_a_server_that_is_away_is_said_to_be_and_work_goes_on_when_it_is_b
 
 
 async def is_away(build: Neo4jRecommendationView) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(seconds(10)):
         asked = [
             build.recommended(["a"], 1, 99),
             build.checkpoint(),

@@ -18,6 +18,7 @@ from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.clock import SystemClock
 from eventkernel.events import Record
 from eventkernel.store import Checkpoint, ClaimHolder
+from infra.patience import seconds
 
 ROOT = Path(__file__).parents[2]
 WRITERS = 8
@@ -112,7 +113,9 @@ def test_the_fsync_of_an_append_precedes_its_acknowledgement(tmp_path: Path) -> 
         pytest.skip("strace is not installed")
     trace = tmp_path / "trace"
     watching = ["strace", "-f", "-y", "-e", "trace=write,pwrite64,fsync,fdatasync", "-o", str(trace)]
-    subprocess.run([*watching, *appending(tmp_path / "doors.sqlite", 1, 0, 20)], cwd=ROOT, check=True, timeout=60)
+    subprocess.run(
+        [*watching, *appending(tmp_path / "doors.sqlite", 1, 0, 20)], cwd=ROOT, check=True, timeout=seconds(60)
+    )
     appended = acknowledged = 0
     on_disk = True
     for name, file, rest in finished_calls(trace.read_text(errors="replace")):

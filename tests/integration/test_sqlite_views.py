@@ -24,6 +24,7 @@ from eventkernel.retrying import Backoff
 from eventkernel.store import Commit
 from eventkernel.testing.view_contract import LOG, state, upto
 from eventkernel.views import Change, Fold
+from infra.patience import seconds
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted, SqliteDoors
 
 ROOT = Path(__file__).parents[2]
@@ -273,7 +274,7 @@ async def test_a_full_disk_is_shown_and_over_when_there_is_room_again(store: Sql
     await build._on_writer(pages)
     for number in range(40):
         await put(store, f"door-{number}", OAK, *[Painted(colour="x" * 200)] * 3)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(seconds(10)):
         while not (status := (await projector.status()).live) or not status.troubles:  # noqa: ASYNC110  # no event says so
             await asyncio.sleep(0)
     assert "database or disk is full" in status.troubles[0].error
@@ -310,7 +311,7 @@ async def test_a_view_past_the_logs_end_is_filled_anew_and_kept_aside_whole(tmp_
     await build.save(Fold([lost], upto(1_000, log=store.log)))
     projector = Projector(DOORS, [Source(store, CODEC)], view, backoff=AT_ONCE, grace=0)
     await projector.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(seconds(10)):
         while view.live().name == build.name:  # noqa: ASYNC110  # no event says so
             await asyncio.sleep(0)
     assert await view.live().load(["door-1"]) == {}

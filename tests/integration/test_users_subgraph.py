@@ -22,6 +22,7 @@ from eventkernel.commands import command_id, fingerprint
 from eventkernel.errors import Unavailable
 from eventkernel.events import EncodedEvent, Position
 from eventkernel.store import ClaimHolder, Commit
+from infra.patience import seconds
 from subgraphs.serving.subgraph import running
 from subgraphs.users.adapters.sqlite import SqliteUserView
 from subgraphs.users.app import EVENT_TYPES, users_subgraph
@@ -129,7 +130,7 @@ async def serving(folder: Path, *, projecting: bool = True) -> AsyncGenerator[Us
         if not projecting:
             await view.switch((await view.create()).name)
         async with running(subgraph.workers if projecting else []):
-            await view.ready(timeout=10)
+            await view.ready(timeout=seconds(10))
             transport = httpx.ASGITransport(subgraph.app)
             async with httpx.AsyncClient(transport=transport, base_url="http://users") as client:
                 yield Users(client, store, clock)

@@ -21,6 +21,7 @@ from eventkernel.clock import ManualClock
 from eventkernel.errors import KernelError
 from eventkernel.events import EncodedEvent, Record
 from eventkernel.store import Checkpoint, EventStore
+from infra.patience import seconds
 
 T = TypeVar("T")
 
@@ -131,7 +132,7 @@ class EventStores(RuleBasedStateMachine):
 
     def run_async(self, waiting: Coroutine[object, object, T]) -> T:
         """A store that never answers fails the test, and is not waited for again and again while it is shrunk."""
-        return self.loop.run_until_complete(asyncio.wait_for(waiting, timeout=20))
+        return self.loop.run_until_complete(asyncio.wait_for(waiting, timeout=seconds(20)))
 
     @initialize()
     def make(self) -> None:

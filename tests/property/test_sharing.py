@@ -25,6 +25,7 @@ from eventkernel.projector import Source
 from eventkernel.retrying import Backoff
 from eventkernel.testing.faults import RemoteBuild
 from eventkernel.views import Projection
+from infra.patience import seconds
 from tests.property.test_projector import Writing, Written, name_lists, plain_fold, versions_of
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted, evolve
 from tests.support.sharing import Member
@@ -205,7 +206,7 @@ def test_the_view_equals_a_fold_and_what_is_poison_waits(steps: int, name_of: li
         await world.live(steps, [DOORS])
         await world.settle()
         expected_doors, expected_parked = plain_fold(world.writing.logs)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(seconds(60)):
             while versions_in(world) != expected_parked:  # noqa: ASYNC110  # members look after it by themselves
                 await asyncio.sleep(0)
         assert world.doors() == expected_doors
@@ -228,7 +229,7 @@ def test_what_waited_for_a_later_release_is_applied_and_nothing_is_left_behind(
             world.replace(number, LENIENT)
         await world.settle()
         await world.retry(LENIENT)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(seconds(60)):
             while await world.build.parked():  # noqa: ASYNC110  # members look after it by themselves
                 await asyncio.sleep(0)
         assert world.doors() == lenient_fold(world.writing)

@@ -19,6 +19,7 @@ from eventkernel.projector import Projector, Source
 from eventkernel.reacting import Patience
 from eventkernel.retrying import Backoff
 from eventkernel.testing.faults import RemoteCheckpoints
+from infra.patience import seconds
 from tests.property.test_process import Echo
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted
 from tests.support.scripted_log import ScriptedLog
@@ -88,7 +89,7 @@ class World:
         """Each has one partition, and all is done."""
         for member, partition in zip(self.members, self.partitions, strict=True):
             member.assign(partition)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(seconds(60)):
             while await self.echoed() != self.expected or await self.store.parked("echo"):  # noqa: ASYNC110  # no event
                 await asyncio.sleep(0)
         for task in self.working:

@@ -21,6 +21,7 @@ from eventkernel.projector import Projector, Source
 from eventkernel.retrying import Backoff
 from eventkernel.testing.faults import RemoteView
 from eventkernel.views import BuildRetired
+from infra.patience import seconds
 from tests.property.test_projector import Writing, Written, name_lists, plain_fold, versions_of
 from tests.support.doors import CODEC, DOORS, Door, Opened, Painted
 from tests.support.sharing import Member
@@ -123,7 +124,7 @@ class World:
         self.members[0].assign(*self.partitions[:half], leads=True)
         self.members[1].assign(*self.partitions[half:])
         head = await self.writing.head()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(seconds(60)):
             while True:
                 for process in self.processes:
                     process.view.look()

@@ -17,6 +17,7 @@ from eventkernel.claims import ClaimsKey
 from eventkernel.clock import ManualClock
 from eventkernel.errors import Unavailable
 from eventkernel.events import FENCE, Record
+from infra.patience import seconds
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -209,6 +210,6 @@ async def patiently(ask: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.k
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(seconds(30)):
         while not await holds():  # noqa: ASYNC110 -- other processes are watched here, that set no event
             await asyncio.sleep(0.05)

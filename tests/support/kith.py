@@ -15,8 +15,11 @@ from typing import Any, TypeAlias
 
 import httpx
 
+from infra.patience import seconds
+
 COMMAND = Path(sys.executable).with_name("kith")
-READY_SECONDS = 120
+_READY_SECONDS = 60
+"""Of a quiet machine of the usual speed."""
 NOTHING: Mapping[str, str] = {}
 
 Json: TypeAlias = Any
@@ -79,7 +82,7 @@ class RunningKith:
     async def stop(self) -> int:
         """Ctrl-C, and the exit code."""
         self.process.send_signal(signal.SIGINT)
-        return await asyncio.wait_for(self.process.wait(), READY_SECONDS)
+        return await asyncio.wait_for(self.process.wait(), seconds(_READY_SECONDS))
 
     async def kill(self) -> None:
         """SIGKILL: nothing is flushed, nothing is closed."""
@@ -106,7 +109,7 @@ async def running_kith(*arguments: str, environment: Mapping[str, str] = NOTHING
         env={**clean_environment(), **environment},
     )
     try:
-        banner = await asyncio.wait_for(_read_banner(process), READY_SECONDS)
+        banner = await asyncio.wait_for(_read_banner(process), seconds(_READY_SECONDS))
         async with httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_connections=None)) as client:
             running = RunningKith(process, banner, client)
             try:

@@ -7,6 +7,7 @@ from collections import defaultdict
 
 from eventkernel.events import Partition
 from eventkernel.membership import NOTHING, Assignment
+from infra.patience import seconds
 
 
 class Member:
@@ -50,7 +51,7 @@ class Hold:
 
     async def arrived(self, step: str) -> None:
         """Returns when the process has stopped there."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(seconds(10)):
             await self._arrived[step].wait()
 
     def go_on(self, step: str) -> None:

@@ -20,6 +20,7 @@ from eventkernel.codec import Codec
 from eventkernel.commands import CommandHandler
 from eventkernel.process import ProcessManager
 from eventkernel.views import View
+from infra.patience import seconds
 from subgraphs.friends import domain as friendships
 from subgraphs.friends import projection as friends_projection
 from subgraphs.friends.adapters.sqlite import SqliteFriendView
@@ -118,8 +119,8 @@ class Social:
         """All workers run for as long as the block lasts."""
         workers = [worker for subgraph in self.subgraphs.values() for worker in subgraph.workers]
         async with running(workers):
-            await self.friends_view.ready(timeout=10)
-            await self.recommendations_view.ready(timeout=10)
+            await self.friends_view.ready(timeout=seconds(10))
+            await self.recommendations_view.ready(timeout=seconds(10))
             yield
 
     @property

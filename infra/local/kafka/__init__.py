@@ -122,7 +122,7 @@ def _new_cluster(brokers: int, port: int | None, secure: bool) -> _Cluster:
         id=base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode().replace("-", "_"),
         brokers=[_Broker(*ports[start : start + 3]) for start in range(0, len(ports), 3)],
         secure=secure,
-        password=secrets.token_urlsafe(16),
+        password=secrets.token_hex(16),
     )
 
 

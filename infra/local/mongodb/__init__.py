@@ -61,7 +61,7 @@ def mongodb(folder: Path, *, port: int | None = None, secure: bool = False) -> S
     """
     folder = folder.resolve()
     python = fetch()
-    store = remembered(folder, _Store, lambda: _Store(port or free_ports(1)[0], secure, secrets.token_urlsafe(16)))
+    store = remembered(folder, _Store, lambda: _Store(port or free_ports(1)[0], secure, secrets.token_hex(16)))
     if store.secure != secure:
         raise ServerError(f"MongoDB: {folder} holds a server with secure={store.secure}, asked for was secure={secure}")
     if not secure:

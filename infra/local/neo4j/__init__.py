@@ -72,7 +72,7 @@ def neo4j(
     folder = folder.resolve()
     java = tool("java", "Neo4j")
     classes = str(fetch() / "*")
-    store = remembered(folder, _Store, lambda: _Store(port or free_ports(1)[0], secure, secrets.token_urlsafe(16)))
+    store = remembered(folder, _Store, lambda: _Store(port or free_ports(1)[0], secure, secrets.token_hex(16)))
     if store.secure != secure:
         raise ServerError(f"Neo4j: {folder} holds a server with secure={store.secure}, asked for was secure={secure}")
     home = folder / "home"
@@ -88,7 +88,7 @@ def neo4j(
             "dbms",
             "set-initial-password",
         ]
-        run([*admin, store.password], "Setting Neo4j's password", variables=os.environ | variables)
+        run([*admin, "--", store.password], "Setting Neo4j's password", variables=os.environ | variables)
     entry = ["org.neo4j.server.CommunityEntryPoint", f"--home-dir={home}", f"--config-dir={home / 'conf'}"]
     serving = ("-Xms256m", "-Xmx1g", "-XX:+UseG1GC", *(JAVA_FOR_A_SHORT_LIFE if short_lived else ()))
     process = ServerProcess(

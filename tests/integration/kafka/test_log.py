@@ -20,6 +20,7 @@ from eventkernel.errors import CannotOpen, CorruptData, Unavailable
 from eventkernel.events import FENCE, Partition, Position, Record
 from eventkernel.fences import fence
 from eventkernel.store import Batch, Checkpoint
+from infra.patience import seconds
 from tests.support.kafka_log import CLAIMS_KEY, LOG, NOW_US, administration, commit, put_fences, record
 
 pytestmark = pytest.mark.engines
@@ -299,5 +300,5 @@ async def test_many_subscriptions_live_beside_each_other_and_end_when_they_are_c
     await subscription.aclose()
     left = {task for task in asyncio.all_tasks() if task is not asyncio.current_task()} - tasks
     if left:
-        await asyncio.wait(left, timeout=5)
+        await asyncio.wait(left, timeout=seconds(5))
     assert all(task.done() for task in left)

@@ -17,6 +17,7 @@ from eventkernel.events import Record
 from eventkernel.folding import checkpoint_after, further
 from eventkernel.store import Checkpoint
 from infra.local import KafkaAddress, MissingTool, Server, kafka
+from infra.patience import seconds
 from tests.support.kafka_log import commit, put_fences
 
 pytestmark = [pytest.mark.engines, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -64,7 +65,7 @@ async def test_nothing_acknowledged_is_lost_and_reading_goes_on_while_each_broke
                 await writers
                 await asyncio.to_thread(broker.start)
             await publisher.publish(0, commit("last", 1, 1))
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(seconds(60)):
                 await reader
     assert len(acknowledged) == 3 * WRITERS * COMMITS
     for stream, (partition, base) in acknowledged.items():

@@ -19,6 +19,7 @@ from eventkernel.projector import Projector, Source
 from eventkernel.retrying import Backoff
 from eventkernel.store import Batch, Checkpoint
 from eventkernel.views import State
+from infra.patience import seconds
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened
 from tests.support.scripted_log import ScriptedLog
 
@@ -192,7 +193,7 @@ async def test_at_work_it_looks_and_sweeps_by_itself(site: Site) -> None:
     build = await site.fill()
     audit = Audit(site.view, [site.log], every=0, share=0)
     running = asyncio.create_task(audit.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(seconds(10)):
         while build.name not in audit._verdicts:  # noqa: ASYNC110  # the same
             await asyncio.sleep(0)
         del build.states["door-8"]

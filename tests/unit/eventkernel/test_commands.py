@@ -39,6 +39,7 @@ from eventkernel.events import (
 from eventkernel.refusals import Refused, binding_refusals
 from eventkernel.snapshots import Mark, Snapshot, Snapshots
 from eventkernel.store import Checkpoint, ClaimHolder, Commit
+from infra.patience import seconds
 
 
 class Lit(DomainEvent, frozen=True, tag="lamps.Lit"):
@@ -423,7 +424,7 @@ async def test_the_appends_of_those_that_are_taken_together_go_out_at_once() -> 
             self.begun += 1
             if self.begun == 4:
                 self.all_of_them.set()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(seconds(10)):
                 await (self.queued if self.begun == 1 else self.all_of_them).wait()
             return await super().append(stream, events, **more)
 
@@ -502,7 +503,7 @@ async def test_who_goes_away_leaves_the_others_served(lamps: Handler, store: Int
         await asyncio.sleep(0)
     first.cancel()
     second.cancel()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(seconds(10)):
         assert (await third).commit.version == 0
     assert (first.cancelled(), second.cancelled()) == (True, True)
     assert store.appends == 2, "what nobody waits for any more is not done"
@@ -610,7 +611,7 @@ def snapshots(store: MemorySnapshotStore, form: int = 1, every: int = 10) -> Sna
 
 async def stored(kept: MemorySnapshotStore, version: int) -> None:
     """Returns when there is a snapshot of this version."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(seconds(10)):
         while not any(found.mark.version == version for found in kept.snapshots.values()):  # noqa: ASYNC110  # no event
             await asyncio.sleep(0)
 

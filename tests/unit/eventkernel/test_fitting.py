@@ -27,6 +27,7 @@ from eventkernel.retrying import Backoff
 from eventkernel.store import Batch, Checkpoint, Landmark
 from eventkernel.testing.event_store_contract import put
 from eventkernel.views import Fold, ParkedRecord
+from infra.patience import seconds
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened
 from tests.support.scripted_log import ScriptedLog
 
@@ -195,7 +196,7 @@ async def test_a_projector_fills_a_view_of_another_history_anew_and_keeps_the_ol
     if restarted:
         site.restart()
     await site.projector.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(seconds(10)):
         while site.view.live() is old:  # noqa: ASYNC110  # the projector says so to nobody
             await asyncio.sleep(0)
     new = await site.gate.reach(await site.log.head(), (), 10)

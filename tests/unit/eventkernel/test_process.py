@@ -20,6 +20,7 @@ from eventkernel.retrying import Backoff
 from eventkernel.store import Checkpoint
 from eventkernel.testing.faults import RemoteCheckpoints
 from eventkernel.views import ParkedRecord
+from infra.patience import seconds
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted
 from tests.support.scripted_log import ScriptedLog
 from tests.support.sharing import Hold, Member
@@ -99,7 +100,7 @@ async def running(process: ProcessManager[Any]) -> AsyncGenerator[None]:
 
 
 async def eventually(process: ProcessManager[Doors], holds: Callable[[ProcessStatus], bool]) -> ProcessStatus:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(seconds(10)):
         while not holds(status := await process.status()):  # noqa: ASYNC110  # a status has no event to wait for
             await asyncio.sleep(0)
     return status

@@ -22,6 +22,7 @@ from eventkernel.projector import Projector, Source
 from eventkernel.retrying import Backoff
 from eventkernel.status import ParkedStream
 from eventkernel.views import Fold, ParkedRecord, Projection
+from infra.patience import seconds
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted, SqliteDoors, evolve
 from tests.support.scripted_log import ScriptedLog
 
@@ -34,7 +35,7 @@ POISON = Painted(colour="poison")
 
 async def eventually(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool]) -> T:
     """Asks at each turn of the event loop until it holds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(seconds(10)):
         while not holds(answer := await ask()):  # noqa: ASYNC110  # a status has no event to wait for
             await asyncio.sleep(0)
     return answer

@@ -13,6 +13,7 @@ from eventkernel.errors import Unavailable
 from eventkernel.projector import Projector, Source
 from eventkernel.retrying import Backoff
 from eventkernel.views import BuildRetired, Fold
+from infra.patience import seconds
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted
 from tests.support.scripted_log import ScriptedLog
 
@@ -200,7 +201,7 @@ async def test_the_old_build_is_dropped_after_the_grace_time() -> None:
     async with site.at_work() as projector:
         old = await site.settle()
         await projector.rebuild()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(seconds(10)):
             while old.name in site.view.builds:  # noqa: ASYNC110  # dropped by a task of the projector's
                 await asyncio.sleep(0)
         assert list(site.view.builds) == [site.view.live().name]
@@ -273,7 +274,7 @@ async def test_a_view_that_has_seen_more_than_its_restored_log_can_be_rebuilt() 
             site.log.put("a", version, event)
         await site.settle()
         del site.log.partitions[0][2:]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(seconds(10)):
             await projector.rebuild()
         assert door(site.view.live(), "a") == (2, ("oak", (), 1))
 

@@ -19,6 +19,7 @@ from eventkernel.projector import Source
 from eventkernel.retrying import Backoff
 from eventkernel.testing.faults import RemoteBuild
 from eventkernel.views import BuildRetired, Fold, Projection
+from infra.patience import seconds
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted, evolve
 from tests.support.scripted_log import ScriptedLog
 from tests.support.sharing import Hold, Member
@@ -110,12 +111,12 @@ class Site:
         return [(e.record.version, e.reason is not None, e.skipped) for e in await self.build.parked()]
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(seconds(10)):
             while not holds():  # noqa: ASYNC110  # others' work has no event to wait for
                 await asyncio.sleep(0)
 
     async def nothing_waits(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(seconds(10)):
             while await self.build.parked():  # noqa: ASYNC110  # the same
                 await asyncio.sleep(0)
 
@@ -316,7 +317,7 @@ async def test_a_record_that_is_parked_while_an_operator_retries_is_not_released
         await retrying
         assert await site.waiting() == [(3, False, False)]
         version = 3
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(seconds(10)):
             while await site.waiting():  # before one of the next batches it is dealt with
                 version += 1
                 site.put("a", Opened(), after=version - 1)
@@ -435,7 +436,7 @@ async def test_what_waits_behind_a_document_that_cannot_be_stored_says_so_once()
         await site.operator().retry("a")
         owner.hold.go_on("park")
         await site.settle()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(seconds(10)):
             while await site.waiting() != [(3, True, False), (4, False, False)]:  # noqa: ASYNC110  # no event for it
                 await asyncio.sleep(0)
         assert ["ValueError" in (entry.reason or "") for entry in await site.build.parked()] == [True, False]

@@ -15,6 +15,7 @@ from eventkernel.membership import Membership, Watching
 from eventkernel.projector import Projector, Source
 from eventkernel.retrying import Backoff
 from eventkernel.testing.faults import RemoteView
+from infra.patience import seconds
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted
 from tests.support.scripted_log import ScriptedLog
 from tests.support.sharing import Hold, Member
@@ -77,7 +78,7 @@ class Site:
 
     async def live(self, name: str) -> MemoryBuild[Door]:
         """The live build, as soon as it has this name."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(seconds(10)):
             while (build := await self.view.ready(10)).name != name:  # noqa: ASYNC110  # others' work has no event
                 await asyncio.sleep(0)
         return build
@@ -96,7 +97,7 @@ class Site:
 
 async def fills(process: Process, build: str | None) -> None:
     """Returns when the process fills this build."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(seconds(10)):
         while await process.filled() != build:  # noqa: ASYNC110  # the same
             await asyncio.sleep(0)
 

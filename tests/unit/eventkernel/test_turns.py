@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from eventkernel.turns import Turns
+from infra.patience import seconds
 
 
 async def test_nobody_has_a_name_at_the_same_time_as_another() -> None:
@@ -22,7 +23,7 @@ async def test_nobody_has_a_name_at_the_same_time_as_another() -> None:
             for name in mine:
                 held[name] -= 1
 
-    async with asyncio.timeout(5):  # nobody waits in a circle
+    async with asyncio.timeout(seconds(5)):  # nobody waits in a circle
         await asyncio.gather(*(take(number) for number in range(200)))
     assert most == 1
     assert turns._turns == {}

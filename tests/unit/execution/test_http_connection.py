@@ -13,6 +13,7 @@ from graphrouter.transport import (
     SubgraphUnreachable,
 )
 from graphrouter.transport.http import HttpTransport
+from infra.patience import seconds
 from tests.support.raw_server import OK, RawServer, raw_server
 
 
@@ -47,7 +48,7 @@ async def test_a_mutation_takes_no_connection_that_is_known_to_be_closed(
 ) -> None:
     server.closing = True
     await ask(transport)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(seconds(5)):
         while transport._open:  # noqa: ASYNC110 - nothing tells that the end has arrived
             await asyncio.sleep(0)
     response = await transport.send(SubgraphRequest(b"{}", repeatable=False))

@@ -20,6 +20,7 @@ from graphrouter.composition import CompositionError
 from graphrouter.server.playground import Playground
 from graphrouter.transport import SubgraphRequest, SubgraphResponse, SubgraphUnreachable
 from graphrouter.transport.inprocess import InProcessTransport
+from infra.patience import seconds
 from tests.support.tiny_subgraph import TinySubgraph, reviews_subgraph, users_subgraph
 
 STRICT = {"accept": "application/graphql-response+json"}
@@ -329,7 +330,7 @@ async def test_a_subgraph_that_is_not_up_yet_is_waited_for() -> None:
         ready = await client.get("/health/ready")
         assert ready.json() == {"status": "not ready", "reason": "subgraph users: the subgraph could not be reached"}
         up.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(seconds(10)):
             await _until_ready(client)
         assert (await ask(client, "{me{id}}"))["data"] == {"me": {"id": "1"}}
 
