@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -17,7 +18,7 @@ def _measured_anew(monkeypatch: pytest.MonkeyPatch) -> None:
 def takes(monkeypatch: pytest.MonkeyPatch, seconds: float, load: float) -> None:
     """The measured work takes so long, on two cores under such a load."""
     times = iter([0.0, seconds])
-    monkeypatch.setattr(patience.time, "thread_time", lambda: next(times))
+    monkeypatch.setattr(time, "thread_time", lambda: next(times))
     monkeypatch.setattr(os, "getloadavg", lambda: (load, load, load))
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
 
