@@ -90,6 +90,9 @@ async def test_a_part_of_a_view_in_sqlite_is_missed(log: MemoryEventStore, tmp_p
         for name, sql in indexes:
             connection.execute(f"DROP INDEX {name}")
             assert name in await site.check()
+            connection.execute(f"CREATE INDEX {name} ON user (id)")  # of the same name, over something else
+            assert name in await site.check()
+            connection.execute(f"DROP INDEX {name}")
             connection.execute(sql)
             assert await site.check() == ""
         connection.close()

@@ -156,6 +156,8 @@ async def test_a_log_of_release_0_1_0_is_read_and_written_and_its_new_records_ha
     await store.append("door-x", [CODEC.encode(Hung(name="x"), "door-x")], expected_version=0, command_id="x",
                        fingerprint="f")  # fmt: skip
     await store.aclose()
+    again = await SqliteEventStore.open(path, name="doors", clock=ManualClock())
+    await again.aclose()
     read = scanned(path)
     assert read[:-1] == written
     connection = sqlite3.connect(path)
@@ -164,3 +166,12 @@ async def test_a_log_of_release_0_1_0_is_read_and_written_and_its_new_records_ha
     assert sums[:-1] == [None] * len(written)
     assert sums[-1] is not None
     assert all(record.intact for record in read)
+
+
+async def test_a_text_that_is_none_is_noticed_where_there_is_no_checksum(path: Path) -> None:
+    await filled(path)
+    damage(path, "actor", b"\xff\xfe")
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("UPDATE records SET checksum = NULL")
+    connection.close()
+    assert [record.offset for record in scanned(path) if not record.intact] == [OFFSET]

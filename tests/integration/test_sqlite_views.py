@@ -328,6 +328,21 @@ async def test_a_view_past_the_logs_end_is_filled_anew_and_kept_aside_whole(tmp_
     await again.aclose()
 
 
+async def test_who_only_looks_does_not_wait_for_the_one_who_writes(folder: Path) -> None:
+    view = await open_view(folder)
+    build = await view.create()
+    await view.switch(build.name)
+    await build.save(Fold([Change("door-1", (state(1, ("oak", (), 1)),))], upto(2)))
+    released = threading.Event()
+    build._writer.submit(released.wait)
+    try:
+        async with asyncio.timeout(30):
+            assert set(await build.peek(["door-1"])) == {"door-1"}
+    finally:
+        released.set()
+    await view.aclose()
+
+
 def killed_after(lines: int, folder: Path) -> list[tuple[str, int]]:
     """The streams and versions that a process had shown when it was killed."""
     command = [sys.executable, "-m", "tests.support.projecting_child", str(folder)]

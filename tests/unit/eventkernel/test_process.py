@@ -431,3 +431,15 @@ async def test_a_checkpoint_past_the_logs_end_begins_anew() -> None:
     async with site.at_work(site.process()) as process:
         await site.settle(process)
     assert site.seen == [("a", 2)]
+
+
+async def test_the_deadlines_of_a_history_that_is_lost_are_forgotten() -> None:
+    site = Site()
+    site.log.put("a", 1, OAK)
+    site.log.put("a", 2, Opened())
+    (_, lost) = site.log.partitions[0]
+    await site.checkpoints.save("watch", Checkpoint(Position.of("doors.1", 0, 7)))
+    await site.checkpoints.save("watch/deadlines", Checkpoint(), [ParkedRecord(lost, "1700000000000000")])
+    async with site.at_work(site.process()) as process:
+        await site.settle(process)
+    assert await site.checkpoints.parked("watch/deadlines") == []

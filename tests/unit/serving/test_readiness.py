@@ -73,6 +73,15 @@ async def test_a_view_that_is_not_what_its_logs_say_is_not_ready(store: MemoryEv
     assert reason.startswith("the view doors is not what its logs say: ")
 
 
+async def test_a_log_that_is_damaged_makes_its_readers_not_ready(
+    store: MemoryEventStore, view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = Audit(view, [store])
+    monkeypatch.setattr(audit, "damage", lambda: ["doors.1/0, offset 4: version 1 of the stream 'd1' is damaged"])
+    (reason,) = (await readiness_of(view, [store], audit)).reasons
+    assert reason == "a log is damaged: doors.1/0, offset 4: version 1 of the stream 'd1' is damaged"
+
+
 async def test_parked_streams_are_a_warning(store: MemoryEventStore, view: View) -> None:
     await view.live().save(Fold([], Checkpoint(), [ParkedRecord(record("door-1", 1), "it cannot be read")]))
     assert await readiness_of(view, [store]) == Readiness([], ["parked streams in the view doors: 1"])
