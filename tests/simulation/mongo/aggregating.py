@@ -32,7 +32,7 @@ def aggregated(
             case "$project":
                 found = [projected(document, what) for document in found]
             case "$group":
-                found = _counted(found, what)
+                found = _grouped(found, what)
             case "$lookup":
                 found = [_with_others(document, what, others) for document in found]
             case "$unionWith":
@@ -58,12 +58,38 @@ def projected(document: Document, wanted: Mapping[str, Any]) -> Document:
     return {name: document[name] for name in names if name in document}
 
 
-def _counted(documents: Sequence[Document], group: Mapping[str, Any]) -> list[Document]:
-    if group["_id"] is not None or any(value != {"$sum": 1} for name, value in group.items() if name != "_id"):
-        raise NotImplementedError(f"the simulated MongoDB counts all of them only, not {dict(group)}")
-    if not documents:
-        return []
-    return [{"_id": None, **{name: len(documents) for name in group if name != "_id"}}]
+def _grouped(documents: Sequence[Document], group: Mapping[str, Any]) -> list[Document]:
+    """Counts, and the first and the last of each group, of documents in order."""
+    groups: dict[str, tuple[Any, list[Document]]] = {}
+    for document in documents:
+        key = _evaluated(document, group["_id"])
+        groups.setdefault(repr(key), (key, []))[1].append(document)
+    return [
+        {"_id": key, **{name: _accumulated(members, what) for name, what in group.items() if name != "_id"}}
+        for key, members in groups.values()
+    ]
+
+
+def _accumulated(members: Sequence[Document], what: Mapping[str, Any]) -> Any:
+    ((operator, of),) = what.items()
+    match operator:
+        case "$first":
+            return _evaluated(members[0], of)
+        case "$last":
+            return _evaluated(members[-1], of)
+        case "$sum" if of == 1:
+            return len(members)
+        case _:
+            raise NotImplementedError(f"the simulated MongoDB accumulates no {dict(what)}")
+
+
+def _evaluated(document: Document, expression: Any) -> Any:
+    """Of expressions: a field, the document itself, a document of such, or nothing."""
+    if isinstance(expression, Mapping):
+        return {name: _evaluated(document, value) for name, value in expression.items()}
+    if expression is None or expression == "$$ROOT":
+        return None if expression is None else document
+    return value_at(document, expression.removeprefix("$"))
 
 
 def _with_others(document: Document, lookup: Mapping[str, Any], others: Collections) -> Document:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
+from eventkernel.adapters.memory import MemoryEventStore
 from eventkernel.adapters.memory_views import MemoryCheckpointStore
-from eventkernel.errors import NotFound, Unavailable
+from eventkernel.clock import ManualClock
+from eventkernel.commands import CommandHandler
+from eventkernel.decider import Decider
+from eventkernel.errors import NotFound, Refusal, Unavailable
 from eventkernel.events import Partition, Position, RecordedEvent
 from eventkernel.process import ProcessManager
 from eventkernel.projector import Source
@@ -265,3 +270,38 @@ async def test_reactions_that_read_no_view_need_none() -> None:
         log.put("a", 2, Opened())
         assert await process.reached(await log.head(), 10)
     assert seen == [2]
+
+
+# Refusals
+
+
+async def test_a_reaction_that_was_refused_is_refused_again_when_its_event_is_delivered_again() -> None:
+    """A transfer is failed because its debit was refused; by the second delivery there is money."""
+    site, money, taken = Site(), False, list[str]()
+    accounts = MemoryEventStore("accounts", ManualClock())
+
+    def decide(command: str, state: None) -> Sequence[Opened]:
+        if not money:
+            raise Refusal("not enough money")
+        return [Opened()]
+
+    decider: Decider[None, str, Opened] = Decider(lambda: None, decide, lambda *_: None)
+    handler = CommandHandler(accounts, CODEC, decider)
+
+    async def react(recorded: RecordedEvent, build: Doors) -> None:
+        try:
+            await handler.execute("account", "debit", command_id=recorded.record.id, fingerprint="f")
+        except Refusal as refusal:
+            taken.append(str(refusal))
+            return
+        taken.append("debited")
+
+    site.log.put("a", 1, OAK)
+    site.log.put("a", 2, Opened())
+    async with site.at_work(site.process(react)) as process:
+        await site.settle(process)
+    site.checkpoints, money = MemoryCheckpointStore(), True  # it died before its checkpoint was saved
+    async with site.at_work(site.process(react)) as process:
+        await site.settle(process)
+    assert taken == ["not enough money"] * 2
+    assert await accounts.read_stream("account") == []
