@@ -6,8 +6,9 @@ import asyncio
 from datetime import timedelta
 
 from eventkernel.deadlines import Deadlines
-from eventkernel.events import RecordedEvent
+from eventkernel.events import Partition, RecordedEvent
 from tests.support.doors import Opened
+from tests.support.sharing import Member
 from tests.unit.eventkernel.test_process import OAK, Doors, Site, eventually
 
 
@@ -130,3 +131,28 @@ async def test_a_deadline_that_is_over_leaves_the_others_of_its_stream() -> None
     async with site.at_work(site.process(deadlines=deadlines)):
         await late.called()
     assert sorted(late.seen) == [("a", 2), ("a", 3), ("a", 4)]
+
+
+async def test_a_deadline_whose_reaction_was_cut_off_is_called_with_the_next_assignment() -> None:
+    site, late, owner, begun = Site(), Late(), Member(), asyncio.Event()
+    partition = Partition(site.log.log, 0)
+
+    async def react(recorded: RecordedEvent, build: Doors) -> None:
+        if not begun.is_set():
+            begun.set()
+            await asyncio.Event().wait()
+        await late.react(recorded, build)
+
+    deadlines = Deadlines(lambda recorded: recorded.time + timedelta(minutes=1), react, look=0)
+    owner.assign(partition)
+    async with site.at_work(site.process(deadlines=deadlines, membership=owner)) as process:
+        site.log.put("a", 1, OAK)
+        site.log.put("a", 2, Opened())
+        await site.settle(process)
+        site.clock.advance(61)
+        await begun.wait()
+        owner.assign()
+        await late.called()
+        owner.assign(partition)
+        await late.called()
+        assert late.seen == [("a", 2)]

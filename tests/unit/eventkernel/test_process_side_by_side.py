@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pytest
 
@@ -228,6 +228,66 @@ async def test_retrying_a_stream_leaves_the_others_alone() -> None:
         await process.retry("a")
         assert site.seen == [("a", 2)]
         assert (await process.status()).parked == ()
+
+
+async def test_what_comes_while_its_stream_is_retried_is_reacted_to_afterwards() -> None:
+    site, hanging, go_on = Site(), asyncio.Event(), asyncio.Event()
+    failures = [ValueError()] * 3
+
+    async def react(recorded: RecordedEvent, build: Doors) -> None:
+        if recorded.version == 2:
+            if failures:
+                raise failures.pop()
+            hanging.set()
+            await go_on.wait()
+        await site.react(recorded, build)
+
+    async with site.at_work(site.process(react)) as process:
+        site.log.put("a", 1, OAK)
+        site.log.put("a", 2, Opened())
+        await site.settle(process)
+        retrying = asyncio.create_task(process.retry("a"))
+        await hanging.wait()
+        site.log.put("a", 3, Opened())
+        for _ in range(50):  # every chance to go ahead
+            await asyncio.sleep(0)
+        go_on.set()
+        await retrying
+        site.log.put("a", 4, Opened())
+        await site.settle(process)
+        assert site.seen == [("a", 2), ("a", 3), ("a", 4)]
+
+
+async def test_what_is_set_aside_while_the_others_are_read_is_not_forgotten() -> None:
+    class SlowCheckpoints(MemoryCheckpointStore):
+        """Its second answer about everything comes late."""
+
+        asked = 0
+        answering, go_on = asyncio.Event(), asyncio.Event()
+
+        async def parked(self, reader: str, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
+            found = await super().parked(reader, streams)
+            if streams is None:
+                self.asked += 1
+                if self.asked == 2:
+                    self.answering.set()
+                    await self.go_on.wait()
+            return found
+
+    site, checkpoints = Site(), SlowCheckpoints()
+    site.checkpoints = checkpoints
+    site.fail = [ValueError()] * 3
+    async with site.at_work(site.process()) as process:
+        await checkpoints.answering.wait()
+        site.log.put("a", 1, OAK)
+        site.log.put("a", 2, Opened())
+        await site.settle(process)
+        checkpoints.go_on.set()
+        for _ in range(50):
+            await asyncio.sleep(0)
+        site.log.put("a", 3, Opened())
+        await site.settle(process)
+        assert site.seen == [], "it waits behind the one that was set aside"
 
 
 # Where it begins, and what it reads
