@@ -67,7 +67,7 @@ class EncodedEvent:
     data: bytes
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One record of a log: the envelope, version 1, and the data.
 
     The names of the CloudEvents attributes (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md) and
@@ -133,7 +133,7 @@ FENCE: Final = "eventkernel.Fence"
 fingerprint as its data. Never given to subscribers."""
 
 
-class RecordedEvent(msgspec.Struct, frozen=True):
+class RecordedEvent(msgspec.Struct, frozen=True, gc=False):
     """A record with its event decoded."""
 
     event: DomainEvent

@@ -36,7 +36,7 @@ class Projection(Generic[Doc]):
     evolve: Callable[[Doc | None, RecordedEvent], Doc]
 
 
-class State(msgspec.Struct, Generic[Doc], frozen=True):
+class State(msgspec.Struct, Generic[Doc], frozen=True, gc=False):
     """A stream's document after its event number `version`; valid from `time_us` and `offset` until the next one's."""
 
     version: int
@@ -47,8 +47,7 @@ class State(msgspec.Struct, Generic[Doc], frozen=True):
     doc: Doc
 
 
-@dataclass(frozen=True, slots=True)
-class Change(Generic[Doc]):
+class Change(msgspec.Struct, Generic[Doc], frozen=True, gc=False):
     """What a batch did to one stream: every state it went through, oldest first, versions consecutive, at least one."""
 
     stream: str

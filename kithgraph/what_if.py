@@ -191,5 +191,8 @@ def _fields(state: State[Any] | None) -> dict[str, object]:
     """A document's fields by name, with those that say what it is and how old."""
     if state is None:
         return {_KIND: "none"}
-    fields = {field.name: getattr(state.doc, field.name) for field in dataclasses.fields(state.doc)}
-    return {_KIND: type(state.doc).__name__, "(version)": state.version, "(time)": state.time_us, **fields}
+    doc = state.doc
+    is_struct = isinstance(doc, msgspec.Struct)
+    names = doc.__struct_fields__ if is_struct else tuple(field.name for field in dataclasses.fields(doc))
+    fields = {name: getattr(doc, name) for name in names}
+    return {_KIND: type(doc).__name__, "(version)": state.version, "(time)": state.time_us, **fields}

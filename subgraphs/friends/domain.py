@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from eventkernel.decider import Decider
 from eventkernel.errors import AlreadyExists, InvalidInput, NotFound
@@ -41,8 +41,7 @@ class Reason(StrEnum):
     USER_DELETED = "user deleted"
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """Two different users, in ascending order of their ids (by code points)."""
 
     low: str

@@ -6,8 +6,10 @@ friendship only while both of its users are there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from eventkernel.codec import Unread
 from eventkernel.errors import CorruptData
@@ -17,8 +19,7 @@ from subgraphs.friends.domain import FriendAdded, FriendRemoved, Pair, id_of
 from subgraphs.friends.events import USER_STREAM_PREFIX, UserCreated, UserDeleted, UserEvent, UserUpdated
 
 
-@dataclass(frozen=True, slots=True)
-class UserDoc:
+class UserDoc(Struct, frozen=True, gc=False):
     """A user as friends knows one: there since a moment, or deleted."""
 
     id: str
@@ -28,8 +29,7 @@ class UserDoc:
     deleted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FriendshipDoc:
+class FriendshipDoc(Struct, frozen=True, gc=False):
     """A friendship since its latest beginning. One that has ended is a tombstone."""
 
     pair: Pair

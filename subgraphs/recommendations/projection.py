@@ -6,7 +6,8 @@ a user who has been created and not deleted, and nobody else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from eventkernel.codec import Unread
 from eventkernel.errors import CorruptData
@@ -24,8 +25,7 @@ from subgraphs.recommendations.events import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class UserDoc:
+class UserDoc(Struct, frozen=True, gc=False):
     """A node: there since a moment, or deleted."""
 
     id: str
@@ -35,8 +35,7 @@ class UserDoc:
     deleted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FriendshipDoc:
+class FriendshipDoc(Struct, frozen=True, gc=False):
     """An edge, since its latest beginning. One that has ended is a tombstone."""
 
     users: tuple[str, str]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from eventkernel.errors import CorruptData
 from eventkernel.events import RecordedEvent, moment
@@ -13,8 +15,7 @@ from subgraphs.users.domain import UserCreated, UserDeleted, UserUpdated, id_of
 from subgraphs.users.usernames import UNICODE_VERSION, skeleton
 
 
-@dataclass(frozen=True, slots=True)
-class UserDoc:
+class UserDoc(Struct, frozen=True, gc=False):
     """A user as clients see one. A tombstone has `deleted` and keeps no name."""
 
     id: str

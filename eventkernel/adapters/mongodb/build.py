@@ -42,7 +42,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection as Many
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Generic, Protocol
 
 from pymongo import IndexModel, InsertOne, UpdateOne
@@ -391,7 +391,7 @@ def _unseen(changes: Sequence[Change[Doc]], before: Mapping[str, State[Doc]]) ->
         if stored is None or change.states[0].version > stored.version:
             yield change
         elif change.states[-1].version > stored.version:
-            yield replace(change, states=tuple(s for s in change.states if s.version > stored.version))
+            yield Change(change.stream, tuple(s for s in change.states if s.version > stored.version))
 
 
 def _newer(document: Document) -> UpdateOne:

@@ -35,7 +35,6 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import ClassVar, Final, Generic, TypeAlias, TypeVar, cast
@@ -294,7 +293,7 @@ class SqliteViewBuild(ABC, Generic[Doc]):
                 unseen.append(change)
             elif change.states[-1].version > version:
                 newer = tuple(state for state in change.states if state.version > version)
-                unseen.append(replace(change, states=newer))
+                unseen.append(Change(change.stream, newer))
         return unseen
 
     def _saved(self, versions: Mapping[str, int]) -> None:
