@@ -1,4 +1,4 @@
-"""Bookmarks, «at least this far», as docs/bookmarks.md specifies them."""
+"""Bookmarks, "at least this far", as docs/bookmarks.md specifies them."""
 
 from __future__ import annotations
 

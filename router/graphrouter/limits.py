@@ -3,7 +3,7 @@
 Codes: TOO_MANY_TOKENS, TOO_DEEP, TOO_MANY_FIELDS, TOO_MANY_ALIASES, TOO_MANY_ROOT_FIELDS, TOO_MANY_INTROSPECTIONS,
 FRAGMENT_CYCLE, OPERATION_TOO_LARGE for too many fields under one response key, TOO_MANY_OBJECTS (see
 `execution/estimate.py`); in the server REQUEST_TOO_LARGE, and REQUEST_TIMEOUT for what took too long after all. Each
-fragment is counted once and its numbers are added wherever it is spread, so that a «fragment bomb» (fragments that
+fragment is counted once and its numbers are added wherever it is spread, so that a "fragment bomb" (fragments that
 double one another) costs nothing to refuse.
 """
 

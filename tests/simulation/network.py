@@ -144,7 +144,7 @@ class _Request:
         for work in self._steps[:count]:
             try:
                 self._given.append(work())
-            except Exception as error:  # noqa: BLE001 -- the server's «no», which travels back as an answer does
+            except Exception as error:  # noqa: BLE001 -- the server's "no", which travels back as an answer does
                 self._steps.clear()
                 self._travel_back(partial(self.answer.set_exception, error))
                 return

@@ -34,7 +34,7 @@ CODEC = Codec([Hung, Painted, Opened])
 
 
 def evolve(door: Door | None, recorded: RecordedEvent) -> Door:
-    """A colour that is called «poison» cannot be painted; a door of that name cannot be hung."""
+    """A colour that is called "poison" cannot be painted; a door of that name cannot be hung."""
     event = recorded.event
     assert isinstance(event, DoorEvent)
     if isinstance(event, Hung):

@@ -54,7 +54,7 @@ _LONGEST_OPERATION_SECONDS: Final = 8.0
 """For one operation of the driver, its retries included: shorter, so that it gives up before nobody waits for it."""
 
 DUPLICATE_KEY: Final = 11000
-"""The code of a unique index's «no»."""
+"""The code of a unique index's "no"."""
 
 _REFUSED: Final = frozenset({13, 18})
 """Unauthorized, AuthenticationFailed: no waiting makes these pass.
@@ -142,7 +142,7 @@ async def aggregated(collection: Collection, pipeline: Sequence[Document], **opt
 async def translated(doing: str, seconds: float = PATIENCE_SECONDS) -> AsyncGenerator[None]:
     """What is awaited inside ends within `seconds`, and fails in the kernel's words; `doing` begins the message.
 
-    A unique index's «no» goes through (`DuplicateKeyError`; `BulkWriteError`, where it is the only trouble), and so
+    A unique index's "no" goes through (`DuplicateKeyError`; `BulkWriteError`, where it is the only trouble), and so
     does whatever is a defect of the caller.
 
     Raises:

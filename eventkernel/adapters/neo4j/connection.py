@@ -50,7 +50,7 @@ _ENDED_BY_THE_SERVER: Final = frozenset(
         "Neo.ClientError.General.ForbiddenOnReadOnlyDatabase",
     }
 )
-"""Errors of the «client» that are none: https://neo4j.com/docs/status-codes/current/errors/all-errors/"""
+"""Errors of the "client" that are none: https://neo4j.com/docs/status-codes/current/errors/all-errors/"""
 
 
 @dataclass(frozen=True, slots=True)

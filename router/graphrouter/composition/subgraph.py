@@ -125,7 +125,7 @@ def _key_fields(types: Mapping[str, TypeDefinition], only: frozenset[str] | None
 
 
 def _without_false_externals(types: dict[str, TypeDefinition], extensions: frozenset[str]) -> dict[str, TypeDefinition]:
-    """In an extension, `@external` on a key field has always meant «I know this key», not «I cannot resolve it»."""
+    """In an extension, `@external` on a key field has always meant "I know this key", not "I cannot resolve it"."""
     resolvable = _key_fields(types, extensions)
 
     def change(parent: CompositeType, field: Field) -> Field:

@@ -73,7 +73,7 @@ async def test_nothing_acknowledged_is_lost_and_reading_goes_on_while_each_broke
 
 
 async def read(log: KafkaLog, seen: dict[tuple[int, int], Record]) -> None:
-    """Everything up to the record «last», and whatever stands in the other partitions by then."""
+    """Everything up to the record "last", and whatever stands in the other partitions by then."""
     after, end = Checkpoint(), None
     while end is None or not after.position.covers(end):
         try:

@@ -40,9 +40,9 @@ ATTRIBUTES = {
     "traceparent": str,
     "tracestate": str,
 }
-"""What the architecture demands of an envelope: «CloudEvents 1.0 (type, source, id, time, subject = stream) with
+"""What the architecture demands of an envelope: "CloudEvents 1.0 (type, source, id, time, subject = stream) with
 extensions: version, the commit's first version and size, command id, fingerprint, claims taken and given up,
-generation, schema version, actor, correlation, causation, trace context»."""
+generation, schema version, actor, correlation, causation, trace context"."""
 
 FULL = Record(
     log="users.x7f3k2q9",

@@ -281,7 +281,7 @@ async def test_checkpoints_that_are_away_for_a_while_lose_nothing() -> None:
 
 
 async def test_of_two_events_that_concern_one_another_at_least_one_reaction_sees_the_other() -> None:
-    """Doors «a» and «b» are opened at once, on logs of their own; each reaction looks for the other door."""
+    """Doors "a" and "b" are opened at once, on logs of their own; each reaction looks for the other door."""
     for first in ("a", "b"):
         logs = {"a": ScriptedLog("north.1"), "b": ScriptedLog("south.1")}
         view = MemoryView("doors", Doors)
