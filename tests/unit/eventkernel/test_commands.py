@@ -509,6 +509,20 @@ async def test_who_goes_away_leaves_the_others_served(lamps: Handler, store: Int
     assert store.appends == 2, "what nobody waits for any more is not done"
 
 
+async def test_who_waits_when_everything_is_cancelled_waits_no_longer(lamps: Handler, store: InterruptedStore) -> None:
+    store.before_append = a_moment
+    running = [asyncio.create_task(run(lamps, Dim(), f"k{n}")) for n in range(3)]
+    while store.appends == 0:  # noqa: ASYNC110  # no event
+        await asyncio.sleep(0)
+    store.before_append = asyncio.Event().wait
+    await running[0]
+    (serving,) = lamps._serving
+    await asyncio.sleep(0)
+    serving.cancel()
+    done, waiting = await asyncio.wait(running, timeout=10)
+    assert (len(done), len(waiting)) == (3, 0)
+
+
 async def test_a_store_that_is_away_is_told_to_each(lamps: Handler, store: InterruptedStore) -> None:
     store.available = False
     outcomes = await asyncio.gather(*(run(lamps, Dim(), f"k{n}") for n in range(3)), return_exceptions=True)
@@ -576,6 +590,19 @@ async def test_a_warm_stream_that_has_become_another_one_is_read_anew() -> None:
     await run(handler(store), Light("c"), "k4")  # as long as the one that is known, and another
     with pytest.raises(AlreadyExists):
         await run(one, Light("d"), "k5")
+
+
+async def test_a_warm_stream_that_is_as_long_as_it_was_and_another_one_is_read_anew() -> None:
+    store = Counting()
+    await store.fill("lamp-1", 4)
+    one = handler(store)
+    await run(one, Light("a"), "k1")
+    store.cut("lamp-1", 4)
+    out = Codec([Lit, Out]).encode(Out(), "lamp-1")
+    await store.append("lamp-1", [out], expected_version=4, command_id="other", fingerprint="f")
+    store._ledger.holders.clear()
+    store._ledger.held.clear()
+    assert types(await run(one, Light("b"), "k2"))[-2:] == ["lamps.Out", "lamps.Lit"]
 
 
 async def test_no_state_is_kept_of_what_can_be_erased() -> None:

@@ -13,7 +13,8 @@ from eventkernel.clock import ManualClock
 from eventkernel.commands import CommandHandler
 from eventkernel.decider import Decider
 from eventkernel.errors import NotFound, Refusal, Unavailable
-from eventkernel.events import Partition, Position, RecordedEvent
+from eventkernel.events import Partition, Position, Record, RecordedEvent
+from eventkernel.lanes import Lanes
 from eventkernel.process import ProcessManager
 from eventkernel.projector import Source
 from eventkernel.reacting import NoView
@@ -86,6 +87,21 @@ async def test_a_view_that_is_late_uses_up_no_budget() -> None:
         site.view.live().available = True
         await site.settle(process)
         assert site.seen == [("a", 2)]
+
+
+async def test_there_is_room_again_for_what_was_dealt_with() -> None:
+    log, done = ScriptedLog("doors.1"), list[int]()
+
+    async def work(record: Record) -> None:
+        done.append(record.offset)
+
+    for number in range(5):
+        log.put(f"s-{number}", 1, OAK)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        lanes = Lanes(group, work, room=2)
+        for record in log.partitions[0]:
+            await lanes.put(record)
+    assert sorted(done) == [0, 1, 2, 3, 4]
 
 
 async def test_no_more_reactions_than_allowed_are_under_way_at_once() -> None:
