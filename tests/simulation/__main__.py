@@ -72,7 +72,7 @@ def _table(histories: int, without: str | None) -> int:
         count = Count()
         found = missed(mend.mix, histories, 0, count, mend.without)
         if found is None:
-            unnoticed += 1
+            unnoticed += not mend.rare
             _say(f"| {mend.name} | {mend.point} | not found | | {count.histories} | {count.cpu:.1f} s |")
         else:
             row = f"{found.violations[0].oracle} | {found.plan.seed} | {count.histories} | {count.cpu:.1f} s"

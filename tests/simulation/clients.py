@@ -42,6 +42,8 @@ class Call:
     """Who gave the answer."""
     sent: str = ""
     """The bookmark that went with the last attempt."""
+    about: Sequence[str] = ()
+    """The users that it is about, by stream; each was acknowledged before."""
     stream: str = ""
     ended: float = 0.0
     outcome: str = "unknown"
@@ -84,6 +86,8 @@ class Client:
         if op.slot not in ids or (op.kind in ("befriend", "unfriend", "friends") and op.other not in ids):
             return False
         text = {"update": UPDATE, "delete": DELETE, "befriend": BEFRIEND, "unfriend": UNFRIEND, "friends": FRIENDSHIPS}
+        both = (op.slot, op.other) if op.kind in ("befriend", "unfriend") else (op.slot,)
+        call.about = [f"user-{ids[slot]}" for slot in both]
         system = "users" if op.kind in ("update", "delete") else "friends"
         await self._attempts(call, system, self._users(text[op.kind], call, ids))
         return True

@@ -155,6 +155,7 @@ class _History:
         self.violations += [
             *oracles.lost(logs, [call for call in self.calls if not excuses(call.stream, call.version, call.ended)]),
             *oracles.once(logs, self.calls),
+            *(oracles.refusals(logs, self.calls) if not since else ()),
             *oracles.whole(logs),
             *oracles.holder(logs),
             *oracles.explained(logs, self.calls, since),

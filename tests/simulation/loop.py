@@ -129,10 +129,10 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         self._ready.extend((handle, process) for handle in process.held)
         process.held.clear()
 
-    def _run_while(self, wanted: Callable[[], bool]) -> None:
+    def _run_until(self, done: Callable[[], bool]) -> None:
         """Run one ready callback after the other."""
         ready, chance, in_order = self._ready, self._chance, self._in_order
-        while wanted():
+        while not done():
             self.steps += 1
             if not ready:
                 self._advance()
@@ -173,7 +173,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         hooks = sys.get_asyncgen_hooks()
         sys.set_asyncgen_hooks(finalizer=self._end_generator)
         try:
-            self._run_while(lambda: not main.done())
+            self._run_until(main.done)
         finally:
             sys.set_asyncgen_hooks(*hooks)
             self._leave()

@@ -21,6 +21,8 @@ class AskedFor(Protocol):
     @property
     def kind(self) -> str: ...
     @property
+    def name(self) -> str | None: ...
+    @property
     def key(self) -> str: ...
     @property
     def slot(self) -> int: ...
@@ -33,6 +35,8 @@ class Told(Protocol):
     def op(self) -> AskedFor: ...
     @property
     def outcome(self) -> str: ...
+    @property
+    def about(self) -> Sequence[str]: ...
     @property
     def stream(self) -> str: ...
     @property
@@ -66,6 +70,7 @@ WHOLE: Final = "a commit is whole"
 HOLDER: Final = "one holder per claim"
 FOLD: Final = "views = fold"
 EXPLAINED: Final = "every answer is explained by its bookmark"
+REFUSED: Final = "a refusal has a reason"
 MONEY: Final = "money is constant"
 ALIVE: Final = "it goes on by itself"
 
@@ -131,6 +136,20 @@ def once(logs: Mapping[str, Log], calls: Sequence[Told]) -> Iterator[Violation]:
                 f"key {call.op.key} was answered {call.outcome}, and has an effect: {found[0].stream} version "
                 f"{found[0].version}",
             )
+
+
+def refusals(logs: Mapping[str, Log], calls: Sequence[Told]) -> Iterator[Violation]:
+    """A refusal has a reason on the logs: a username that somebody has had, a user who was deleted or not yet there."""
+    users = logs["users"].streams() if "users" in logs else {}
+    had = {change.data.get("username"): stream for stream, changes in users.items() for change in changes}
+    deleted = {stream for stream, changes in users.items() if changes[-1].type == "UserDeleted"}
+    for call in calls:
+        if call.outcome == "USERNAME_TAKEN" and call.op.name not in had:
+            yield Violation(REFUSED, f"key {call.op.key}: nobody has ever had the username {call.op.name}")
+        if call.outcome == "NOT_FOUND" and call.op.kind in ("befriend", "update", "delete"):
+            there = [stream for stream in call.about if stream in users and stream not in deleted]
+            if len(there) == len(call.about):
+                yield Violation(REFUSED, f"key {call.op.key}: NOT_FOUND, and {' and '.join(there)} are there")
 
 
 def whole(logs: Mapping[str, Log]) -> Iterator[Violation]:

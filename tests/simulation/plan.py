@@ -17,6 +17,8 @@ NAMES: Final = ("ada", "bob")
 """So few usernames that they are asked for twice."""
 
 _ROUND_SECONDS: Final = 1.5
+_LOOKS: Final = 10
+"""How often somebody who is in a hurry reads at a time."""
 
 SECONDS: Final = 6.0
 """Faults begin within so many seconds."""
@@ -86,7 +88,7 @@ def drawn(seed: int, mix: Mix) -> Plan:
         ops += [draw(chance, f"{client}.{at}", "friends" in replicas) for at in range(2, chance.randint(4, 8))]
         clients.append(ops)
     if mix.hurry:
-        clients = [[_hurried(op, number) for number, op in enumerate(ops)] for ops in clients]
+        clients = [[more for number, op in enumerate(ops) for more in _hurried(op, number, chance)] for ops in clients]
     kinds = [chance.choice(mix.faults) for _ in range(chance.randint(0, mix.most_faults))] if mix.faults else []
     faults = [_fault(chance, kind) for kind in [*kinds, *([mix.always] if mix.always else [])]]
     return Plan(seed, replicas, clients, sorted(faults, key=lambda fault: fault.at), in_order=chance.random() < 0.1)
@@ -102,8 +104,11 @@ def _fault(chance: Random, kind: str) -> Fault:
     )
 
 
-def _hurried(op: Op, number: int) -> Op:
-    return replace(op, wait=0.0, at=_ROUND_SECONDS * number, name=op.name and NAMES[number % 2])
+def _hurried(op: Op, number: int, chance: Random) -> Sequence[Op]:
+    moment = _ROUND_SECONDS * number
+    if op.kind in ("read", "friends"):
+        return [replace(op, key=f"{op.key}.{n}", wait=0.01 * chance.random(), at=moment) for n in range(_LOOKS)]
+    return [replace(op, wait=0.0, at=moment, name=op.name and NAMES[number % 2])]
 
 
 def _wait(chance: Random) -> float:
