@@ -446,9 +446,11 @@ async def test_nobody_is_refused_for_what_comes_to_nothing(
 ) -> None:
     """The second command meets the first one's light, which then is not lit: the label is another lamp's."""
     await run(elsewhere, Light("a"), "other", stream="lamp-2")
-    store.before_append = a_moment
+    held = asyncio.Event()
+    store.before_append = held.wait
     blocker = asyncio.create_task(run(lamps, Dim(), "k0"))
     await asyncio.sleep(0)
+    asyncio.get_running_loop().call_later(0.01, held.set)
     taken, lit = await asyncio.gather(
         run(lamps, Light("a"), "k1"), run(lamps, Light("b"), "k2"), return_exceptions=True
     )
