@@ -14,9 +14,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Final
 
+import msgspec
+
 from eventkernel.claims import ClaimsKey
 from eventkernel.errors import ClaimTaken, ConcurrencyConflict, IdempotencyMismatch, InvalidInput
-from eventkernel.events import COMMAND_REFUSED, COMMAND_REMEMBERED, EncodedEvent, Metadata, Position, Record
+from eventkernel.events import (
+    COMMAND_REFUSED,
+    COMMAND_REMEMBERED,
+    STREAM_RESUMED,
+    EncodedEvent,
+    Metadata,
+    Position,
+    Record,
+)
 from eventkernel.refusals import Refused
 from eventkernel.store import ClaimHolder, Commit
 
@@ -211,6 +221,11 @@ def _remembering(refusal: Refused | None) -> EncodedEvent:
     if refusal is None:
         return EncodedEvent(COMMAND_REMEMBERED, 1, b"{}")
     return EncodedEvent(COMMAND_REFUSED, 1, refusal.encoded())
+
+
+def resuming(reason: str) -> EncodedEvent:
+    """What lets a stream go on that waits behind a gap."""
+    return EncodedEvent(STREAM_RESUMED, 1, msgspec.json.encode({"reason": reason}))
 
 
 def record_id(name: str, version: int) -> str:

@@ -12,6 +12,7 @@ KernelError
 ├── ConcurrencyConflict      the stream has moved on between reading and appending: decide again
 ├── OutOfDate                OUT_OF_DATE: a view did not reach the bookmark in time
 ├── Unavailable              UNAVAILABLE: unknown outcome; a retry with the same command id is safe
+│   └── StreamWaits          the stream has a gap on the log: nothing comes onto it until an operator says so
 ├── CannotOpen               a log or a file does not fit what opens it: another format, another key
 └── CorruptData              what is stored contradicts itself; for people who operate the system
     ├── CheckpointMismatch   a reader has read another history of the log than the log has now
@@ -101,6 +102,17 @@ class OutOfDate(KernelError):
 
 class Unavailable(KernelError):
     code = "UNAVAILABLE"
+
+
+class StreamWaits(Unavailable):
+    """A record of the stream does not follow the one before it on the log; the other streams go on."""
+
+    def __init__(self, log: str, stream: str, end: int, found: int) -> None:
+        self.stream = stream
+        super().__init__(
+            f"{log}: the stream {stream[:200]} waits behind a gap: it ends at version {end}, "
+            f"and version {found} came after that"
+        )
 
 
 class CannotOpen(KernelError):

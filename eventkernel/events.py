@@ -128,6 +128,10 @@ COMMAND_REMEMBERED: Final = "eventkernel.CommandRemembered"
 COMMAND_REFUSED: Final = "eventkernel.CommandRefused"
 """The type of the record that remembers a refusal; its data are those of `eventkernel.refusals.Refused`."""
 
+STREAM_RESUMED: Final = "eventkernel.StreamResumed"
+"""The type of the record by which an operator lets a stream go on that waits behind a gap. It has the stream's next
+version and no effect; of what came before it behind the gap nothing counts. Its data say why."""
+
 FENCE: Final = "eventkernel.Fence"
 """The type of the record that stands at a partition's start and opens each generation; carries the claims key's
 fingerprint as its data. Never given to subscribers."""

@@ -57,7 +57,7 @@ async def not_shown(build: Comparable, log: LogReader, records: Sequence[Record]
         stream: record
         for stream, record in newest.items()
         if (state := states.get(stream)) is None
-        or state.version < record.version
+        or (state.version < record.version and not _is_behind(log, record, state))
         or (state.version == record.version and state.time_us != record.time_us)
     }
     if not doubtful:
@@ -68,6 +68,11 @@ async def not_shown(build: Comparable, log: LogReader, records: Sequence[Record]
         for stream, record in doubtful.items()
         if stream not in excused and not await _shows_another(log, record, states.get(stream))
     ]
+
+
+def _is_behind(log: LogReader, record: Record, state: State[Any]) -> bool:
+    """Whether the state is of a later record of the log: then this one was seen, and did not count."""
+    return (state.log, state.partition) == (log.log, record.partition) and state.offset > record.offset
 
 
 async def _shows_another(log: LogReader, record: Record, state: State[Any] | None) -> bool:

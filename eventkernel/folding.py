@@ -6,6 +6,7 @@ Delivery may repeat records and may break off anywhere, so a record is judged by
     version right after the document's     evolve gives the next state        applied
     version further on, or evolve raises   cannot be applied                  parks its stream, with a reason
     the stream is parked                   everything not yet seen            parked behind, without a reason
+    STREAM_RESUMED, and the next           an operator lets the stream go on  what was parked before it is forgotten
     no version (COMMAND_REMEMBERED)        happened to no stream              moves the checkpoint, nothing else
 
 Streams do not touch one another, which is why one that cannot go on stops no other, and why the outcome is the same
@@ -29,7 +30,7 @@ from pathlib import Path
 from typing import Generic, Protocol
 
 from eventkernel.errors import KernelError, Unavailable
-from eventkernel.events import Partition, Position, Record, RecordedEvent
+from eventkernel.events import STREAM_RESUMED, Partition, Position, Record, RecordedEvent
 from eventkernel.landmarks import landmark_of
 from eventkernel.store import Batch, Checkpoint, Landmark
 from eventkernel.views import Change, Doc, Fold, ParkedRecord, Projection, State
@@ -129,6 +130,7 @@ def fold_parked(
     dealt_with = _dealt_with(entries, stored)
     waiting = [entry for entry in entries if not entry.skipped and entry.record.version > dealt_with]
     work = _Work(projection, {} if stored is None else {stream: stored}, ParkedStreams.of(marks))
+    waiting = _without_given_up(waiting)
     if skip is not None and waiting and waiting[0].reason is not None:
         mark = ParkedRecord(waiting.pop(0).record, skip, skipped=True)
         marks.append(mark)
@@ -136,6 +138,21 @@ def fold_parked(
     for entry in waiting:
         work.take(entry.record, readers[entry.record.log])
     return Fold(work.changes(), Checkpoint(), (*marks, *work.parked), {stream: entries[-1].record.version})
+
+
+def _without_given_up(waiting: Sequence[ParkedRecord]) -> list[ParkedRecord]:
+    """Without what stood behind a gap that an operator has closed: later versions, earlier on the log."""
+    resumed = [entry.record for entry in waiting if entry.record.type == STREAM_RESUMED]
+    return [
+        entry
+        for entry in waiting
+        if not any(
+            entry.record.version > one.version
+            and entry.partition == Partition(one.log, one.partition)
+            and entry.record.offset < one.offset
+            for one in resumed
+        )
+    ]
 
 
 def can_go_on(entries: Sequence[ParkedRecord], stored: State[Doc] | None) -> bool:
@@ -241,11 +258,20 @@ class _Work(Generic[Doc]):
         expected = max(0 if latest is None else latest.version, self._skipped.get(stream, 0)) + 1
         if record.version < expected:
             return
+        if record.type == STREAM_RESUMED and record.version == expected and stream not in self._waiting:
+            # Nothing waits of the stream but what was met behind the gap a moment ago.
+            self._newly_waiting.discard(stream)
+            self.parked = [entry for entry in self.parked if entry.skipped or entry.record.stream != stream]
         if stream in self._waiting or stream in self._newly_waiting:
             self.parked.append(ParkedRecord(record, None))
             return
         if record.version > expected:
             self._park(record, f"a gap: expected version {expected}, found version {record.version}")
+            return
+        if record.type == STREAM_RESUMED:
+            self.skip(record)
+            if stream in self._skipped:
+                self.parked.append(ParkedRecord(record, "its stream was told to go on", skipped=True))
             return
         try:
             recorded = reader.recorded(record)

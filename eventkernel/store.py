@@ -39,6 +39,16 @@ class ClaimHolder:
 
 
 @dataclass(frozen=True, slots=True)
+class Writing:
+    """Whether a store takes commands, for people."""
+
+    refused: str = ""
+    """Why it takes none at all."""
+    waiting: Sequence[str] = ()
+    """Of each stream that waits behind a gap on the log: why it takes none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Records of one partition in order, and where the reading goes on after them.
 
@@ -150,10 +160,25 @@ class EventStore(LogReader, Protocol):
         Raises:
             ConcurrencyConflict: the stream is at another version.
             ClaimTaken: another stream holds one of the claims.
+            StreamWaits: the stream has a gap on the log; so does `read_stream`.
             IdempotencyMismatch: the command id is known with another fingerprint. With the same fingerprint the
                 commit that it made is returned, and nothing is appended.
             InvalidInput: a name is malformed or the commit too large (docs/events.md has the limits).
             Unavailable: the outcome is unknown; the same call may be repeated.
+        """
+        ...
+
+    async def writing(self) -> Writing:
+        """Whether commands are taken."""
+        ...
+
+    async def resume(self, stream: str, reason: str) -> Commit:
+        """Let a stream go on that waits behind a gap: what stands on the log behind the gap has no effect. The stream
+        gets a record more, of type `STREAM_RESUMED`.
+
+        Raises:
+            NotFound: there is no such stream.
+            CorruptData: the gap cannot be closed on this log.
         """
         ...
 

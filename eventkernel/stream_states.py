@@ -21,7 +21,7 @@ import msgspec
 from eventkernel.codec import Codec
 from eventkernel.decider import Decider, Event, State
 from eventkernel.errors import CorruptData, KernelError
-from eventkernel.events import Record, RecordedEvent
+from eventkernel.events import STREAM_RESUMED, Record, RecordedEvent
 from eventkernel.snapshots import Mark, Snapshot, Snapshots
 from eventkernel.store import EventStore
 
@@ -115,6 +115,8 @@ class StreamStates(Generic[State, Event]):
         """The stream with these records more."""
         state, answer = folded.state, folded.answer
         for record in records:
+            if record.type == STREAM_RESUMED:
+                continue
             recorded = self._codec.recorded(record)
             state = self._decider.evolve(state, cast("Event", recorded.event))
             if self._answer is not None:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 import msgspec
 
 from eventkernel.envelope import attributes_schema
-from eventkernel.events import COMMAND_REFUSED, COMMAND_REMEMBERED, FENCE, DomainEvent, Personal
+from eventkernel.events import COMMAND_REFUSED, COMMAND_REMEMBERED, FENCE, STREAM_RESUMED, DomainEvent, Personal
 from eventkernel.fences import FenceData
 from eventkernel.refusals import Refused
 from kithgraph import __version__
@@ -59,7 +59,13 @@ def document() -> str:
 
 
 def _channel(name: str, event_types: Iterable[type[DomainEvent]]) -> _Json:
-    tags = [*(_tag(event_type) for event_type in event_types), COMMAND_REMEMBERED, COMMAND_REFUSED, FENCE]
+    tags = [
+        *(_tag(event_type) for event_type in event_types),
+        COMMAND_REMEMBERED,
+        COMMAND_REFUSED,
+        STREAM_RESUMED,
+        FENCE,
+    ]
     return {
         "address": "{system}." + name,
         "description": f"The log of the subgraph {name}, in order per stream; a stream stays in one partition.",
@@ -96,6 +102,11 @@ def _messages() -> _Json:
     (refused,) = msgspec.json.schema_components([Refused])[1].values()
     described[COMMAND_REFUSED] = _message(
         COMMAND_REFUSED, "A command that was refused, so that it has no other answer.", _untitled(refused)
+    )
+    described[STREAM_RESUMED] = _message(
+        STREAM_RESUMED,
+        "An operator has let a stream go on that had a gap: later versions that stand before this have no effect.",
+        {"type": "object", "properties": {"reason": {"type": "string"}}, "required": ["reason"]},
     )
     (fence,) = msgspec.json.schema_components([FenceData])[1].values()
     described[FENCE] = _message(

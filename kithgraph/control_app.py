@@ -4,6 +4,7 @@
     POST /rebuild  {view}                   JSON lines: {done, total} as it goes on, then {build} or {error}
     POST /retry    {view, stream}
     POST /skip     {view, stream, reason}
+    POST /resume   {view, stream, reason}   `view` is the name of a log
 
 `view` may also name a process manager: then it is about the reactions that this has set aside.
 """
@@ -21,6 +22,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from eventkernel.errors import InvalidInput, KernelError, NotFound, Refusal
+from eventkernel.events import log_name
 from kithgraph.status import BuildLine, StatusSource, encode
 from subgraphs.serving.subgraph import ProcessWorker, Subgraph, ViewWorker
 
@@ -56,6 +58,7 @@ def control_app(source: StatusSource, subgraphs: Sequence[Subgraph]) -> Starlett
             Route("/rebuild", _refusing(control.rebuild), methods=["POST"]),
             Route("/retry", _refusing(control.retry), methods=["POST"]),
             Route("/skip", _refusing(control.skip), methods=["POST"]),
+            Route("/resume", _refusing(control.resume), methods=["POST"]),
         ]
     )
 
@@ -84,6 +87,15 @@ class _Control:
         if not order.reason.strip():
             raise InvalidInput("reason: expected why the record shall have no effect, found nothing")
         await (worker.projector if isinstance(worker, Subgraph) else worker).skip(order.stream, order.reason)
+        return Response(b"{}", media_type=_JSON)
+
+    async def resume(self, order: Order) -> Response:
+        if not order.reason.strip():
+            raise InvalidInput("reason: expected why the stream shall go on, found nothing")
+        stores = {log_name(one.store.log): one.store for one in self._subgraphs if one.store is not None}
+        if order.view not in stores:
+            raise NotFound(f"there is no log {order.view!r}, only {', '.join(stores)}")
+        await stores[order.view].resume(order.stream, order.reason)
         return Response(b"{}", media_type=_JSON)
 
     async def _worker(self, name: str) -> Subgraph | ProcessWorker:

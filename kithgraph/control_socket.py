@@ -124,6 +124,9 @@ class Control:
     def skip(self, view: str, stream: str, reason: str) -> None:
         self._order("/skip", Order(view, stream, reason))
 
+    def resume(self, log: str, stream: str, reason: str) -> None:
+        self._order("/resume", Order(log, stream, reason))
+
     def _order(self, path: str, order: Order) -> None:
         with self._asking("POST", path, order) as connection:
             response = connection.getresponse()

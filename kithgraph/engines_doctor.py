@@ -101,6 +101,7 @@ async def _ledger(
                 return
             checkpoint = await ledger.documents(generation).checkpoint()
             flaws = await ledger.documents(generation).flaws()
+            stopped = await ledger.documents(generation).waiting()
         except LedgerChanged as error:
             todo = f"nothing: a `kith serve {name}` notices, and fills it from the log"
             yield Finding("notice", where, str(error), _LEDGER_WHY, todo)
@@ -111,6 +112,9 @@ async def _ledger(
             for flaw in flaws:
                 todo = f"nothing: a `kith serve {name}` notices, and fills the ledger anew from the log"
                 yield Finding("error", where, flaw, "two commands can take one version or one username", todo)
+            for entry in stopped:
+                todo = f'kith parked resume {entry.stream} --log {name} --reason "…" --distributed'
+                yield Finding("error", where, str(entry.waits(generation.log)), "its commands are refused", todo)
             todo = "stop the services; the log was cut"
             for finding in not_on_the_log(where, _of_read_logs(checkpoint.position, ends), own, todo):
                 yield finding

@@ -85,6 +85,16 @@ def skip(installation: Installation, stream: str, view: str | None, reason: str)
         return [entry for entry in _parked(control, view) if entry.stream == stream]
 
 
+def resume(installation: Installation, log: str, stream: str, reason: str) -> None:
+    """Let a stream of a log go on that waits behind a gap.
+
+    Raises:
+        StartError: there is no such stream or log, or the system cannot be reached.
+    """
+    with installation.system() as control:
+        control.resume(log, stream, reason)
+
+
 def _parked(control: Control, view: str | None) -> list[ParkedIn]:
     status = control.status()
     if view is not None and view not in status.readers():

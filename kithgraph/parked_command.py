@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kithgraph.parked import ParkedIn
 
 app = typer.Typer(
-    help="Streams that a view cannot go on with: list, show, retry, skip.",
+    help="Streams that a view cannot go on with: list, show, retry, skip; and of a log that has a gap: resume.",
     no_args_is_help=True,
 )
 
@@ -118,6 +118,27 @@ def skip(
     _tell(left, as_json)
     if left:
         raise typer.Exit(1)
+
+
+@app.command()
+def resume(
+    stream: StreamArgument,
+    log: Annotated[str, typer.Option("--log", help="The log that the stream is in: users, friends.")],
+    reason: Annotated[str, typer.Option(help="Why the stream shall go on; it is kept on the log.")],
+    data: DataOption = Path("data"),
+    distributed: DistributedOption = False,
+) -> None:
+    """Let a stream take commands again that has a gap on its log, as `kith doctor` and /health/ready say.
+
+    What stands on the log behind the gap never has an effect. The stream gets a record more, that says why, and every
+    view goes on with it.
+
+    Example: kith parked resume user-018f3c2e --log users --reason "a foreign program wrote version 13" --distributed
+    """
+    from kithgraph.parked import resume as go_on  # noqa: PLC0415
+
+    go_on(chosen(data, distributed), log, stream, reason)
+    typer.echo(f"The stream {stream} goes on.")
 
 
 def _tell(found: list[ParkedIn], as_json: bool) -> None:

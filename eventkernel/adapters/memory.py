@@ -8,14 +8,14 @@ import zlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Final
 
-from eventkernel.appending import Append, Ledger, checked, seal_claims, settle
+from eventkernel.appending import Append, Ledger, checked, resuming, seal_claims, settle
 from eventkernel.claims import ClaimsKey
 from eventkernel.clock import Clock
-from eventkernel.errors import Unavailable
+from eventkernel.errors import NotFound, Unavailable
 from eventkernel.events import FENCE, NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
 from eventkernel.landmarks import compare
 from eventkernel.refusals import Refused
-from eventkernel.store import Batch, Checkpoint, ClaimHolder, Commit
+from eventkernel.store import Batch, Checkpoint, ClaimHolder, Commit, Writing
 
 _LARGEST_BATCH: Final = 1_000
 
@@ -67,6 +67,21 @@ class MemoryEventStore:
             self._grown.set()
             self._grown = asyncio.Event()
         return commit
+
+    async def writing(self) -> Writing:
+        return Writing()
+
+    async def resume(self, stream: str, reason: str) -> Commit:
+        records = await self.read_stream(stream)
+        if not records:
+            raise NotFound(f"{self.log}: there is no stream {stream[:200]!r}")
+        return await self.append(
+            stream,
+            [resuming(reason)],
+            expected_version=len(records),
+            command_id=f"resume {stream} at {len(records)}",
+            fingerprint="resume",
+        )
 
     async def find_command(self, command_id: str) -> Commit | None:
         self._check_available()

@@ -63,7 +63,7 @@ def friends_subgraph(
     gate = BookmarkGate(view, [users_log, store], log_names, clock, audit)
 
     async def readiness() -> Readiness:
-        found = await readiness_of(view, [users_log, store], audit)
+        found = await readiness_of(view, [users_log, store], audit, store)
         try:
             set_aside = sum(not entry.skipped for entry in await checkpoints.parked(endings.NAME))
         except Unavailable as unavailable:
@@ -88,6 +88,7 @@ def friends_subgraph(
         sdl=schema.as_str(),
         projector=Projector(projection, sources, view, membership=member, audit=audit),
         audit=audit,
+        store=store,
         processes=[
             ProcessManager(
                 endings.NAME,

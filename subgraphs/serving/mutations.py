@@ -11,7 +11,7 @@ from eventkernel.bookmark import Bookmark
 from eventkernel.commands import CommandHandler, Outcome, command_id, fingerprint
 from eventkernel.decider import Command, Event, State
 from eventkernel.errors import NotFound, VersionConflict
-from eventkernel.events import RecordedEvent
+from eventkernel.events import STREAM_RESUMED, RecordedEvent
 from eventkernel.store import EventStore
 from subgraphs.serving import inputs
 from subgraphs.serving.request import Request
@@ -59,7 +59,7 @@ class Mutations(Generic[State, Command, Event]):
     async def recorded(self, stream: str, up_to: int) -> Sequence[RecordedEvent]:
         """A stream's events up to a version, oldest first."""
         records = await self._handler.store.read_stream(stream, up_to)
-        return [self._handler.codec.recorded(record) for record in records]
+        return [self._handler.codec.recorded(record) for record in records if record.type != STREAM_RESUMED]
 
     async def knows(self, request: Request[Any, Any], key: str | None) -> bool:
         """Whether this caller's command with this key was run before."""

@@ -9,11 +9,15 @@ from typing import Any, Final
 from eventkernel.audit import Audit
 from eventkernel.errors import Unavailable
 from eventkernel.events import Position
-from eventkernel.store import LogReader
+from eventkernel.store import EventStore, LogReader
 from eventkernel.views import View, ViewBuild
 
 LAG_LIMIT: Final = 10_000
 """How many records a view may be behind its logs before it counts as not ready."""
+
+
+_SHOWN: Final = 20
+"""So many streams that wait are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +28,20 @@ class Readiness:
     warnings: Sequence[str] = ()
 
 
-async def readiness_of(view: View[ViewBuild[Any]], logs: Sequence[LogReader], audit: Audit | None = None) -> Readiness:
+async def readiness_of(
+    view: View[ViewBuild[Any]], logs: Sequence[LogReader], audit: Audit | None = None, store: EventStore | None = None
+) -> Readiness:
+    """`store` is where the subgraph's commands go, where it takes any."""
     reasons: list[str] = []
+    warnings: list[str] = []
+    if store is not None:
+        writing = await store.writing()
+        if writing.refused:
+            reasons.append(f"the log {store.log} takes no commands: {writing.refused}")
+        warnings += writing.waiting[:_SHOWN]
     if audit is not None:
         reasons += [f"the view {view.name} is not what its logs say: {flaw}" for flaw in audit.flaws()]
         reasons += [f"a log is damaged: {damage}" for damage in audit.damage()]
-    warnings: list[str] = []
     heads = Position()
     for log in logs:
         try:

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from eventkernel.process import ProcessStatus
 from eventkernel.projector import ProjectorStatus
+from eventkernel.store import EventStore
 
 
 class Worker(Protocol):
@@ -65,6 +66,8 @@ class Subgraph:
     projector: ViewWorker
     audit: ViewAudit
     processes: Sequence[ProcessWorker] = ()
+    store: EventStore | None = None
+    """Where its commands go; None: it takes none."""
 
     @property
     def workers(self) -> Sequence[Worker]:

@@ -55,7 +55,7 @@ def users_subgraph(
     audit = Audit(view, [store])
 
     async def readiness() -> Readiness:
-        return await readiness_of(view, [store], audit)
+        return await readiness_of(view, [store], audit, store)
 
     gate = BookmarkGate(view, [store], log_names, clock, audit)
     app = subgraph_app(
@@ -65,4 +65,4 @@ def users_subgraph(
         readiness=readiness,
     )
     projector = Projector(projection, [Source(store, codec)], view, membership=membership or Alone(), audit=audit)
-    return Subgraph(name=NAME, app=app, sdl=schema.as_str(), projector=projector, audit=audit)
+    return Subgraph(name=NAME, app=app, sdl=schema.as_str(), projector=projector, audit=audit, store=store)

@@ -6,10 +6,12 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
+import msgspec
+
 from eventkernel.errors import Unavailable
-from eventkernel.events import COMMAND_REMEMBERED, DomainEvent, Partition, Position, Record
+from eventkernel.events import COMMAND_REMEMBERED, STREAM_RESUMED, DomainEvent, Partition, Position, Record
 from eventkernel.store import Batch, Checkpoint
-from tests.support.doors import CODEC
+from tests.support.doors import CODEC, Hung
 
 
 class ScriptedLog:
@@ -46,6 +48,12 @@ class ScriptedLog:
         self._grown.set()
         self._grown = asyncio.Event()
         return Position.of(self.log, partition, offset + 1)
+
+    def resume(self, stream: str, version: int) -> None:
+        """An operator lets a stream go on that waits behind a gap."""
+        self.put(stream, version, Hung(name=""))
+        record = self.partitions[0].pop()
+        self.partitions[0].append(msgspec.structs.replace(record, type=STREAM_RESUMED, data=b'{"reason":"gap"}'))
 
     async def head(self) -> Position:
         if not self.available:

@@ -24,8 +24,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Self, TypeVar
 
 import msgspec
@@ -38,16 +39,16 @@ from eventkernel.adapters.kafka.sweeper import Sweeper
 from eventkernel.adapters.kafka.topic import TopicSettings, make_topic
 from eventkernel.adapters.mongodb.connection import Database
 from eventkernel.adapters.mongodb.ledger import Asked, Documents, Entry, Found, Ledger, LedgerChanged, Span, has_gap
-from eventkernel.appending import Append, StreamEnd, checked, is_name, seal_claims, settle
+from eventkernel.appending import Append, StreamEnd, checked, is_name, resuming, seal_claims, settle
 from eventkernel.appending import Ledger as Known
 from eventkernel.claims import ClaimsKey
 from eventkernel.clock import Clock
-from eventkernel.errors import KernelError, Unavailable
+from eventkernel.errors import ConcurrencyConflict, KernelError, NotFound, Unavailable
 from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Position, Record
 from eventkernel.membership import Alone, Membership
 from eventkernel.refusals import Refused
 from eventkernel.retrying import Backoff, Trouble, Troubles
-from eventkernel.store import Batch, Checkpoint, ClaimHolder, Commit
+from eventkernel.store import Batch, Checkpoint, ClaimHolder, Commit, Writing
 from eventkernel.turns import Turns
 
 T = TypeVar("T")
@@ -84,6 +85,8 @@ class KafkaEventStore:
         self._clock = clock
         self._membership = membership or Alone()
         self._troubles = Troubles(Backoff(first=0.1, most=2.0))
+        self._opening = f"opening the ledger of {self.log}"
+        self._waiting: Sequence[str] = ()
         self._turns = Turns()
         self._owned: dict[str, asyncio.Event] = {}
         """Commits that this process is bringing to the log, by command id."""
@@ -195,6 +198,29 @@ class KafkaEventStore:
         task.add_done_callback(self._answered)
         return await asyncio.shield(task)
 
+    async def writing(self) -> Writing:
+        if self._documents is None:
+            trouble = next((one.error for one in self._troubles.current() if one.doing == self._opening), "")
+            return Writing(f"its ledger is being opened{trouble and ': '}{trouble}")
+        return Writing(waiting=self._waiting)
+
+    async def resume(self, stream: str, reason: str) -> Commit:
+        while True:
+            async with self._ledger() as documents:
+                end = await documents.end_of(stream)
+                if end is None and not await documents.waiting(stream):
+                    raise NotFound(f"{self.log}: there is no stream {stream[:200]!r}")
+                await documents.let_go_on(stream)
+                await documents.check()
+            with suppress(ConcurrencyConflict):
+                return await self.append(
+                    stream,
+                    [resuming(reason)],
+                    expected_version=0 if end is None else end.version,
+                    command_id=f"resume {secrets.token_hex(16)}",
+                    fingerprint="resume",
+                )
+
     async def find_command(self, command_id: str) -> Commit | None:
         if not is_name(command_id):
             return None
@@ -234,8 +260,8 @@ class KafkaEventStore:
         partition = self._log.partition_of(append.stream)
         known = Known(self.log, next_offset=0, partition=partition, generation=documents.generation.number)
         if found.repeated is not None:
-            known.commits[append.command_id] = found.repeated.commit(self.log)
-        end = found.end
+            known.commits[append.command_id] = self._in_effect(found.repeated).commit(self.log)
+        end = None if found.end is None else self._in_effect(found.end)
         if end is None and append.expected_version:
             end = await documents.end_of(append.stream)
             if end is not None and end.version > append.expected_version:
@@ -296,6 +322,15 @@ class KafkaEventStore:
                 await documents.check()
                 await self._finish(documents, entry)
 
+    def _in_effect(self, entry: Entry) -> Entry:
+        """
+        Raises:
+            StreamWaits: it is not; it stands on the log behind a gap.
+        """
+        if entry.stops_at is not None:
+            raise entry.waits(self.log)
+        return entry
+
     def _commit(self, commit: Commit, records: Sequence[Record], offset: int) -> Commit:
         """The commit with the place where it stands."""
         placed = [msgspec.structs.replace(record, offset=offset + at) for at, record in enumerate(records)]
@@ -317,7 +352,7 @@ class KafkaEventStore:
                 entry = await documents.find_command(command_id)
                 if entry is None or not entry.pending:
                     await documents.check()
-                    return None if entry is None else entry.commit(self.log)
+                    return None if entry is None else self._in_effect(entry).commit(self.log)
                 await self._help(documents, command_id)
 
     async def _find_claim(self, seal: str) -> ClaimHolder | None:
@@ -338,6 +373,8 @@ class KafkaEventStore:
                     await self._help(documents, pending.command_id)
                     continue
                 await documents.check()
+                for entry in entries:
+                    self._in_effect(entry)
                 if has_gap(entries, span.after):
                     raise LedgerChanged(f"{self.log}: the ledger lacks a part of {span.stream}")
                 return [record for entry in entries for record in entry.records() if span.has(record.version)]
@@ -372,8 +409,7 @@ class KafkaEventStore:
     async def _keep_open(self) -> None:
         while True:
             if self._documents is None:
-                doing = f"opening the ledger of {self.log}"
-                self._documents = await self._troubles.until_done(doing, self._opener.open, on=KernelError)
+                self._documents = await self._troubles.until_done(self._opening, self._opener.open, on=KernelError)
                 self._lost.clear()
                 self._opened.set()
             documents = self._documents
@@ -397,16 +433,17 @@ class KafkaEventStore:
             self._close(documents)
 
     async def _watch(self, documents: Documents) -> None:
-        """Notices that the ledger is another one, also where no command comes."""
+        """Notices that the ledger is another one, also where no command comes, and which streams wait."""
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
             try:
+                self._waiting = [str(entry.waits(self.log)) for entry in await documents.waiting()]
+                await asyncio.sleep(_LOOK_SECONDS)
                 await documents.check()
             except LedgerChanged:
                 self._close(documents)
                 return
             except KernelError:
-                continue  # commands meet it too, and say so
+                await asyncio.sleep(_LOOK_SECONDS)  # commands meet it too, and say so
 
     async def _bounded(self, what: str, work: Coroutine[Any, Any, T]) -> T:
         try:

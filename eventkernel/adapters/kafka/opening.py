@@ -33,8 +33,8 @@ from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.adapters.mongodb.ledger import Documents, Entry, Generation, Ledger, LedgerChanged
 from eventkernel.claims import ClaimsKey
 from eventkernel.clock import Clock
-from eventkernel.errors import CannotOpen, CorruptData, Unavailable
-from eventkernel.events import FENCE, Partition, Position, Record, log_name
+from eventkernel.errors import CannotOpen, Unavailable
+from eventkernel.events import FENCE, STREAM_RESUMED, Partition, Position, Record, log_name
 from eventkernel.fences import claims_key_of, fence
 from eventkernel.landmarks import compare
 
@@ -88,7 +88,6 @@ class Opener:
         Raises:
             CannotOpen: the topic or the ledger belongs to another log, or to another claims key.
             CheckpointMismatch: the log was cut, or has other records than the ledger was compared with.
-            CorruptData: a stream has a gap.
             Unavailable: a server cannot be reached; to be tried again.
         """
         while True:
@@ -234,6 +233,9 @@ class Opener:
         await documents.make()
         held = fold.holders(opening.log)
         await asyncio.gather(*(self._fill_from(number, end, documents, held) for number, end in enumerate(fences)))
+        for commits in fold.behind_gaps.values():
+            waits = (await documents.stop(_entry(commits[0], {}))).waits(opening.log)
+            _log.error("%s; %s", waits, "nothing comes onto it until it is told to go on")
         log = opening.log
         await documents.mark(Position({Partition(log, number): end + 1 for number, end in enumerate(fences)}))
         opened = replace(opening, open=True)
@@ -263,6 +265,8 @@ class _Fold:
     held: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     """(claim, stream): the version that took it."""
     last_fence: int = 0
+    behind_gaps: dict[str, list[Sequence[Record]]] = field(default_factory=dict[str, list[Sequence[Record]]])
+    """Commits that do not count, because something is missing before them, by stream: the stream waits."""
 
     def add(self, first: Record) -> None:
         """The first record of the next commit of its stream."""
@@ -284,10 +288,7 @@ async def commits_in_effect(
     log: KafkaLog, partition: int, end: int, fold: _Fold
 ) -> AsyncGenerator[Sequence[Sequence[Record]], None]:
     """The commits of a partition up to an offset that count, in order, in pieces: none of an older generation behind a
-    fence, and the first of each version. A commit without events may come twice.
-
-    Raises:
-        CorruptData: a stream has a gap.
+    fence, and of each stream those that follow one another from version 1 on. A commit without events may come twice.
     """
     generation, ends, begun = 0, dict[str, int](), list[Record]()
     async with aclosing(log.read(partition, 0, end)) as pieces:
@@ -302,22 +303,28 @@ async def commits_in_effect(
                         begun = []
                     begun.append(record)
                     if len(begun) == record.commit_size:
-                        if _counts(begun, ends):
+                        if _counts(begun, ends, fold):
                             commits.append(begun)
                         begun = []
             yield commits
 
 
-def _counts(commit: Sequence[Record], ends: dict[str, int]) -> bool:
+def _counts(commit: Sequence[Record], ends: dict[str, int], fold: _Fold) -> bool:
     first = commit[0]
     if not first.version:
         return True
-    end = ends.get(first.stream, 0)
+    stream, end = first.stream, ends.get(first.stream, 0)
     if first.version > end + 1:
-        raise CorruptData(f"{first.log}: the stream {first.stream} goes from version {end} to {first.version}")
+        fold.behind_gaps.setdefault(stream, []).append(commit)
+        return False
     if first.version <= end:
         return False
-    ends[first.stream] = commit[-1].version
+    ends[stream] = end = commit[-1].version
+    if stream in fold.behind_gaps:
+        missing = [other for other in fold.behind_gaps[stream] if other[-1].version > end]
+        fold.behind_gaps[stream] = [] if first.type == STREAM_RESUMED else missing
+        if not fold.behind_gaps[stream]:
+            del fold.behind_gaps[stream]
     return True
 
 

@@ -120,13 +120,28 @@ class Sweeper:
 
     async def _look_into(self, unknown: Sequence[Record]) -> None:
         """A record of a version that is on the log already does not count, and the log cannot be mended: that is an
-        alarm. Any other record the ledger should have."""
+        alarm. One that does not follow what is on the log stops its stream. Any other the ledger should have."""
         taken = await self._documents.taken([(record.stream, record.version) for record in unknown if record.version])
+        behind_gaps: dict[str, Record] = {}
         for record in unknown:
-            if (record.stream, record.version) not in taken:
-                raise LedgerChanged(f"{self._log.log}: the ledger lacks a record of the log")
             place = f"{record.log}, partition {record.partition}, offset {record.offset}"
-            _log.error("%s: another record of version %d of %s came before", place, record.version, record.stream)
+            if (record.stream, record.version) in taken:
+                _log.error("%s: another record of version %d of %s came before", place, record.version, record.stream)
+            elif await self._is_behind_a_gap(record):
+                behind_gaps.setdefault(record.stream, record)
+            else:
+                raise LedgerChanged(f"{self._log.log}: the ledger lacks a record of the log")
+        for record in behind_gaps.values():
+            stopped = await self._documents.stop(Entry.of([record], record.partition, (), record.offset))
+            _log.error("%s; nothing comes onto it until it is told to go on", stopped.waits(record.log))
+
+    async def _is_behind_a_gap(self, record: Record) -> bool:
+        """Whether the log lacks something before it. What stands on the log is in the ledger before that, if it is one
+        of ours."""
+        if not record.version:
+            return False
+        end = await self._documents.end_of(record.stream)
+        return record.first_version > (0 if end is None else end.version) + 1
 
     async def _watch_indexes(self) -> None:
         """Without its unique index the ledger decides nothing: it is opened again, and filled anew."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pymongo import IndexModel, UpdateMany, UpdateOne
@@ -33,7 +33,7 @@ from eventkernel.adapters.mongodb.connection import (
 from eventkernel.adapters.mongodb.gathering import Gathered
 from eventkernel.appending import MOST_EVENTS
 from eventkernel.envelope import from_json, to_json
-from eventkernel.errors import Unavailable
+from eventkernel.errors import StreamWaits, Unavailable
 from eventkernel.events import COMMAND_REFUSED, Partition, Position, Record
 from eventkernel.refusals import Refused
 from eventkernel.store import Checkpoint, ClaimHolder, Commit, Landmark
@@ -41,6 +41,7 @@ from eventkernel.store import Checkpoint, ClaimHolder, Commit, Landmark
 _GENERATION: Final = "generation"
 _MARK: Final = ""
 """The mark's id: no command's, for those are not empty."""
+_BEHIND_A_GAP: Final = "behind a gap"
 _CLAIM: Final = "claim "
 _HAS_CLAIMS: Final = {"keys": {"$lt": "claim!"}}
 """A key of a claim sorts before this, and one of a version behind it."""
@@ -100,6 +101,8 @@ class Entry:
     """The data of the record that remembers a refusal."""
     offset: int | None = None
     """Where its first record stands; None as long as it is not known to be on the log."""
+    stops_at: int | None = None
+    """Of a commit that stands on the log behind a gap, and does not count: the version at which its stream waits."""
     texts: Sequence[str] = field(default=(), repr=False)
     """The records in CloudEvents' JSON, where they were asked for."""
 
@@ -130,6 +133,15 @@ class Entry:
     def events(self) -> int:
         return self.size if self.first_version else 0
 
+    def versions(self) -> Sequence[int]:
+        """Those that no other commit can have."""
+        if self.stops_at is not None:
+            return [self.stops_at + 1]
+        return range(max(self.first_version, 1), self.version + 1)
+
+    def waits(self, log: str) -> StreamWaits:
+        return StreamWaits(log, self.stream, self.stops_at or 0, self.first_version)
+
     def commit(self, log: str) -> Commit:
         position = Position.of(log, self.partition, (self.offset or 0) + self.size)
         refusal = None if self.refusal is None else Refused.decoded(self.refusal)
@@ -155,11 +167,15 @@ class Entry:
         }
         if self.refusal is not None:
             document["refusal"] = self.refusal
-        # Only a document that has the field is in the sparse index of what is pending.
+        if self.stops_at is not None:
+            document |= {"stopsAt": self.stops_at, "pending": _BEHIND_A_GAP}
+        # Only a document that has the field is in the sparse index of what is pending, or waits.
         return document | ({"pending": True} if self.offset is None else {"offset": self.offset})
 
     def _keys(self) -> Sequence[str]:
         """Never empty: a unique index takes two empty arrays for the same."""
+        if self.stops_at is not None:
+            return [_version(self.stream, self.stops_at + 1)]  # nobody else gets it
         if not self.first_version:
             return [f"command {self.command_id}"]
         versions = [_version(self.stream, version) for version in range(self.first_version, self.version + 1)]
@@ -371,7 +387,7 @@ class Documents:
         streams = list({stream for stream, _ in versions})
         async with translated("looking up versions"):
             entries = await self._find({"stream": {"$in": streams}, "first": {"$gt": 0}})
-        ends = {stream: found[-1].version for stream, found in _by_stream(entries).items()}
+        ends = {entry.stream: entry.version for entry in _in_order(entries) if entry.stops_at is None}
         return frozenset((stream, version) for stream, version in versions if version <= ends.get(stream, 0))
 
     async def pending(self) -> Sequence[Entry]:
@@ -383,9 +399,40 @@ class Documents:
     async def end_of(self, stream: str) -> Entry | None:
         """A stream's last commit with events."""
         async with translated("looking for the end of a stream"):
-            query = {"stream": stream, "first": {"$gt": 0}}
+            query = {"stream": stream, "first": {"$gt": 0}, "stopsAt": {"$exists": False}}
             document = await self._collection.find_one(query, _WITHOUT_RECORDS, sort=[("first", -1)])
         return None if document is None else _entry(document)
+
+    async def stop(self, entry: Entry) -> Entry:
+        """A commit stands on the log behind a gap in its stream: from now on nothing comes onto the stream, until
+        `let_go_on`. Gives the commit at which the stream waits, which may be an earlier one."""
+        while True:
+            end = await self.end_of(entry.stream)
+            stopping = replace(entry, stops_at=0 if end is None else end.version)
+            if await self.insert(stopping):
+                return stopping
+            for waiting in await self.waiting(entry.stream):
+                return waiting
+            if await self.find_command(entry.command_id) is not None:
+                entry = replace(entry, command_id=f"behind a gap at {entry.partition}/{entry.offset}")
+
+    async def waiting(self, stream: str | None = None) -> Sequence[Entry]:
+        """The commits at which streams wait, some of them where they are very many."""
+        query: Document = {"pending": _BEHIND_A_GAP}
+        if stream is not None:
+            query["stream"] = stream
+        async with translated("looking for streams that wait"):
+            documents = await self._collection.find(query, _WITHOUT_RECORDS).to_list(_FILL_AT_ONCE)
+        return [_entry(document) for document in documents]
+
+    async def let_go_on(self, stream: str) -> None:
+        """The stream does not wait any more."""
+        async with translated("letting a stream go on"):
+            # The documents stay, as of something without versions: whoever meets the records again knows them.
+            await self._collection.update_many(
+                {"stream": stream, "pending": _BEHIND_A_GAP},
+                [{"$set": {"first": 0, "keys": [{"$concat": ["command ", "$_id"]}]}}, {"$unset": ["pending"]}],
+            )
 
     async def _look_up(self, asked: Sequence[Asked]) -> Sequence[Found]:
         keys = {_claim(seal) for question in asked for seal in question.claims or ()}
@@ -400,11 +447,7 @@ class Documents:
             )
         by_command = {entry.command_id: entry for entry in repeated}
         by_claim = {seal: entry for entry in found for seal in entry.claims}
-        by_version = {
-            (entry.stream, version): entry
-            for entry in found
-            for version in range(max(entry.first_version, 1), entry.version + 1)
-        }
+        by_version = {(entry.stream, version): entry for entry in found for version in entry.versions()}
         held = _by_stream(holding)
         return [
             Found(
@@ -513,9 +556,13 @@ def _within(streams: Iterable[str], after: int, up_to: int | None) -> Document:
     return {"stream": {"$in": list(streams)}, "first": first}
 
 
+def _in_order(entries: Sequence[Entry]) -> Sequence[Entry]:
+    return sorted(entries, key=lambda entry: entry.first_version)
+
+
 def _by_stream(entries: Sequence[Entry]) -> Mapping[str, Sequence[Entry]]:
     found: dict[str, list[Entry]] = {}
-    for entry in sorted(entries, key=lambda entry: entry.first_version):
+    for entry in _in_order(entries):
         found.setdefault(entry.stream, []).append(entry)
     return found
 
@@ -538,6 +585,7 @@ def _entry(document: Mapping[str, Any]) -> Entry:  # what `Entry.document` made
         given_up=tuple(document["givenUp"]),
         refusal=document.get("refusal"),
         offset=document.get("offset"),
+        stops_at=document.get("stopsAt"),
         texts=document.get("records", ()),
     )
 

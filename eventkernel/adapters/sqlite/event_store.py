@@ -16,19 +16,23 @@ from eventkernel.adapters.sqlite.batcher import Batcher
 from eventkernel.adapters.sqlite.connection import open_reader
 from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.group_commit import GroupCommit
+from eventkernel.adapters.sqlite.log_check import streams_with_gaps
 from eventkernel.adapters.sqlite.log_file import OpenLog, open_log, read_log
-from eventkernel.appending import Append, checked, is_name, seal_claims
+from eventkernel.appending import Append, checked, is_name, resuming, seal_claims
 from eventkernel.clock import Clock
+from eventkernel.errors import NotFound, StreamWaits
 from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
 from eventkernel.landmarks import compare
 from eventkernel.refusals import Refused
-from eventkernel.store import Batch, Checkpoint, ClaimHolder, Commit
+from eventkernel.store import Batch, Checkpoint, ClaimHolder, Commit, Writing
 
 T = TypeVar("T")
 _Question: TypeAlias = Callable[[sqlite3.Connection], object]
 
 _LARGEST_BATCH: Final = 1_000
 """Records that a subscriber gets at once."""
+_LOOK_SECONDS: Final = 1.0
+"""How long whoever asks after the health waits for the answer whether streams have gaps, which reads an index."""
 _POLL_SECONDS: Final = 0.2
 """How often a log that another process writes is looked at: SQLite has no notice between processes."""
 _PATIENCE_SECONDS: Final = 15.0
@@ -87,7 +91,11 @@ class SqliteLog:
         if not is_name(stream):
             return []
         last = statements.LAST_VERSION if up_to is None else up_to
-        return await self._ask(self._lookups, lambda db: self._records.of_stream(db, stream, after, last))
+        records = await self._ask(self._lookups, lambda db: self._records.of_stream(db, stream, after, last))
+        if records and records[-1].version != after + len(records) and all(record.intact for record in records):
+            end = after + next(at for at, record in enumerate(records) if record.version != after + at + 1)
+            raise StreamWaits(self._log, stream, end, records[end - after].version)
+        return records
 
     async def subscribe(
         self, after: Checkpoint, partitions: frozenset[int] | None = None
@@ -134,6 +142,7 @@ class SqliteEventStore(SqliteLog):
         self._commits = GroupCommit(opened, clock)
         self._known_end = self._commits.end
         self._growth = asyncio.Event()
+        self._gaps: asyncio.Task[list[str]] | None = None
         self._appends = Batcher[Append, Commit](
             f"the writer of {self.log}", self._commits, patience=_PATIENCE_SECONDS, afterwards=self._wake
         )
@@ -153,6 +162,8 @@ class SqliteEventStore(SqliteLog):
 
     async def aclose(self) -> None:
         """Returns when every append that was asked for is answered."""
+        if self._gaps is not None:
+            await asyncio.wait([self._gaps])
         await self._appends.aclose()
         await super().aclose()
         await asyncio.to_thread(self._writer.close)  # the last connection moves the write-ahead log into the file
@@ -172,6 +183,30 @@ class SqliteEventStore(SqliteLog):
         sealed = seal_claims(self._key, claims)
         append = checked(Append(stream, events, expected_version, command_id, fingerprint, sealed, metadata, refusal))
         return await self._appends.ask(append)
+
+    async def writing(self) -> Writing:
+        if self._gaps is None:  # nothing that this process writes makes one
+            self._gaps = asyncio.create_task(asyncio.to_thread(lambda: list(streams_with_gaps(self._path))))
+        await asyncio.wait([self._gaps], timeout=_LOOK_SECONDS)
+        if not self._gaps.done():
+            return Writing()
+        if self._gaps.exception() is not None:
+            self._gaps = None
+            return Writing()
+        return Writing(waiting=[f"{self.log}: {gap}" for gap in self._gaps.result()])
+
+    async def resume(self, stream: str, reason: str) -> Commit:
+        records = await self.read_stream(stream)
+        if not records:
+            raise NotFound(f"{self.log}: there is no stream {stream[:200]!r}")
+        version = records[-1].version
+        return await self.append(
+            stream,
+            [resuming(reason)],
+            expected_version=version,
+            command_id=f"resume {stream}"[:180] + f" at {version}",
+            fingerprint="resume",
+        )
 
     async def find_claim(self, claim: str) -> ClaimHolder | None:
         seal = self._key.seal(claim)

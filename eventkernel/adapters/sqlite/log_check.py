@@ -20,6 +20,7 @@ _AT_ONCE: Final = 1_000
 _LONGEST: Final = 200
 """Characters of a stream's name that is damaged, perhaps."""
 
+_GAPS: Final = "versions that do not go from 1 on without a gap"
 _OFFSETS: Final = "SELECT count(*), min(offset), max(offset) FROM records"
 _STREAMS: Final = """
     SELECT stream FROM records WHERE version > 0
@@ -65,9 +66,23 @@ def flaws_of_log(path: Path) -> Iterator[str]:
         with failures_of(path):
             connection.execute("BEGIN")
             yield from _offsets(connection)
-            yield from _named(connection, _STREAMS, "versions that do not go from 1 on without a gap")
+            yield from _named(connection, _STREAMS, _GAPS)
             yield from _named(connection, _COMMITS, "commits that are not whole")
             yield from _claims(connection)
+    finally:
+        connection.close()
+
+
+def streams_with_gaps(path: Path) -> Iterator[str]:
+    """The streams whose versions do not follow one another, in one line; nothing is said where there are none.
+
+    Raises:
+        Unavailable, CorruptData: it cannot be read.
+    """
+    connection = open_reader(path)
+    try:
+        with failures_of(path):
+            yield from _named(connection, _STREAMS, _GAPS)
     finally:
         connection.close()
 

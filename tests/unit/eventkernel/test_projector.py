@@ -16,8 +16,9 @@ from eventkernel.adapters.sqlite.views import SqliteView
 from eventkernel.clock import ManualClock
 from eventkernel.codec import Codec
 from eventkernel.errors import NotFound, Unavailable
-from eventkernel.events import DomainEvent, Record, RecordedEvent
+from eventkernel.events import DomainEvent, Partition, Record, RecordedEvent
 from eventkernel.filling import FillingStatus
+from eventkernel.fitting import not_shown
 from eventkernel.projector import Projector, Source
 from eventkernel.retrying import Backoff
 from eventkernel.status import ParkedStream
@@ -115,6 +116,55 @@ async def test_a_gap_parks_the_stream_until_what_is_missing_has_come() -> None:
         await projector.retry("a")
         assert site.door("a") == (3, ("oak", ("red",), 4))
         assert await site.waiting() == []
+
+
+async def test_a_stream_that_is_told_to_go_on_forgets_what_stood_behind_the_gap() -> None:
+    site = Site()
+    async with site.at_work():
+        site.put("a", OAK)
+        site.put("a", Opened(times=4), after=2)
+        site.put("b", OAK)
+        await site.settle()
+        assert await site.waiting() == [(3, True, False)]
+        site.log.resume("a", 2)
+        site.put("a", Painted(colour="red"), after=2)
+        site.put("a", Opened(times=1), after=3)
+        await eventually(site.waiting, lambda waiting: waiting == [])
+        await eventually(lambda: _now(site.door("a")), lambda door: door == (4, ("oak", ("red",), 1)))
+        head = await site.log.head()
+        records = await site.log.records_before({0: head[Partition("doors.1", 0)]})
+        assert not await not_shown(site.view.live(), site.log, list(records.values()))
+        assert not await not_shown(site.view.live(), site.log, [site.log.partitions[0][1]]), "it did not count"
+
+
+async def test_a_stream_whose_first_record_was_missing_goes_on_in_a_rebuild_as_well() -> None:
+    site = Site()
+    site.put("a", Opened(times=4), after=2)
+    site.log.resume("a", 1)
+    site.put("a", OAK, after=1)
+    for _ in range(2):
+        async with site.at_work() as projector:
+            await eventually(lambda: _now(site.door("a")), lambda door: door == (2, ("oak", (), 0)))
+            assert [waits for waits in await site.waiting() if not waits[2]] == []
+            await projector.rebuild()
+            await eventually(lambda: _now(site.door("a")), lambda door: door == (2, ("oak", (), 0)))
+
+
+async def test_what_waits_for_another_reason_is_not_forgotten_with_the_gap() -> None:
+    site = Site()
+    async with site.at_work() as projector:
+        site.put("a", OAK, POISON, Painted(colour="red"))
+        site.put("a", Opened(times=9), after=11)
+        site.log.resume("a", 4)
+        site.put("a", Opened(times=1), after=4)
+        await site.settle()
+        assert [version for version, *_ in await site.waiting()] == [2, 3, 4, 5, 12]
+        await projector.skip("a", "poison")
+        assert site.door("a") == (5, ("oak", ("red",), 1))
+
+
+async def _now(value: T) -> T:
+    return value
 
 
 async def test_an_event_type_that_nobody_knows_parks_its_stream_and_is_named() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from eventkernel.adapters.kafka.records import to_message
 from eventkernel.codec import Codec
-from eventkernel.events import COMMAND_REFUSED, COMMAND_REMEMBERED, FENCE, DomainEvent, Record
+from eventkernel.events import COMMAND_REFUSED, COMMAND_REMEMBERED, FENCE, STREAM_RESUMED, DomainEvent, Record
 from eventkernel.fences import fence
 from kithgraph import asyncapi
 from kithgraph.schema_files import stale
@@ -69,7 +69,7 @@ def headers_of(record: Record) -> dict[str, str]:
 
 
 def test_every_topic_has_its_events_and_what_the_kernel_adds() -> None:
-    added = {COMMAND_REMEMBERED, COMMAND_REFUSED, FENCE}
+    added = {COMMAND_REMEMBERED, COMMAND_REFUSED, STREAM_RESUMED, FENCE}
     topics = {name: channel["messages"].keys() for name, channel in DOCUMENT["channels"].items()}
     assert topics == {
         "users": {"users.UserCreated", "users.UserUpdated", "users.UserDeleted"} | added,

@@ -44,6 +44,7 @@ def test_these_are_the_commands() -> None:
         "kith import",
         "kith rebuild",
         "kith parked skip",
+        "kith parked resume",
     } <= set(COMMANDS)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import AsyncMock, patch
 
 import pytest
 
@@ -11,7 +12,7 @@ from eventkernel.adapters.memory_views import MemoryBuild, MemoryView
 from eventkernel.audit import Audit
 from eventkernel.clock import ManualClock
 from eventkernel.events import EncodedEvent, Partition, Position
-from eventkernel.store import Checkpoint, Landmark
+from eventkernel.store import Checkpoint, Landmark, Writing
 from eventkernel.testing.view_contract import record
 from eventkernel.views import Fold, ParkedRecord
 from subgraphs.serving import readiness
@@ -85,3 +86,14 @@ async def test_a_log_that_is_damaged_makes_its_readers_not_ready(
 async def test_parked_streams_are_a_warning(store: MemoryEventStore, view: View) -> None:
     await view.live().save(Fold([], Checkpoint(), [ParkedRecord(record("door-1", 1), "it cannot be read")]))
     assert await readiness_of(view, [store]) == Readiness([], ["parked streams in the view doors: 1"])
+
+
+async def test_a_store_that_takes_no_commands_is_not_ready(store: MemoryEventStore, view: View) -> None:
+    with patch.object(store, "writing", AsyncMock(return_value=Writing("its ledger is being opened"))):
+        (reason,) = (await readiness_of(view, [store], None, store)).reasons
+    assert reason == f"the log {store.log} takes no commands: its ledger is being opened"
+
+
+async def test_a_stream_that_takes_no_commands_is_a_warning(store: MemoryEventStore, view: View) -> None:
+    with patch.object(store, "writing", AsyncMock(return_value=Writing(waiting=["door-1 waits"]))):
+        assert await readiness_of(view, [store], None, store) == Readiness([], ["door-1 waits"])
