@@ -48,7 +48,7 @@ AllowHostsOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAMES",
-        help="Names that it is asked by, with commas between them. [addresses and localhost where it listens on one]",
+        help="Host names to answer to, separated by commas. [addresses and localhost on loopback, else any]",
         show_default=False,
     ),
 ]
@@ -56,7 +56,7 @@ CorsOriginsOption = Annotated[
     str | None,
     typer.Option(
         metavar="ORIGINS",
-        help="Origins whose pages may ask the router, with commas between them. [none]",
+        help="Origins whose pages may read the router's answers, separated by commas. [none]",
         show_default=False,
     ),
 ]
@@ -146,7 +146,7 @@ def serve(
         bool,
         typer.Option(
             envvar="KITH_PROJECT",
-            help="Take a share of keeping the subgraph's view; without, `kith project` processes do.",
+            help="Also keep a share of the subgraph's view; otherwise `kith project` processes keep it.",
         ),
     ] = True,
     allow_hosts: AllowHostsOption = None,
@@ -155,9 +155,9 @@ def serve(
         str | None, typer.Option(help="debug, info, warning or error. [warning]", show_default=False)
     ] = None,
 ) -> None:
-    """Serve one subgraph, or the router, of the distributed mode until Ctrl-C. Several of each share the work.
+    """Serve one subgraph, or the router, of the distributed mode until Ctrl-C. Several of each share the load.
 
-    Where Kafka, MongoDB and Neo4j are stands in the environment: docs/distributed.md lists the settings.
+    The environment says where Kafka, MongoDB and Neo4j are: docs/distributed.md lists the settings.
 
     Example: kith serve users --port 9001
 
@@ -194,7 +194,7 @@ def project(
         str | None, typer.Option(help="debug, info, warning or error. [warning]", show_default=False)
     ] = None,
 ) -> None:
-    """Take a share of keeping a view of the distributed mode up to date, and nothing else, until Ctrl-C.
+    """Keep a share of a view of the distributed mode up to date, and do nothing else, until Ctrl-C.
 
     Start as many as the load needs, up to the number of partitions; the partitions move when one comes or goes.
 
@@ -211,7 +211,7 @@ def project(
 
 @app.command("claims-keys")
 def claims_keys() -> None:
-    """Print new claims keys for the distributed mode: secrets, drawn once before its first start and kept for ever.
+    """Print new claims keys for the distributed mode: secrets, drawn once before the first start and kept for ever.
 
     Example: kith claims-keys > claims.keys && chmod 600 claims.keys
     """
@@ -232,10 +232,10 @@ def events(
     ] = None,
     since: Annotated[str | None, typer.Option(metavar="MOMENT", help="Only from this moment on.")] = None,
     until: Annotated[str | None, typer.Option(metavar="MOMENT", help="Only before this moment.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow the log until Ctrl-C.")] = False,
     distributed: DistributedOption = False,
 ) -> None:
-    """Print the event log: one CloudEvents JSON object a line, oldest first. Also beside a running system.
+    """Print the event log: one CloudEvents JSON object a line, oldest first. Works while the system runs.
 
     A moment is written as 2026-01-31T12:00:00Z, with its offset from UTC, or as 2026-01-31.
 
@@ -262,7 +262,7 @@ def export(
     data: DataOption = Path("data"),
     distributed: DistributedOption = False,
 ) -> None:
-    """Write the whole log as CloudEvents JSON lines, for `kith import`. Also beside a running system.
+    """Write the whole log as CloudEvents JSON lines, for `kith import`. Works while the system runs.
 
     Example: kith export monday.jsonl --keys monday.keys --data /some/folder
 
@@ -275,7 +275,7 @@ def export(
 
 @app.command("import")
 def import_(
-    file: Annotated[str, typer.Argument(help="What `kith export` wrote, or - for standard input.")],
+    file: Annotated[str, typer.Argument(help="The file that `kith export` wrote, or - for standard input.")],
     keys: Annotated[Path, typer.Option(help="The keys that `kith export` wrote.")],
     data: Annotated[
         Path | None,
@@ -283,9 +283,9 @@ def import_(
     ] = None,
     distributed: DistributedOption = False,
 ) -> None:
-    """Make the same system out of an export, in a new data folder: same users, bookmarks, idempotency keys, usernames.
+    """Make the same system from an export, in a new data folder: same users, bookmarks, idempotency keys, usernames.
 
-    With --distributed it is made on empty topics instead, as by `kith migrate`.
+    With --distributed it is made on empty topics instead, as `kith migrate` does.
 
     Example: kith import monday.jsonl --keys monday.keys --data /another/folder
     """
@@ -306,10 +306,10 @@ def import_(
 
 @app.command()
 def migrate(data: DataOption = Path("data")) -> None:
-    """Copy a data folder, on which nothing runs, to Kafka: the same system, distributed. The folder stays as it is.
+    """Copy the data folder of a stopped system to Kafka: the same system, distributed. The folder stays as it is.
 
-    Topics and databases must be empty; where they are stands in the environment (docs/distributed.md). The claims keys
-    are written to the file that KITH_CLAIMS_KEYS_FILE names. Views are made by the first start there.
+    Topics and databases must be empty; the environment says where they are (docs/distributed.md). The claims keys are
+    written to the file that KITH_CLAIMS_KEYS_FILE names. The first start there fills the views.
 
     Example: kith migrate --data ./data
     """
@@ -324,17 +324,15 @@ def migrate(data: DataOption = Path("data")) -> None:
 def rebuild(
     view: Annotated[
         list[str] | None,
-        typer.Argument(
-            help="Views, such as users; none: all of them.", show_default=False, autocompletion=complete_view
-        ),
+        typer.Argument(help="Views, such as users. [all]", show_default=False, autocompletion=complete_view),
     ] = None,
     data: DataOption = Path("data"),
     distributed: DistributedOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Fill views anew from the logs, while queries go on: they read the old build until the new one has all it has.
+    """Fill views again from the logs. Meanwhile queries read the old build, until the new one is complete.
 
-    Goes through the running system, and without one opens the folder. Ctrl-C ends it; nothing has changed then.
+    Uses the running system, or opens the folder if none runs. Ctrl-C ends the rebuild and changes nothing.
 
     Example: kith rebuild
 
@@ -357,7 +355,7 @@ def doctor(
 ) -> None:
     """Say what is wrong with a system, why it matters and what to do. Only reads.
 
-    Exit code 1 where something is wrong; a notice is nothing wrong.
+    Exit code 1 if something is wrong; notices do not count.
 
     Example: kith doctor --data /some/folder
     """
@@ -392,14 +390,16 @@ def what_if(
         list[str] | None,
         typer.Option("--view", help="Only this view; may be given again.", autocompletion=complete_view),
     ] = None,
-    values: Annotated[bool, typer.Option("--values", help="Also what the fields hold, which may be personal.")] = False,
+    values: Annotated[
+        bool, typer.Option("--values", help="Also print the values of the fields, which may be personal.")
+    ] = False,
     data: DataOption = Path("data"),
     distributed: DistributedOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Fold the whole log with this working tree's projections and show what would differ from the live views.
 
-    Only reads, also beside a running system. Exit code 1 where something would differ.
+    Only reads; works while the system runs. Exit code 1 if something would differ.
 
     Example: kith what-if --view users
     """
@@ -421,7 +421,7 @@ app.add_typer(parked_command.app, name="parked")
 
 @app.command()
 def schema(
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a file is not up to date.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file is not up to date.")] = False,
     folder: Annotated[Path, typer.Option(help="Where the files are.")] = Path(),
 ) -> None:
     """Write schema.graphql (what clients see), supergraph.graphql (what routers read) and asyncapi.json (the events).
@@ -445,7 +445,7 @@ _DRIVERS = frozenset({"aiokafka", "motor", "pymongo", "neo4j"})
 
 
 def main() -> None:
-    """The entry point: what a person can mend is one line on standard error and exit code 1."""
+    """The entry point: an error that the user can fix is one line on standard error and exit code 1."""
     try:
         app()
     except StartError as error:
@@ -460,6 +460,6 @@ def main() -> None:
         )
         sys.exit(1)
     except BrokenPipeError:
-        # Whoever read the output has seen enough (`kith events | head`); nothing more can be written, or should be.
+        # The reader of the output has closed it (`kith events | head`): nothing more can be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

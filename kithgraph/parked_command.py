@@ -22,7 +22,7 @@ ViewOption = Annotated[
     str | None,
     typer.Option(
         "--view",
-        help="Only this view, or this process manager; else all of them.",
+        help="Only this view or process manager. [all]",
         show_default=False,
         autocompletion=complete_view,
     ),
@@ -37,9 +37,9 @@ def list_(
     distributed: DistributedOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List what waits: where, which stream, from which version on, how many records, why.
+    """List the streams that wait: where, from which version on, how many records, and why.
 
-    Goes through the running system, and without one opens the folder. So do the others.
+    Uses the running system, or opens the folder if none runs. So do the other `parked` commands.
 
     Example: kith parked list --view users
     """
@@ -52,12 +52,14 @@ def list_(
 def show(
     stream: StreamArgument,
     view: ViewOption = None,
-    values: Annotated[bool, typer.Option("--values", help="Also the records' data, which may be personal.")] = False,
+    values: Annotated[
+        bool, typer.Option("--values", help="Also print the records' data, which may be personal.")
+    ] = False,
     data: DataOption = Path("data"),
     distributed: DistributedOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the records of a stream that wait, and why.
+    """Show the waiting records of a stream, and why they wait.
 
     Example: kith parked show user-018f3c2e --values
     """
@@ -84,7 +86,7 @@ def retry(
     distributed: DistributedOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Try a stream's records again, in order. Exit code 1 where some still wait.
+    """Try a stream's records again, in order. Exit code 1 if some still wait.
 
     Example: kith parked retry user-018f3c2e
     """
@@ -99,13 +101,13 @@ def retry(
 @app.command()
 def skip(
     stream: StreamArgument,
-    reason: Annotated[str, typer.Option(help="Why the record shall have no effect; it is kept beside the view.")],
+    reason: Annotated[str, typer.Option(help="Why the record shall have no effect; it is stored beside the view.")],
     view: ViewOption = None,
     data: DataOption = Path("data"),
     distributed: DistributedOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Let the first record of a stream that waits have no effect, and try those behind it. Exit code 1 where some wait.
+    """Give the first waiting record of a stream no effect, and try those behind it. Exit code 1 if some still wait.
 
     The log keeps the record, and a rebuild of the view takes it again. With a process manager it has no reaction, now
     and later.

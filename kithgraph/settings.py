@@ -20,16 +20,16 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class Reach(BaseSettings):
-    """Who may ask what is served: names that it goes by, and origins of pages."""
+    """The hosts and origins that a server accepts requests of."""
 
     model_config = SettingsConfigDict(env_prefix="KITH_", frozen=True)
 
     allow_hosts: str = Field(
         default="",
-        description="Names that it is asked by, with commas between them: api.example.com,*.example.org; * is any.",
+        description="Host names to answer to, separated by commas: api.example.com,*.example.org; * is any.",
     )
     cors_origins: str = Field(
-        default="", description="Origins whose pages may ask, with commas between them; * is any."
+        default="", description="Origins whose pages may read answers, separated by commas; * is any."
     )
 
     @property
@@ -65,14 +65,14 @@ class Settings(Reach):
 
 
 class EngineSettings(BaseSettings):
-    """Where Kafka, MongoDB and Neo4j are, who we are there, and how the topics are made."""
+    """Where Kafka, MongoDB and Neo4j are, how to authenticate there, and how the topics are made."""
 
     model_config = SettingsConfigDict(env_prefix="KITH_", frozen=True)
 
     name: str = Field(
         default="kithgraph",
         pattern=r"^[a-z0-9_-]{1,40}$",
-        description="What topics, databases, groups and builds are called after; systems on the same engines differ.",
+        description="Prefix of topics, databases, groups and builds; systems on the same engines differ in it.",
     )
 
     kafka_bootstrap: str = Field(default="127.0.0.1:9092", description="Brokers to ask first: host:port,host:port.")
@@ -80,21 +80,23 @@ class EngineSettings(BaseSettings):
         default="PLAINTEXT", description="How to speak with the brokers."
     )
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        default="SCRAM-SHA-512", description="How to say who we are, with SASL."
+        default="SCRAM-SHA-512", description="How to authenticate, with SASL."
     )
-    kafka_user: str | None = Field(default=None, description="Who we are, with SASL.")
+    kafka_user: str | None = Field(default=None, description="The user, with SASL.")
     kafka_password: SecretStr | None = Field(default=None, description="Its password.")
     kafka_ca: Path | None = Field(
         default=None, description="The authority that signed the brokers' certificates (PEM)."
     )
-    kafka_partitions: int = Field(default=6, ge=1, description="Of each topic, for ever: a stream stays where it is.")
+    kafka_partitions: int = Field(
+        default=6, ge=1, description="Partitions of each topic; never changes, because a stream stays where it is."
+    )
     kafka_replicas: int = Field(default=3, ge=1, description="Brokers that keep each partition.")
-    kafka_in_sync_replicas: int = Field(default=2, ge=1, description="Of those, how many must have a record.")
+    kafka_in_sync_replicas: int = Field(default=2, ge=1, description="How many of those must have a record.")
 
     mongodb_url: SecretStr = Field(
         default=SecretStr("mongodb://127.0.0.1:27017/"), description="Where MongoDB is; may hold user and password."
     )
-    mongodb_user: str | None = Field(default=None, description="Who we are there, where the URL does not say so.")
+    mongodb_user: str | None = Field(default=None, description="The user, if the URL names none.")
     mongodb_password: SecretStr | None = Field(default=None, description="Its password.")
     mongodb_ca: Path | None = Field(default=None, description="The authority of its certificate (PEM); turns TLS on.")
 
@@ -103,7 +105,7 @@ class EngineSettings(BaseSettings):
     )
 
     neo4j_url: str = Field(default="bolt://127.0.0.1:7687", description="Where Neo4j is; bolt+s:// is with TLS.")
-    neo4j_user: str = Field(default="neo4j", description="Who we are there.")
+    neo4j_user: str = Field(default="neo4j", description="The user.")
     neo4j_password: SecretStr | None = Field(default=None, description="Its password; none where it asks for none.")
     neo4j_ca: Path | None = Field(default=None, description="The authority of its certificate (PEM); turns TLS on.")
 

@@ -50,9 +50,9 @@ app = typer.Typer(
 
 SupergraphOption = Annotated[Path, typer.Option("--supergraph", "-s", help="The supergraph's file.")]
 OperationArgument = Annotated[str, typer.Argument(help="The file with the operation, or - for standard input.")]
-NameOption = Annotated[str | None, typer.Option("--operation", help="Its name, where the file has several.")]
+NameOption = Annotated[str | None, typer.Option("--operation", help="Its name, if the file has several.")]
 LabelOption = Annotated[
-    list[str] | None, typer.Option("--label", help="A label of @override that is on; once for each.")
+    list[str] | None, typer.Option("--label", help="A label of @override that is on; may be given again.")
 ]
 
 
@@ -82,30 +82,34 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 takes any free one.")] = 4000,
     subgraph: Annotated[
-        list[str] | None, typer.Option(help="NAME=URL: where a subgraph is, instead of what the file says.")
+        list[str] | None, typer.Option(help="NAME=URL: the URL of a subgraph, instead of the one in the file.")
     ] = None,
     introspection: Annotated[bool, typer.Option(help="Answer __schema and __type.")] = True,
     playground: Annotated[bool, typer.Option(help="Serve GraphiQL at /.")] = True,
-    query_plans: Annotated[bool, typer.Option(help="Give its plan to a request that asks for it.")] = True,
+    query_plans: Annotated[bool, typer.Option(help="Return the plan of a request that asks for it.")] = True,
     timeout: Annotated[float, typer.Option(help="Seconds that one request to a subgraph may take.")] = 30.0,
     subgraph_timeout: Annotated[list[str] | None, typer.Option(help="NAME=SECONDS: the same for one subgraph.")] = None,
     limit: Annotated[
-        list[str] | None, typer.Option(help="NAME=NUMBER: one of the limits that the README lists, such as depth=20.")
+        list[str] | None, typer.Option(help="NAME=NUMBER: a limit that the README lists, such as depth=20.")
     ] = None,
     allow_host: Annotated[
-        list[str] | None, typer.Option(help="A name that the router is asked by, or *.NAME; once for each.")
+        list[str] | None, typer.Option(help="A host name to answer to, or *.NAME; may be given again.")
     ] = None,
     cors_origin: Annotated[
-        list[str] | None, typer.Option(help="An origin whose pages may ask, or *; once for each.")
+        list[str] | None, typer.Option(help="An origin whose pages may read answers, or *; may be given again.")
     ] = None,
     forward_header: Annotated[
-        list[str] | None, typer.Option(help="One more request header that subgraphs get; once for each.")
+        list[str] | None, typer.Option(help="A request header to forward to subgraphs as well; may be given again.")
     ] = None,
     forward_extension: Annotated[
-        list[str] | None, typer.Option(help="NAME=HEADER: one more entry of extensions that subgraphs get as a header.")
+        list[str] | None, typer.Option(help="NAME=HEADER: an entry of extensions to forward to subgraphs as a header.")
     ] = None,
-    join_queries: Annotated[bool, typer.Option(help="Send equal queries to a subgraph that meet as one.")] = True,
-    join_requests: Annotated[bool, typer.Option(help="Execute equal queries of clients that meet once.")] = False,
+    join_queries: Annotated[
+        bool, typer.Option(help="Send equal queries to a subgraph that are in flight at the same time once.")
+    ] = True,
+    join_requests: Annotated[
+        bool, typer.Option(help="Execute equal queries of clients that are in flight at the same time once.")
+    ] = False,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Serve a supergraph: /graphql, /health/live, /health/ready, and the playground at /."""
@@ -183,7 +187,7 @@ def compose(
 
 
 def _compose_again_and_again(named: list[tuple[str, str]], output: Path | None) -> None:
-    """What does not compose is told and leaves the last supergraph where it is."""
+    """Compose again at each change; errors are printed, and the last supergraph stays."""
     if output is None:
         _refuse("--watch: expected a file to write to, --output FILE", 2)
     files = [Path(source) for _, source in named if not _is_url(source)]
@@ -208,7 +212,7 @@ def _write(result: CompositionResult, output: Path | None) -> None:
     if output is None:
         _print(result.supergraph_sdl)
     else:
-        # In one step, so that whoever reads it, a watching server say, never sees half of it.
+        # In one step, so that no reader, such as a watching server, sees half of it.
         new = output.with_name(f".{output.name}.new")
         new.write_text(result.supergraph_sdl)
         new.replace(output)
@@ -220,11 +224,11 @@ def diff(
     new: Annotated[Path, typer.Argument(help="The schema after.")],
     operations: Annotated[
         list[Path] | None,
-        typer.Option(help="Recorded operations: a .graphql file, or a folder with such files; once for each."),
+        typer.Option(help="Recorded operations: a .graphql file, or a folder with such files; may be given again."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Tell what changed for clients: breaking, dangerous, safe; and which recorded operations break.
+    """List what changed for clients: breaking, dangerous, safe; and which recorded operations break.
 
     Exit code 1: there is a breaking change; with --operations: one of them breaks.
     """
@@ -277,7 +281,7 @@ def normalize(operation: OperationArgument, supergraph: SupergraphOption, name: 
 
 @app.command()
 def graph(supergraph: SupergraphOption) -> None:
-    """Print the query graph: what each subgraph can answer, and how one gets from one to another."""
+    """Print the query graph: what each subgraph can answer, and the moves from one to another."""
     _print(str(_planner(supergraph).query_graph))
 
 
@@ -285,7 +289,7 @@ def graph(supergraph: SupergraphOption) -> None:
 def paths(
     operation: OperationArgument, supergraph: SupergraphOption, name: NameOption = None, label: LabelOption = None
 ) -> None:
-    """Print the paths on which each leaf of the operation can be had, with their costs."""
+    """Print the paths to each leaf of the operation, with their costs."""
     _print(_stage("paths", operation, _planner(supergraph, label), name))
 
 
@@ -301,7 +305,7 @@ def plan(
 def check(
     operation: OperationArgument, supergraph: SupergraphOption, name: NameOption = None, label: LabelOption = None
 ) -> None:
-    """Plan the operation and prove the plan: documents fit their subgraphs, and nothing asked for is missing."""
+    """Plan the operation and check the plan: documents fit their subgraphs, and no requested field is missing."""
     planner = _planner(supergraph, label)
     document = _document(operation, planner)
     try:
