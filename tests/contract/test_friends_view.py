@@ -22,7 +22,7 @@ from subgraphs.friends.domain import FriendAdded, FriendRemoved, Pair
 from subgraphs.friends.projection import FriendsDoc, FriendshipDoc, UserDoc, projection
 from subgraphs.friends.views import Friend, FriendQuestions, FriendView
 from tests.support.feeding import FRIENDS, USERS, Feed
-from tests.support.views import SqliteUnderTest
+from tests.support.views import SqliteUnderTest, rows_of_all
 
 A_B, A_C, B_C = Pair("a", "b"), Pair("a", "c"), Pair("b", "c")
 
@@ -218,6 +218,25 @@ class TestSqliteFriendView(FriendViewContract):
             ("a", 1_001_000, 0, None, None),
             ("b", 1_002_000, 1, 1_003_000, 2),
         ]
+
+    async def test_a_build_that_is_filled_in_bulk_has_the_rows_of_one_that_follows(
+        self, build: SqliteFriendView, feed: Feed[FriendsDoc], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await build.finish()
+        monkeypatch.setattr("eventkernel.adapters.sqlite.build._CAUGHT_UP", 0)
+        view = await SqliteView.open(tmp_path / "bulk", SqliteFriendView, shape=projection.shape, logs=[USERS, FRIENDS])
+        bulk = await view.create()
+        of_bulk = Feed(bulk, projection, Codec((*events.EVENT_TYPES, FriendAdded, FriendRemoved)))
+        for feeding in (feed, of_bulk):
+            await feeding.create("a", "b", "c").add("a", "b").add("c", "a").add("b", "c").deliver()
+            await feeding.remove("a", "b").add("a", "b").remove("b", "c").delete("c").deliver()
+        assert await bulk.standing("a") == []
+        await bulk.finish()
+        assert await bulk.standing("a") == await build.standing("a") == [A_B, A_C]
+        assert await bulk.read(rows_of_all) == await build.read(rows_of_all)
+        await of_bulk.remove("a", "c").deliver()
+        assert await bulk.standing("a") == [A_B]
+        await view.aclose()
 
     async def test_every_question_is_answered_by_keys_and_in_their_order(self, build: SqliteFriendView) -> None:
         def plan(connection: sqlite3.Connection, query: str, parameters: dict[str, str] | tuple[str]) -> list[str]:

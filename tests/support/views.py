@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -53,3 +54,10 @@ class SqliteUnderTest(ABC, Generic[BuildT, Doc]):
         assert connection is not None
         (value,) = connection.execute(f"PRAGMA {pragma}").fetchone()
         return int(value)
+
+
+def rows_of_all(connection: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
+    """What stands in every table of a build but those of the machinery, sorted by the first two columns."""
+    found = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'kernel%'")
+    query = "SELECT * FROM {} ORDER BY 1, 2".format
+    return {name: connection.execute(query(name)).fetchall() for (name,) in found}

@@ -17,8 +17,8 @@ which is taken after it was asked), the transaction that holds documents, parked
 for a position. Tables whose names begin with `kernel_` belong to the machinery.
 
 A build that is filled anew is nobody's yet, and is thrown away if the process dies: until it has caught up with its
-logs (a small batch says so) or goes live, its indexes are missing, and its transactions are neither logged ahead nor
-synced, which costs a third of the time. `finish` makes up for all of it at once.
+logs (a small batch says so) or goes live, its indexes are missing, with all rows that follow from others, and its
+transactions are neither logged ahead nor synced. `finish` makes up for all of it at once, and in the order of the keys.
 
 The file carries the identity of what filled it: the projection's shape, the tables' definition, the logs. A file with
 another identity is not this build, and the view fills a new one.
@@ -76,6 +76,9 @@ class SqliteViewBuild(ABC, Generic[Doc]):
     """The SQL that makes the build's tables, in an empty file."""
     indexes: ClassVar[str] = ""
     """The SQL that makes, `IF NOT EXISTS`, the indexes that loading and writing documents do not need."""
+    derived: ClassVar[str] = ""
+    """The SQL that makes the rows which `write_changes` leaves out while the build is `filling`, out of those that are
+    there. Nobody asks a build for them before it is finished."""
 
     def __init__(self, file: Path, readers: int) -> None:
         self._file = file
@@ -87,6 +90,8 @@ class SqliteViewBuild(ABC, Generic[Doc]):
         self._loaded: Mapping[str, State[Doc]] | None = None
         self._closed = False
         self._unfinished = False
+        self.filling = False
+        """Rows that `derived` makes are not to be written now. Read and set on the writer's thread."""
         self._connection: sqlite3.Connection | None = None
         self._idle: deque[sqlite3.Connection] = deque()
         self._writer = ThreadPoolExecutor(1, f"write {self.name}")
@@ -327,7 +332,7 @@ class SqliteViewBuild(ABC, Generic[Doc]):
 
         def prepare(connection: sqlite3.Connection) -> tuple[Checkpoint, list[ParkedRecord]]:
             if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'kernel_build'").fetchone():
-                self._unfinished = True
+                self._unfinished = self.filling = True
                 connection.execute("PRAGMA journal_mode = MEMORY")
                 connection.execute("PRAGMA synchronous = OFF")
                 connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB_FOR_FILLING}")
@@ -350,6 +355,17 @@ class SqliteViewBuild(ABC, Generic[Doc]):
             await self._on_writer(self._finish)
 
     def _finish(self, connection: sqlite3.Connection) -> None:
+        if self.filling:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                for statement in self.derived.split(";"):
+                    connection.execute(statement)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # a full disk has ended it already
+                    connection.execute("ROLLBACK")
+                raise
+            self.filling = False
         connection.executescript(self.indexes)
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         log_ahead(connection, self._file)

@@ -66,6 +66,13 @@ CREATE TABLE past_friends (
 ) STRICT, WITHOUT ROWID;
 """
 
+_LOW: Final = f"substr(id, 1, instr(id, '{BETWEEN}') - 1)"
+_HIGH: Final = f"substr(id, instr(id, '{BETWEEN}') + 1)"
+_SIDES: Final = " UNION ALL ".join(
+    f"SELECT {user}, {friend}, since_us, partition, since_offset FROM friendships WHERE NOT ended"
+    for user, friend in ((_LOW, _HIGH), (_HIGH, _LOW))
+)
+
 USERS: Final = """
 SELECT id, created_us, created_offset, NOT shown FROM users WHERE id IN (SELECT value FROM json_each(?))"""
 
@@ -98,6 +105,7 @@ class SqliteFriendView(SqliteViewBuild[FriendsDoc]):
     """One build of the friends' view as one SQLite file."""
 
     schema = _SCHEMA
+    derived = f"INSERT INTO friends {_SIDES} ORDER BY 1, 2"
 
     # The port `FriendView`
 
@@ -174,6 +182,8 @@ class SqliteFriendView(SqliteViewBuild[FriendsDoc]):
                 friendships.append((last, last.doc))
         _write_users(connection, users)
         _write_friendships(connection, friendships)
+        if not self.filling:
+            _write_friends(connection, friendships)
         _write_past(connection, ended)
 
 
@@ -233,6 +243,11 @@ def _write_friendships(
         "INSERT OR REPLACE INTO friendships VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [(doc.id, doc.ended, doc.since_us, doc.since_offset, *_place(state)) for state, doc in friendships],
     )
+
+
+def _write_friends(
+    connection: sqlite3.Connection, friendships: Sequence[tuple[State[FriendsDoc], FriendshipDoc]]
+) -> None:
     connection.executemany(
         "INSERT OR REPLACE INTO friends VALUES (?, ?, ?, ?, ?)",
         [

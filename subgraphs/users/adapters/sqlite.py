@@ -3,9 +3,10 @@
 Here are the tables and the questions about now; `sqlite_past.py` asks the same ones about then.
 
 `user` has one row per user, also deleted ones; `user_past` has the states before, each valid from `since` until `until`
-(time and offset at both ends, the end excluded), so that any moment can be read from the two by their keys. `word` says
-from which version until which the names had a word; `until_version` is null while they have it. `claim` tells usernames
-that count as the same one, `skeleton` those that look alike without a claim that says so.
+(time and offset at both ends, the end excluded), so that any moment can be read from the two by their keys. Each state
+carries the words of its names, as a JSON array. `word` leads from a word to the users whose names have it, `past_word`
+to those with a state in `user_past` that had it; both follow from the states. `claim` tells usernames that count as the
+same one, `skeleton` those that look alike without a claim that says so.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import ClassVar, Final
 
 from eventkernel.adapters.sqlite.build import SqliteViewBuild, json_list
 from eventkernel.as_of import AsOf
 from eventkernel.views import Change, State
-from subgraphs.users.adapters.sqlite_past import SqlitePastUsers
+from subgraphs.users.adapters.sqlite_past import SqlitePastUsers, beginning
 from subgraphs.users.domain import id_of, stream_of, username_claim
 from subgraphs.users.lookalikes import remark
 from subgraphs.users.projection import UserDoc
@@ -38,11 +40,12 @@ _STATE_COLUMNS: Final = """
     claim        TEXT,
     created_us   INTEGER NOT NULL,
     deleted      INTEGER NOT NULL,
-    skeleton     TEXT"""
+    skeleton     TEXT,
+    words        TEXT NOT NULL"""
 
 _STATE: Final = (
     "version, since_us, since_offset, log, partition, first_name, last_name, username, claim, created_us, deleted, "
-    "skeleton"
+    "skeleton, words"
 )
 _LOADED: Final = (
     "version, since_us, since_offset, log, partition, first_name, last_name, username, created_us, deleted, skeleton"
@@ -73,17 +76,23 @@ CREATE TABLE user_past (
     PRIMARY KEY (id, version)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE word (
-    id            TEXT NOT NULL,
-    word          TEXT NOT NULL,
-    since_version INTEGER NOT NULL,
-    until_version INTEGER,
-    PRIMARY KEY (id, word, since_version)
+    word TEXT NOT NULL,
+    id   TEXT NOT NULL,
+    PRIMARY KEY (word, id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE past_word (
+    word TEXT NOT NULL,
+    id   TEXT NOT NULL,
+    PRIMARY KEY (word, id)
 ) STRICT, WITHOUT ROWID;
 """
 
+    derived = """
+INSERT INTO word SELECT value, user.id FROM user, json_each(user.words) ORDER BY 1, 2;
+INSERT INTO past_word SELECT DISTINCT value, user_past.id FROM user_past, json_each(user_past.words) ORDER BY 1, 2;
+"""
+
     indexes = """
-CREATE INDEX IF NOT EXISTS word_now ON word (word, id, until_version) WHERE until_version IS NULL;
-CREATE INDEX IF NOT EXISTS word_past ON word (word, id, since_version, until_version) WHERE until_version IS NOT NULL;
 CREATE INDEX IF NOT EXISTS user_claim ON user (claim) WHERE claim IS NOT NULL;
 CREATE INDEX IF NOT EXISTS user_skeleton ON user (skeleton) WHERE skeleton IS NOT NULL;
 CREATE INDEX IF NOT EXISTS user_past_claim ON user_past (claim) WHERE claim IS NOT NULL;
@@ -147,26 +156,20 @@ CREATE INDEX IF NOT EXISTS user_past_claim ON user_past (claim) WHERE claim IS N
         stored = self.stored(connection, [change.stream for change in changes])
         now: list[tuple[object, ...]] = []
         past: list[tuple[object, ...]] = []
-        closed: list[tuple[int, str, str]] = []
-        opened: list[tuple[str, str, int, int | None]] = []
         for change in changes:
             before = stored.get(change.stream)
             states = change.states if before is None else (before, *change.states)
             now.append(_state_row(states[-1]))
-            past.extend(
-                (*_state_row(state), following.time_us, following.offset) for state, following in pairwise(states)
-            )
-            _word_changes(before, change.states, closed, opened)
+            for state, following in pairwise(states):
+                past.append((*_state_row(state), following.time_us, following.offset))
         marks = ", ".join("?" * len(now[0]))
         connection.executemany(f"INSERT OR REPLACE INTO user (id, {_STATE}) VALUES ({marks})", now)
         connection.executemany(
             f"INSERT INTO user_past (id, {_STATE}, until_us, until_offset) VALUES ({marks}, ?, ?)",
             past,
         )
-        connection.executemany(
-            "UPDATE word SET until_version = ? WHERE id = ? AND word = ? AND until_version IS NULL", closed
-        )
-        connection.executemany("INSERT INTO word VALUES (?, ?, ?, ?)", opened)
+        if not self.filling:
+            _write_words(connection, changes, stored)
 
 
 Query = tuple[str, list[object]]
@@ -175,37 +178,28 @@ Query = tuple[str, list[object]]
 
 def search_by_word(longest: str, others: Sequence[str]) -> Query:
     """All users with a word that begins with the longest prefix, by the index of words; then in order."""
-    in_range, parameters = _in_range("word.word", longest)
-    and_others, more = _has_words("word.id", others)
+    in_range, parameters = _in_range("word", longest)
+    and_others, more = _has_words(others)
     return (
-        f"SELECT {_DOC} FROM (SELECT DISTINCT word.id FROM word WHERE {in_range} AND word.until_version IS NULL"
-        f"{and_others} AND word.id > ? ORDER BY word.id LIMIT ?) AS found"
-        " CROSS JOIN user ON user.id = found.id ORDER BY found.id"
+        f"SELECT {_DOC} FROM (SELECT DISTINCT id FROM word WHERE {in_range}) AS found"
+        f" CROSS JOIN user ON user.id = found.id WHERE deleted = 0{and_others} AND user.id > ? ORDER BY user.id LIMIT ?"
     ), parameters + more
 
 
 def search_by_user(longest: str, others: Sequence[str]) -> Query:
     """One user after the other in order, until there are enough whose own words are right."""
-    and_all, parameters = _has_words("user.id", [longest, *others])
+    and_all, parameters = _has_words([longest, *others])
     return f"SELECT {_DOC} FROM user WHERE deleted = 0{and_all} AND id > ? ORDER BY id LIMIT ?", parameters
 
 
-def _has_words(user_id: str, prefixes: Sequence[str]) -> Query:
-    conditions, parameters = "", list[object]()
-    for prefix in prefixes:
-        in_range, ends = _in_range("own.word", prefix)
-        conditions += (
-            f" AND EXISTS (SELECT 1 FROM word AS own WHERE own.id = {user_id} AND {in_range}"
-            " AND own.until_version IS NULL)"
-        )
-        parameters += ends
-    return conditions, parameters
+def _has_words(prefixes: Sequence[str]) -> Query:
+    return " AND instr(words, ?)" * len(prefixes), [beginning(prefix) for prefix in prefixes]
 
 
 def _count(connection: sqlite3.Connection, prefix: str, most: int) -> int:
     """How many words begin with a prefix, counted up to `most`."""
     in_range, parameters = _in_range("word", prefix)
-    query = f"SELECT count(*) FROM (SELECT 1 FROM word WHERE {in_range} AND until_version IS NULL LIMIT ?)"
+    query = f"SELECT count(*) FROM (SELECT 1 FROM word WHERE {in_range} LIMIT ?)"
     return int(connection.execute(query, [*parameters, most]).fetchone()[0])
 
 
@@ -226,29 +220,39 @@ def _state_row(state: State[UserDoc]) -> tuple[object, ...]:
     return (
         doc.id, state.version, state.time_us, state.offset, state.log, state.partition,
         doc.first_name, doc.last_name, doc.username, None if doc.username is None else username_claim(doc.username),
-        doc.created_us, int(doc.deleted), doc.skeleton,
+        doc.created_us, int(doc.deleted), doc.skeleton, "[]" if doc.deleted else _listed(_names(doc)),
     )  # fmt: skip
 
 
-def _word_changes(
-    before: State[UserDoc] | None,
-    states: Sequence[State[UserDoc]],
-    closed: list[tuple[int, str, str]],
-    opened: list[tuple[str, str, int, int | None]],
+def _write_words(
+    connection: sqlite3.Connection, changes: Sequence[Change[UserDoc]], stored: Mapping[str, State[UserDoc]]
 ) -> None:
-    """Words that are stored and end, and words that begin (and perhaps end within the same batch)."""
-    stored = frozenset[str]() if before is None else _words_of(before.doc)
-    begun: dict[str, int] = {}
-    for state in states:
-        user_id, version = state.doc.id, state.version
-        wanted = _words_of(state.doc)
-        closed.extend((version, user_id, word) for word in stored - wanted)
-        opened.extend((user_id, word, begun.pop(word), version) for word in begun.keys() - wanted)
-        stored &= wanted
-        begun.update(dict.fromkeys(wanted - stored - begun.keys(), version))
-    user_id = states[-1].doc.id
-    opened.extend((user_id, word, since, None) for word, since in begun.items())
+    """What `derived` would make of the states, after these changes to the stored ones."""
+    gone: list[tuple[str, str]] = []
+    come: list[tuple[str, str]] = []
+    past: list[tuple[str, str]] = []
+    for change in changes:
+        before = stored.get(change.stream)
+        had = frozenset[str]() if before is None else _words_of(before.doc)
+        last = change.states[-1].doc
+        has = _words_of(last)
+        gone += [(word, last.id) for word in had - has]
+        come += [(word, last.id) for word in has - had]
+        earlier = had.union(*(_words_of(state.doc) for state in change.states[:-1]))
+        past += [(word, last.id) for word in earlier]
+    connection.executemany("DELETE FROM word WHERE word = ? AND id = ?", gone)
+    connection.executemany("INSERT INTO word VALUES (?, ?)", come)
+    connection.executemany("INSERT OR IGNORE INTO past_word VALUES (?, ?)", past)
 
 
 def _words_of(doc: UserDoc) -> frozenset[str]:
-    return frozenset() if doc.deleted else words(f"{doc.first_name} {doc.last_name}")
+    return frozenset() if doc.deleted else words(_names(doc))
+
+
+def _names(doc: UserDoc) -> str:
+    return f"{doc.first_name} {doc.last_name}"
+
+
+@lru_cache(16_384)  # names come again and again
+def _listed(names: str) -> str:
+    return json.dumps(sorted(words(names)), ensure_ascii=False)

@@ -56,8 +56,7 @@ class PastQueries:
     def search_by_word(self, prefixes: int) -> str:
         """All users who ever had a word with the first of these beginnings, by the indexes of words; then in order."""
         words = " UNION ".join(
-            f"SELECT id FROM word WHERE {_in_range('word', 0)} AND until_version IS {kind} AND id > :after"
-            for kind in ("NULL", "NOT NULL")
+            f"SELECT id FROM {table} WHERE {_in_range('word', 0)} AND id > :after" for table in ("word", "past_word")
         )
         had = "".join(f" AND {_had_word('{0}', number)}" for number in range(prefixes))
         return self._both("{0}.id = found.id" + had, f"({words}) AS found CROSS JOIN ") + " ORDER BY 1 LIMIT :limit"
@@ -65,8 +64,7 @@ class PastQueries:
     def count_words(self) -> str:
         """How many words, of now and of before, have the first beginning, counted up to `limit`."""
         kinds = " UNION ALL ".join(
-            f"SELECT 1 FROM word WHERE {_in_range('word', 0)} AND until_version IS {kind}"
-            for kind in ("NULL", "NOT NULL")
+            f"SELECT 1 FROM {table} WHERE {_in_range('word', 0)}" for table in ("word", "past_word")
         )
         return f"SELECT count(*) FROM ({kinds} LIMIT :limit)"
 
@@ -103,6 +101,7 @@ class SqlitePastUsers:
         for number, prefix in enumerate(ordered):
             parameters[f"from_{number}"] = prefix
             parameters[f"to_{number}"] = prefix_end(prefix) or _ABOVE_ALL_TEXTS
+            parameters[f"beginning_{number}"] = beginning(prefix)
 
         def found(connection: sqlite3.Connection) -> Sequence[UserDoc]:
             counted = {**parameters, "limit": self._many}
@@ -119,13 +118,14 @@ class SqlitePastUsers:
         return await self._read(lambda connection: _docs(connection, query, {**self._queries.parameters, **parameters}))
 
 
+def beginning(prefix: str) -> str:
+    """What stands in the words of a state exactly if one of them begins with this prefix, which is a word, too."""
+    return '"' + prefix
+
+
 def _had_word(row: str, number: int) -> str:
     """The state in this row had a word with this beginning."""
-    return (
-        f"EXISTS (SELECT 1 FROM word AS own WHERE own.id = {row}.id AND {_in_range('own.word', number)}"
-        f" AND own.since_version <= {row}.version"
-        f" AND (own.until_version IS NULL OR own.until_version > {row}.version))"
-    )
+    return f"instr({row}.words, :beginning_{number})"
 
 
 def _in_range(column: str, number: int) -> str:
