@@ -37,6 +37,9 @@ _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _EXACT: Final = msgspec.json.Decoder(float_hook=float)
 
 _UNTAMED: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]|-?[0-9]{%d,}+[-+.eE0-9]*' % (_MAX_DIGITS + 1), re.DOTALL)
+_SURROGATES: Final = re.compile(
+    rb"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+)
 _OPENING: Final = b"[{"
 _CLOSING: Final = b"]}"
 
@@ -65,6 +68,15 @@ def loads(text: bytes) -> Json:
         return _EXACT.decode(_tamed(text))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotJson("the text is no JSON that can be read") from error
+
+
+def with_whole_characters(text: bytes) -> bytes:
+    """The text with U+FFFD for each half of a surrogate pair that stands alone, as `String.toWellFormed` has it.
+
+    Languages of UTF-16 write such halves where they cut a string inside a character.
+    https://www.rfc-editor.org/rfc/rfc8259#section-8.2
+    """
+    return _SURROGATES.sub(lambda found: found[1] or b"\\ufffd", text)
 
 
 def loads_in_pieces(text: bytes) -> Json:

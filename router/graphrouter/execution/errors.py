@@ -35,7 +35,8 @@ _MAX_MESSAGE: Final = 2_000
 """Characters of a subgraph's message that are passed on: it may stand at many positions."""
 
 _MAX_EXTENSION_BYTES: Final = 8_000
-"""The longest entry of a subgraph's `extensions` that is passed on, as JSON text."""
+"""The longest entry of a subgraph's `extensions` that is passed on, as JSON text with its name; `code` comes first, and
+all of them together have twice as much room."""
 
 # What servers add for their developers is not for the clients of the router.
 _INTERNAL_EXTENSIONS = frozenset({"stacktrace", "exception", "debug"})
@@ -114,8 +115,20 @@ def _field_of(path: ResponsePath) -> str:
     return next((str(step) for step in reversed(path) if isinstance(step, str)), "")
 
 
-def _is_passed_on(name: str, value: object) -> bool:
-    return name not in _INTERNAL_EXTENSIONS and not fault_of(value) and len(dumps(value)) <= _MAX_EXTENSION_BYTES
+def _passed_on(given: Mapping[str, object]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    room = 2 * _MAX_EXTENSION_BYTES
+    for name in ("code", *given):
+        if room <= 0:
+            break
+        value = given.get(name)
+        if name not in given or name in found or name in _INTERNAL_EXTENSIONS or fault_of(value):
+            continue
+        size = len(dumps(name)) + len(dumps(value))
+        if size <= min(room, _MAX_EXTENSION_BYTES):
+            found[name] = value
+            room -= size
+    return found
 
 
 class SubgraphError:
@@ -135,7 +148,6 @@ class SubgraphError:
             self.path = [step for step in steps if isinstance(step, str | int) and not isinstance(step, bool)]
         self.extensions: dict[str, object] = {}
         if isinstance(extensions, dict):
-            given = cast("dict[str, object]", extensions)
-            self.extensions = {name: value for name, value in given.items() if _is_passed_on(name, value)}
+            self.extensions = _passed_on(cast("dict[str, object]", extensions))
         code = self.extensions.get("code")
         self.code = code if isinstance(code, str) else SUBGRAPH_ERROR

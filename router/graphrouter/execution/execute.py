@@ -33,7 +33,7 @@ from graphrouter.execution.prepare import PreparedFetch, PreparedGroup, Prepared
 from graphrouter.execution.representations import Collected, Placement, Sharing, objects_at, positions_at
 from graphrouter.execution.rewrites import rename, rename_path
 from graphrouter.execution.strays import drop_strays
-from graphrouter.json_text import Json, NotJson, loads, loads_in_pieces
+from graphrouter.json_text import Json, NotJson, loads, loads_in_pieces, with_whole_characters
 from graphrouter.planning.plan import EntityFetch, Fetch, RootFetch
 from graphrouter.transport import SubgraphRequest, SubgraphResponse, SubgraphTransport, TransportError
 
@@ -352,10 +352,17 @@ class Execution:
 
 def _read(response: SubgraphResponse) -> JsonObject:
     """The answer as a GraphQL response, whatever its status: servers differ there; or the reason why it is none."""
+    read = loads_in_pieces if len(response.body) > LARGE_BYTES else loads
     try:
-        answer = loads_in_pieces(response.body) if len(response.body) > LARGE_BYTES else loads(response.body)
+        answer = read(response.body)
     except NotJson as error:
-        raise _unreadable(response, "JSON") from error
+        whole = with_whole_characters(response.body)
+        if whole == response.body:
+            raise _unreadable(response, "JSON") from error
+        try:
+            answer = read(whole)
+        except NotJson:
+            raise _unreadable(response, "JSON") from error
     if answer.__class__ is not dict:
         raise _unreadable(response, "a GraphQL response")
     data, errors = answer.get("data"), answer.get("errors")

@@ -29,6 +29,8 @@ ACCESS: Final = logging.getLogger("graphrouter.access")
 
 _STATUS_OF_REFUSAL: Final = {"METHOD_NOT_ALLOWED": 405, "REQUEST_TIMEOUT": 503}
 _NAME: Final = re.compile(r"[_A-Za-z][_0-9A-Za-z]*")
+_CODE: Final = re.compile(r"[!-+\--~]{1,100}")
+"""A code as it may stand in a line of the log: a subgraph's may be anything."""
 RETRY_AFTER: Final = (b"retry-after", b"1")
 """Seconds after which a client that was turned away may come again."""
 
@@ -152,6 +154,7 @@ class GraphQLEndpoint:
         """One line per request: no variables, no headers, no text of the operation."""
         name = request.operation_name if request is not None and request.operation_name else "-"
         codes = sorted({str(error["extensions"]["code"]) for error in answer.errors})
+        codes = [code if _CODE.fullmatch(code) else "?" for code in codes]
         self._access.info(
             "%s /graphql %d %.1f ms operation=%s errors=%s",
             method,
