@@ -43,7 +43,7 @@ class WrittenStream(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Bookmark:
-    """How far whoever carries it has seen, and the streams written on the way.
+    """How far its carrier has seen, and the streams written on the way.
 
     `position` says what to wait for. `streams` (to the version that was written, 1 for `ANY_STREAM`) says whose being
     parked makes an answer impossible.
@@ -54,7 +54,7 @@ class Bookmark:
 
     @classmethod
     def of_commit(cls, commit: Commit) -> Bookmark:
-        """What the answer to a command carries: whoever sends it back sees the commit."""
+        """The bookmark of the answer to a command: a request that sends it back sees the commit."""
         streams = {WrittenStream(*partition, commit.stream): commit.version for partition in commit.position}
         return cls(commit.position, streams if commit.version else {})
 

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class CancelledFromInside(Exception):
-    """Something that was awaited was cancelled by somebody else than whoever cancels the task that awaited it."""
+    """Something that was awaited was cancelled, but not by cancelling the task that awaited it."""
 
 
 async def uninterrupted(work: Awaitable[T]) -> T:
@@ -37,7 +37,7 @@ async def finished(work: Callable[[], Awaitable[None]]) -> None:
     except asyncio.CancelledError:
         await asyncio.wait((working,))
         if not working.cancelled():
-            working.exception()  # whoever wanted to know has gone
+            working.exception()  # the caller has gone
         raise
 
 

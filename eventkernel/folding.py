@@ -275,7 +275,7 @@ class _Work(Generic[Doc]):
             return
         try:
             recorded = reader.recorded(record)
-        except Unavailable:  # whoever keeps the keys does not answer: nothing is wrong with the record
+        except Unavailable:  # the key store does not answer: nothing is wrong with the record
             raise
         except Exception as error:  # noqa: BLE001  # whatever is wrong with a record stops its own stream only
             self._park(record, reason_of(error, "decoding", record.type))

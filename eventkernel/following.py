@@ -26,7 +26,7 @@ _JOINED: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A log, and the codec that reads it: whoever reads somebody else's events brings types of their own."""
+    """A log, and the codec that reads it: a reader of another subgraph's events has its own types for them."""
 
     log: LogReader
     codec: RecordReader

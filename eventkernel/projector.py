@@ -105,7 +105,7 @@ class Projector(Generic[Doc]):
                         build = await self._live_after(live)
                         replaced = build is not None and build.name != live.filling.build.name
                         if replaced and self._membership.assignment().leads:
-                            # Whoever has made another one live may be gone before the old one can be dropped.
+                            # The process that made another one live may be gone before the old one can be dropped.
                             self._drop(live.filling.build.name)
                         self._live = None if build is None else self._fill(build, self._membership)
         finally:

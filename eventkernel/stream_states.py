@@ -38,7 +38,7 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Folded(Generic[State]):
-    """A stream up to a record: the state, and the answer to whoever asks what it is now."""
+    """A stream up to a record: the state, and the document that mutations answer with."""
 
     mark: Mark | None
     """Of the last record; None: the stream has none."""

@@ -126,7 +126,7 @@ def _refusing(answer: Callable[[Order], Awaitable[Response]]) -> Callable[[Reque
 
 
 async def _rebuilding(projector: ViewWorker) -> AsyncGenerator[bytes]:
-    """Whoever goes away before the end cancels the rebuild; the live build then stays what it is."""
+    """A caller that goes away before the end cancels the rebuild; the live build then stays as it is."""
     working = asyncio.create_task(projector.rebuild())
     try:
         while True:

@@ -105,7 +105,7 @@ class Control:
             return decode(response.read())
 
     def rebuild(self, view: str, advance: Advance) -> str:
-        """The new build's name. Whoever leaves before the end ends the rebuild."""
+        """The new build's name. A caller that leaves before the end cancels the rebuild."""
         with self._asking("POST", "/rebuild", Order(view)) as connection:
             response = connection.getresponse()
             _check(response)

@@ -144,7 +144,7 @@ def _log(data: Path, name: str, ends: dict[str, int]) -> Iterator[Finding]:
         return
     mode = stat.S_IMODE(key.stat().st_mode)
     if mode & 0o077:
-        why = "whoever reads it can tell from the log who has which username"
+        why = "with it, anybody can tell from the log who has which username"
         yield Finding(
             "error", str(key.relative_to(data)), f"others may open it (mode {mode:o})", why, f"chmod 600 {key}"
         )

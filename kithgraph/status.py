@@ -1,4 +1,4 @@
-"""What runs, and how it is: gathered from the subgraphs' workers and the router, and as JSON for whoever asks."""
+"""The status of the running system: gathered from the subgraphs' workers and the router, also as JSON."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _STOP_SECONDS = 30.0
 """Of a quiet machine of the usual speed."""
 # Half of a Java server's start is compiling what it runs once: the first compiler alone starts it twice as fast.
 JAVA_FOR_A_SHORT_LIFE = ("-XX:TieredStopAtLevel=1",)
-# What this process has started: kept so that it is reaped when it ends, whoever ends it, and may outlive its object.
+# What this process has started: kept so that each one is reaped, however it ends, and may outlive its object.
 _children: list[subprocess.Popen[bytes]] = []
 
 

@@ -64,7 +64,9 @@ First = Annotated[
 ]
 After = Annotated[
     str | None,
-    strawberry.argument(description="The cursor to go on behind, from a page before; none for the first page."),
+    strawberry.argument(
+        description="The cursor behind which this page begins, from an earlier page; null for the first page."
+    ),
 ]
 OneUser = Annotated[strawberry.ID, strawberry.argument(description="The id of one of the two.")]
 OtherUser = Annotated[strawberry.ID, strawberry.argument(description="The id of the other one.")]
@@ -81,7 +83,7 @@ class User:
     )
 
     @field(
-        "The user's friends, in the order of their ids. TOO_COSTLY where all pages of friends in this request together "
+        "The user's friends, in the order of their ids. TOO_COSTLY if all pages of friends in this request together "
         f"have more than {FRIENDS_LIMIT} friends."
     )
     async def friends(
@@ -136,7 +138,7 @@ class Friendship:
     )
     since: datetime = strawberry.field(description="When the two became friends, for the last time.")
     users: list[User | None] | None = strawberry.field(
-        description="The two users, in the order of their ids; null where one is deleted at this moment."
+        description="The two users, in the order of their ids; null for one who is just being deleted."
     )
     version: int = strawberry.field(
         description="The number of the friendship's latest change; its first beginning is number 1. For "
@@ -224,7 +226,7 @@ class RemoveFriendPayload:
 
 @strawberry.type(description=QUERY)
 class Query:
-    @field("The friendship with this id; null where there is none, or no longer.")
+    @field("The friendship with this id; null if there is none, or no longer.")
     async def friendship(
         self,
         info: FriendsInfo,
@@ -234,7 +236,7 @@ class Query:
         doc = None if pair is None else await info.context.loader(_load_friendships).load(pair)
         return None if doc is None else _friendship(doc)
 
-    @field("Whether two users are friends. NOT_FOUND where one of them is no user.")
+    @field("Whether two users are friends. NOT_FOUND if one of them is not a user.")
     async def are_friends(self, info: FriendsInfo, user_id: OneUser, friend_id: OtherUser) -> bool | None:
         users = info.context.loader(_load_users)
         ids = [inputs.identifier("userId", user_id), inputs.identifier("friendId", friend_id)]
@@ -249,13 +251,13 @@ class Query:
 @strawberry.type(description=MUTATION)
 class Mutation:
     @field(
-        "Make two users friends of each other. INVALID_INPUT for a user with themselves, NOT_FOUND where one of them "
-        "is no user, ALREADY_EXISTS where they are friends."
+        "Make two users friends of each other. INVALID_INPUT for a user with themselves, NOT_FOUND if one of them "
+        "is not a user, ALREADY_EXISTS if they are friends."
     )
     async def add_friend(
         self,
         info: FriendsInfo,
-        given: Annotated[AddFriendInput, strawberry.argument(name="input", description="Who with whom.")],
+        given: Annotated[AddFriendInput, strawberry.argument(name="input", description="The two users.")],
     ) -> AddFriendPayload | None:
         pair = _pair(given)
         missing = await info.context.writes.replica.missing(info.context, pair.users)
@@ -267,11 +269,11 @@ class Mutation:
             idempotency_key=done.idempotency_key,
         )
 
-    @field("End the friendship of two users. NOT_FOUND where they are not friends.")
+    @field("End the friendship of two users. NOT_FOUND if they are not friends.")
     async def remove_friend(
         self,
         info: FriendsInfo,
-        given: Annotated[RemoveFriendInput, strawberry.argument(name="input", description="Who with whom.")],
+        given: Annotated[RemoveFriendInput, strawberry.argument(name="input", description="The two users.")],
     ) -> RemoveFriendPayload | None:
         pair = _pair(given)
         command = RemoveFriend(pair, Reason.BY_HAND)

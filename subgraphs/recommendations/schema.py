@@ -27,7 +27,7 @@ RecommendationsRequest = Request[RecommendationQuestions, None]
 RecommendationsInfo = Info[RecommendationsRequest, None]
 
 _COSTS: Final = (
-    f"TOO_COSTLY where an exact answer, for all users in this request together, takes more than {STEPS_LIMIT} steps "
+    f"TOO_COSTLY if an exact answer, for all users in this request together, takes more than {STEPS_LIMIT} steps "
     "from friend to friend."
 )
 _MUTUAL_COSTS: Final = f"{_COSTS[:-1]}, or has more than {MUTUAL_FRIENDS_LIMIT} mutual friends in it."
@@ -53,8 +53,8 @@ class User:
     )
 
     @field(
-        "Whom the user could become friends with: those who are not friends and share most friends with them, most "
-        f"first; of equally many the least id first. {_COSTS}"
+        "The users whom this user may know: not friends yet, ordered by the number of friends in common, most "
+        f"first, then by id. {_COSTS}"
     )
     async def recommendations(
         self, info: RecommendationsInfo, first: First = RECOMMENDATIONS_DEFAULT
@@ -83,7 +83,7 @@ class User:
         return [None if is_hidden(known.get(user)) else User(id=strawberry.ID(user)) for user in ids]
 
 
-@strawberry.type(description="Somebody whom a user could become friends with, and why.")
+@strawberry.type(description="A user who is recommended as a friend, and the reason.")
 class Recommendation:
     of: strawberry.Private[str]
     other: strawberry.Private[str]
@@ -100,8 +100,8 @@ class Recommendation:
 @strawberry.type(description=QUERY)
 class Query:
     @field(
-        "Whom a user could become friends with: those who are not friends and share most friends with them, most "
-        f"first; of equally many the least id first. NOT_FOUND where there is no such user. {_COSTS}"
+        "The users whom a user may know: not friends yet, ordered by the number of friends in common, most "
+        f"first, then by id. NOT_FOUND if there is no such user. {_COSTS}"
     )
     async def recommendations(
         self,
@@ -113,7 +113,7 @@ class Query:
         return await _recommendations(info, user_id, first)
 
     @field(
-        "The friends that two users share, in the order of their ids. NOT_FOUND where one of them is no user. "
+        "The friends that two users share, in the order of their ids. NOT_FOUND if one of them is not a user. "
         f"{_MUTUAL_COSTS}"
     )
     async def mutual_friends(

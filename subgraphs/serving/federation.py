@@ -43,7 +43,7 @@ def _rfc3339(value: datetime) -> str:
 _SCALARS: Final[Mapping[object, ScalarDefinition]] = {
     datetime: scalar(
         name="DateTime",
-        description="A moment in UTC to the microsecond, as RFC 3339 has it: `2026-11-21T09:30:00.000000Z`.",
+        description="A moment in UTC to the microsecond, in the format of RFC 3339: `2026-11-21T09:30:00.000000Z`.",
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=_rfc3339,
         parse_value=datetime.fromisoformat,

@@ -20,7 +20,7 @@ from subgraphs.serving.request import Request
 ID: Final = "The event's id, unique among all events of this kind."
 VERSION: Final = "The version that the event led to."
 TIME: Final = "When it happened."
-ACTOR: Final = "Who did it, as the header `Actor` named them; null where nobody was named."
+ACTOR: Final = "Who did it, as the header `Actor` named them; null if nobody was named."
 CORRELATION: Final = "Shared by all that one request brought about, the header `Correlation-Id` if it had one."
 CAUSATION: Final = "The id of the event that this one was a reaction to; null for what a client asked for."
 """Descriptions that all histories share."""
@@ -30,7 +30,9 @@ First = Annotated[
 ]
 After = Annotated[
     str | None,
-    strawberry.argument(description="The cursor to go on behind, from a page before; none for the first page."),
+    strawberry.argument(
+        description="The cursor behind which this page begins, from an earlier page; null for the first page."
+    ),
 ]
 
 EVENTS_LIMIT: Final = 20_000

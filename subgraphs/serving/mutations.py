@@ -19,15 +19,15 @@ from subgraphs.serving.request import Request
 Doc = TypeVar("Doc")
 
 KEY_ARGUMENT: Final = (
-    "A text of your own for this one change: sent again with the same text, the change is made once and answered "
-    f"again. 1 to {inputs.KEY_LIMIT} visible ASCII characters; the server draws one where none is given."
+    "Names this change. A repetition with the same key has no further effect and gets the same answer, "
+    f"also a refusal. 1 to {inputs.KEY_LIMIT} visible ASCII characters; without one, the server draws a key."
 )
 EXPECTED_VERSION_ARGUMENT: Final = (
-    "The version that is to be changed, so that no change of somebody else is overwritten unseen; VERSION_CONFLICT "
-    "where it is another one by now."
+    "The version that this change is based on, so that it does not overwrite another one unseen; VERSION_CONFLICT if "
+    "the current version is another one."
 )
-BOOKMARK_RESULT: Final = "Sent along with a later request, it makes sure that the answer shows this change."
-KEY_RESULT: Final = "The idempotency key that was given, or the one that the server has drawn."
+BOOKMARK_RESULT: Final = "Send it with a later request, and the answer will show this change."
+KEY_RESULT: Final = "The idempotency key of the request, or the one that the server has drawn."
 """Descriptions that every mutation shares, so that the schema speaks with one voice."""
 
 

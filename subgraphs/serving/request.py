@@ -197,7 +197,7 @@ class Request(Generic[ViewT, WritesT]):
 
 
 class _Loader(DataLoader[Key, Value]):
-    """Whoever has loaded goes on in a turn that is not over: a batch wakes all of its resolvers at once."""
+    """A resolver that has loaded goes on in a turn that is not over: a batch wakes all of its resolvers at once."""
 
     def __init__(self, load: Callable[[list[Key]], Awaitable[Sequence[Value]]], turns: Turns) -> None:
         super().__init__(load_fn=load)

@@ -80,7 +80,7 @@ class User:
     first_name: str = strawberry.field(description="The given name.")
     last_name: str = strawberry.field(description="The family name.")
     username: str | None = strawberry.field(
-        description="A name that no other user has, whatever its case; null for a user without one."
+        description="A name that no other user has, in any case; null for a user without one."
     )
     created_at: datetime = strawberry.field(description="When the user was created.")
     updated_at: datetime = strawberry.field(description="When the user was changed for the last time.")
@@ -222,13 +222,15 @@ First = Annotated[
 ]
 After = Annotated[
     str | None,
-    strawberry.argument(description="The cursor to go on behind, from a page before; none for the first page."),
+    strawberry.argument(
+        description="The cursor behind which this page begins, from an earlier page; null for the first page."
+    ),
 ]
 
 
 @strawberry.type(description=QUERY)
 class Query:
-    @field("The user with this id; null where there is none.")
+    @field("The user with this id; null if there is none.")
     async def user(
         self,
         info: UsersInfo,
@@ -237,7 +239,7 @@ class Query:
         inputs.identifier("id", user_id)
         return _user_or_none((await info.context.view.users([user_id])).get(user_id))
 
-    @field("The user with this username, whatever its case; null where there is none.")
+    @field("The user with this username, in any case; null if there is none.")
     async def user_by_username(
         self,
         info: UsersInfo,
@@ -281,7 +283,7 @@ class Query:
 
 @strawberry.type(description=MUTATION)
 class Mutation:
-    @field("Create a user. USERNAME_TAKEN where another user has the username.")
+    @field("Create a user. USERNAME_TAKEN if another user has the username, or one that looks like it.")
     async def create_user(
         self,
         info: UsersInfo,
@@ -305,8 +307,8 @@ class Mutation:
         )
 
     @field(
-        "Change a user. NOT_FOUND where there is none with this id, USERNAME_TAKEN where another user has "
-        "the username. A change to what is there already changes nothing."
+        "Change a user. NOT_FOUND if no user has this id, USERNAME_TAKEN if another user has "
+        "the username, or one that looks like it. A change to the same values changes nothing."
     )
     async def update_user(
         self,
@@ -337,7 +339,7 @@ class Mutation:
             idempotency_key=done.idempotency_key,
         )
 
-    @field("Delete a user, for ever. Their friendships end. NOT_FOUND where there is none with this id.")
+    @field("Delete a user, for ever. Their friendships end. NOT_FOUND if no user has this id.")
     async def delete_user(
         self,
         info: UsersInfo,
@@ -417,7 +419,7 @@ async def _refuse_unfit(info: UsersInfo, username: str, key: str | None, user_id
 
 
 async def _user_of_username(request: UsersRequest, username: str) -> User | None:
-    """Whoever holds the username by the event store's word, as the view shows them once it knows that they do.
+    """The user who holds the username by the event store's word, as the view shows them once it knows that they do.
 
     The store knows of now only; who held it then is the view's word, which has all of that past.
     """

@@ -30,7 +30,7 @@ class UserQuestions(Protocol):
         ...
 
     async def of_username(self, claim: str) -> UserDoc | None:
-        """Who has the username that `domain.username_claim` gives this claim for."""
+        """The user whose username has this claim (`domain.username_claim`)."""
         ...
 
 
@@ -38,7 +38,7 @@ class UserView(UserQuestions, ViewBuild[UserDoc], Protocol):
     """One build of the view; asked itself, it answers about now."""
 
     async def of_skeleton(self, skeleton: str) -> Sequence[UserDoc]:
-        """Who has a username with this skeleton that no claim speaks for (`UserDoc.skeleton`), ordered by id."""
+        """The users with this skeleton whose username holds no claim on it (`UserDoc.skeleton`), ordered by id."""
         ...
 
     def as_of(self, then: AsOf | None) -> UserQuestions:

@@ -128,7 +128,7 @@ class KafkaLog:
 
     async def head(self) -> Position:
         """Names every partition."""
-        # Many ask at once. An answer is for whoever asked before the request for it went out.
+        # Many callers ask at once. An answer serves the callers that asked before its request was sent.
         if self._asked is None:
             self._asked = asyncio.create_task(self._ask_after(self._asking), name=f"head of {self._log}")
             self._asked.add_done_callback(_retrieved)
@@ -137,7 +137,7 @@ class KafkaLog:
             return await asyncio.shield(asked)
         except asyncio.CancelledError:
             if asked.cancelled() and task is not None and not task.cancelling():
-                raise self._is_closed() from None  # the question was cancelled, not whoever asked
+                raise self._is_closed() from None  # the request was cancelled, not its caller
             raise
 
     def subscribe(self, after: Checkpoint, partitions: frozenset[int] | None = None) -> AsyncGenerator[Batch, None]:
@@ -343,6 +343,6 @@ def _partition_of(stream: str, partitions: int) -> int:
 
 
 def _retrieved(task: asyncio.Task[Position]) -> None:
-    """Whoever asked may have gone: then nobody needs to know of the error."""
+    """The caller may have gone: then nobody needs to know of the error."""
     if not task.cancelled():
         task.exception()

@@ -158,7 +158,7 @@ class Opener:
     async def _log_id(self, seen: Generation | None) -> str:
         if self._opened_log is not None:
             return self._opened_log.log
-        # Whoever began to make this log has drawn its id.
+        # The process that began to make this log has drawn its id.
         for found in (await first_fences(self._connection, self._topic, self._partitions)).values():
             return found.log
         return seen.log if seen is not None else f"{self._name}.{secrets.token_hex(4)}"

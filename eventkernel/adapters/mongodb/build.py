@@ -245,7 +245,7 @@ class MongoViewBuild(ABC, Generic[Doc]):
 
     async def save(self, fold: Fold[Doc]) -> None:
         self._arrivals.check()
-        # Whoever gives up waiting changes nothing about what was begun: it is finished, and others wait for that.
+        # A caller that gives up waiting does not stop what was begun: it is finished, and others wait for it.
         saving = asyncio.ensure_future(self._save(fold))
         self._saving.add(saving)
         saving.add_done_callback(self._saved)
@@ -333,7 +333,7 @@ class MongoViewBuild(ABC, Generic[Doc]):
     def _saved(self, saving: asyncio.Future[None]) -> None:
         self._saving.discard(saving)
         if not saving.cancelled():
-            saving.exception()  # whoever has given up will not ask for it
+            saving.exception()  # a caller that has given up will not ask for it
 
     # For `MongoView`
 
@@ -371,7 +371,7 @@ class MongoViewBuild(ABC, Generic[Doc]):
         return self._checkpoint.position
 
     def retire(self) -> None:
-        """Another build is live: saves and whoever waits are told so, reads go on."""
+        """Another build is live: saves and waiting callers fail with that, reads go on."""
         self._arrivals.retire()
 
     def dropped(self) -> None:

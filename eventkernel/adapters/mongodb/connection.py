@@ -171,7 +171,7 @@ async def translated(doing: str, seconds: float = PATIENCE_SECONDS) -> AsyncGene
 def _client(settings: MongoSettings) -> AsyncMongoClient[Document]:
     if settings.driver == "pymongo":
         return AsyncMongoClient[Document](settings.url, **_options(settings))
-    from motor.motor_asyncio import AsyncIOMotorClient  # noqa: PLC0415  # whoever does not choose it need not have it
+    from motor.motor_asyncio import AsyncIOMotorClient  # noqa: PLC0415  # only those who choose it need to have it installed
 
     client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(settings.url, **_options(settings))
     return cast("AsyncMongoClient[Document]", client)  # it takes the same calls

@@ -191,7 +191,7 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
     def _saved(self, saving: asyncio.Task[None]) -> None:
         self._saving.discard(saving)
         if not saving.cancelled():
-            saving.exception()  # told to whoever waits for the save; nobody may
+            saving.exception()  # raised to the caller that waits for the save, if there is one
 
     @classmethod
     def _statement(cls) -> str:
@@ -272,7 +272,7 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
         await self._look()
 
     def retire(self) -> None:
-        """Another build is live, or this one is dropped: saves and whoever waits are told so, reads go on."""
+        """Another build is live, or this one is dropped: saves and waiting callers fail with that, reads go on."""
         self._arrivals.retire()
 
     async def remove(self) -> None:

@@ -378,7 +378,7 @@ class SqliteViewBuild(ABC, Generic[Doc]):
         await self._on_writer(lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
 
     def retire(self) -> None:
-        """Another build is live: saves and whoever waits are told so, reads go on."""
+        """Another build is live: saves and waiting callers fail with that, reads go on."""
         self._arrivals.retire()
 
     async def aclose(self) -> None:

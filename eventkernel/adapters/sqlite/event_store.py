@@ -32,7 +32,7 @@ _Question: TypeAlias = Callable[[sqlite3.Connection], object]
 _LARGEST_BATCH: Final = 1_000
 """Records that a subscriber gets at once."""
 _LOOK_SECONDS: Final = 1.0
-"""How long whoever asks after the health waits for the answer whether streams have gaps, which reads an index."""
+"""How long a health check waits for the answer whether streams have gaps, which reads an index."""
 _POLL_SECONDS: Final = 0.2
 """How often a log that another process writes is looked at: SQLite has no notice between processes."""
 _PATIENCE_SECONDS: Final = 15.0

@@ -10,7 +10,7 @@ _ENOUGH: Final = 65_536
 
 
 def allow_many_files() -> None:
-    """Raises this process's own limit towards the one that the system sets it, for whoever owns the process."""
+    """Raises this process's own limit towards the one that the system sets for the process's owner."""
     if sys.platform == "win32":
         return
     import resource  # noqa: PLC0415 - Windows has none

@@ -75,7 +75,7 @@ class Lifespan:
         except Exception as error:  # noqa: BLE001 - refusing the scope by any exception is the protocol
             _log.debug("a subgraph's app has no lifespan: %s", type(error).__name__)
         finally:
-            # Wakes whoever waits for an answer that the app never gives.
+            # Wakes the callers that wait for an answer that the app never gives.
             self._from_app.put_nowait({"type": "lifespan.ended"})
 
 
@@ -100,7 +100,7 @@ class InProcessTransport:
             raise SubgraphUnreachable("the subgraph is closed")
         if self._started is None:
             self._started = asyncio.create_task(self._lifespan.start())
-        # Whoever gives up waiting must not take the start away from the others.
+        # A caller that gives up waiting must not cancel the start for the others.
         await asyncio.shield(self._started)
 
     async def send(self, request: SubgraphRequest) -> SubgraphResponse:

@@ -1,6 +1,6 @@
 """A fragment loses the fields that its surroundings ask for anyway, unless it says something of them by directives.
 
-One with a type condition that has nothing left keeps the question which type it is: whoever shapes the response asks.
+One with a type condition that has nothing left keeps the question which type it is: shaping the response asks it.
 """
 
 from __future__ import annotations

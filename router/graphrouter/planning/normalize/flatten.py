@@ -59,7 +59,7 @@ class _Flattening:
     def _adds_nothing(self, on: str, parent: str, selections: Selections) -> bool:
         """Whether the condition holds for all objects of the parent's type, which has the fields itself.
 
-        An abstract type with one object type behind it keeps the question: whoever shapes the response asks it.
+        An abstract type with one object type behind it keeps the question: shaping the response asks it.
         """
         if on == parent:
             return True
