@@ -282,7 +282,11 @@ class Execution:
                         entity = copy_tree(entity)
                     own[index] = entity
                     taken.add(index)
-                if entity is not None:
+                if entity is None:
+                    continue
+                if target.keys().isdisjoint(entity):
+                    target.update(entity)
+                else:
                     merge_object(target, entity, object_types)
 
     def _fail(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 from graphql import GraphQLEnumType, GraphQLError, GraphQLScalarType
 
 from graphrouter.execution.errors import INVALID_VALUE, TOO_MANY_OBJECTS, ResponseErrors, error_object
-from graphrouter.execution.merge import JsonObject
 from graphrouter.json_text import fault_of
 from graphrouter.limits import LimitExceeded
 
@@ -83,7 +82,7 @@ _MAX_EXACT: Final = 2.0**53
 class ShapeErrors:
     """What a shape met that does not fit, in one response."""
 
-    __slots__ = ("_invalid", "_max_objects", "_nulls", "failed", "introspected", "objects")
+    __slots__ = ("_invalid", "_nulls", "failed", "introspected", "max_objects", "objects")
 
     def __init__(self, max_objects: int = 10**9, introspected: Sequence[object] = ()) -> None:
         self.introspected = introspected
@@ -91,21 +90,14 @@ class ShapeErrors:
         self.failed = False
         self.objects = 0
         """How many objects the response has so far, over all levels and at all positions."""
-        self._max_objects = max_objects
+        self.max_objects = max_objects
         self._nulls: list[list[str | int]] = []
         self._invalid: list[tuple[list[str | int], str]] = []
 
-    def count(self, objects: int) -> None:
-        """So many objects more; LimitExceeded where they are too many."""
-        self.objects += objects
-        if self.objects > self._max_objects:
-            message = f"a response has at most {self._max_objects} objects, found {self.objects}: ask for less"
-            raise LimitExceeded(TOO_MANY_OBJECTS, message)
-
-    def again(self, shaped: JsonObject, objects: int) -> JsonObject:
-        """An object that stands at one more position, with so many objects below it."""
-        self.count(objects)
-        return shaped
+    def refuse(self) -> NoReturn:
+        """There are too many objects."""
+        message = f"a response has at most {self.max_objects} objects, found {self.objects}: ask for less"
+        raise LimitExceeded(TOO_MANY_OBJECTS, message)
 
     def leaf(self, leaf: Leaf, value: object, parent: Position, step: str | int) -> object:
         """A value of an unexpected class at a non-null leaf: what it is coerced to, or None after noting why."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Final, TypeAlias, cast
 
@@ -69,7 +70,7 @@ def _children(objects: list[JsonObject], name: str) -> list[JsonObject]:
         elif child.__class__ is list and id(child) not in spread:
             spread.add(id(child))
             _spread(child, found)
-    return list({id(child): child for child in found}.values()) if len(found) > 1 else found
+    return list(dict(zip(map(id, found), found, strict=True)).values()) if len(found) > 1 else found
 
 
 def _spread(items: list[Json], into: list[JsonObject]) -> None:
@@ -151,10 +152,11 @@ class TargetReader:
         found = objects_at(root, self.path) if at_place is None else objects_below(at_place, self._types)
         add, strays = self._add, self.strays
         placement: Placement = []
-        for one in found:
-            if not strays.isdisjoint(one):
+        if strays and not strays.isdisjoint(chain.from_iterable(found)):
+            for one in found:
                 for name in strays & one.keys():
                     del one[name]
+        for one in found:
             number = add(one, index, encoded)
             if number >= 0:
                 placement.append((number, one))
@@ -173,41 +175,48 @@ class Sharing:
 
     def children(self, parents: list[JsonObject], name: str) -> list[JsonObject]:
         """The objects in this field, each once, after all that are equal have become one."""
+        try:
+            return self._children(parents, name, orjson.dumps)
+        except orjson.JSONEncodeError:
+            return self._children(parents, name, _text)
+
+    def _children(self, parents: list[JsonObject], name: str, text: _Text) -> list[JsonObject]:
         distinct: dict[bytes | int, JsonObject] = {}
         seen: set[int] = set()
         for parent in parents:
             child: Json = parent.get(name)
             if child.__class__ is list:
-                self._share_items(child, distinct, seen)
+                self._share_items(child, distinct, seen, text)
             elif child.__class__ is dict:
-                known = distinct.setdefault(_text(child), child)
+                known = distinct.setdefault(text(child), child)
                 if known is not child:
                     parent[name] = known
                     self.found_any = True
         return list(distinct.values())
 
-    def _share_items(self, items: list[Json], distinct: dict[bytes | int, JsonObject], seen: set[int]) -> None:
+    def _share_items(
+        self, items: list[Json], distinct: dict[bytes | int, JsonObject], seen: set[int], text: _Text
+    ) -> None:
         if id(items) in seen:
             return
         seen.add(id(items))
         for number, item in enumerate(items):
             if item.__class__ is dict:
-                known = distinct.setdefault(_text(item), item)
+                known = distinct.setdefault(text(item), item)
                 if known is not item:
                     items[number] = known
                     self.found_any = True
             elif item.__class__ is list:
-                self._share_items(item, distinct, seen)
+                self._share_items(item, distinct, seen, text)
+
+
+_Text: TypeAlias = Callable[[JsonObject], bytes | int]
 
 
 def _text(found: JsonObject) -> bytes | int:
     """Equal for equal objects only. What is nested too deeply to be written, as a scalar can be, equals nothing."""
     try:
-        return orjson.dumps(found)
-    except orjson.JSONEncodeError:
-        pass  # integers beyond 64 bits, or many levels
-    try:
-        return dumps(found)
+        return dumps(found)  # unlike orjson, with integers beyond 64 bits, and many levels
     except RecursionError:
         return id(found)
 

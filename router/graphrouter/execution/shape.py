@@ -26,7 +26,10 @@ the object that it builds it from, under the function's number, which no key of 
 object's other positions:
 
     r = v.get(1)
-    if r is not None: return e.again(r, v[-2])        # with what its lists count; `return r` where it has none
+    if r is not None:
+        e.objects += v[-2]                            # what its lists count; `return r` alone where it has none
+        if e.objects > e.max_objects: e.refuse()
+        return r
     c = e.objects
     …
     r = {'id': a0, 'name': a1, 'orders': a2}
@@ -47,7 +50,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 from graphql import (
     FieldNode,
@@ -124,6 +127,21 @@ class _Weight:
 
     def __add__(self, other: _Weight) -> _Weight:
         return _Weight(self.objects + other.objects, self.has_lists or other.has_lists)
+
+
+def _count(objects: str, indent: str) -> Iterable[str]:
+    """The lines that count so many objects more, and refuse what is too many before it is made."""
+    return [f"{indent}e.objects += {objects}", f"{indent}if e.objects > e.max_objects: e.refuse()"]
+
+
+_ONE_DIGIT: Final = 2**30
+"""Integers below it are one digit to CPython, which compares them several times faster than longer ones."""
+
+
+def _is_within(variable: str, bounds: tuple[float, float]) -> str:
+    least, greatest = bounds
+    within = f"{least!r} <= {variable} <= {greatest!r}"
+    return f"({-_ONE_DIGIT} < {variable} < {_ONE_DIGIT} or {within})" if isinstance(least, int) else within
 
 
 def _by_likelihood(class_: type) -> tuple[bool, str]:
@@ -209,7 +227,8 @@ class _Compiler:
         if not weight.has_lists:
             start = [f" r = v.get({number})", " if r is not None: return r"]
             return [*start, *checks, f" r = {shaped}", f" if not e.failed: v[{number}] = r", " return r"]
-        start = [f" r = v.get({number})", f" if r is not None: return e.again(r, v[{~number}])", " c = e.objects"]
+        again = [" if r is not None:", *_count(f"v[{~number}]", "  "), "  return r"]
+        start = [f" r = v.get({number})", *again, " c = e.objects"]
         kept = [" if not e.failed:", f"  v[{number}] = r", f"  v[{~number}] = e.objects - c"]
         return [*start, *checks, f" r = {shaped}", *kept, " return r"]
 
@@ -253,8 +272,7 @@ class _Compiler:
             f"{variable}.__class__ is not {c.__name__}" for c in sorted(leaf.classes, key=_by_likelihood)
         )
         if leaf.bounds is not None:
-            least, greatest = leaf.bounds
-            wrong = f"({wrong} or not {least!r} <= {variable} <= {greatest!r})"
+            wrong = f"({wrong} or not {_is_within(variable, leaf.bounds)})"
         if leaf.values is not None:
             wrong = f"({wrong} or {variable} not in {leaf_name}_values)"
         arguments = f"({leaf_name}, {variable}, p, {key})"
@@ -349,21 +367,22 @@ class _Compiler:
             body += self._leaf_items(inner, nullable)
         elif nullable:
             complete = self._completer(inner, nodes, True)
-            body.append(self._count(complete))
+            body += self._count_items(complete)
             body.append(f" return [None if i is None else {complete}(i, (p, n), e) for n, i in enumerate(v)]")
         else:
             complete = self._completer(inner, nodes, False)
             body += [
-                self._count(complete),
+                *self._count_items(complete),
                 f" r = [{complete}(i, (p, n), e) for n, i in enumerate(v)]",
                 " return None if e.failed and None in r else r",
             ]
         self._lines += body
         return name
 
-    def _count(self, complete: str) -> str:
-        """The line that counts a list's items, with the objects that each has in fields, not in lists."""
-        return f" e.count({1 + self._weights.get(complete, _Weight()).objects} * len(v))"
+    def _count_items(self, complete: str) -> Iterable[str]:
+        """The lines that count a list's items, with the objects that each has in fields, not in lists."""
+        each = 1 + self._weights.get(complete, _Weight()).objects
+        return _count("len(v)" if each == 1 else f"{each} * len(v)", " ")
 
     def _leaf_items(self, type_: GraphQLScalarType | GraphQLEnumType, nullable: bool) -> Iterable[str]:
         name, leaf = self._leaf(type_)

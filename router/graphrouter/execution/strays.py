@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeAlias
 
 from graphrouter.execution.merge import JsonObject
@@ -71,10 +72,9 @@ def find_strays(answers: Sequence[tuple[Sequence[Path], Asked]]) -> list[Strays]
 
 def drop_strays(roots: list[JsonObject], strays: Strays) -> None:
     own = strays.own
-    if own:
+    if own and not own.isdisjoint(chain.from_iterable(roots)):
         for root in roots:
-            if not own.isdisjoint(root):
-                _drop(root, own)
+            _drop(root, own)
     for path, others in strays.inside:
         for found in objects_below(roots, path):
             _drop(found, others)

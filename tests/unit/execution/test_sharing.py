@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import Any
 
+from graphrouter.execution.merge import JsonObject
+from graphrouter.execution.representations import Sharing
 from tests.unit.execution.plans import Scripted, by_key, entities, execute, root, target
 
 PRODUCT = {"__typename": "Product", "id": "p"}
@@ -106,9 +109,12 @@ async def test_outer_objects_become_one_before_inner_ones_and_lists_within_lists
     assert first == {"id": "r", "size": 2, "product": {**PRODUCT, "x": 1}}
 
 
-async def test_a_scalar_nested_more_deeply_than_can_be_written_is_left_alone() -> None:
-    text = b'{"data":{"nodes":[' + b",".join([b'{"id":"p","json":' + b"[" * 1000 + b"]" * 1000 + b"}"] * 2) + b"]}}"
-    fetches = (root(0, "a", "{nodes{id json}}"), entities(1, "b", target("nodes", by_key("id", typename="N"))))
-    execution = await execute(fetches, {"a": Scripted(text), "b": Scripted(entity({"x": 1}))})
-    assert [node["x"] for node in execution.data["nodes"]] == [1, 1]
-    assert not execution.sharing.found_any
+def test_a_scalar_nested_more_deeply_than_can_be_written_is_left_alone() -> None:
+    deep: list[object] = []
+    for _ in range(sys.getrecursionlimit()):
+        deep = [deep]
+    nodes = [{"id": "p", "json": deep}, {"id": "p", "json": deep}, {"id": "q"}, {"id": "q"}]
+    parent: JsonObject = {"nodes": list(nodes)}
+    sharing = Sharing()
+    assert [node["id"] for node in sharing.children([parent], "nodes")] == ["p", "p", "q"]
+    assert [parent["nodes"][place] is nodes[place] for place in range(4)] == [True, True, True, False]
