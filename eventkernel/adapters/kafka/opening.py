@@ -10,6 +10,11 @@ the opener
    have no common order), then the commits, each with the claims that are held through it;
 4. makes known that the generation is open.
 
+A log can be shorter than its ledger: a broker that had not written its last records to the disk lost its power, or an
+older copy of the topic was brought back. What was acknowledged is in the ledger still. So whoever opens compares the
+two; where the log has lost commits, they are put there again between 2 and 3 (`restoring.py`), and the generation after
+that is filled. Until then the generation names the collection that they are in.
+
 A generation has one opener. The generation is changed only from what was seen before, but where the ledger is wiped in
 between, two openers can come to the same number. Each finds the other's fence before its own in some partition, or is
 alone; who finds one takes a higher number. An opener that is not heard of for a while is replaced.
@@ -27,13 +32,16 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+import msgspec
+
 from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.log import KafkaLog, first_fences
 from eventkernel.adapters.kafka.publisher import Publisher
+from eventkernel.adapters.kafka.restoring import is_trusted, lost_commits, to_publish
 from eventkernel.adapters.mongodb.ledger import Documents, Entry, Generation, Ledger, LedgerChanged
 from eventkernel.claims import ClaimsKey
 from eventkernel.clock import Clock
-from eventkernel.errors import CannotOpen, Unavailable
+from eventkernel.errors import CannotOpen, CheckpointMismatch, Unavailable
 from eventkernel.events import FENCE, STREAM_RESUMED, Partition, Position, Record, log_name
 from eventkernel.fences import claims_key_of, fence
 from eventkernel.landmarks import compare
@@ -87,7 +95,6 @@ class Opener:
 
         Raises:
             CannotOpen: the topic or the ledger belongs to another log, or to another claims key.
-            CheckpointMismatch: the log was cut, or has other records than the ledger was compared with.
             Unavailable: a server cannot be reached; to be tried again.
         """
         while True:
@@ -100,7 +107,7 @@ class Opener:
                 )
             if seen is not None and seen.open:
                 documents = self._ledger.documents(seen)
-                if await self._has_everything(documents):
+                if await self._has_everything(documents) and not await self._lost(documents):
                     return documents
             elif seen is not None and not await self._is_left_alone(seen):
                 continue
@@ -112,11 +119,17 @@ class Opener:
         """Open the generation after the one that was seen; None where somebody else was faster."""
         number = 1 + (await self._last_on_the_log() if seen is None else seen.number)
         while True:
-            opening = Generation.next(await self._log_id(seen), number)
+            restoring = "" if seen is None else seen.collection if seen.open else seen.restoring
+            opening = Generation.next(await self._log_id(seen), number, restoring=restoring)
             if not await self._ledger.replace(seen, opening):
                 return None
             async with self._showing_life(opening):
                 fences = await self.put_fences(opening)
+                if await self._restored(opening):
+                    seen, number = replace(opening, restoring=""), number + 1
+                    if not await self._ledger.replace(opening, seen):
+                        return None
+                    continue
                 fold = await self._folded(fences, opening.number)
                 if fold.last_fence < opening.number:
                     return await self._fill(opening, fences, fold)
@@ -208,13 +221,38 @@ class Opener:
         for flaw in await documents.flaws():
             _log.error("%s: %s; the ledger is filled anew", self.log.log, flaw)
             return False
-        await compare(self.log, checkpoint)
+        try:
+            await compare(self.log, checkpoint)
+        except CheckpointMismatch as mismatch:
+            _log.error("%s; what the ledger has and the log has lost is put there again", mismatch)
+            return False
         for partition, end in (await self.log.head()).items():
             start = checkpoint.position.get(partition, 0)
             async with aclosing(self.log.read(partition.number, start, end)) as pieces:
                 async for records in pieces:
                     if await lacking(documents, records):
                         return False
+        return True
+
+    async def _lost(self, documents: Documents) -> bool:
+        await documents.make()
+        return len(await lost_commits(self.log, documents)) > 0
+
+    async def _restored(self, opening: Generation) -> bool:
+        """Whether something was to be done: what the log has lost is on it again, in this generation. Nobody works with
+        the ledger that has it any more, for its generation is over."""
+        if not opening.restoring:
+            return False
+        documents = self._ledger.documents(replace(opening, collection=opening.restoring))
+        if not await is_trusted(documents):
+            return False
+        lost = await lost_commits(self.log, documents)
+        if not lost:
+            return False
+        _log.error("%s: the log has lost %d commits, which are put there again", opening.log, len(lost))
+        for entry in await to_publish(documents, lost):
+            records = [msgspec.structs.replace(record, generation=opening.number) for record in entry.records()]
+            await self._publisher.publish(entry.partition, records)
         return True
 
     async def _folded(self, fences: Sequence[int], generation: int) -> _Fold:
@@ -238,7 +276,7 @@ class Opener:
             _log.error("%s; %s", waits, "nothing comes onto it until it is told to go on")
         log = opening.log
         await documents.mark(Position({Partition(log, number): end + 1 for number, end in enumerate(fences)}))
-        opened = replace(opening, open=True)
+        opened = replace(opening, open=True, restoring="")
         if not await self._ledger.replace(opening, opened):
             return None
         _log.info("%s: the ledger is open, generation %d", log, opening.number)

@@ -26,6 +26,7 @@ from eventkernel.adapters.kafka.lifecycle import give_up
 from eventkernel.adapters.kafka.producer import connected_producer
 from eventkernel.adapters.kafka.records import Message, to_message
 from eventkernel.adapters.kafka.topic import LARGEST_BATCH
+from eventkernel.adapters.mongodb.ledger import LedgerChanged
 from eventkernel.errors import InvalidInput, Unavailable
 from eventkernel.events import Record
 
@@ -54,6 +55,8 @@ class _Lane:
     partition: int
     waiting: deque[_Waiting] = field(default_factory=deque[_Waiting])
     size: int = 0
+    end: int = 0
+    """Where the log ended behind the last batch of this process; it may be further by now, and never less far."""
     filled: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
@@ -113,6 +116,7 @@ class Publisher:
 
         Raises:
             InvalidInput: the commit is larger than a batch may be; nothing was sent.
+            LedgerChanged: the same, and the log is shorter than it was: it has to be compared with its ledger.
             Unavailable: the outcome is unknown: it may be on the log now, or later, or never.
         """
         messages, size = _measured(records)
@@ -160,7 +164,12 @@ class Publisher:
             except Exception as error:  # noqa: BLE001 -- whatever it is belongs to those who wait for this batch
                 _fail(commits, error)
             else:
-                _answer(commits, offset)
+                before, lane.end = lane.end, offset + sum(len(commit.messages) for commit in commits)
+                if offset < before:
+                    lost = f"topic {self._topic}/{lane.partition}: the log ended at {before}, and now at {offset}"
+                    _fail(commits, LedgerChanged(lost))
+                else:
+                    _answer(commits, offset)
 
     async def _send(self, partition: int, commits: Sequence[_Waiting]) -> int:
         """The batch's base offset."""
@@ -231,6 +240,7 @@ def _answer(commits: Sequence[_Waiting], offset: int) -> None:
 
 def _fail(commits: Sequence[_Waiting], error: Exception) -> None:
     words = str(error) if isinstance(error, Unavailable) else type(error).__name__
+    kind = LedgerChanged if isinstance(error, LedgerChanged) else Unavailable
     for commit in commits:
         if not commit.base_offset.done():
-            commit.base_offset.set_exception(Unavailable(words))
+            commit.base_offset.set_exception(kind(words))

@@ -51,9 +51,14 @@ _SOUND: Final = [
     IndexModel([("pending", 1)], name="pending_1", sparse=True),
 ]
 """The indexes that decisions rest on."""
-_INDEXES: Final = [*_SOUND, IndexModel([("stream", 1)], name="claims", partialFilterExpression=_HAS_CLAIMS)]
+_INDEXES: Final = [
+    *_SOUND,
+    IndexModel([("partition", 1), ("offset", 1)], name="place"),
+    IndexModel([("stream", 1)], name="claims", partialFilterExpression=_HAS_CLAIMS),
+]
 _WITHOUT_RECORDS: Final = {"records": False}
 _FILL_AT_ONCE: Final = 500
+_COMPARED_AT_ONCE: Final = 50
 _WRITTEN_AT_ONCE: Final = 50
 """So few that a slow server, too, answers before its time is up."""
 
@@ -72,11 +77,14 @@ class Generation:
     open: bool = False
     copying: bool = False
     """The log itself is being filled with the records of another one."""
+    restoring: str = ""
+    """The collection of an earlier generation, whose commits have to be on the log before this one is filled from it.
+    """
 
     @staticmethod
-    def next(log: str, number: int, *, copying: bool = False) -> Generation:
+    def next(log: str, number: int, *, copying: bool = False, restoring: str = "") -> Generation:
         """Not open yet; its collection has a name that none had before."""
-        return Generation(log, number, f"{number}.{secrets.token_hex(4)}", copying=copying)
+        return Generation(log, number, f"{number}.{secrets.token_hex(4)}", copying=copying, restoring=restoring)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +304,7 @@ class Documents:
         self._check = Gathered(self._check_all)
         self._generations = generations
         self._collection = collection
-        self._opened = Generation(generation.log, generation.number, generation.collection, open=True)
+        self._opened = replace(generation, open=True, copying=False, restoring="")
         self._furthest: dict[int, int] = {}
 
     async def check(self) -> None:
@@ -395,6 +403,19 @@ class Documents:
         async with translated("looking for unpublished commits"):
             documents = await self._collection.find({"pending": True}).to_list(_FILL_AT_ONCE)
         return [_entry(document) for document in documents]
+
+    async def last_placed(self, partition: int, before: int | None) -> Sequence[Entry]:
+        """The commits that stand last in a partition of the log, last first, before an offset where one is given."""
+        offset: Document = {"$gte": 0} if before is None else {"$gte": 0, "$lt": before}
+        query = {"partition": partition, "offset": offset}
+        async with translated("comparing the ledger with the log"):
+            found = self._collection.find(query, _WITHOUT_RECORDS, sort=[("offset", -1)])
+            return [_entry(document) for document in await found.limit(_COMPARED_AT_ONCE).to_list(None)]
+
+    async def whole(self, command_ids: Sequence[str]) -> Sequence[Entry]:
+        """The commits of these commands, with their records."""
+        async with translated("looking up commands"):
+            return await self._find({"_id": {"$in": list(command_ids)}}, with_records=True)
 
     async def end_of(self, stream: str) -> Entry | None:
         """A stream's last commit with events."""
@@ -592,7 +613,12 @@ def _entry(document: Mapping[str, Any]) -> Entry:  # what `Entry.document` made
 
 def _generation(document: Mapping[str, Any]) -> Generation:
     return Generation(
-        document["log"], document["number"], document["collection"], document["open"], document.get("copying", False)
+        document["log"],
+        document["number"],
+        document["collection"],
+        document["open"],
+        document.get("copying", False),
+        document.get("restoring") or "",
     )
 
 
@@ -603,4 +629,5 @@ def _generation_fields(generation: Generation) -> Document:
         "collection": generation.collection,
         "open": generation.open,
         "copying": generation.copying,
+        "restoring": generation.restoring or None,  # None is found where there is no such field, too
     }
