@@ -113,11 +113,11 @@ class SqliteCheckpointsUnderTest:
 
     async def stop_writes(self) -> None:
         assert self._store is not None
-        limit_pages(self._store._connection, limited=True)
+        limit_pages(self._store._file._connection, limited=True)
 
     async def resume_writes(self) -> None:
         assert self._store is not None
-        limit_pages(self._store._connection, limited=False)
+        limit_pages(self._store._file._connection, limited=False)
 
     async def close(self) -> None:
         if self._store is not None:

@@ -5,28 +5,22 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 from eventkernel.adapters.sqlite.connection import open_writer
 from eventkernel.adapters.sqlite.failures import failures_of
+from eventkernel.adapters.sqlite.file_thread import FileThread
 from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, Progress, add_landmarks
-from eventkernel.errors import Unavailable
 from eventkernel.store import Checkpoint
 from eventkernel.views import NOTHING_RELEASED, ParkedRecord
-
-T = TypeVar("T")
 
 
 class SqliteCheckpointStore:
     """The port `CheckpointStore` of `eventkernel/checkpoints.py`. Made by `open`."""
 
-    def __init__(self, file: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, file: FileThread) -> None:
         self._file = file
-        self._connection = connection
-        self._thread = ThreadPoolExecutor(1, "checkpoints")
-        self._closed = False
 
     @classmethod
     async def open(cls, file: Path) -> Self:
@@ -43,10 +37,10 @@ class SqliteCheckpointStore:
                 add_landmarks(connection)
                 return connection
 
-        return cls(file, await asyncio.to_thread(prepare))
+        return cls(FileThread(file, await asyncio.to_thread(prepare), "checkpoints"))
 
     async def checkpoint(self, reader: str) -> Checkpoint:
-        return await self._run(Progress(reader).checkpoint)
+        return await self._file.run(Progress(reader).checkpoint)
 
     async def save(
         self,
@@ -68,16 +62,14 @@ class SqliteCheckpointStore:
         await self._write(lambda connection: Progress(reader).forget(connection, log))
 
     async def parked(self, reader: str, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
-        return await self._run(lambda connection: Progress(reader).parked(connection, streams))
+        return await self._file.run(lambda connection: Progress(reader).parked(connection, streams))
 
     async def first_parked(self, reader: str, streams: Collection[str]) -> Sequence[ParkedRecord]:
-        return await self._run(lambda connection: Progress(reader).first_parked(connection, streams))
+        return await self._file.run(lambda connection: Progress(reader).first_parked(connection, streams))
 
     async def aclose(self) -> None:
         """Finish what is under way, then close the file."""
-        self._closed = True
-        await asyncio.to_thread(self._thread.shutdown)
-        self._connection.close()
+        await self._file.aclose()
 
     async def _write(self, work: Callable[[sqlite3.Connection], None]) -> None:
         def write(connection: sqlite3.Connection) -> None:
@@ -90,14 +82,4 @@ class SqliteCheckpointStore:
                     connection.execute("ROLLBACK")
                 raise
 
-        await self._run(write)
-
-    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        if self._closed:
-            raise Unavailable(f"{self._file.name} is closed")
-
-        def run() -> T:
-            with failures_of(self._file):
-                return work(self._connection)
-
-        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+        await self._file.run(write)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
 from eventkernel.adapters.sqlite.connection import open_writer
 from eventkernel.adapters.sqlite.failures import failures_of
+from eventkernel.adapters.sqlite.file_thread import FileThread
 from eventkernel.errors import Unavailable
 from eventkernel.snapshots import Mark, Snapshot
-
-T = TypeVar("T")
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS snapshots (
@@ -40,11 +37,8 @@ WHERE form != excluded.form OR version < excluded.version
 class SqliteSnapshotStore:
     """The port `SnapshotStore`. Made by `open`."""
 
-    def __init__(self, file: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, file: FileThread) -> None:
         self._file = file
-        self._connection = connection
-        self._thread = ThreadPoolExecutor(1, "snapshots")
-        self._closed = False
 
     @classmethod
     async def open(cls, file: Path) -> Self:
@@ -70,10 +64,10 @@ class SqliteSnapshotStore:
                     file.with_name(file.name + suffix).unlink(missing_ok=True)
                 return prepare()
 
-        return cls(file, await asyncio.to_thread(prepare_anew))
+        return cls(FileThread(file, await asyncio.to_thread(prepare_anew), "snapshots"))
 
     async def load(self, log: str, stream: str) -> Snapshot | None:
-        row: tuple[int, int, str, int, bytes] | None = await self._run(
+        row: tuple[int, int, str, int, bytes] | None = await self._file.run(
             lambda connection: connection.execute(_LOAD, (log, stream)).fetchone()
         )
         return None if row is None else Snapshot(row[0], Mark(*row[1:4]), row[4])
@@ -81,20 +75,8 @@ class SqliteSnapshotStore:
     async def save(self, log: str, stream: str, snapshot: Snapshot) -> None:
         mark = snapshot.mark
         row = (log, stream, snapshot.form, mark.version, mark.command_id, mark.time_us, snapshot.data)
-        await self._run(lambda connection: connection.execute(_SAVE, row).fetchall())
+        await self._file.run(lambda connection: connection.execute(_SAVE, row).fetchall())
 
     async def aclose(self) -> None:
         """Finish what is under way, then close the file."""
-        self._closed = True
-        await asyncio.to_thread(self._thread.shutdown)
-        self._connection.close()
-
-    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        if self._closed:
-            raise Unavailable(f"{self._file.name} is closed")
-
-        def run() -> T:
-            with failures_of(self._file):
-                return work(self._connection)
-
-        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+        await self._file.aclose()
