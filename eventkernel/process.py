@@ -57,6 +57,7 @@ from eventkernel.errors import CheckpointMismatch, NotFound, Unavailable
 from eventkernel.events import DomainEvent, Position, Record, RecordedEvent
 from eventkernel.folding import ParkedStreams, further, reason_of
 from eventkernel.following import Following, Source, following
+from eventkernel.keyed_locks import KeyedLocks
 from eventkernel.landmarks import compare
 from eventkernel.lanes import Lanes, side_by_side
 from eventkernel.low_water import LowWater
@@ -65,7 +66,6 @@ from eventkernel.reacting import Patience, Reacting, Reaction, ViewGate
 from eventkernel.retrying import Trouble, Troubles
 from eventkernel.status import ParkedStream, PartitionStatus, parked_streams, partition_status
 from eventkernel.store import Checkpoint
-from eventkernel.turns import Turns
 from eventkernel.views import ParkedRecord
 
 T = TypeVar("T")
@@ -139,7 +139,7 @@ class ProcessManager(Generic[Read]):
         self._arrivals = Arrivals(Position(), name)
         self._parked = ParkedStreams()
         """What is set aside, as it was read last; others may have changed it since."""
-        self._turns = Turns()
+        self._locks = KeyedLocks()
         """By stream: what becomes of its records is one thing after the other."""
         self._unsaved_records = self._unsaved_reactions = 0
 
@@ -271,7 +271,7 @@ class ProcessManager(Generic[Read]):
 
     async def _deal_with(self, record: Record) -> None:
         """React, or set the record aside durably."""
-        async with self._turns.of([record.stream]):
+        async with self._locks.hold([record.stream]):
             if record.version > self._parked.skipped.get(record.stream, 0):
                 reason = None
                 waits = await self._waits(record.stream)
@@ -339,7 +339,7 @@ class ProcessManager(Generic[Read]):
     async def _try_stream(self, stream: str, skip: str | None) -> bool:
         """One attempt at a stream's reactions, in order, up to the first that fails; whether there was one. With `skip`
         the first is left out, if it is known to fail."""
-        async with self._turns.of([stream]):
+        async with self._locks.hold([stream]):
             entries = await self._checkpoints.parked(self.name, [stream])
             marks = [entry for entry in entries if entry.skipped]
             left = [entry for entry in entries if not entry.skipped]
@@ -373,7 +373,7 @@ class ProcessManager(Generic[Read]):
         await self._storing(f"reacting to a deadline in {record.stream}", partial(self._overdue, deadlines, record))
 
     async def _overdue(self, deadlines: Deadlines[Read], record: Record) -> None:
-        async with self._turns.of([record.stream]):
+        async with self._locks.hold([record.stream]):
             try:
                 await self._reacting.attempt(record, deadlines.react)
             except Exception as error:  # noqa: BLE001  # it is tried again, and shown

@@ -10,12 +10,12 @@ it is the next of its stream, new, and free to take its claims; then onto the lo
 5. check again; pull the claims that are given up out of the stream's older documents; mark; answer.
 
 Between any two of these the process may die. So nothing is built on, shown or refused because of a commit that is not
-known to be on the log: whoever meets one waits a moment for its owner, checks, and takes it through 4 and 5 itself.
+known to be on the log: a process that meets one waits a moment for its owner, checks, and does 4 and 5 itself.
 That it may come on the log twice does no harm, for the first record of a version counts. What is answered rests on the
 log alone; the ledger can be lost at any time, and is then opened again (`opening.py`).
 
-Within a process, commands that touch the same stream, command id or claim take turns: they would only be in each
-other's way at the server. All others go on side by side, and what they ask of the servers is gathered.
+Within a process, commands that touch the same stream, command id or claim wait for one another: they would only be in
+each other's way at the server. All others go on side by side, and what they ask of the servers is gathered.
 
 The protocol is explored, in every order of its steps, in tests/property/protocol_model.py.
 """
@@ -45,11 +45,11 @@ from eventkernel.claims import ClaimsKey
 from eventkernel.clock import Clock
 from eventkernel.errors import ConcurrencyConflict, KernelError, NotFound, Unavailable
 from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Position, Record
+from eventkernel.keyed_locks import KeyedLocks
 from eventkernel.membership import Alone, Membership
 from eventkernel.refusals import Refused
 from eventkernel.retrying import Backoff, Trouble, Troubles
 from eventkernel.store import Batch, Checkpoint, ClaimHolder, Commit, Writing
-from eventkernel.turns import Turns
 
 T = TypeVar("T")
 
@@ -87,7 +87,7 @@ class KafkaEventStore:
         self._troubles = Troubles(Backoff(first=0.1, most=2.0))
         self._opening = f"opening the ledger of {self.log}"
         self._waiting: Sequence[str] = ()
-        self._turns = Turns()
+        self._locks = KeyedLocks()
         self._owned: dict[str, asyncio.Event] = {}
         """Commits that this process is bringing to the log, by command id."""
         self._appends: set[asyncio.Task[Commit]] = set()
@@ -241,7 +241,7 @@ class KafkaEventStore:
         seals = frozenset(append.claims or ())
         claims = None if append.claims is None else seals
         asked = Asked(append.command_id, append.stream, append.expected_version, claims)
-        async with self._turns.of([*names, *(f"claim {seal}" for seal in seals)]):
+        async with self._locks.hold([*names, *(f"claim {seal}" for seal in seals)]):
             while True:
                 async with self._ledger() as documents:
                     found = await documents.look_up(asked)
@@ -307,7 +307,7 @@ class KafkaEventStore:
 
     async def _help(self, documents: Documents, command_id: str) -> None:
         """Returns when this commit is on the log and marked, or not there any more."""
-        async with self._turns.of([f"help {command_id}"]):
+        async with self._locks.hold([f"help {command_id}"]):
             owned = self._owned.get(command_id)
             if owned is not None:
                 await owned.wait()
