@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 from unittest.mock import patch
 
-from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.adapters.mongodb.build import MongoViewBuild
 from eventkernel.adapters.mongodb.ledger import Documents, Entry
 from eventkernel.audit import Audit
@@ -139,13 +138,6 @@ def _no_landmarks() -> AbstractContextManager[object]:
     return stack
 
 
-def _no_repeated_answer() -> AbstractContextManager[object]:
-    async def unknown(self: KafkaEventStore, command_id: str) -> None:
-        await asyncio.sleep(0)
-
-    return patch.object(KafkaEventStore, "find_command", unknown)
-
-
 STANDING: Final = (
     Mend("the unique index", "one insert decides race and claims", _no_unique_index, Mix(CRASHES, USERS)),
     Mend(
@@ -172,12 +164,6 @@ STANDING: Final = (
         "a reaction that breaks off is done again",
         _checkpoint_before_reaction,
         Mix(CRASHES, BANK, always="crash"),
-    ),
-    Mend(
-        "the look-up before a refusal",
-        "a repeated command is not refused for its own effect",
-        _no_repeated_answer,
-        Mix(("storm", "crash"), [{"users": 1, "friends": 2}, *BANK], always="storm"),
     ),
 )
 """What has stood since 0.1.0."""
