@@ -98,8 +98,6 @@ class Execution:
     _bytes: int = 0
     _objects: int = 0
     """How many objects subgraphs gave, copies included."""
-    _stepping: asyncio.Lock | None = None
-    """Held while a step is made in the background: they change the same data."""
 
     async def run(self) -> None:
         waits_for = list(self.plan.waits_for)
@@ -330,13 +328,8 @@ class Execution:
             raise _Malformed(f"{message}: ask for less", TOO_MANY_OBJECTS)
 
     async def _step(self, work: Callable[[], T]) -> T:
-        """Does a part of the work on large data in the background, one at a time."""
-        if self.background is None:
-            return work()
-        if self._stepping is None:
-            self._stepping = asyncio.Lock()
-        async with self._stepping:
-            return await self.background.run(work)
+        """Does a part of the work on large data in the background, one at a time: they change the same data."""
+        return work() if self.background is None else await self.background.run(work)
 
     def _join_bookmark(self, service: str, response: SubgraphResponse, answer: JsonObject) -> None:
         texts: list[Json] = [response.headers.get("bookmark")]

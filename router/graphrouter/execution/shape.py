@@ -26,16 +26,15 @@ the object that it builds it from, under the function's number, which no key of 
 object's other positions:
 
     r = v.get(1)
-    if r is not None:
-        e.objects += v[-2]                            # what its lists count; `return r` alone where it has none
+    if r is not None:                                 # `return r` where it has no lists
+        r, c = r                                      # with what its lists count
+        e.objects += c
         if e.objects > e.max_objects: e.refuse()
         return r
     c = e.objects
     …
     r = {'id': a0, 'name': a1, 'orders': a2}
-    if not e.failed:                                  # an error is told at each position
-        v[1] = r
-        v[-2] = e.objects - c
+    if not e.failed: v[1] = r, e.objects - c          # an error is told at each position
     return r
 
 The objects of the response are counted as they are made, at every position: a list counts its items, each with the
@@ -227,10 +226,10 @@ class _Compiler:
         if not weight.has_lists:
             start = [f" r = v.get({number})", " if r is not None: return r"]
             return [*start, *checks, f" r = {shaped}", f" if not e.failed: v[{number}] = r", " return r"]
-        again = [" if r is not None:", *_count(f"v[{~number}]", "  "), "  return r"]
+        again = [" if r is not None:", "  r, c = r", *_count("c", "  "), "  return r"]
         start = [f" r = v.get({number})", *again, " c = e.objects"]
-        kept = [" if not e.failed:", f"  v[{number}] = r", f"  v[{~number}] = e.objects - c"]
-        return [*start, *checks, f" r = {shaped}", *kept, " return r"]
+        kept = f" if not e.failed: v[{number}] = r, e.objects - c"
+        return [*start, *checks, f" r = {shaped}", kept, " return r"]
 
     def _weight_of(self, type_: OutputType, nodes: list[FieldNode]) -> _Weight:
         """What a field's value counts."""

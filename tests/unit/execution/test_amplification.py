@@ -10,11 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from graphql import OperationDefinitionNode, parse
+from graphql import OperationDefinitionNode, build_schema, parse
 
 from graphrouter import GraphRouter, Limits, RouterOptions, json_text
 from graphrouter.execution.background import LARGE_BYTES
 from graphrouter.execution.estimate import Estimate
+from graphrouter.execution.misfits import ShapeErrors
+from graphrouter.execution.shape import compile_shape
 from graphrouter.limits import LimitExceeded
 from graphrouter.supergraph.model import ListSize
 from tests.unit.execution.plans import Scripted, routed
@@ -61,6 +63,7 @@ def found_in(message: str) -> int:
         ("{ people(first: 10) { friends(first: 4) { edges { node { id } } total } } }", 10 * (1 + 1 + 4 * 2)),
         ("{ page { nodes { id } } }", 1 + 5),
         ("{ page(first: 2) { nodes { id } more: edges { node { id } } } }", 1 + 2 + 4),
+        ("{ page(first: 2) { nodes { last { id } } } }", 1 + 2 * (1 + 3)),
         ("{ plain { id } }", 3),
         ("{ grid { id } }", 9),
         ("{ people { id } }", 3),
@@ -150,6 +153,21 @@ async def test_what_stands_at_several_positions_counts_at_each(limit: int, fits:
     else:
         assert answer.data is None
         assert [error["extensions"]["code"] for error in answer.errors] == ["TOO_MANY_OBJECTS"]
+
+
+def test_a_list_counts_what_its_items_have_in_fields_of_abstract_types() -> None:
+    schema = build_schema(
+        """type Query { rows: [Row!] } type Row { any: Any } interface Any { id: ID } type T { x: Int }
+           type Small implements Any { id: ID } type Wide implements Any { id: ID one: T other: T }"""
+    )
+    operation = parse("{ rows { any { ... on Wide { one { x } other { x } } } } }").definitions[0]
+    assert isinstance(operation, OperationDefinitionNode)
+    shape = compile_shape(schema, operation, {}, {})
+    wide = {"__typename": "Wide", "one": {"x": 1}, "other": {"x": 2}}
+    data: dict[str, Any] = {"rows": [{"any": wide}] * 10}
+    assert shape(data, None, ShapeErrors(10 * (1 + 1 + 2))) is not None
+    with pytest.raises(LimitExceeded, match=r"at most 39 objects, found 40"):
+        shape(data, None, ShapeErrors(10 * (1 + 1 + 2) - 1))
 
 
 async def test_copies_of_entities_count_as_they_are_made() -> None:
