@@ -13,6 +13,7 @@ from typing import Literal, Self, TypeVar
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from graphrouter.http.hosts import check_hosts
 from graphrouter.http.origins import check_origins
 from kithgraph.errors import StartError
 
@@ -39,6 +40,12 @@ class Reach(BaseSettings):
     @property
     def origins(self) -> tuple[str, ...]:
         return _listed(self.cors_origins)
+
+    @field_validator("allow_hosts")
+    @classmethod
+    def _hosts(cls, value: str) -> str:
+        check_hosts(_listed(value))
+        return value
 
     @field_validator("cors_origins")
     @classmethod

@@ -8,13 +8,15 @@ line per finding, on standard error.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.metadata
 import json
 import logging
 import math
 import socket
+import ssl
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, cast
 
@@ -24,6 +26,7 @@ from graphql import DocumentNode, GraphQLError, GraphQLSchema, parse, validate
 from graphrouter.composition import CompositionError, CompositionResult, SubgraphSdl
 from graphrouter.composition import compose as compose_sdls
 from graphrouter.composition.watching import texts_as_they_change
+from graphrouter.http.connections import ConnectionLimits
 from graphrouter.limits import Limits
 from graphrouter.options import RouterOptions
 from graphrouter.planning.check import check as check_plan
@@ -89,6 +92,10 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     query_plans: Annotated[bool, typer.Option(help="Return the plan of a request that asks for it.")] = True,
     timeout: Annotated[float, typer.Option(help="Seconds that one request to a subgraph may take.")] = 30.0,
     subgraph_timeout: Annotated[list[str] | None, typer.Option(help="NAME=SECONDS: the same for one subgraph.")] = None,
+    subgraph_ca: Annotated[
+        Path | None,
+        typer.Option(help="A PEM file of certificate authorities to trust for subgraphs, beside the system's."),
+    ] = None,
     limit: Annotated[
         list[str] | None, typer.Option(help="NAME=NUMBER: a limit that the README lists, such as depth=20.")
     ] = None,
@@ -116,27 +123,28 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     import uvicorn  # noqa: PLC0415 - the other commands need no server
 
     from graphrouter.http.connection import HttpServer  # noqa: PLC0415
-    from graphrouter.http.connections import ConnectionLimits  # noqa: PLC0415
     from graphrouter.http.files import allow_many_files  # noqa: PLC0415
     from graphrouter.server.collector import set_collector_for_serving  # noqa: PLC0415
 
-    if not hasattr(logging, log_level.upper()):
+    if log_level.lower() not in {"debug", "info", "warning", "error"}:
         _refuse(f"--log-level: expected debug, info, warning or error, found {log_level!r}", 2)
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    limits, connections, concurrent = Limits(), ConnectionLimits(), RouterOptions().concurrent_requests
+    if not 0 < timeout < math.inf:
+        _refuse(f"--timeout: expected a number above 0, found {timeout}", 2)
+    limits, connections, own = Limits(), ConnectionLimits(), RouterOptions().concurrent_requests
     for name, number in map(_numbered, limit or []):
         if name == "concurrent_requests":
-            concurrent = int(number)
-        elif hasattr(connections, name):
-            connections = replace(connections, **{name: type(getattr(connections, name))(number)})
-        elif hasattr(limits, name):
-            limits = replace(limits, **{name: type(getattr(limits, name))(number)})
+            own = _like(own, name, number)
+        elif name in _names_of(ConnectionLimits):
+            connections = replace(connections, **{name: _like(getattr(connections, name), name, number)})
+        elif name in _names_of(Limits):
+            limits = replace(limits, **{name: _like(getattr(limits, name), name, number)})
         else:
             _refuse(f"--limit: expected the name of a limit, found {name!r}", 2)
     defaults = RouterOptions()
     options = RouterOptions(
         limits=limits,
-        concurrent_requests=concurrent,
+        concurrent_requests=own,
         hosts=tuple(allow_host or ()),
         cors_origins=tuple(cors_origin or ()),
         introspection=introspection,
@@ -144,6 +152,7 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         expose_query_plan=query_plans,
         subgraph_seconds=timeout,
         subgraph_timeouts=dict(map(_numbered, subgraph_timeout or [])),
+        subgraph_tls=_trusting(subgraph_ca) if subgraph_ca else None,
         forwarded_headers=defaults.forwarded_headers | {name.lower() for name in forward_header or ()},
         forwarded_extensions={**defaults.forwarded_extensions, **dict(map(_named, forward_extension or []))},
         join_equal_queries=join_queries,
@@ -152,6 +161,9 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     try:
         router = GraphRouter.from_supergraph(_read(supergraph), dict(map(_named, subgraph or [])), options)
         served = router.app()
+        for name in options.subgraph_timeouts:
+            if name not in router.planner.supergraph.subgraphs:
+                _refuse(f"--subgraph-timeout: the supergraph has no subgraph {name!r}", 2)
     except SupergraphError as error:
         _refuse(f"{supergraph}: {error.code}: {error}")
     except ValueError as error:
@@ -214,8 +226,13 @@ def _write(result: CompositionResult, output: Path | None) -> None:
     else:
         # In one step, so that no reader, such as a watching server, sees half of it.
         new = output.with_name(f".{output.name}.new")
-        new.write_text(result.supergraph_sdl)
-        new.replace(output)
+        try:
+            new.write_text(result.supergraph_sdl, encoding="utf-8")
+            new.replace(output)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                new.unlink()
+            _refuse(f"cannot write {output}: {error.strerror}", 2)
 
 
 @app.command()
@@ -372,6 +389,31 @@ def _numbered(text: str) -> tuple[str, float]:
     return name, number
 
 
+def _names_of(limits: type[Limits | ConnectionLimits]) -> frozenset[str]:
+    return frozenset(field.name for field in fields(limits))
+
+
+def _like(default: float, name: str, number: float) -> Any:
+    """The number, whole where the limit's default is."""
+    if not isinstance(default, int):
+        return number
+    if not number.is_integer():
+        _refuse(f"--limit: expected a whole number for {name}, found {number}", 2)
+    return int(number)
+
+
+def _trusting(file: Path) -> ssl.SSLContext:
+    """What the system trusts, and these authorities."""
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(cafile=file)
+    except ssl.SSLError:
+        _refuse(f"--subgraph-ca: expected certificates in PEM, found none that can be read in {file}", 2)
+    except OSError as error:
+        _refuse(f"cannot read {file}: {error.strerror}", 2)
+    return context
+
+
 def _subgraph_sdl(name: str, source: str) -> SubgraphSdl:
     if not _is_url(source):
         return SubgraphSdl(name=name, url="", sdl=_read(Path(source)))
@@ -379,6 +421,8 @@ def _subgraph_sdl(name: str, source: str) -> SubgraphSdl:
         return SubgraphSdl(name=name, url=source, sdl=asyncio.run(_ask_sdl(name, source)))
     except SubgraphUnavailable as error:
         _refuse(str(error), 2)
+    except ValueError as error:
+        _refuse(f"subgraph {name}: {error}", 2)
 
 
 def _is_url(source: str) -> bool:
@@ -395,7 +439,7 @@ async def _ask_sdl(name: str, url: str) -> str:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text()
+        return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         _refuse(f"cannot read {file}: {reason}", 2)

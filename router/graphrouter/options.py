@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -61,6 +62,8 @@ class RouterOptions:
     """How long one request to a subgraph may take."""
     subgraph_timeouts: Mapping[str, float] = field(default_factory=dict[str, float])
     """The same for single subgraphs, by name."""
+    subgraph_tls: ssl.SSLContext | None = None
+    """What subgraphs behind `https` have to show, and are shown; without it, a certificate that the system trusts."""
     subgraph_response_bytes: int = MAX_RESPONSE_BYTES
     """The largest answer that is read from a subgraph."""
     cached_documents: int = 2_000

@@ -245,7 +245,7 @@ def _transport(name: str, source: SubgraphSource, options: RouterOptions) -> Sub
     if isinstance(source, str):
         if not source:
             raise ValueError(f"the subgraph {name!r} has no URL: give one")
-        return HttpTransport(source, max_response_bytes=options.subgraph_response_bytes)
+        return HttpTransport(source, max_response_bytes=options.subgraph_response_bytes, tls=options.subgraph_tls)
     if isinstance(source, SubgraphTransport):
         return source
     return InProcessTransport(source, max_response_bytes=options.subgraph_response_bytes)

@@ -6,16 +6,19 @@ import asyncio
 import json
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import httpx
 import pytest
+import trustme
 import uvicorn
 from typer.testing import CliRunner, Result
 
 from graphrouter.cli import app
+from tests.support.raw_server import OK, raw_server
 from tests.support.tiny_subgraph import reviews_subgraph, users_subgraph
 
 LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key"])\n'
@@ -85,7 +88,17 @@ def test_labels_of_override_are_put_on_by_name_and_no_line_is_empty_at_the_end(f
         (("serve", "-s", "absent.graphql"), 2, "cannot read absent.graphql"),
         (("serve", "-s", "a", "--limit", "speed=1"), 2, "--limit: expected the name of a limit, found 'speed'"),
         (("serve", "-s", "a", "--limit", "depth=0"), 2, "expected NAME=NUMBER above 0, found 'depth=0'"),
+        (("serve", "-s", "a", "--limit", "__class__=1"), 2, "--limit: expected the name of a limit"),
+        (("serve", "-s", "a", "--limit", "objects=0.5"), 2, "--limit: expected a whole number for objects, found 0.5"),
         (("serve", "-s", "a", "--subgraph-timeout", "users=soon"), 2, "expected NAME=NUMBER above 0"),
+        (("serve", "-s", "a", "--timeout", "nan"), 2, "--timeout: expected a number above 0, found nan"),
+        (("serve", "-s", "a", "--timeout=-1"), 2, "--timeout: expected a number above 0, found -1"),
+        (("serve", "-s", "a", "--log-level", "basic_format"), 2, "--log-level: expected debug, info"),
+        (("serve", "-s", "a", "--subgraph-ca", __file__), 2, "--subgraph-ca: expected certificates in PEM"),
+        (("serve", "-s", "a", "--subgraph-ca", "absent.pem"), 2, "cannot read absent.pem: No such file"),
+        (("compose", "users=http://"), 2, "subgraph users: a subgraph's URL begins with http://"),
+        (("compose", "users=http://127.0.0.1:99999/"), 2, "subgraph users: Port out of range"),
+        (("compose", "users=http://me:secret@a b/"), 2, "printable ASCII without spaces, found 'a b/'"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_one_line(arguments: tuple[str, ...], code: int, message: str) -> None:
@@ -93,6 +106,24 @@ def test_what_cannot_be_used_is_said_in_one_line(arguments: tuple[str, ...], cod
     assert (result.exit_code, result.stdout) == (code, "")
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_file_that_cannot_be_written_is_told_and_leaves_nothing(folder: Path) -> None:
+    for place in (folder / "absent" / "all.graphql", folder):
+        result = run("compose", f"users={folder / 'users.graphql'}", "-o", str(place))
+        assert (result.exit_code, result.stderr.startswith(f"cannot write {place}: ")) == (2, True)
+    assert not list(folder.parent.glob(".*.new"))
+
+
+def test_settings_that_would_do_nothing_are_told(folder: Path) -> None:
+    serve = ("serve", "-s", str(folder / "all.graphql"), "--subgraph=users=http://a", "--subgraph=reviews=http://a")
+    result = run(*serve, "--subgraph-timeout", "nobody=1")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "--subgraph-timeout: the supergraph has no subgraph 'nobody'\n",
+    )
+    result = run(*serve, "--allow-host", "https://api.example.com/")
+    assert (result.exit_code, "hosts: expected a name such as" in result.stderr) == (2, True)
 
 
 def test_what_is_refused_is_said_with_its_code(folder: Path) -> None:
@@ -167,6 +198,30 @@ async def test_serve_answers_and_stops_at_a_signal(tmp_path: Path, subgraph_urls
     assert await serving.wait() == 130  # what shells know an interrupted command by
     assert "operation=- errors=-" in log
     assert "Traceback" not in log
+
+
+async def test_serve_asks_a_subgraph_whose_authority_it_is_given(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    async with raw_server(tls) as server:
+        body = b'{"data":{"n":1}}'
+        server.answer = OK + b"content-length: %d\r\n\r\n%b" % (len(body), body)
+        (tmp_path / "a.graphql").write_text("type Query { n: Int }")
+        run("compose", f"a={tmp_path / 'a.graphql'}", "-o", str(tmp_path / "all.graphql"))
+        serving = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "graphrouter", "serve", "-s", str(tmp_path / "all.graphql"), "--port", "0"),
+            *("--subgraph", f"a=https://127.0.0.1:{server.port}/graphql", "--subgraph-ca", str(tmp_path / "ca.pem")),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert serving.stderr is not None
+        url = (await asyncio.wait_for(serving.stderr.readline(), 20)).decode().strip()
+        async with httpx.AsyncClient() as client:
+            response = await client.post(url, json={"query": "{ n }"})
+        serving.terminate()
+        await serving.communicate()
+    assert response.json() == {"data": {"n": 1}}
 
 
 OLD = "type Query { me: User } type User { id: ID! name: String! }"

@@ -23,6 +23,16 @@ _HOST: Final = re.compile(rb"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::
 _REMEMBERED: Final = 1_000
 
 
+_NAME: Final = re.compile(r"\*|(\*\.)?[A-Za-z0-9._-]{1,253}|\[?[0-9a-fA-F:.]{2,45}\]?")
+
+
+def check_hosts(hosts: Sequence[str]) -> None:
+    """ValueError where one is no name that a request can have, such as a URL, or a name with a port."""
+    for host in hosts:
+        if not _NAME.fullmatch(host):
+            raise ValueError(f"hosts: expected a name such as api.example.com or *.example.com, found {host[:100]!r}")
+
+
 class HostCheck:
     """Middleware that answers only requests to a host of its own: HTTP 421 for another one, 400 for none or two.
 

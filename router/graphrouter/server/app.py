@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
 from graphrouter.http.endpoint import EndpointLimits, GraphQLEndpoint
-from graphrouter.http.hosts import HostCheck
+from graphrouter.http.hosts import HostCheck, check_hosts
 from graphrouter.http.origins import cors_for
 from graphrouter.options import RouterOptions
 from graphrouter.router import GraphRouter, SubgraphUnavailable
@@ -83,6 +83,7 @@ def create_app(
     source: GraphRouter | Callable[[], Awaitable[GraphRouter]], options: RouterOptions, routes: Sequence[BaseRoute] = ()
 ) -> Starlette:
     """The ASGI app. `source` is the router, or how to make it; `routes` come first, so they may take `/`."""
+    check_hosts(options.hosts)
     serving = Serving(source)
     limits = EndpointLimits(options.limits.body_bytes, options.concurrent_requests)
     app = Starlette(

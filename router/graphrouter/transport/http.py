@@ -51,10 +51,11 @@ class HttpTransport:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         parts = urlsplit(url)
+        shown = repr(url.rpartition("@")[2][:200])  # without a password
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"a subgraph's URL begins with http:// or https:// and has a host, found {url!r}")
+            raise ValueError(f"a subgraph's URL begins with http:// or https:// and has a host, found {shown}")
         if not url.isascii() or not url.isprintable() or " " in url:
-            raise ValueError(f"a subgraph's URL is written in printable ASCII without spaces, found {url!r}")
+            raise ValueError(f"a subgraph's URL is written in printable ASCII without spaces, found {shown}")
         self._url = url
         self._host = parts.hostname
         self._port = parts.port or (443 if parts.scheme == "https" else 80)

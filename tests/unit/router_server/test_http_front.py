@@ -305,3 +305,16 @@ async def test_the_origins_that_are_named_may_ask(origins: tuple[str, ...]) -> N
 def test_an_origin_that_no_browser_sends_is_refused(origin: str) -> None:
     with pytest.raises(ValueError, match="cors_origins: expected an origin"):
         federate({"users": users_subgraph()}, RouterOptions(cors_origins=(origin,)))
+
+
+@pytest.mark.parametrize(
+    "host", ["https://api.example.com", "api.example.com/", "api.example.com:80", "", "a b", "*.*.a"]
+)
+def test_a_host_that_no_request_can_name_is_refused(host: str) -> None:
+    with pytest.raises(ValueError, match="hosts: expected a name"):
+        federate({"users": users_subgraph()}, RouterOptions(hosts=(host,)))
+
+
+@pytest.mark.parametrize("host", ["*", "api.example.com", "*.example.com", "localhost", "10.0.0.1", "::1", "[::1]"])
+def test_a_host_that_a_request_can_name_is_taken(host: str) -> None:
+    federate({"users": users_subgraph()}, RouterOptions(hosts=(host,)))
