@@ -203,7 +203,7 @@ class Projector(Generic[Doc]):
             self._live = None
         if self._misfit != build.name:
             self._misfit = build.name
-            _log.error("the view %s: the build %s has to be filled anew: %s", self._view.name, build.name, mismatch)
+            _log.error("the view %s: the build %s has to be filled again: %s", self._view.name, build.name, mismatch)
 
         if self._audit is not None:  # it may have found nothing wrong a moment ago
             with suppress(Unavailable, BuildRetired):

@@ -195,7 +195,7 @@ def _check_logs(path: Path) -> None:
         if not log.exists() or log.stat().st_size == 0:
             raise StartError(
                 f"the log {log} is {'empty' if log.exists() else 'gone'}, and what was made from it is there: "
-                "bring the log and its claims key back from a back-up, or begin anew in another folder with --data"
+                "bring the log and its claims key back from a back-up, or start in another folder with --data"
             )
 
 

@@ -37,7 +37,7 @@ from subgraphs.friends import endings
 
 _LITTLE_ROOM: Final = 512 * 1024 * 1024
 _BACK_UP: Final = "stop the system, keep a copy of the folder, and go back to a back-up or an export"
-_REBUILD: Final = "run `kith rebuild {}`: it is filled anew from the logs"
+_REBUILD: Final = "run `kith rebuild {}`: it is filled again from the logs"
 
 
 def examine(data: Path) -> Iterator[Finding]:
@@ -163,7 +163,7 @@ def _view(data: Path, view: str, ends: Mapping[str, int], *, running: bool) -> I
     folder = data / "views" / view
     where = f"views/{view}"
     live = live_build(folder)
-    todo = _REBUILD.format(view) if running else "the next start fills it anew from the logs"
+    todo = _REBUILD.format(view) if running else "the next start fills it again from the logs"
     if live is None or not live.exists():
         yield Finding("notice", where, "it has no live build", "requests are refused until it is filled", todo)
         return
@@ -181,7 +181,7 @@ def _view(data: Path, view: str, ends: Mapping[str, int], *, running: bool) -> I
     kind = VIEWS[view]
     if build.identity != kind.build.identity(kind.projection.shape, [log for log in ends if _name(log) in kind.codecs]):
         why = "this release fills it with another shape, other tables or other logs"
-        yield Finding("notice", where, "its live build is of another kind", why, "the next start fills it anew")
+        yield Finding("notice", where, "its live build is of another kind", why, "the next start fills it again")
     yield from _reader(data, where, view, build, ends, _REBUILD.format(view))
     yield from _misfit(data, view, live)
     yield from _remarks(where, view, live)
@@ -220,7 +220,7 @@ def _misfit(data: Path, view: str, live: Path) -> Iterator[Finding]:
         flaw = asyncio.run(misfit())
         if flaw:
             why = "it shows events that the log has lost, and not those that came instead"
-            todo = f"{_BACK_UP}; or start: it is kept aside and filled anew from the logs"
+            todo = f"{_BACK_UP}; or start: it is kept aside and filled again from the logs"
             yield Finding("error", f"views/{view}", f"its live build is of another history: {flaw}", why, todo)
 
 
@@ -294,7 +294,7 @@ def _running(status: SystemStatus) -> Iterator[Finding]:
         troubles += [trouble for process in subgraph.processes for trouble in process.troubles]
         for trouble in troubles:
             what = f"{trouble.doing} has failed {trouble.attempts} times in a row: {trouble.error}"
-            yield Finding("error", subgraph.name, what, "it goes no further meanwhile", "mend what the error names")
+            yield Finding("error", subgraph.name, what, "it makes no progress meanwhile", "fix what the error names")
 
 
 def _name(log: str) -> str:

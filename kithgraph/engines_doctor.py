@@ -30,7 +30,7 @@ from subgraphs.friends import endings
 _REACHED: Final = "is the server there, and do the settings name it?"
 _LOG_WHY: Final = "it is the truth that all else is made from"
 _LEDGER_WHY: Final = "it decides about commands"
-_REBUILD: Final = "run `kith rebuild {} --distributed`: it is filled anew from the logs"
+_REBUILD: Final = "run `kith rebuild {} --distributed`: it is filled again from the logs"
 
 
 async def examine(settings: EngineSettings) -> list[Finding]:
@@ -110,7 +110,7 @@ async def _ledger(
         else:
             own = {one: end for one, end in ends.items() if one.log == generation.log}
             for flaw in flaws:
-                todo = f"nothing: a `kith serve {name}` notices, and fills the ledger anew from the log"
+                todo = f"nothing: a running `kith serve {name}` notices it, and fills the ledger again from the log"
                 yield Finding("error", where, flaw, "two commands can take one version or one username", todo)
             for entry in stopped:
                 todo = f'kith parked resume {entry.stream} --log {name} --reason "…" --distributed'

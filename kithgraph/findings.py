@@ -59,5 +59,5 @@ def waiting(where: str, parked: Iterable[ParkedStream]) -> Iterator[Finding]:
     for one in parked:
         what = f"the stream {one.stream} is parked at version {one.version} ({one.waiting} records): {one.reason}"
         why = "what happened to it since is not shown"
-        todo = f"kith parked show {one.stream}; mend the cause, then `kith parked retry`, or skip it with a reason"
+        todo = f"kith parked show {one.stream}; fix the cause, then `kith parked retry`, or skip it with a reason"
         yield Finding("error", where, what, why, todo)

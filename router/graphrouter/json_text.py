@@ -55,11 +55,11 @@ def loads(text: bytes) -> Json:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass  # an integer of too many digits, or nested too deeply, or no JSON
     if len(text) > _MAX_TAMED_BYTES:
-        raise NotJson("the text is no JSON that can be read")
+        raise NotJson("the text is not JSON")
     try:
         return _EXACT.decode(_tamed(text))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise NotJson("the text is no JSON that can be read") from error
+        raise NotJson("the text is not JSON") from error
 
 
 def with_whole_characters(text: bytes) -> bytes:

@@ -69,7 +69,7 @@ def evolve_friendship(doc: FriendshipDoc | None, recorded: RecordedEvent) -> Fri
     if isinstance(recorded.event, FriendAdded):
         pair = Pair.of_friendship(id_of(record.stream))
         if pair is None:
-            raise CorruptData(f"{record.stream} is no stream of a friendship")
+            raise CorruptData(f"{record.stream} is not a friendship's stream")
         return FriendshipDoc(pair, record.version, record.time_us, record.offset)
     if doc is None:
         raise CorruptData(f"{record.stream} does not begin with the friendship's beginning")

@@ -42,7 +42,7 @@ class UserDoc(Struct, frozen=True, gc=False):
 def evolve(doc: UserDoc | None, recorded: RecordedEvent) -> UserDoc:
     event, version, time_us = recorded.event, recorded.version, recorded.record.time_us
     if not isinstance(event, UserCreated | UserUpdated | UserDeleted):
-        raise CorruptData(f"{recorded.stream} has an event of type {recorded.record.type}, which is no user's")
+        raise CorruptData(f"{recorded.stream} has an event of type {recorded.record.type}, which is not a user's")
     if isinstance(event, UserCreated):
         return UserDoc(
             id=id_of(recorded.stream),

@@ -219,7 +219,7 @@ class Opener:
         except LedgerChanged:
             return False
         for flaw in await documents.flaws():
-            _log.error("%s: %s; the ledger is filled anew", self.log.log, flaw)
+            _log.error("%s: %s; the ledger is filled again", self.log.log, flaw)
             return False
         try:
             await compare(self.log, checkpoint)

@@ -73,7 +73,7 @@ class BuildSnapshot(Generic[Doc]):
 
 def _check_tables(file: Path, found: tuple[str] | None, expected: str) -> None:
     if found is None or _tables(found[0]) != _tables(expected):
-        raise CannotOpen(f"{file.name}: it has other tables than this release gives it, and is filled anew by a start")
+        raise CannotOpen(f"{file.name}: its tables are not this release's, and it is filled again by a start")
 
 
 def _tables(identity: str) -> tuple[Any, Any]:

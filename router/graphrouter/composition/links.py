@@ -209,7 +209,7 @@ def _check_names(links: Sequence[Link], report: Report) -> None:
             continue
         specs.add(link.spec)
         if not _NAME.match(link.alias) or "__" in link.alias or link.alias.endswith("_"):
-            message = f'it links {link.spec} as "{link.alias}", which is no name, contains "__" or ends in "_"'
+            message = f'it links {link.spec} as "{link.alias}", which is not a name, contains "__" or ends in "_"'
             report(Code.INVALID_LINK_DIRECTIVE_USAGE, message)
         elif aliases.setdefault(link.alias, link) is not link:
             message = f'it links {aliases[link.alias].spec} and {link.spec}, both as "{link.alias}"'

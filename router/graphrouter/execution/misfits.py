@@ -52,7 +52,7 @@ class Leaf:
                 raise GraphQLError(f"a value that {fault}")
             return value
         if self._type.name == "ID" and isinstance(value, float) and abs(value) > _MAX_EXACT:
-            raise GraphQLError("a number whose digits are not known, which is no ID")
+            raise GraphQLError("a number whose digits are not known, which is not an ID")
         try:
             return self._type.coerce_output_value(value)
         except (GraphQLError, TypeError, ValueError, OverflowError) as error:
@@ -131,13 +131,13 @@ class ShapeErrors:
         if value is None:
             self.null(*position)
         else:
-            self._note_invalid(position, "a value that is no object")
+            self._note_invalid(position, "a value that is not an object")
 
     def no_list(self, value: object, position: Position) -> None:
         if value is None:
             self.null(*position)
         else:
-            self._note_invalid(position, "a value that is no list")
+            self._note_invalid(position, "a value that is not a list")
 
     def no_type(self, is_hidden: bool, nullable: bool, position: Position) -> None:
         """An object whose type is unknown, not possible at its place, or hidden from clients, for whom it is null."""

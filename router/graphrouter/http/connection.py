@@ -155,7 +155,7 @@ class HttpConnection(asyncio.Protocol):
             if isinstance(refused, _Refused):
                 self._refuse(refused.status, str(refused))
             else:
-                self._refuse(400, "this is no HTTP/1.1 request")
+                self._refuse(400, "this is not an HTTP/1.1 request")
             return
         if self._fed > self._limits.head_bytes and not self._closing:
             # Of a header, or of what stands between the parts of a body, that does not come to its end.
@@ -264,7 +264,7 @@ class HttpConnection(asyncio.Protocol):
         if self._reading is None:
             return
         if self._reading.scope["method"] == "CONNECT":
-            self._refuse(405, "this server is no proxy")
+            self._refuse(405, "this server is not a proxy")
             return
         self._parser = httptools.HttpRequestParser(self)
         self._replaying = True

@@ -159,7 +159,7 @@ class HttpConnection(asyncio.Protocol):
             return
         self._in_body = True
         if self._parser.get_status_code() < 100:
-            self._fail(ConnectionBroken("the answer's status is none of HTTP"))
+            self._fail(ConnectionBroken("the answer's status is not an HTTP status"))
         announced = self._headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > self._max_body_bytes:
             self._fail(AnswerTooLarge())

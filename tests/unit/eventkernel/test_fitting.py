@@ -203,7 +203,7 @@ async def test_a_projector_fills_a_view_of_another_history_anew_and_keeps_the_ol
     assert new.name != old.name
     assert set(new.states) == {"oak", *grown}
     assert list(site.view.aside) == [old.name]
-    told = [record.message for record in caplog.records if "has to be filled anew" in record.message]
+    told = [record.message for record in caplog.records if "has to be filled again" in record.message]
     assert len(told) == 1
     await site.projector.stop()
 
