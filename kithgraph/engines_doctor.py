@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Final
 
 from eventkernel.adapters.kafka.log import KafkaLog
@@ -87,7 +87,7 @@ async def _log(
 
 
 async def _ledger(
-    settings: EngineSettings, name: str, ends: Mapping[Partition, int], logs: Mapping[str, KafkaLog]
+    settings: EngineSettings, name: str, ends: dict[Partition, int], logs: Mapping[str, KafkaLog]
 ) -> AsyncGenerator[Finding, None]:
     where = f"the ledger of {name}"
     async with MongoConnection(mongodb_settings(settings)) as mongodb:
@@ -108,6 +108,7 @@ async def _ledger(
         except KernelError as error:
             yield Finding("error", where, str(error), _LEDGER_WHY, _REACHED)
         else:
+            await _look_again(ends, logs)
             own = {one: end for one, end in ends.items() if one.log == generation.log}
             for flaw in flaws:
                 todo = f"nothing: a running `kith serve {name}` notices it, and fills the ledger again from the log"
@@ -126,7 +127,7 @@ async def _ledger(
 
 
 async def _view(
-    engines: Engines, view: str, ends: Mapping[Partition, int], logs: Mapping[str, KafkaLog]
+    engines: Engines, view: str, ends: dict[Partition, int], logs: Mapping[str, KafkaLog]
 ) -> AsyncGenerator[Finding, None]:
     where = f"the view of {view}"
     try:
@@ -140,6 +141,7 @@ async def _view(
     except KernelError as error:
         yield Finding("error", where, str(error), "requests are refused", _REACHED)
         return
+    await _look_again(ends, logs)
     read = {one: end for one, end in ends.items() if _name(one) in VIEWS[view].codecs}
     for finding in not_on_the_log(where, _of_read_logs(position, ends), read, _REBUILD.format(view)):
         yield finding
@@ -160,6 +162,13 @@ async def _view(
         return  # of a log or a view that cannot be read is told elsewhere
 
 
+async def _look_again(ends: dict[Partition, int], logs: Mapping[str, KafkaLog]) -> None:
+    """Where logs end, asked after a reader's place: commands go on meanwhile, and no reader is past a later end."""
+    for log in logs.values():
+        with suppress(KernelError):  # of a log that cannot be read is told elsewhere
+            ends |= await log.head()
+
+
 async def _misread(where: str, log: KafkaLog, checkpoint: Checkpoint, todo: str) -> AsyncGenerator[Finding, None]:
     """What a reader has read of a log, and the log has not any more."""
     try:
@@ -171,7 +180,7 @@ async def _misread(where: str, log: KafkaLog, checkpoint: Checkpoint, todo: str)
 
 
 async def _processes(
-    settings: EngineSettings, ends: Mapping[Partition, int], logs: Mapping[str, KafkaLog]
+    settings: EngineSettings, ends: dict[Partition, int], logs: Mapping[str, KafkaLog]
 ) -> AsyncGenerator[Finding, None]:
     where = f"the process manager {endings.NAME}"
     async with MongoConnection(mongodb_settings(settings)) as mongodb:
@@ -183,6 +192,7 @@ async def _processes(
         except KernelError as error:
             yield Finding("error", where, str(error), "friendships of deleted users are not ended", _REACHED)
             return
+        await _look_again(ends, logs)
         todo = "nothing: the next start lets it read the log from the start again, with one effect"
         for log in logs.values():
             async for finding in _misread(where, log, checkpoint, todo):

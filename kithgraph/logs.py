@@ -41,5 +41,6 @@ def log_to_stderr(level: LogLevel) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=number, force=True)
-    # Its warnings tell of every rebalance, and of failures that whoever uses it reports with what they mean.
-    logging.getLogger("aiokafka").setLevel(max(number, logging.ERROR))
+    # It tells of every attempt at every connection, thousands a minute while brokers are away. Whoever uses it reports
+    # the same failures with what they mean, once when they begin and once when they are over (`Troubles`).
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -32,6 +32,7 @@ class KafkaLogOnServers:
     def __init__(self, kafka: str, mongodb: str, name: str, patience: float = 5.0, driver: Driver = "pymongo") -> None:
         self.clock = ManualClock()
         self.name = name
+        self.mongo_url = mongodb
         self.connection = KafkaConnection(kafka, patience=patience)
         self.mongo = MongoConnection(MongoSettings(mongodb, driver=driver))
         self.key = KEY

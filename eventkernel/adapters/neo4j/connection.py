@@ -82,6 +82,9 @@ class Neo4jConnection:
         auth = None if settings.user is None else (settings.user, settings.password or "")
         self._database = settings.database
         self._patience = settings.patience
+        # In a cluster a statement may go to another server than the one before it, and waits there until it sees that.
+        clustered = urlsplit(url).scheme.startswith("neo4j")
+        self._bookmarks = AsyncGraphDatabase.bookmark_manager() if clustered else None
         self._driver = AsyncGraphDatabase.driver(  # pyright: ignore[reportUnknownMemberType]  # its options are untyped
             url,
             auth=auth,
@@ -152,7 +155,7 @@ class Neo4jConnection:
     async def _attempt(self, access: str, query: Query, parameters: Parameters) -> list[Row]:
         # No more rows are asked for than a statement has: all of them come with the answer, without another trip.
         session = self._driver.session(  # pyright: ignore[reportUnknownMemberType]  # its options are untyped
-            default_access_mode=access, database=self._database, fetch_size=-1
+            default_access_mode=access, database=self._database, fetch_size=-1, bookmark_manager=self._bookmarks
         )
         async with session:
             result = await session.run(query, dict(parameters))
