@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -21,6 +21,7 @@ from eventkernel.errors import ClaimTaken, ConcurrencyConflict, IdempotencyMisma
 from eventkernel.events import (
     COMMAND_REFUSED,
     COMMAND_REMEMBERED,
+    NO_METADATA,
     STREAM_RESUMED,
     EncodedEvent,
     Metadata,
@@ -44,11 +45,9 @@ _UNPRINTABLE: Final = "\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"
 (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#type-system)."""
 _name: Final = re.compile(f"[^{_UNPRINTABLE}]{{1,{LONGEST_NAME}}}").fullmatch
 _metadata: Final = re.compile(f"[^{_UNPRINTABLE}]{{0,{LONGEST_METADATA}}}").fullmatch
-_METADATA_FIELDS: Final = tuple(described.name for described in fields(Metadata))
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(msgspec.Struct, frozen=True, gc=False):
     """One call of `EventStore.append`, checked; `claims` are sealed, each with its clear text."""
 
     stream: str
@@ -61,8 +60,7 @@ class Append:
     refusal: Refused | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StreamEnd:
+class StreamEnd(msgspec.Struct, frozen=True, gc=False):
     version: int = 0
     time_us: int = 0
 
@@ -98,19 +96,15 @@ def checked(append: Append) -> Append:
     Raises:
         InvalidInput: what is malformed, what was expected, and what was found.
     """
-    for what, value in (
-        ("stream", append.stream),
-        ("command id", append.command_id),
-        ("fingerprint", append.fingerprint),
-    ):
-        if _name(value) is None:
-            raise InvalidInput(_unexpected_text(what, value, 1, LONGEST_NAME))
+    stream, command_id, fingerprint = append.stream, append.command_id, append.fingerprint
+    if not _are_plain(stream, command_id, fingerprint):
+        for what, value in (("stream", stream), ("command id", command_id), ("fingerprint", fingerprint)):
+            if _name(value) is None:
+                raise InvalidInput(_unexpected_text(what, value, 1, LONGEST_NAME))
     if append.stream == "*":
         raise InvalidInput("stream: expected a name, found '*', which stands for any stream in bookmarks")
-    for name in _METADATA_FIELDS:
-        value = getattr(append.metadata, name)
-        if value is not None and _metadata(value) is None:
-            raise InvalidInput(_unexpected_text(name, value, 0, LONGEST_METADATA))
+    if append.metadata is not NO_METADATA:
+        _check_metadata(append.metadata)
     if append.expected_version < 0:
         raise InvalidInput(f"expected version: expected 0 or more, found {append.expected_version}")
     if not append.events and append.claims is not None:
@@ -123,6 +117,26 @@ def checked(append: Append) -> Append:
     if size > LARGEST_COMMIT:
         raise InvalidInput(f"events: expected at most {LARGEST_COMMIT} bytes of data in one commit, found {size}")
     return append
+
+
+def _are_plain(one: str, two: str, three: str) -> bool:
+    """Whether all are names, told by one look. Most are; `isprintable` takes less than CloudEvents does."""
+    return (
+        0 < len(one) <= LONGEST_NAME
+        and 0 < len(two) <= LONGEST_NAME
+        and 0 < len(three) <= LONGEST_NAME
+        and f"{one}{two}{three}".isprintable()
+    )
+
+
+def _check_metadata(metadata: Metadata) -> None:
+    values = msgspec.structs.astuple(metadata)
+    text = "".join(filter(None, values))
+    if text.isprintable() and len(text) <= LONGEST_METADATA:
+        return
+    for name, value in zip(metadata.__struct_fields__, values, strict=True):
+        if value is not None and _metadata(value) is None:
+            raise InvalidInput(_unexpected_text(name, value, 0, LONGEST_METADATA))
 
 
 def seal_claims(key: ClaimsKey, claims: frozenset[str] | None) -> Mapping[str, str] | None:
@@ -157,8 +171,8 @@ def settle(append: Append, ledger: Ledger, now_us: int) -> tuple[Commit, Sequenc
     events = len(append.events)
     position = Position.of(ledger.log, ledger.partition, ledger.next_offset)
     version = end.version + events
-    commit = Commit(stream, version, events, append.command_id, append.fingerprint, position, append.refusal, records)
-    ledger.commits[append.command_id] = replace(commit, records=())
+    said = (stream, version, events, append.command_id, append.fingerprint, position, append.refusal)
+    commit, ledger.commits[append.command_id] = Commit(*said, records), Commit(*said)
     if events:
         ledger.ends[stream] = StreamEnd(commit.version, records[-1].time_us)
     for seal in taken:

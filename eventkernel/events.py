@@ -39,8 +39,7 @@ class Personal:
     erased: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Metadata:
+class Metadata(msgspec.Struct, frozen=True, gc=False):
     """Who caused a command and within what; carried by every record that comes of it.
 
     `actor` is an opaque id, never a name. `correlation` is shared by all that one request brought about, `causation`
@@ -58,8 +57,7 @@ class Metadata:
 NO_METADATA: Final = Metadata()
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedEvent:
+class EncodedEvent(msgspec.Struct, frozen=True, gc=False):
     """An event as bytes: its type (the tag), the version of its schema, and its data as JSON."""
 
     type: str

@@ -6,12 +6,13 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, Self
 
+import msgspec
+
 from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
 from eventkernel.refusals import Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(msgspec.Struct, frozen=True, eq=False, gc=False):
     """What one command put on the log, all or nothing.
 
     `version` is the stream's version after it (for a command without events: at it). `position` is just past the
@@ -26,12 +27,26 @@ class Commit:
     position: Position
     refusal: Refused | None = None
     """For a command that was refused, and whose refusal binds."""
-    records: Sequence[Record] = field(default=(), compare=False, repr=False)
-    """What was put on the log, for whom it was put there; empty where the commit was known before."""
+    records: Sequence[Record] = ()
+    """What was put on the log, for whom it was put there; empty where the commit was known before. Two commits that
+    differ in this alone are equal."""
+
+    def _known(self) -> tuple[object, ...]:
+        return (
+            self.stream, self.version, self.events, self.command_id, self.fingerprint, self.position, self.refusal,
+        )  # fmt: skip
+
+    def __eq__(self, other: object) -> bool:
+        return self._known() == other._known() if isinstance(other, Commit) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.stream, self.version, self.command_id))
+
+    def __repr__(self) -> str:
+        return f"Commit{self._known()}"
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimHolder:
+class ClaimHolder(msgspec.Struct, frozen=True, gc=False):
     """The stream that holds a claim, and the stream's version when it took it."""
 
     stream: str
