@@ -181,7 +181,7 @@ class CommandHandler(Generic[State, Command, Event]):
         raise order.result or AssertionError(f"{stream}: a command was left without a result")
 
     def _hand_on(self, stream: str) -> None:
-        """Those who have come meanwhile are served by a task of their own: whoever was first may go away."""
+        """A task of its own serves the commands that have come meanwhile: the first caller may go away."""
         if not self._queues[stream]:
             del self._queues[stream]
             return

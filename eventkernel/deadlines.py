@@ -52,7 +52,7 @@ class PendingDeadlines:
         """Ordered by time. What is not in `_records` with the same time is out of date."""
 
     async def read(self, assignment: Assignment) -> None:
-        """Learn what is stored of these partitions, whoever has stored it."""
+        """Read the stored deadlines of these partitions, whichever process stored them."""
         for entry in await self._checkpoints.parked(self._reader):
             if assignment.has(entry.partition) and not entry.skipped:
                 self._add(entry.record, due_us(entry))

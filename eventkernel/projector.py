@@ -196,8 +196,8 @@ class Projector(Generic[Doc]):
                 return
 
     async def _replace(self, live: Running[Doc], mismatch: CheckpointMismatch) -> None:
-        """The live build was filled from another history of a log. It is kept for people, and whoever leads fills
-        another one; until that is live, `run` begins anew with every look at it."""
+        """The live build was filled from another history of a log. It is kept for people, and the leading member
+        fills another one; until that is live, `run` begins again with every look at it."""
         build = live.filling.build
         if self._live is live:
             self._live = None

@@ -1,10 +1,10 @@
 """Refusals that bind: what is remembered of one, so that its command has one answer for ever.
 
-A refusal leaves no trace by itself. Then an attempt at a command may be refused while an earlier one hangs, and take
-effect when that comes back and the rule says yes; and whoever branches on the refusal may meet another answer when he
-asks again. Where a caller wants one answer for ever, the refusal is a commit: a record of the log with the command's
-id and without a version. It is decided by the same rule as every commit, one to an id: an attempt that comes later,
-from wherever it hung, finds it.
+A refusal leaves no trace by itself. Then an attempt at a command may be refused while an earlier one hangs, and the
+command takes effect when that one comes back and the rule says yes. And a caller that branches on the refusal may get
+another answer when it asks again. If a caller wants one answer for ever, the refusal is a commit: a record of the log
+with the command's id and without a version. It is decided by the same rule as every commit, one for each id: an attempt
+that comes later finds it.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ class StreamStates(Generic[State, Event]):
         return Folded(Mark.of(records[-1]), state, answer, folded.snapshot) if records else folded
 
     def keep(self, stream: str, folded: Folded[State]) -> Folded[State]:
-        """What a stream has become is this; it is for whoever has just read it or appended to it to say so."""
+        """Keep this state of a stream; called after reading the stream or appending to it."""
         snapshots = self._snapshots
         if snapshots is not None and folded.version - folded.snapshot >= snapshots.every:
             self._save(snapshots, stream, folded)

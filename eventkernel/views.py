@@ -109,7 +109,7 @@ class ViewBuild(Protocol[Doc]):
         ...
 
     async def shown(self) -> Position:
-        """At least what anything that was read before this call has shown: whoever waits for it reads nothing older.
+        """At least what any read before this call has shown: a reader that waits for it reads nothing older.
 
         That is the checkpoint, or a position after it, where a save writes documents before its checkpoint.
         """
@@ -223,7 +223,7 @@ class View(Protocol[BuildT_co]):
         ...
 
     async def switch(self, build: str) -> None:
-        """Make this build the live one, in one step and durably; whoever waits on the old one gets `BuildRetired`."""
+        """Make this build the live one, in one step and durably; callers waiting on the old one get `BuildRetired`."""
         ...
 
     async def keep_aside(self, build: str, why: str) -> None:

@@ -21,8 +21,8 @@ _WOKEN: Final = 16
 class Turns:
     """The turns of one event loop.
 
-    `spend` is told of work when it is done. Whoever finds nothing `left` of this turn has done enough: it waits for
-    `another` one, which are given in the order of asking.
+    `spend` is told of work when it is done. A task that finds nothing `left` of this turn waits for `another`
+    one. They are given in the order of asking.
     """
 
     __slots__ = ("_loop", "_told", "_waiting", "left")

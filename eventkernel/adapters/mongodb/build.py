@@ -17,13 +17,13 @@ second process may be saving the same records at the same time, or half an hour 
 comes to the same because
 
 - what a derived class writes is a function of the records alone, under a key made from them: what lasted until another
-  record ended it (`keep`) stands there once, whoever writes it, and the latest state of a stream (`advance`) gives way
-  to later versions only;
+  record ended it (`keep`) stands there once, however often it is written, and the latest state of a stream (`advance`)
+  gives way to later versions only;
 - the past is written before the present. As long as the latest state is the one before, the save that broke off will
   be repeated from there. The other way round nobody would know that something of the past is missing;
-- parked records come next and the checkpoint last, which moves forward only. Whoever reads the checkpoint first and
-  then the documents sees at least what it promises. Who reads about the past reads the present before the past, so
-  that nothing is missed that moves over in between; what is met twice has one version and counts once.
+- parked records come next and the checkpoint last, which moves forward only. A reader that reads the checkpoint first
+  and then the documents sees at least what it promises. A query about the past reads the present before the past, so
+  that it misses nothing that moves over in between; what it meets twice has one version and counts once.
 
 **Builds that are gone.** MongoDB makes a collection that is written to, without its indexes, if there is none. So a
 save that comes after the build was dropped brings collections back; it finds out at the checkpoint, which is in the

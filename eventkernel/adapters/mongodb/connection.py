@@ -6,10 +6,10 @@
         found = await users.find_one({"_id": user_id})
 
 Everything is read from the primary as a majority of the servers has it, and a write is answered when a majority has it
-in its journal: what was read or acknowledged is not rolled back. Whoever uses a database puts every await on it inside
-`translated`: nothing waits longer than that allows.
+in its journal: what was read or acknowledged is not rolled back. Every await on a database is inside `translated`:
+nothing waits longer than that allows.
 
-The driver is PyMongo's asynchronous client, or Motor, which is deprecated in its favour. Whoever uses a database calls
+The driver is PyMongo's asynchronous client, or Motor, which is deprecated in its favour. The adapters call
 only what both share; where they differ, a function here speaks for them.
 """
 

@@ -12,7 +12,7 @@ and one that reads may see half of a transaction that is just being applied
 - Whatever changes a build sets a property of its `KernelBuild` first, which takes that node's write lock until all is
   applied. So saves into one build come one after the other, and none can slip past a switch or a drop.
 - A checkpoint is read with its lock held (by setting a property to the value that it has: that writes nothing). Locks
-  are given back after a transaction has been applied, so whoever has read a checkpoint finds all that came before it.
+  are given back after a transaction has been applied, so a reader of a checkpoint finds all that came before it.
   Saves take these locks last of all, so that nobody waits for one who is still at work.
 
 All locks are taken in one order: view, new build, old build, checkpoints by log and partition.
