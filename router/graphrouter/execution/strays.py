@@ -15,11 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import TypeAlias
 
 from graphrouter.execution.merge import JsonObject
-from graphrouter.execution.representations import objects_below
+from graphrouter.execution.representations import NO_KEYS, objects_below
 from graphrouter.planning.plan import Key, Path
 
 Asked: TypeAlias = "Mapping[str, Asked]"
@@ -72,7 +71,7 @@ def find_strays(answers: Sequence[tuple[Sequence[Path], Asked]]) -> list[Strays]
 
 def drop_strays(roots: list[JsonObject], strays: Strays) -> None:
     own = strays.own
-    if own and not own.isdisjoint(chain.from_iterable(roots)):
+    if own and not own.isdisjoint(NO_KEYS.union(*roots)):
         for root in roots:
             _drop(root, own)
     for path, others in strays.inside:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from graphql import OperationDefinitionNode, build_schema, parse
 
 from graphrouter import GraphRouter, Limits, RouterOptions, json_text
-from graphrouter.execution.background import LARGE_BYTES
+from graphrouter.execution.background import LARGE_BYTES, Background
 from graphrouter.execution.estimate import Estimate
 from graphrouter.execution.misfits import ShapeErrors
 from graphrouter.execution.shape import compile_shape
@@ -265,6 +266,22 @@ async def test_parallel_large_answers_of_one_request_are_merged_one_after_the_ot
     assert json.loads(answer.text())["data"]["plain"] == [
         {"id": str(number), "b": 1, "c": 1, "d": 1} for number in range(count)
     ]
+
+
+async def test_the_background_does_one_piece_of_work_at_a_time() -> None:
+    background, meeting = Background(), threading.Barrier(2)
+
+    def meet() -> bool:
+        try:
+            meeting.wait(timeout=0.1)
+        except threading.BrokenBarrierError:
+            return False
+        return True
+
+    try:
+        assert set(await asyncio.gather(background.run(meet), background.run(meet))) == {False}
+    finally:
+        background.close()
 
 
 def _entities_with(name: str) -> Any:
