@@ -226,6 +226,14 @@ class UserViewContract(ABC):
                 assert await past.of_username(username_claim("Ada")) == holder
         assert ids(await build.as_of(None).page(None, 9)) == ["a", "c"]
 
+    async def test_a_prefix_is_found_at_the_beginning_of_a_word_only(self, build: UserView, feed: Feed) -> None:
+        await feed.take(("a", created("Ada", "Lovelace")))
+        await feed.take(("a", UserUpdated(first_name="Augusta")))
+        for questions, first in ((build.as_of(None), "aug"), (build.as_of(Moment(1_000)), "ad")):
+            assert ids(await questions.search(["lov", first], None, 9)) == ["a"]
+            assert ids(await questions.search(["lovel", first[1:]], None, 9)) == []
+            assert ids(await questions.search(["ovelace"], None, 9)) == []
+
 
 class TestMemoryUserView(UserViewContract):
     @pytest.fixture
