@@ -36,6 +36,12 @@ async def test_what_came_before_unasked_does_not_stand_for_what_is_null_or_faile
     assert answer.data == {"users": [{"id": "1", "pet": None}]}
 
 
+async def test_what_came_unasked_is_dropped_from_every_object() -> None:
+    users = {"users": [{"__typename": "User", "id": str(n), "pet": {"kind": "cat"}} for n in range(3)]}
+    answer = await asked("{ users { id pet { kind } } }", users, [{"pet": None}] * 3)
+    assert answer.data == {"users": [{"id": str(n), "pet": None} for n in range(3)]}
+
+
 async def test_what_came_before_unasked_is_no_fields_value_when_its_own_fetch_fails() -> None:
     a = Scripted({"data": {"users": [{"__typename": "User", "id": "1", "age": 3}]}})
     b = Scripted({"data": None, "errors": [{"message": "no"}]})
