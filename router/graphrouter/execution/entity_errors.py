@@ -66,7 +66,7 @@ def tell_entity_errors(
     for error, place in zip(told, places, strict=True):
         if place is None:
             asked = by_alias.get(str(error.path[0])) if error.path else None
-            paths: Iterable[ResponsePath] = positions(data, inputs if asked is None else [inputs[asked]])
+            paths: Iterable[ResponsePath] = _lacking(data, inputs if asked is None else [inputs[asked]], answer)
         else:
             group, _ = inputs[place[0]]
             below = rename_path((error.path or [])[2:], group.names)
@@ -78,6 +78,15 @@ def tell_entity_errors(
     if not answer:
         for path in islice(positions(data, inputs), MAX_EXPLAINED):
             errors.explain_fields_of(path)
+
+
+def _lacking(data: JsonObject, inputs: Iterable[Input], answer: Mapping[str, Json]) -> Iterator[ResponsePath]:
+    """The positions of the representations that no entity came for."""
+    for group, collected in inputs:
+        entities = answer.get(group.group.alias)
+        missing = [number for number in range(len(collected.encoded)) if _entity(entities, number) is None]
+        for path, _ in _numbered(data, group, collected, frozenset(missing)):
+            yield path
 
 
 def _place(path: Sequence[str | int], by_alias: Mapping[str, int]) -> _At | None:

@@ -78,12 +78,19 @@ class ResponseErrors:
     def add_at(
         self, paths: Iterable[ResponsePath], message: str, code: str, service: str, extensions: Mapping[str, object]
     ) -> None:
-        """The same error at each of these positions. Positions beyond the limit are not even looked for."""
+        """The same error at each of these positions; without a path where there is none.
+
+        Positions beyond the limit are not even looked for.
+        """
+        told = False
         for path in paths:
             if len(self._errors) >= self._limit:
                 self._dropped += 1
                 return
             self._errors.append(error_object(message, code, path=path, service=service, extensions=extensions))
+            told = True
+        if not told:
+            self.add(error_object(message, code, service=service, extensions=extensions))
 
     def add_nulls(self, paths: Sequence[list[str | int]]) -> None:
         """Nulls met where the schema has none, except those that an error at, above or below the position explains,

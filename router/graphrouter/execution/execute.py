@@ -167,7 +167,7 @@ class Execution:
     def _take_root(
         self, prepared: PreparedFetch, fetch: RootFetch, data: JsonObject | None, raw_errors: Sequence[object]
     ) -> None:
-        self._tell_root_errors(prepared, fetch, raw_errors)
+        self._tell_root_errors(prepared, fetch, raw_errors, data or {})
         if data is None:
             for above, _ in islice(positions_at(self.data, fetch.path), MAX_EXPLAINED):
                 self.errors.explain_fields_of(above)
@@ -181,7 +181,10 @@ class Execution:
                 self._count(size)
             merge_object(found, copy_tree(data) if number else data, self.settings.object_types)
 
-    def _tell_root_errors(self, prepared: PreparedFetch, fetch: RootFetch, raw_errors: Sequence[object]) -> None:
+    def _tell_root_errors(
+        self, prepared: PreparedFetch, fetch: RootFetch, raw_errors: Sequence[object], data: JsonObject
+    ) -> None:
+        """An error without a path stands at what did not come beside it."""
         for number, raw in enumerate(raw_errors):
             if self.errors.room <= 0:
                 self.errors.drop(len(raw_errors) - number)
@@ -192,7 +195,8 @@ class Execution:
                 below = rename_path(error.path, prepared.names)
                 paths = ([*above, *below] for above, _ in positions_at(self.data, fetch.path))
             else:
-                paths = self._root_positions(prepared, fetch)
+                asked = self._root_positions(prepared, fetch)
+                paths = (path for path in asked if data.get(str(path[-1])) is None)
             self.errors.add_at(paths, error.message, error.code, fetch.subgraph, error.extensions)
 
     def _root_positions(self, prepared: PreparedFetch, fetch: RootFetch) -> Iterator[ResponsePath]:

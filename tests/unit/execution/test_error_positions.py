@@ -73,6 +73,21 @@ async def test_an_error_without_a_path_explains_all_that_did_not_come() -> None:
     assert (answer.data, told(answer)) == (None, [(["a"], "SUBGRAPH_ERROR"), (["b"], "SUBGRAPH_ERROR")])
 
 
+async def test_an_error_without_a_path_stands_at_what_did_not_come_beside_it() -> None:
+    a = Scripted({"data": {"a": 1, "b": None}, "errors": [{"message": "no"}]})
+    answer = await routed(a=("type Query { a: Int b: Int }", a)).execute("{ a b }")
+    assert (answer.data, told(answer)) == ({"a": 1, "b": None}, [(["b"], "SUBGRAPH_ERROR")])
+    b = Scripted({"data": {"_entities": [{"z": 1}, None]}, "errors": [{"message": "no"}]})
+    answer = await routed(a=(LIST, entities_of(2)), b=(STRICT, b)).execute("{ es { z } }")
+    assert (answer.data, told(answer)) == ({"es": [{"z": 1}, {"z": None}]}, [(["es", 1], "SUBGRAPH_ERROR")])
+
+
+async def test_an_error_without_a_path_beside_all_that_was_asked_for_is_told_once() -> None:
+    a = Scripted({"data": {"a": 1, "b": 2}, "errors": [{"message": "slow"}]})
+    answer = await routed(a=("type Query { a: Int b: Int }", a)).execute("{ a b }")
+    assert (answer.data, told(answer)) == ({"a": 1, "b": 2}, [(None, "SUBGRAPH_ERROR")])
+
+
 @pytest.mark.parametrize("entities", [None, [None, {"x": 1, "y": 2}]])
 async def test_an_error_in_an_entity_explains_its_other_fields_and_no_other_entitys(entities: Any) -> None:
     data = None if entities is None else {"_entities": entities}
