@@ -83,7 +83,7 @@ def _open(path: Path, mode: str) -> sqlite3.Connection:
         ):
             connection.execute(f"PRAGMA {setting}")
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # its message may quote what is damaged, and be no UTF-8
         if connection is not None:
             connection.close()
         raise Unavailable(f"{path}: {error}") from error

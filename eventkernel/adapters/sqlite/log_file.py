@@ -162,7 +162,11 @@ def _checked(connection: sqlite3.Connection, path: Path, name: str | None) -> Re
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > FORMAT:
         raise CannotOpen(f"{path}: format {version} is of a newer release, this one reads formats up to {FORMAT}")
-    log, envelope = connection.execute("SELECT id, envelope FROM log").fetchone()
+    match connection.execute("SELECT id, envelope FROM log").fetchall():
+        case [(str() as log, int() as envelope)]:
+            pass
+        case _:
+            raise CannotOpen(f"{path}: expected one row with the log's id and envelope, found something else: damaged")
     if envelope > ENVELOPE_VERSION:
         raise CannotOpen(f"{path}: envelope {envelope} is of a newer release, this one reads up to {ENVELOPE_VERSION}")
     if name is not None and log.rpartition(".")[0] != name:
@@ -193,8 +197,10 @@ def matching_key(connection: sqlite3.Connection, path: Path) -> ClaimsKey:
     if not key_path.exists():
         raise CannotOpen(f"{key_path}: the claims key of this log is missing; it is in the same back-up as the log")
     key = read_key(key_path)
-    (data,) = connection.execute("SELECT data FROM records WHERE offset = 0").fetchone()
-    if msgspec.json.decode(data, type=FenceData).claims_key != key.fingerprint:
+    first = connection.execute("SELECT data FROM records WHERE offset = 0").fetchone()
+    if first is None:
+        raise CannotOpen(f"{path}: expected a fence as the log's first record, found none: the log is damaged")
+    if msgspec.json.decode(first[0], type=FenceData).claims_key != key.fingerprint:
         raise CannotOpen(f"{key_path}: this is the claims key of another log")
     return key
 

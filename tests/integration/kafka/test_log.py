@@ -99,7 +99,7 @@ async def test_reading_goes_on_after_the_checkpoint(log: KafkaLog, publisher: Pu
 
 
 async def test_a_checkpoint_past_the_end_says_that_something_was_lost(log: KafkaLog) -> None:
-    with pytest.raises(CorruptData, match=rf"{LOG}: partition 2 ends at 1, and its reader is at 5"):
+    with pytest.raises(CorruptData, match=rf"{LOG}/2: the log ends at 1, and its reader is at 5"):
         await anext(log.subscribe(at(5, partition=2)))
 
 
@@ -277,7 +277,7 @@ async def test_a_piece_of_a_partition_is_read_as_it_stands(log: KafkaLog, publis
     assert [found.offset for found in await piece(0, 10)] == list(range(10))
     assert [found.type == FENCE for found in await piece(4, 7)] == [False, True, False]
     assert await piece(3, 3) == []
-    with pytest.raises(CorruptData, match="partition 0 ends at 10"):
+    with pytest.raises(CorruptData, match="/0: the log ends at 10"):
         await piece(0, 11)
 
 
