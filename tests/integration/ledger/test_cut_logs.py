@@ -7,11 +7,12 @@ from unittest.mock import patch
 
 import pytest
 
+from eventkernel.adapters.kafka.consumer import consuming
 from eventkernel.adapters.kafka.opening import Opener
 from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.adapters.kafka.topic import make_topic
 from eventkernel.adapters.mongodb.ledger import LedgerChanged
-from eventkernel.errors import ClaimTaken
+from eventkernel.errors import ClaimTaken, Unavailable
 from eventkernel.events import Partition, Record
 from eventkernel.store import ClaimHolder
 from eventkernel.testing.event_store_contract import everything, put
@@ -34,6 +35,17 @@ async def cut(servers: KafkaLogOnServers, without: Sequence[str], then: Sequence
     await servers.close_stores()
     await delete_topic(servers.connection, servers.name)
     await make_topic(servers.connection, servers.name, ONE_BROKER)
+
+    async def is_there() -> bool:
+        """Brokers may have forgotten the old topic later than they know the new one."""
+        try:
+            async with consuming(servers.connection, servers.name) as consumer:
+                await consumer.ends(ONE_BROKER.partitions)
+        except Unavailable:
+            return False
+        return True
+
+    await until(is_there)
     async with Publisher(servers.connection, servers.name, partitions=3) as publisher:
         for number, records in kept.items():
             for record in records:
@@ -63,7 +75,7 @@ async def test_the_last_acknowledged_commits_are_put_on_the_log_again(servers: K
     repeated = await put(again, "door-1", "c", "d", after=2, command="c3", claims={"green"})
     assert repeated.version == 4
     found = [(record.stream, record.version, record.data) for record in await everything(again)]
-    assert sorted(found[:-1]) == sorted(before)
+    assert sorted(one for one in found if one[:2] != ("door-1", 5)) == sorted(before)
     assert {effect.command for effect in await effects(again.reader)} == {"c1", "c2", "c3", "c4", "d1"}
     assert repeated.position[Partition(again.log, again.reader.partition_of("door-1"))] > 0
 
