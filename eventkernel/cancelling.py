@@ -47,14 +47,17 @@ async def unless(happens: Coroutine[Any, Any, object], work: Coroutine[Any, Any,
     Raises what the work raises, or what the waiting for the other raises; `CancelledFromInside` where one of them was
     cancelled by somebody else.
     """
-    tasks = (asyncio.create_task(uninterrupted(work)), asyncio.create_task(uninterrupted(happens)))
+    tasks = (asyncio.create_task(work), asyncio.create_task(happens))
+    ended: set[asyncio.Task[object]] = set()
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     for task in tasks:
+        if task in ended and task.cancelled():
+            raise CancelledFromInside("what was waited for was cancelled")
         if not task.cancelled():
             task.result()
 

@@ -123,17 +123,20 @@ class Campaign:
         await asyncio.gather(*(work() for _ in range(WORKERS)))
 
     async def check_log(self, data: Path) -> Network:
-        """Each success is one commit and nothing else is on the log; then what the log folds to."""
+        """Each success is one commit, each refusal a record, nothing else is on the log; then what that folds to."""
         finished = await run_kith("events", "--data", str(data))
         assert finished.code == 0, finished.errors
         lines = finished.output.splitlines()
         commits: dict[str, tuple[str, int]] = {}
+        refused: set[str] = set()
         for event in map(json.loads, lines):
             if event.get("causation"):
                 continue
             commit = (event["subject"], event["commitfirst"])
             assert commits.setdefault(event["commandid"], commit) == commit, "one command, two commits"
-        assert len(commits) == sum(request.payload is not None for request in self.requests)
+            if event["type"] == "eventkernel.CommandRefused":
+                refused.add(event["commandid"])
+        assert len(commits) - len(refused) == sum(request.payload is not None for request in self.requests)
         return fold(lines)
 
     async def check_views(self, kith: RunningKith, network: Network) -> None:
@@ -142,7 +145,7 @@ class Campaign:
         after = None
         while True:
             answer = await kith.ask(
-                """query ($after: String) { users(first: 500, after: $after) { pageInfo { hasNextPage endCursor }
+                """query ($after: String) { users(first: 100, after: $after) { pageInfo { hasNextPage endCursor }
                 edges { node { id firstName lastName username version friendCount
                 friends(first: 100) { edges { node { id } } }
                 recommendations(first: 100) { user { id } mutualFriendCount mutualFriends { id } } } } } }""",

@@ -410,7 +410,7 @@ async def test_an_execution_leaves_nothing_to_the_garbage_collector() -> None:
         del execution
         gc.set_debug(gc.DEBUG_SAVEALL)
         gc.collect()
-        assert not [one for one in gc.garbage if isinstance(one, Execution) and id(one) == own]
+        assert not [one for one in gc.garbage if id(one) == own and isinstance(one, Execution)]
     finally:
         gc.set_debug(0)
         gc.garbage.clear()
