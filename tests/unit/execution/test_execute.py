@@ -406,6 +406,7 @@ async def test_an_execution_leaves_nothing_to_the_garbage_collector() -> None:
     try:
         execution = await execute(fetches, subgraphs)
         assert execution.data["users"][0]["age"] == 36
+        assert isinstance(execution, Execution)
         own = id(execution)  # others may have left theirs
         del execution
         gc.set_debug(gc.DEBUG_SAVEALL)
