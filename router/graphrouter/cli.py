@@ -214,6 +214,8 @@ def _compose_again_and_again(named: list[tuple[str, str]], output: Path | None) 
                 typer.echo("\n".join(str(diagnostic) for diagnostic in error.errors), err=True)
             except typer.Exit:
                 continue  # a subgraph could not be read, which has been told
+    except KeyboardInterrupt:
+        return  # Ctrl-C is how it ends, whatever it interrupts
     except ModuleNotFoundError:
         _refuse("--watch: expected watchfiles to be installed: pip install 'graphrouter[watch]'", 2)
 

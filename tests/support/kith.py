@@ -20,6 +20,8 @@ from infra.patience import seconds
 COMMAND = Path(sys.executable).with_name("kith")
 _READY_SECONDS = 60
 """Of a quiet machine of the usual speed."""
+_WAIT = "30"
+"""Seconds that a view may take to reach a bookmark: the default is too short for a machine with other things to do."""
 NOTHING: Mapping[str, str] = {}
 
 Json: TypeAlias = Any
@@ -75,7 +77,7 @@ class RunningKith:
         response = await self.client.post(
             f"{self.origin}/graphql",
             json={"query": query, "variables": variables or {}},
-            headers={**({"bookmark": bookmark} if bookmark else {}), **(headers or {})},
+            headers={**({"bookmark": bookmark, "bookmark-timeout": _WAIT} if bookmark else {}), **(headers or {})},
         )
         return Answer(response.status_code, response.headers, response.json())
 
@@ -110,7 +112,7 @@ async def running_kith(*arguments: str, environment: Mapping[str, str] = NOTHING
     )
     try:
         banner = await asyncio.wait_for(_read_banner(process), seconds(_READY_SECONDS))
-        async with httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_connections=None)) as client:
+        async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=None)) as client:
             running = RunningKith(process, banner, client)
             try:
                 yield running
