@@ -23,6 +23,7 @@ COPY README.md LICENSE ./
 COPY router/README.md router/
 COPY router/graphrouter router/graphrouter
 COPY eventkernel eventkernel
+COPY eventgraph eventgraph
 COPY subgraphs subgraphs
 COPY kithgraph kithgraph
 COPY --from=playground /build/router/graphrouter/server/assets router/graphrouter/server/assets

@@ -5,7 +5,7 @@ UV_VERSION := 0.13.9
 UV      := .uv/$(UV_VERSION)/bin/uv
 BIN     := .venv/bin
 ARGS    ?=
-SOURCES := eventkernel subgraphs kithgraph router/graphrouter
+SOURCES := eventkernel eventgraph subgraphs kithgraph router/graphrouter
 LOCKED  := uv.lock pyproject.toml router/pyproject.toml
 # One process a core; the tests of one file stay together, because they share running systems.
 PARALLEL := --numprocesses auto --dist loadfile

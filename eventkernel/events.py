@@ -124,7 +124,7 @@ COMMAND_REMEMBERED: Final = "eventkernel.CommandRemembered"
 """The type of the record that remembers a command without events."""
 
 COMMAND_REFUSED: Final = "eventkernel.CommandRefused"
-"""The type of the record that remembers a refusal; its data are those of `eventkernel.refusals.Refused`."""
+"""The type of the record that remembers a refusal; its data are those of `eventkernel.writing.refusals.Refused`."""
 
 STREAM_RESUMED: Final = "eventkernel.StreamResumed"
 """The type of the record by which an operator lets a stream go on that waits behind a gap. It has the stream's next

@@ -1,4 +1,4 @@
-"""Kithgraph's composition root: settings, wiring, the one-process embedded mode, the `kith` command."""
+"""The social network: its system, its load generator, its prepared examples."""
 
 from importlib.metadata import version
 

@@ -8,14 +8,14 @@ import zlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Final
 
-from eventkernel.appending import Append, Ledger, checked, resuming, seal_claims, settle
-from eventkernel.claims import ClaimsKey
 from eventkernel.clock import Clock
 from eventkernel.errors import NotFound, Unavailable
 from eventkernel.events import FENCE, NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
-from eventkernel.landmarks import compare
-from eventkernel.refusals import Refused
-from eventkernel.store import Batch, Checkpoint, ClaimHolder, Commit, Writing
+from eventkernel.reading.landmarks import compare
+from eventkernel.writing.appending import Append, Ledger, checked, resuming, seal_claims, settle
+from eventkernel.writing.claims import ClaimsKey
+from eventkernel.writing.refusals import Refused
+from eventkernel.writing.store import Batch, Checkpoint, ClaimHolder, Commit, Writing
 
 _LARGEST_BATCH: Final = 1_000
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eventkernel.errors import Unavailable
-from eventkernel.snapshots import Snapshot
+from eventkernel.writing.snapshots import Snapshot
 
 
 class MemorySnapshotStore:

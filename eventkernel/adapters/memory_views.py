@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from eventkernel.arrivals import Arrivals
 from eventkernel.errors import InvalidInput, Unavailable
 from eventkernel.events import Partition, Position
-from eventkernel.folding import further
-from eventkernel.store import Checkpoint
-from eventkernel.views import (
+from eventkernel.reading.arrivals import Arrivals
+from eventkernel.reading.folding import further
+from eventkernel.reading.views import (
     NOTHING_RELEASED,
     BuildRetired,
     Doc,
@@ -21,6 +20,7 @@ from eventkernel.views import (
     first_of_each,
     waiting_streams,
 )
+from eventkernel.writing.store import Checkpoint
 
 
 class MemoryProgress:

@@ -19,7 +19,6 @@ from typing import Any, Protocol
 
 import pytest
 
-from eventkernel.appending import LARGEST_COMMIT, LONGEST_NAME, MOST_EVENTS
 from eventkernel.clock import ManualClock
 from eventkernel.errors import (
     CheckpointMismatch,
@@ -40,9 +39,10 @@ from eventkernel.events import (
     Position,
     Record,
 )
-from eventkernel.folding import checkpoint_after, further
-from eventkernel.refusals import Refused
-from eventkernel.store import Checkpoint, ClaimHolder, Commit, EventStore, Landmark
+from eventkernel.reading.folding import checkpoint_after, further
+from eventkernel.writing.appending import LARGEST_COMMIT, LONGEST_NAME, MOST_EVENTS
+from eventkernel.writing.refusals import Refused
+from eventkernel.writing.store import Checkpoint, ClaimHolder, Commit, EventStore, Landmark
 
 
 class LogUnderTest(Protocol):

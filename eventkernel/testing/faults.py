@@ -9,8 +9,8 @@ from typing import Generic
 from eventkernel.adapters.memory_views import MemoryBuild, MemoryCheckpointStore, MemoryView
 from eventkernel.errors import Unavailable
 from eventkernel.events import Partition, Position
-from eventkernel.store import Checkpoint
-from eventkernel.views import NOTHING_RELEASED, Change, Doc, Fold, ParkedRecord, State
+from eventkernel.reading.views import NOTHING_RELEASED, Change, Doc, Fold, ParkedRecord, State
+from eventkernel.writing.store import Checkpoint
 
 STEPS = 4
 """How far a save without a transaction can get: nothing, some changes, all of them, parked records too."""

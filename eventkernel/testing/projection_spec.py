@@ -16,11 +16,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, Self, TypeVar
 
-from eventkernel.codec import Codec
 from eventkernel.events import DomainEvent, Record
-from eventkernel.folding import ParkedStreams, fold
-from eventkernel.store import Batch
-from eventkernel.views import Projection, State
+from eventkernel.reading.folding import ParkedStreams, fold
+from eventkernel.reading.views import Projection, State
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.store import Batch
 
 Doc = TypeVar("Doc")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eventkernel.snapshots import Mark, Snapshot, SnapshotStore
+from eventkernel.writing.snapshots import Mark, Snapshot, SnapshotStore
 
 
 def snapshot(version: int, *, form: int = 1, data: bytes = b"state") -> Snapshot:

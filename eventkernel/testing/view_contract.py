@@ -16,11 +16,11 @@ from typing import Generic, Protocol, TypeVar
 
 import pytest
 
-from eventkernel.checkpoints import CheckpointStore
 from eventkernel.errors import InvalidInput, Unavailable
 from eventkernel.events import Partition, Position, Record
-from eventkernel.store import Checkpoint, Landmark
-from eventkernel.views import BuildRetired, Change, Fold, ParkedRecord, State, View, ViewBuild
+from eventkernel.reacting.checkpoints import CheckpointStore
+from eventkernel.reading.views import BuildRetired, Change, Fold, ParkedRecord, State, View, ViewBuild
+from eventkernel.writing.store import Checkpoint, Landmark
 
 Doc = TypeVar("Doc")
 Doc_co = TypeVar("Doc_co", covariant=True)

@@ -18,7 +18,7 @@ from typing import Final, Generic
 import aiohttp
 import msgspec
 
-from kithgraph.errors import StartError
+from eventgraph.errors import StartError
 from kithgraph.load.measure import Figures, Part
 from kithgraph.load.operations import Body, Data, Operation
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from kithgraph.errors import StartError
+from eventgraph.errors import StartError
 
 if TYPE_CHECKING:
     import random

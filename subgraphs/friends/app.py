@@ -6,29 +6,29 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
 
-from eventkernel.audit import Audit
-from eventkernel.checkpoints import CheckpointStore
+from eventgraph.serving.app import subgraph_app
+from eventgraph.serving.mutations import Mutations
+from eventgraph.serving.readiness import Readiness, readiness_of
+from eventgraph.serving.subgraph import Subgraph
 from eventkernel.clock import Clock
-from eventkernel.codec import Codec
-from eventkernel.commands import CommandHandler
 from eventkernel.errors import Unavailable
-from eventkernel.gate import SYSTEM_CLOCK, BookmarkGate
-from eventkernel.membership import Alone, Membership
-from eventkernel.process import ProcessManager
-from eventkernel.projector import Projector, Source
-from eventkernel.snapshots import Snapshots, SnapshotStore
-from eventkernel.store import EventStore, LogReader
-from eventkernel.views import View
+from eventkernel.reacting.checkpoints import CheckpointStore
+from eventkernel.reacting.process import ProcessManager
+from eventkernel.reading.audit import Audit
+from eventkernel.reading.gate import SYSTEM_CLOCK, BookmarkGate
+from eventkernel.reading.membership import Alone, Membership
+from eventkernel.reading.projector import Projector, Source
+from eventkernel.reading.views import View
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.commands import CommandHandler
+from eventkernel.writing.snapshots import Snapshots, SnapshotStore
+from eventkernel.writing.store import EventStore, LogReader
 from subgraphs.friends import endings, events
 from subgraphs.friends.domain import FriendAdded, FriendRemoved, FriendshipState, decider
 from subgraphs.friends.projection import FriendshipDoc, evolve_friendship, projection
 from subgraphs.friends.replica import UserReplica
 from subgraphs.friends.schema import FriendWrites, schema
 from subgraphs.friends.views import FriendView
-from subgraphs.serving.app import subgraph_app
-from subgraphs.serving.mutations import Mutations
-from subgraphs.serving.readiness import Readiness, readiness_of
-from subgraphs.serving.subgraph import Subgraph
 
 NAME: Final = "friends"
 LOG: Final = "friends"

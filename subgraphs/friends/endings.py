@@ -3,7 +3,7 @@
 A deletion and a new friendship with the same user are on different logs and have no order. So each of the two events
 looks for the other one: a deletion ends all friendships that stand, a new friendship is ended where it finds a
 deletion. The view has stored the event before its reaction looks, so that of two simultaneous ones at least the second
-finds the first (`eventkernel/process.py` has the argument).
+finds the first (`eventkernel/reacting/process.py` has the argument).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from eventkernel.commands import CommandHandler, command_id, fingerprint
 from eventkernel.errors import IdempotencyMismatch, Refusal
 from eventkernel.events import Metadata, Record, RecordedEvent
+from eventkernel.writing.commands import CommandHandler, command_id, fingerprint
 from subgraphs.friends.domain import (
     FriendAdded,
     FriendshipCommand,

@@ -11,10 +11,10 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from eventkernel.codec import Unread
 from eventkernel.errors import CorruptData
 from eventkernel.events import RecordedEvent, moment
-from eventkernel.views import Projection
+from eventkernel.reading.views import Projection
+from eventkernel.writing.codec import Unread
 from subgraphs.friends.domain import FriendAdded, FriendRemoved, Pair, id_of
 from subgraphs.friends.events import USER_STREAM_PREFIX, UserCreated, UserDeleted, UserEvent, UserUpdated
 

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eventkernel.bookmark import Bookmark
+from eventgraph.serving.request import NO_BOOKMARK, Request
 from eventkernel.errors import OutOfDate, Unavailable
-from eventkernel.gate import BookmarkGate
-from eventkernel.store import LogReader
+from eventkernel.reading.bookmark import Bookmark
+from eventkernel.reading.gate import BookmarkGate
+from eventkernel.writing.store import LogReader
 from subgraphs.friends.events import USER_STREAM_PREFIX
 from subgraphs.friends.views import FriendQuestions, FriendView
-from subgraphs.serving.request import NO_BOOKMARK, Request
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,18 @@ from typing import Annotated, Any, Final
 import strawberry
 from strawberry.types import Info
 
+from eventgraph.serving import connections, history, inputs
+from eventgraph.serving.connections import PageInfo
+from eventgraph.serving.federation import MUTATION, QUERY, FederatedSchema, Representation, field, key_of
+from eventgraph.serving.mutations import (
+    BOOKMARK_RESULT,
+    EXPECTED_VERSION_ARGUMENT,
+    KEY_ARGUMENT,
+    KEY_RESULT,
+    Done,
+    Mutations,
+)
+from eventgraph.serving.request import Request
 from eventkernel.errors import NotFound, TooCostly
 from eventkernel.events import RecordedEvent
 from subgraphs.friends import domain
@@ -26,18 +38,6 @@ from subgraphs.friends.domain import (
 from subgraphs.friends.projection import FriendshipDoc, UserDoc, evolve_friendship
 from subgraphs.friends.replica import UserReplica
 from subgraphs.friends.views import Friend, FriendQuestions
-from subgraphs.serving import connections, history, inputs
-from subgraphs.serving.connections import PageInfo
-from subgraphs.serving.federation import MUTATION, QUERY, FederatedSchema, Representation, field, key_of
-from subgraphs.serving.mutations import (
-    BOOKMARK_RESULT,
-    EXPECTED_VERSION_ARGUMENT,
-    KEY_ARGUMENT,
-    KEY_RESULT,
-    Done,
-    Mutations,
-)
-from subgraphs.serving.request import Request
 
 FriendMutations = Mutations[FriendshipState, FriendshipCommand, domain.FriendshipEvent]
 

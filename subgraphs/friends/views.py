@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from eventkernel.as_of import AsOf
 from eventkernel.events import moment
-from eventkernel.views import ViewBuild
+from eventkernel.reading.as_of import AsOf
+from eventkernel.reading.views import ViewBuild
 from subgraphs.friends.domain import Pair
 from subgraphs.friends.projection import FriendsDoc, FriendshipDoc, UserDoc
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from eventkernel.audit import Audit
+from eventgraph.serving.app import subgraph_app
+from eventgraph.serving.readiness import Readiness, readiness_of
+from eventgraph.serving.subgraph import Subgraph
 from eventkernel.clock import Clock
-from eventkernel.codec import Codec
-from eventkernel.gate import SYSTEM_CLOCK, BookmarkGate
-from eventkernel.membership import Alone, Membership
-from eventkernel.projector import Projector, Source
-from eventkernel.store import LogReader
-from eventkernel.views import View
+from eventkernel.reading.audit import Audit
+from eventkernel.reading.gate import SYSTEM_CLOCK, BookmarkGate
+from eventkernel.reading.membership import Alone, Membership
+from eventkernel.reading.projector import Projector, Source
+from eventkernel.reading.views import View
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.store import LogReader
 from subgraphs.recommendations.events import EVENT_TYPES
 from subgraphs.recommendations.projection import projection
 from subgraphs.recommendations.schema import schema
 from subgraphs.recommendations.views import RecommendationView
-from subgraphs.serving.app import subgraph_app
-from subgraphs.serving.readiness import Readiness, readiness_of
-from subgraphs.serving.subgraph import Subgraph
 
 NAME: Final = "recommendations"
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from eventkernel.codec import Unread
 from eventkernel.errors import CorruptData
 from eventkernel.events import RecordedEvent
-from eventkernel.views import Projection
+from eventkernel.reading.views import Projection
+from eventkernel.writing.codec import Unread
 from subgraphs.recommendations.events import (
     USER_STREAM_PREFIX,
     FriendAdded,

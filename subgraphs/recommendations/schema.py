@@ -8,12 +8,12 @@ from typing import Annotated, Any, Final
 import strawberry
 from strawberry.types import Info
 
+from eventgraph.serving import inputs
+from eventgraph.serving.federation import QUERY, FederatedSchema, Representation, field, key_of
+from eventgraph.serving.request import Request
 from eventkernel.errors import InvalidInput, NotFound
 from subgraphs.recommendations.projection import UserDoc
 from subgraphs.recommendations.views import RecommendationQuestions, Recommended, Two
-from subgraphs.serving import inputs
-from subgraphs.serving.federation import QUERY, FederatedSchema, Representation, field, key_of
-from subgraphs.serving.request import Request
 
 RECOMMENDATIONS_DEFAULT: Final = 10
 RECOMMENDATIONS_LIMIT: Final = 100

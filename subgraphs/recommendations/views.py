@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from eventkernel.as_of import AsOf
 from eventkernel.errors import TooCostly
-from eventkernel.views import ViewBuild
+from eventkernel.reading.as_of import AsOf
+from eventkernel.reading.views import ViewBuild
 from subgraphs.recommendations.projection import GraphDoc, UserDoc
 
 Two = tuple[str, str]

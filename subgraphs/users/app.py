@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from eventkernel.audit import Audit
+from eventgraph.serving.app import subgraph_app
+from eventgraph.serving.readiness import Readiness, readiness_of
+from eventgraph.serving.subgraph import Subgraph
 from eventkernel.clock import Clock
-from eventkernel.codec import Codec
-from eventkernel.commands import CommandHandler
-from eventkernel.gate import SYSTEM_CLOCK, BookmarkGate
-from eventkernel.membership import Alone, Membership
-from eventkernel.projector import Projector, Source
-from eventkernel.snapshots import Snapshots, SnapshotStore
-from eventkernel.store import EventStore
-from eventkernel.views import View
-from subgraphs.serving.app import subgraph_app
-from subgraphs.serving.readiness import Readiness, readiness_of
-from subgraphs.serving.subgraph import Subgraph
+from eventkernel.reading.audit import Audit
+from eventkernel.reading.gate import SYSTEM_CLOCK, BookmarkGate
+from eventkernel.reading.membership import Alone, Membership
+from eventkernel.reading.projector import Projector, Source
+from eventkernel.reading.views import View
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.commands import CommandHandler
+from eventkernel.writing.snapshots import Snapshots, SnapshotStore
+from eventkernel.writing.store import EventStore
 from subgraphs.users.domain import UserCreated, UserDeleted, UserState, UserUpdated, claims, decider
 from subgraphs.users.lookalikes import Lookalikes
 from subgraphs.users.projection import UserDoc, projection

@@ -13,8 +13,8 @@ from typing import Final
 
 from eventkernel.errors import OutOfDate, Unavailable
 from eventkernel.events import Position
-from eventkernel.gate import BookmarkGate
-from eventkernel.store import EventStore
+from eventkernel.reading.gate import BookmarkGate
+from eventkernel.writing.store import EventStore
 from subgraphs.users.usernames import skeleton
 from subgraphs.users.views import UserView
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from eventkernel.errors import CorruptData
 from eventkernel.events import RecordedEvent, moment
-from eventkernel.views import Projection
+from eventkernel.reading.views import Projection
 from subgraphs.users.domain import UserCreated, UserDeleted, UserUpdated, id_of
 from subgraphs.users.usernames import UNICODE_VERSION, skeleton
 

@@ -11,14 +11,10 @@ import strawberry
 import uuid6
 from strawberry.types import Info
 
-from eventkernel.bookmark import Bookmark, WrittenStream
-from eventkernel.commands import CommandHandler
-from eventkernel.errors import ClaimTaken, InvalidInput
-from eventkernel.events import Position, RecordedEvent
-from subgraphs.serving import connections, history, inputs
-from subgraphs.serving.connections import PageInfo
-from subgraphs.serving.federation import MUTATION, QUERY, FederatedSchema, Representation, field, key_of
-from subgraphs.serving.mutations import (
+from eventgraph.serving import connections, history, inputs
+from eventgraph.serving.connections import PageInfo
+from eventgraph.serving.federation import MUTATION, QUERY, FederatedSchema, Representation, field, key_of
+from eventgraph.serving.mutations import (
     BOOKMARK_RESULT,
     EXPECTED_VERSION_ARGUMENT,
     KEY_ARGUMENT,
@@ -26,7 +22,11 @@ from subgraphs.serving.mutations import (
     Done,
     Mutations,
 )
-from subgraphs.serving.request import Request
+from eventgraph.serving.request import Request
+from eventkernel.errors import ClaimTaken, InvalidInput
+from eventkernel.events import Position, RecordedEvent
+from eventkernel.reading.bookmark import Bookmark, WrittenStream
+from eventkernel.writing.commands import CommandHandler
 from subgraphs.users import domain
 from subgraphs.users.domain import (
     UNCHANGED,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from eventkernel.as_of import AsOf
-from eventkernel.views import ViewBuild
+from eventkernel.reading.as_of import AsOf
+from eventkernel.reading.views import ViewBuild
 from subgraphs.users.projection import UserDoc
 
 

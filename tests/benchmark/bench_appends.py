@@ -31,11 +31,11 @@ from typing import TypeAlias
 from eventkernel.adapters.sqlite.connection import open_writer
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.clock import SystemClock
-from eventkernel.codec import Codec
-from eventkernel.commands import CommandHandler
 from eventkernel.decider import Decider
 from eventkernel.events import DomainEvent, Metadata, Record
-from eventkernel.store import Checkpoint
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.commands import CommandHandler
+from eventkernel.writing.store import Checkpoint
 
 APPENDS = 20_000
 ROUNDS = 3

@@ -34,12 +34,12 @@ from eventkernel.adapters.kafka.records import Message, to_message
 from eventkernel.adapters.kafka.topic import TopicSettings, make_topic
 from eventkernel.adapters.mongodb.connection import Document, MongoConnection, MongoSettings
 from eventkernel.adapters.mongodb.ledger import Entry
-from eventkernel.claims import ClaimsKey
 from eventkernel.clock import SystemClock
-from eventkernel.codec import Codec
-from eventkernel.commands import CommandHandler
 from eventkernel.decider import Decider
 from eventkernel.events import DomainEvent, Metadata, Record
+from eventkernel.writing.claims import ClaimsKey
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.commands import CommandHandler
 from infra.local import kafka, mongodb
 
 ROUNDS = 3

@@ -14,9 +14,9 @@ from typing import Final
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.adapters.sqlite.snapshots import SqliteSnapshotStore
 from eventkernel.clock import SystemClock
-from eventkernel.codec import Codec
-from eventkernel.commands import CommandHandler
-from eventkernel.snapshots import Snapshots
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.commands import CommandHandler
+from eventkernel.writing.snapshots import Snapshots
 from subgraphs.users.app import EVENT_TYPES
 from subgraphs.users.domain import (
     UNCHANGED,

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from kithgraph.data_folder import DataFolder
+from eventgraph.running.data_folder import DataFolder
 from tests.benchmark.bench_system import Started, cpu_seconds, started
 from tests.benchmark.histories import write_logs
 

@@ -26,9 +26,9 @@ from pymongo import InsertOne, UpdateOne
 from eventkernel.adapters.mongodb.connection import Collection, Database, MongoConnection, MongoSettings
 from eventkernel.adapters.mongodb.progress import AT_ONCE, Write, write
 from eventkernel.adapters.mongodb.views import MongoView, MongoViewBuild
-from eventkernel.codec import Codec
-from eventkernel.projector import Projector, Source
-from eventkernel.views import Projection
+from eventkernel.reading.projector import Projector, Source
+from eventkernel.reading.views import Projection
+from eventkernel.writing.codec import Codec
 from subgraphs.friends.adapters.mongodb import MongoFriendView
 from subgraphs.friends.app import EVENT_TYPES as FRIEND_EVENTS
 from subgraphs.friends.events import EVENT_TYPES as REPLICATED_EVENTS

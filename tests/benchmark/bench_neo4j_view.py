@@ -24,11 +24,11 @@ from typing import Any
 
 from eventkernel.adapters.neo4j.connection import Neo4jConnection
 from eventkernel.adapters.neo4j.views import Neo4jView
-from eventkernel.codec import Codec
 from eventkernel.errors import TooCostly
 from eventkernel.events import Record
-from eventkernel.folding import ParkedStreams, fold, streams_of
-from eventkernel.store import Batch
+from eventkernel.reading.folding import ParkedStreams, fold, streams_of
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.store import Batch
 from infra.local.environment import given_neo4j
 from subgraphs.recommendations.adapters.neo4j import Neo4jRecommendationView
 from subgraphs.recommendations.events import EVENT_TYPES

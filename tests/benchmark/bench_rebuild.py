@@ -21,11 +21,11 @@ from typing import Any
 
 from eventkernel.adapters.sqlite.connection import open_reader
 from eventkernel.adapters.sqlite.views import SqliteView, SqliteViewBuild
-from eventkernel.codec import Codec
-from eventkernel.folding import ParkedStreams, RecordReader, fold, streams_of
-from eventkernel.projector import Projector, Source
-from eventkernel.store import Batch, Checkpoint
-from eventkernel.views import Projection
+from eventkernel.reading.folding import ParkedStreams, RecordReader, fold, streams_of
+from eventkernel.reading.projector import Projector, Source
+from eventkernel.reading.views import Projection
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.store import Batch, Checkpoint
 from subgraphs.friends.adapters.sqlite import SqliteFriendView
 from subgraphs.friends.app import EVENT_TYPES as FRIEND_EVENTS
 from subgraphs.friends.events import EVENT_TYPES as REPLICATED_EVENTS

@@ -19,11 +19,11 @@ from itertools import islice
 from pathlib import Path
 
 from eventkernel.adapters.sqlite.views import SqliteView
-from eventkernel.codec import Codec
 from eventkernel.errors import TooCostly
 from eventkernel.events import Record
-from eventkernel.folding import ParkedStreams, fold, streams_of
-from eventkernel.store import Batch
+from eventkernel.reading.folding import ParkedStreams, fold, streams_of
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.store import Batch
 from subgraphs.friends.app import EVENT_TYPES as FRIEND_EVENTS
 from subgraphs.friends.domain import FriendAdded, Pair
 from subgraphs.recommendations.adapters.sqlite import RECOMMENDED, SqliteRecommendationView

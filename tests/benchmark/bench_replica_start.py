@@ -21,10 +21,10 @@ from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.adapters.kafka.log_copy import copy_into
 from eventkernel.adapters.kafka.topic import TopicSettings
 from eventkernel.adapters.mongodb.connection import Database, MongoConnection, MongoSettings
-from eventkernel.claims import ClaimsKey
 from eventkernel.clock import SystemClock
-from eventkernel.codec import Codec
 from eventkernel.events import EncodedEvent, Record
+from eventkernel.writing.claims import ClaimsKey
+from eventkernel.writing.codec import Codec
 from infra.local.environment import given_kafka, given_mongodb
 from subgraphs.users.app import EVENT_TYPES
 from tests.benchmark.histories import History, user_ids, users

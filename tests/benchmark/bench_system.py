@@ -22,7 +22,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from kithgraph.data_folder import VIEW_NAMES, DataFolder
+from eventgraph.running.data_folder import VIEW_NAMES, DataFolder
 from tests.benchmark.histories import write_logs
 
 COMMAND = Path(sys.executable).with_name("kith")

@@ -11,10 +11,10 @@ from typing import Final
 from eventkernel.adapters.sqlite.connection import open_writer
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.adapters.sqlite.log_statements import insert
-from eventkernel.appending import record_id
 from eventkernel.clock import SystemClock
-from eventkernel.codec import Codec
 from eventkernel.events import DomainEvent, Record
+from eventkernel.writing.appending import record_id
+from eventkernel.writing.codec import Codec
 from subgraphs.friends.app import EVENT_TYPES as FRIEND_EVENTS
 from subgraphs.friends.domain import FriendAdded, FriendRemoved, Pair
 from subgraphs.users.app import EVENT_TYPES as USER_EVENTS

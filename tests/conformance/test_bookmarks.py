@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventkernel.bookmark import Bookmark
 from eventkernel.errors import InvalidInput
+from eventkernel.reading.bookmark import Bookmark
 from graphrouter import bookmarks
 
 PAGE = (Path(__file__).parents[2] / "docs" / "bookmarks.md").read_text()

@@ -10,8 +10,8 @@ import pytest
 from eventkernel.adapters.memory import MemoryEventStore
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.clock import ManualClock
-from eventkernel.store import EventStore
 from eventkernel.testing.event_store_contract import EventStoreContract, LogUnderTest
+from eventkernel.writing.store import EventStore
 
 
 class MemoryLog:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from eventkernel.adapters.sqlite.views import SqliteView
-from eventkernel.as_of import Moment
-from eventkernel.codec import Codec
 from eventkernel.events import Partition, Position
+from eventkernel.reading.as_of import Moment
+from eventkernel.reading.views import State
 from eventkernel.testing.view_contract import ViewContract
-from eventkernel.views import State
+from eventkernel.writing.codec import Codec
 from subgraphs.friends import events
 from subgraphs.friends.adapters import sqlite
 from subgraphs.friends.adapters.sqlite import SqliteFriendView

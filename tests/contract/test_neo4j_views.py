@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from eventkernel.store import Checkpoint
+from eventkernel.reading.views import Change, Fold, State
 from eventkernel.testing.view_contract import ViewContract
-from eventkernel.views import Change, Fold, State
+from eventkernel.writing.store import Checkpoint
 from infra.local import Neo4jAddress
 from subgraphs.recommendations.adapters.neo4j import Neo4jRecommendationView
 from subgraphs.recommendations.projection import FriendshipDoc, GraphDoc, UserDoc, projection

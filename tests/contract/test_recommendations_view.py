@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from eventkernel.adapters.sqlite.views import SqliteView
-from eventkernel.as_of import Moment
-from eventkernel.codec import Codec
 from eventkernel.errors import TooCostly
 from eventkernel.events import Partition, Position
+from eventkernel.reading.as_of import Moment
+from eventkernel.reading.views import State
 from eventkernel.testing.view_contract import ViewContract
-from eventkernel.views import State
+from eventkernel.writing.codec import Codec
 from subgraphs.recommendations.adapters import sqlite
 from subgraphs.recommendations.adapters.sqlite import SqliteRecommendationView
 from subgraphs.recommendations.events import EVENT_TYPES

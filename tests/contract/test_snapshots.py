@@ -11,8 +11,8 @@ from eventkernel.adapters.memory_snapshots import MemorySnapshotStore
 from eventkernel.adapters.mongodb.connection import MongoConnection, MongoSettings
 from eventkernel.adapters.mongodb.snapshots import MongoSnapshotStore
 from eventkernel.adapters.sqlite.snapshots import SqliteSnapshotStore
-from eventkernel.snapshots import SnapshotStore
 from eventkernel.testing.snapshot_contract import SnapshotStoreContract, snapshot
+from eventkernel.writing.snapshots import SnapshotStore
 from infra.local import MongodbAddress
 
 

@@ -12,11 +12,11 @@ import pytest
 
 from eventkernel.adapters.memory_views import MemoryView
 from eventkernel.adapters.sqlite.views import SqliteView
-from eventkernel.as_of import AsOf, Moment
 from eventkernel.events import DomainEvent, Position, Record, RecordedEvent
-from eventkernel.store import Checkpoint
+from eventkernel.reading.as_of import AsOf, Moment
+from eventkernel.reading.views import Change, Fold, State
 from eventkernel.testing.view_contract import ViewContract, state
-from eventkernel.views import Change, Fold, State
+from eventkernel.writing.store import Checkpoint
 from subgraphs.users.adapters.memory import MemoryUserView
 from subgraphs.users.adapters.sqlite import SqliteUserView, search_by_user, search_by_word
 from subgraphs.users.domain import UserCreated, UserDeleted, UserUpdated, stream_of, username_claim

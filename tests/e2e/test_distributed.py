@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from eventgraph.running.claims_keys import drawn
+from eventgraph.running.engines import kafka_connection, topic_settings
+from eventgraph.running.settings import EngineSettings
 from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.adapters.mongodb.connection import MongoConnection, MongoSettings
 from eventkernel.clock import SystemClock
 from eventkernel.events import EncodedEvent
 from infra.local import kafka, mongodb, neo4j
 from infra.patience import seconds
-from kithgraph.claims_keys import drawn
-from kithgraph.engines import kafka_connection, topic_settings
-from kithgraph.settings import EngineSettings
 from tests.e2e.test_social_network import ADD, CREATE, DELETE, RECOMMENDATIONS, befriend, create, network
 from tests.support.distributed import SUBGRAPHS, Engines, distributed_kith, part, router
 from tests.support.kith import Json, RunningKith, run_kith

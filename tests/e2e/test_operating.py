@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from kithgraph.doctor import examine
+from eventgraph.operating.doctor import examine
 from tests.support.kith import COMMAND, Json, RunningKith, clean_environment, kith_up, run_kith
 
 CREATE = """mutation ($first: String!, $name: String, $key: String) {

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from httpx import ASGITransport, AsyncClient
 
+from eventgraph.running.control_app import control_app
+from eventgraph.running.status import StatusSource
 from eventkernel.errors import Unavailable
 from eventkernel.events import Position
-from eventkernel.reacting import Patience
+from eventkernel.reacting.reaction import Patience
 from eventkernel.retrying import Backoff
-from kithgraph.control_app import control_app
-from kithgraph.status import StatusSource
 from subgraphs.friends.domain import Pair
 from tests.support.social import ADD, Social, opened
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from eventkernel.bookmark import Bookmark
 from eventkernel.events import EncodedEvent
+from eventkernel.reading.bookmark import Bookmark
 from subgraphs.friends.adapters.sqlite import SqliteFriendView
 from subgraphs.friends.domain import Pair
 from tests.support.social import ADD, REMOVE, Social, at_work, opened

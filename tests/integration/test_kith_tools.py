@@ -14,19 +14,27 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from eventgraph.errors import StartError
+from eventgraph.running.control_socket import Control, listen_for_control
+from eventgraph.running.data_folder import DataFolder, filling_folder
+from eventgraph.running.status import (
+    BuildLine,
+    CacheLine,
+    ParkedLine,
+    PartitionLine,
+    SubgraphLine,
+    SystemStatus,
+    ViewLine,
+)
+from eventgraph.running.status_page import render
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.adapters.sqlite.log_check import flaws_of_log
 from eventkernel.adapters.sqlite.log_copy import Contradiction, LogExport, LogImport
 from eventkernel.adapters.sqlite.log_file import claims_key_path, read_key
-from eventkernel.claims import ClaimsKey
 from eventkernel.clock import ManualClock
 from eventkernel.errors import CannotOpen, InvalidInput
 from eventkernel.events import EncodedEvent, Record
-from kithgraph.control_socket import Control, listen_for_control
-from kithgraph.data_folder import DataFolder, filling_folder
-from kithgraph.errors import StartError
-from kithgraph.status import BuildLine, CacheLine, ParkedLine, PartitionLine, SubgraphLine, SystemStatus, ViewLine
-from kithgraph.status_page import render
+from eventkernel.writing.claims import ClaimsKey
 
 
 async def filled(path: Path, streams: int) -> list[Record]:

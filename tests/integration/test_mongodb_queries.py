@@ -13,7 +13,7 @@ import pytest
 
 from eventkernel.adapters.mongodb.connection import Database, Document
 from eventkernel.adapters.mongodb.views import MongoView
-from eventkernel.as_of import Moment
+from eventkernel.reading.as_of import Moment
 from infra.local import MongodbAddress
 from subgraphs.friends.adapters import mongodb as friends
 from subgraphs.friends.adapters.mongodb import MongoFriendView

@@ -14,15 +14,15 @@ from eventkernel.adapters.mongodb.build import MongoViewBuild
 from eventkernel.adapters.mongodb.build_list import BuildList
 from eventkernel.adapters.mongodb.connection import Database, Document, MongoConnection, MongoSettings
 from eventkernel.adapters.mongodb.views import MongoView
-from eventkernel.as_of import Moment
-from eventkernel.codec import Codec
 from eventkernel.errors import Unavailable
 from eventkernel.events import Partition, Position
-from eventkernel.projector import Projector, Source
+from eventkernel.reading.as_of import Moment
+from eventkernel.reading.projector import Projector, Source
+from eventkernel.reading.views import BuildRetired, Change, Fold, ParkedRecord
 from eventkernel.retrying import Backoff
-from eventkernel.store import Checkpoint
 from eventkernel.testing.view_contract import LOG, record, state, upto
-from eventkernel.views import BuildRetired, Change, Fold, ParkedRecord
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.store import Checkpoint
 from infra.local import MongodbAddress
 from infra.patience import seconds
 from subgraphs.friends import events as friends_events

@@ -10,9 +10,9 @@ from neo4j import AsyncGraphDatabase, AsyncSession
 
 from eventkernel.adapters.neo4j import statements
 from eventkernel.adapters.neo4j.connection import Neo4jConnection
-from eventkernel.as_of import Moment
 from eventkernel.errors import TooCostly
 from eventkernel.events import Partition, Position
+from eventkernel.reading.as_of import Moment
 from infra.local import Neo4jAddress
 from subgraphs.recommendations.adapters import neo4j
 from subgraphs.recommendations.adapters.neo4j import Neo4jRecommendationView

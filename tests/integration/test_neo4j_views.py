@@ -14,12 +14,12 @@ from eventkernel.adapters.neo4j import build as build_module
 from eventkernel.adapters.neo4j import statements
 from eventkernel.adapters.neo4j.connection import Neo4jConnection, Neo4jSettings
 from eventkernel.adapters.neo4j.views import Neo4jView
-from eventkernel.codec import Codec
 from eventkernel.errors import InvalidInput, Unavailable
 from eventkernel.events import Position
-from eventkernel.store import Checkpoint
+from eventkernel.reading.views import BuildRetired, Change, Fold, ParkedRecord
 from eventkernel.testing.view_contract import LOG, record, state, upto
-from eventkernel.views import BuildRetired, Change, Fold, ParkedRecord
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.store import Checkpoint
 from infra.local import Neo4jAddress
 from infra.patience import seconds
 from subgraphs.recommendations.adapters.neo4j import Neo4jRecommendationView

@@ -14,13 +14,13 @@ from eventkernel.adapters.mongodb.views import MongoView
 from eventkernel.adapters.neo4j.connection import Neo4jConnection
 from eventkernel.adapters.neo4j.views import Neo4jView
 from eventkernel.adapters.sqlite.views import SqliteView
-from eventkernel.audit import Audit, NotAsLogged
-from eventkernel.bookmark import Bookmark
 from eventkernel.clock import ManualClock
-from eventkernel.codec import Codec
-from eventkernel.gate import BookmarkGate
-from eventkernel.projector import Projector, Source
-from eventkernel.views import Projection, View
+from eventkernel.reading.audit import Audit, NotAsLogged
+from eventkernel.reading.bookmark import Bookmark
+from eventkernel.reading.gate import BookmarkGate
+from eventkernel.reading.projector import Projector, Source
+from eventkernel.reading.views import Projection, View
+from eventkernel.writing.codec import Codec
 from infra.local import MongodbAddress, Neo4jAddress
 from subgraphs.recommendations.adapters.neo4j import Neo4jRecommendationView
 from subgraphs.recommendations.events import EVENT_TYPES as GRAPH_EVENTS

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from eventkernel.bookmark import Bookmark
 from eventkernel.clock import ManualClock
 from eventkernel.events import EncodedEvent, Position, moment
+from eventkernel.reading.bookmark import Bookmark
 from tests.integration.test_friends_subgraph import ARE_FRIENDS, FRIENDS, FRIENDSHIP, user
 from tests.integration.test_recommendations_subgraph import ENTITIES, MUTUAL, RECOMMENDATIONS
 from tests.integration.test_users_subgraph import BY_USERNAME, DELETE, SEARCH, UPDATE, USER, USERS, Users, serving

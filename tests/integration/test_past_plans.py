@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from eventkernel.as_of import AsOf, Moment
 from eventkernel.events import Partition, Position
+from eventkernel.reading.as_of import AsOf, Moment
 from subgraphs.friends.adapters.sqlite import SqliteFriendView
 from subgraphs.friends.adapters.sqlite_past import PastQueries as PastFriends
 from subgraphs.recommendations.adapters.sqlite import SqliteRecommendationView

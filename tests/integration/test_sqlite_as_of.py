@@ -7,8 +7,8 @@ import sqlite3
 import pytest
 
 from eventkernel.adapters.sqlite.as_of import SqlAsOf
-from eventkernel.as_of import AsOf, Moment
 from eventkernel.events import Partition, Position
+from eventkernel.reading.as_of import AsOf, Moment
 
 DOORS = "doors.1234"
 

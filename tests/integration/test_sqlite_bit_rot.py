@@ -16,7 +16,7 @@ from eventkernel.adapters.sqlite.views import SqliteView
 from eventkernel.clock import ManualClock, SystemClock
 from eventkernel.errors import CorruptData, KernelError
 from eventkernel.events import Record
-from eventkernel.projector import Projector, Source
+from eventkernel.reading.projector import Projector, Source
 from eventkernel.retrying import Backoff
 from tests.support.doors import CODEC, DOORS, Hung, Painted, SqliteDoors
 

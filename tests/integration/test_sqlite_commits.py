@@ -16,10 +16,10 @@ from eventkernel.adapters.sqlite.views import SqliteView
 from eventkernel.clock import ManualClock
 from eventkernel.errors import Unavailable
 from eventkernel.events import Position
-from eventkernel.store import Checkpoint
+from eventkernel.reading.views import Change, Fold
 from eventkernel.testing.event_store_contract import everything, put
 from eventkernel.testing.view_contract import LOG, state, upto
-from eventkernel.views import Change, Fold
+from eventkernel.writing.store import Checkpoint
 from tests.support.doors import Door, SqliteDoors
 
 

@@ -73,7 +73,11 @@ def test_a_missing_file_or_one_that_is_no_database_is_named(tmp_path: Path) -> N
 
 def test_no_other_module_opens_a_connection() -> None:
     """What holds for the two functions holds for every connection of the product to a file."""
-    sources = [path for folder in ("eventkernel", "subgraphs", "kithgraph") for path in (ROOT / folder).rglob("*.py")]
+    sources = [
+        path
+        for folder in ("eventkernel", "eventgraph", "subgraphs", "kithgraph")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
     opening = [
         path.relative_to(ROOT)
         for path in sources

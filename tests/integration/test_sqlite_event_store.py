@@ -19,7 +19,7 @@ from eventkernel.adapters.sqlite.log_file import claims_key_path
 from eventkernel.clock import ManualClock
 from eventkernel.errors import CannotOpen, ClaimTaken, ConcurrencyConflict, CorruptData, Unavailable
 from eventkernel.events import FENCE, EncodedEvent, Position, Record
-from eventkernel.store import Batch, Checkpoint, Commit
+from eventkernel.writing.store import Batch, Checkpoint, Commit
 
 LARGE = b'"' + b"x" * 50_000 + b'"'
 

@@ -17,7 +17,7 @@ import pytest
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.clock import SystemClock
 from eventkernel.events import Record
-from eventkernel.store import Checkpoint, ClaimHolder
+from eventkernel.writing.store import Checkpoint, ClaimHolder
 from infra.patience import seconds
 
 ROOT = Path(__file__).parents[2]

@@ -19,11 +19,11 @@ from eventkernel.adapters.sqlite.views import SqliteView
 from eventkernel.clock import SystemClock
 from eventkernel.errors import Unavailable
 from eventkernel.events import DomainEvent
-from eventkernel.projector import Projector, Source
+from eventkernel.reading.projector import Projector, Source
+from eventkernel.reading.views import Change, Fold
 from eventkernel.retrying import Backoff
-from eventkernel.store import Commit
 from eventkernel.testing.view_contract import LOG, state, upto
-from eventkernel.views import Change, Fold
+from eventkernel.writing.store import Commit
 from infra.patience import seconds
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted, SqliteDoors
 

@@ -13,17 +13,17 @@ from typing import Any
 import httpx
 import pytest
 
+from eventgraph.serving.subgraph import running
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.adapters.sqlite.views import SqliteView
-from eventkernel.bookmark import Bookmark
 from eventkernel.clock import ManualClock
-from eventkernel.codec import Codec
-from eventkernel.commands import command_id, fingerprint
 from eventkernel.errors import Unavailable
 from eventkernel.events import EncodedEvent, Position
-from eventkernel.store import ClaimHolder, Commit
+from eventkernel.reading.bookmark import Bookmark
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.commands import command_id, fingerprint
+from eventkernel.writing.store import ClaimHolder, Commit
 from infra.patience import seconds
-from subgraphs.serving.subgraph import running
 from subgraphs.users.adapters.sqlite import SqliteUserView
 from subgraphs.users.app import EVENT_TYPES, users_subgraph
 from subgraphs.users.domain import UserCreated, stream_of, username_claim
@@ -648,7 +648,7 @@ async def test_events_that_are_read_for_histories_count_together(users: Users, m
     for _ in range(3):
         await users.create()
     histories = "{ users { edges { node { history(first: 1) { edges { node { version } } } } } } }"
-    monkeypatch.setattr("subgraphs.serving.history.EVENTS_LIMIT", 3)
+    monkeypatch.setattr("eventgraph.serving.history.EVENTS_LIMIT", 3)
     assert "errors" not in await users.ask(histories)
-    monkeypatch.setattr("subgraphs.serving.history.EVENTS_LIMIT", 2)
+    monkeypatch.setattr("eventgraph.serving.history.EVENTS_LIMIT", 2)
     assert [error["extensions"]["code"] for error in (await users.ask(histories))["errors"]] == ["TOO_COSTLY"]

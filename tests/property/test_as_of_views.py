@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventkernel.adapters.sqlite.views import SqliteView
-from eventkernel.as_of import AsOf, Moment
-from eventkernel.codec import Codec
 from eventkernel.errors import TooCostly
 from eventkernel.events import Partition, Position
+from eventkernel.reading.as_of import AsOf, Moment
+from eventkernel.writing.codec import Codec
 from subgraphs.friends import events as friends_events
 from subgraphs.friends import projection as friends_projection
 from subgraphs.friends.adapters.sqlite import SqliteFriendView

@@ -20,7 +20,7 @@ from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.clock import ManualClock
 from eventkernel.errors import KernelError
 from eventkernel.events import EncodedEvent, Record
-from eventkernel.store import Checkpoint, EventStore
+from eventkernel.writing.store import Checkpoint, EventStore
 from infra.patience import seconds
 
 T = TypeVar("T")

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from eventkernel.adapters.memory import MemoryEventStore
 from eventkernel.clock import ManualClock
-from eventkernel.codec import Codec
-from eventkernel.commands import CommandHandler
 from eventkernel.errors import AlreadyExists, NotFound
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.commands import CommandHandler
 from subgraphs.friends.domain import AddFriend, FriendAdded, FriendRemoved, Pair, Reason, RemoveFriend, decider
 
 PEOPLE = ["a", "b", "c"]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventkernel.adapters.sqlite.views import SqliteView
-from eventkernel.codec import Codec
+from eventkernel.writing.codec import Codec
 from subgraphs.friends import events
 from subgraphs.friends.adapters.sqlite import SqliteFriendView
 from subgraphs.friends.domain import FriendAdded, FriendRemoved, Pair

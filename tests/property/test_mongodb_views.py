@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventkernel.adapters.mongodb.views import MongoView
-from eventkernel.as_of import AsOf
-from eventkernel.codec import Codec
+from eventkernel.reading.as_of import AsOf
+from eventkernel.writing.codec import Codec
 from infra.local import MongodbAddress
 from subgraphs.friends import events as friends_events
 from subgraphs.friends import projection as friends_projection

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventkernel.codec import Codec
+from eventkernel.writing.codec import Codec
 from infra.local import Neo4jAddress
 from subgraphs.recommendations.events import EVENT_TYPES
 from subgraphs.recommendations.projection import projection

@@ -14,10 +14,10 @@ from eventkernel.adapters.memory_views import MemoryBuild, MemoryCheckpointStore
 from eventkernel.clock import ManualClock
 from eventkernel.errors import ConcurrencyConflict, Unavailable
 from eventkernel.events import RecordedEvent
-from eventkernel.gate import BookmarkGate
-from eventkernel.process import ProcessManager
-from eventkernel.projector import Projector, Source
-from eventkernel.reacting import Patience
+from eventkernel.reacting.process import ProcessManager
+from eventkernel.reacting.reaction import Patience
+from eventkernel.reading.gate import BookmarkGate
+from eventkernel.reading.projector import Projector, Source
 from eventkernel.retrying import Backoff
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted
 from tests.support.scripted_log import ScriptedLog

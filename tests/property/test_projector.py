@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from eventkernel.adapters.memory_views import MemoryBuild, MemoryView
 from eventkernel.adapters.sqlite.views import SqliteView
 from eventkernel.events import Position
-from eventkernel.projector import Projector, Source
+from eventkernel.reading.projector import Projector, Source
+from eventkernel.reading.views import ParkedRecord, View, ViewBuild
 from eventkernel.retrying import Backoff
 from eventkernel.testing.faults import STEPS, TornBuild
-from eventkernel.views import ParkedRecord, View, ViewBuild
 from tests.support.doors import CODEC, DOORS, Door, DoorEvent, Hung, Opened, Painted, SqliteDoors
 from tests.support.scripted_log import ScriptedLog
 

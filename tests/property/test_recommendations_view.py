@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventkernel.adapters.sqlite.views import SqliteView
-from eventkernel.codec import Codec
 from eventkernel.errors import TooCostly
+from eventkernel.writing.codec import Codec
 from subgraphs.recommendations.adapters.sqlite import SqliteRecommendationView
 from subgraphs.recommendations.events import EVENT_TYPES
 from subgraphs.recommendations.projection import projection

@@ -19,12 +19,12 @@ from eventkernel.adapters.memory_views import MemoryBuild
 from eventkernel.clock import ManualClock
 from eventkernel.errors import NotFound, Unavailable
 from eventkernel.events import Partition, RecordedEvent
-from eventkernel.filling import Filling
-from eventkernel.membership import Membership, Watching
-from eventkernel.projector import Source
+from eventkernel.reading.filling import Filling
+from eventkernel.reading.membership import Membership, Watching
+from eventkernel.reading.projector import Source
+from eventkernel.reading.views import Projection
 from eventkernel.retrying import Backoff
 from eventkernel.testing.faults import RemoteBuild
-from eventkernel.views import Projection
 from infra.patience import seconds
 from tests.property.test_projector import Writing, Written, name_lists, plain_fold, versions_of
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted, evolve

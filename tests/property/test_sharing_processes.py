@@ -13,10 +13,10 @@ from eventkernel.adapters.memory import MemoryEventStore
 from eventkernel.adapters.memory_views import MemoryBuild, MemoryCheckpointStore, MemoryView
 from eventkernel.clock import ManualClock
 from eventkernel.events import Partition
-from eventkernel.gate import BookmarkGate
-from eventkernel.process import ProcessManager
-from eventkernel.projector import Projector, Source
-from eventkernel.reacting import Patience
+from eventkernel.reacting.process import ProcessManager
+from eventkernel.reacting.reaction import Patience
+from eventkernel.reading.gate import BookmarkGate
+from eventkernel.reading.projector import Projector, Source
 from eventkernel.retrying import Backoff
 from eventkernel.testing.faults import RemoteCheckpoints
 from infra.patience import seconds

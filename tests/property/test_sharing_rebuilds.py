@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from eventkernel.adapters.memory_views import MemoryBuild, MemoryView
 from eventkernel.errors import Unavailable
 from eventkernel.events import Partition
-from eventkernel.projector import Projector, Source
+from eventkernel.reading.projector import Projector, Source
+from eventkernel.reading.views import BuildRetired
 from eventkernel.retrying import Backoff
 from eventkernel.testing.faults import RemoteView
-from eventkernel.views import BuildRetired
 from infra.patience import seconds
 from tests.property.test_projector import Writing, Written, name_lists, plain_fold, versions_of
 from tests.support.doors import CODEC, DOORS, Door, Opened, Painted

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from eventkernel.adapters.memory import MemoryEventStore
 from eventkernel.adapters.memory_snapshots import MemorySnapshotStore
 from eventkernel.clock import ManualClock
-from eventkernel.codec import Codec
-from eventkernel.commands import CommandHandler
 from eventkernel.decider import Decider
 from eventkernel.errors import Refusal
 from eventkernel.events import DomainEvent, RecordedEvent
-from eventkernel.snapshots import Snapshots
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.commands import CommandHandler
+from eventkernel.writing.snapshots import Snapshots
 
 STREAMS = ("a", "b")
 

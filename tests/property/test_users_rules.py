@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from eventkernel.adapters.memory import MemoryEventStore
 from eventkernel.clock import ManualClock
-from eventkernel.codec import Codec
-from eventkernel.commands import CommandHandler
 from eventkernel.errors import ClaimTaken, KernelError, NotFound
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.commands import CommandHandler
 from subgraphs.users.app import EVENT_TYPES
 from subgraphs.users.domain import (
     UNCHANGED,

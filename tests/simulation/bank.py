@@ -15,21 +15,21 @@ from typing import Any, ClassVar, Final, assert_never
 
 from eventkernel.adapters.mongodb.build import MongoViewBuild
 from eventkernel.adapters.mongodb.views import MongoView
-from eventkernel.audit import Audit
-from eventkernel.bookmark import Bookmark
-from eventkernel.checkpoints import CheckpointStore
 from eventkernel.clock import Clock
-from eventkernel.codec import Codec
-from eventkernel.commands import CommandHandler, Outcome, fingerprint
 from eventkernel.decider import Decider
 from eventkernel.errors import IdempotencyMismatch, Refusal
 from eventkernel.events import DomainEvent, RecordedEvent
-from eventkernel.gate import BookmarkGate
-from eventkernel.membership import Membership
-from eventkernel.process import ProcessManager
-from eventkernel.projector import Projector, Source
-from eventkernel.store import EventStore
-from eventkernel.views import Change, Projection, State
+from eventkernel.reacting.checkpoints import CheckpointStore
+from eventkernel.reacting.process import ProcessManager
+from eventkernel.reading.audit import Audit
+from eventkernel.reading.bookmark import Bookmark
+from eventkernel.reading.gate import BookmarkGate
+from eventkernel.reading.membership import Membership
+from eventkernel.reading.projector import Projector, Source
+from eventkernel.reading.views import Change, Projection, State
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.commands import CommandHandler, Outcome, fingerprint
+from eventkernel.writing.store import EventStore
 
 PROCESS: Final = "transfers"
 

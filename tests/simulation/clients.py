@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from eventkernel.bookmark import Bookmark
 from eventkernel.errors import InvalidInput, OutOfDate, Refusal, Unavailable
+from eventkernel.reading.bookmark import Bookmark
 from tests.simulation.bank import Asked, Bank, Deposited, Event, Opened
 from tests.simulation.plan import Op
 from tests.simulation.systems import Answer, GraphQL

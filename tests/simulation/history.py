@@ -16,10 +16,10 @@ from unittest.mock import patch
 
 import uuid6
 
-from eventkernel.bookmark import Bookmark
+from eventgraph.serving.execution import Document, Documents, InvalidDocument
 from eventkernel.errors import KernelError
 from eventkernel.events import Partition, Position
-from subgraphs.serving.execution import Document, Documents, InvalidDocument
+from eventkernel.reading.bookmark import Bookmark
 from tests.simulation import oracles
 from tests.simulation.clients import FRIENDSHIPS, USERS, Call, Client
 from tests.simulation.drivers import simulated_kafka

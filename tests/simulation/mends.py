@@ -14,13 +14,13 @@ from unittest.mock import patch
 
 from eventkernel.adapters.mongodb.build import MongoViewBuild
 from eventkernel.adapters.mongodb.ledger import Documents, Entry
-from eventkernel.audit import Audit
-from eventkernel.commands import CommandHandler
 from eventkernel.events import Position
-from eventkernel.gate import BookmarkGate
-from eventkernel.landmarks import compare
-from eventkernel.process import ProcessManager
-from eventkernel.store import Checkpoint
+from eventkernel.reacting.process import ProcessManager
+from eventkernel.reading.audit import Audit
+from eventkernel.reading.gate import BookmarkGate
+from eventkernel.reading.landmarks import compare
+from eventkernel.writing.commands import CommandHandler
+from eventkernel.writing.store import Checkpoint
 from tests.simulation.mongo.client import SimulatedCollection
 from tests.simulation.plan import Mix
 
@@ -104,7 +104,7 @@ def _no_announcement() -> AbstractContextManager[object]:
 
 
 def _no_binding_of_reactions() -> AbstractContextManager[object]:
-    return patch("eventkernel.reacting.binding_refusals", nullcontext)
+    return patch("eventkernel.reacting.reaction.binding_refusals", nullcontext)
 
 
 def _no_binding_of_keys() -> AbstractContextManager[object]:
@@ -134,7 +134,7 @@ def _no_landmarks() -> AbstractContextManager[object]:
     stack = ExitStack()
     for place in ("adapters.kafka.log", "adapters.kafka.opening", "fitting", "process"):
         stack.enter_context(patch(f"eventkernel.{place}.compare", ends_alone))
-    stack.enter_context(patch("eventkernel.fitting.not_shown", no_documents))
+    stack.enter_context(patch("eventkernel.reading.fitting.not_shown", no_documents))
     return stack
 
 

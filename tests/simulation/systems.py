@@ -1,4 +1,4 @@
-"""The systems that run in the world: users, friends, and a small bank, each wired as `kithgraph/engines.py` wires them.
+"""The systems that run in the world: users, friends, and a small bank, each wired as for the engines.
 
 Every replica of users and friends is asked with GraphQL through its ASGI app, and so runs all that a deployed one runs
 above the drivers: resolvers, commands, gate, store, view, projector, process manager.
@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 from starlette.types import ASGIApp, Message
 
+from eventgraph.serving.subgraph import Subgraph
 from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.adapters.kafka.log import KafkaLog
@@ -21,12 +22,11 @@ from eventkernel.adapters.kafka.topic import TopicSettings
 from eventkernel.adapters.mongodb.checkpoints import MongoCheckpointStore
 from eventkernel.adapters.mongodb.snapshots import MongoSnapshotStore
 from eventkernel.adapters.mongodb.views import MongoView
-from eventkernel.claims import ClaimsKey
 from eventkernel.events import Partition
+from eventkernel.writing.claims import ClaimsKey
 from subgraphs.friends.adapters.mongodb import MongoFriendView
 from subgraphs.friends.app import friends_subgraph
 from subgraphs.friends.projection import projection as friends_projection
-from subgraphs.serving.subgraph import Subgraph
 from subgraphs.users.adapters.mongodb import MongoUserView
 from subgraphs.users.app import users_subgraph
 from subgraphs.users.projection import projection as users_projection

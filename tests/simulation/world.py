@@ -19,10 +19,10 @@ from typing import Any, Final, Generic, TypeVar
 
 from structlog.testing import capture_logs
 
+from eventgraph.serving.subgraph import Worker, running
 from eventkernel.errors import CannotOpen, CorruptData, Unavailable
 from eventkernel.events import Partition
-from eventkernel.membership import NOTHING, Assignment
-from subgraphs.serving.subgraph import Worker, running
+from eventkernel.reading.membership import NOTHING, Assignment
 from tests.simulation.broker import Broker
 from tests.simulation.loop import PROCESS, Process, SimulatedLoop, simulated_loop
 from tests.simulation.mongo.server import MongoServer

@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from eventkernel.claims import ClaimsKey
+from eventgraph.running.claims_keys import drawn
+from eventkernel.writing.claims import ClaimsKey
 from infra.local import KafkaAddress, MongodbAddress, Neo4jAddress
-from kithgraph.claims_keys import drawn
 from tests.support.kith import RunningKith, running_kith
 
 SUBGRAPHS: Sequence[str] = ("users", "friends", "recommendations")

@@ -8,9 +8,9 @@ from typing import assert_never
 
 from eventkernel.adapters.sqlite.build import json_list
 from eventkernel.adapters.sqlite.views import SqliteViewBuild
-from eventkernel.codec import Codec
 from eventkernel.events import DomainEvent, RecordedEvent
-from eventkernel.views import Change, Projection, State
+from eventkernel.reading.views import Change, Projection, State
+from eventkernel.writing.codec import Codec
 
 
 class Hung(DomainEvent, frozen=True, tag="doors.Hung"):

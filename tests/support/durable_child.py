@@ -6,14 +6,14 @@ import asyncio
 import sys
 from pathlib import Path
 
+from eventgraph.running.data_folder import DataFolder
 from eventkernel.adapters.sqlite.checkpoints import SqliteCheckpointStore
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.adapters.sqlite.views import SqliteView
 from eventkernel.clock import SystemClock
+from eventkernel.reading.views import Change, Fold
 from eventkernel.testing.event_store_contract import put
 from eventkernel.testing.view_contract import LOG, state, upto
-from eventkernel.views import Change, Fold
-from kithgraph.data_folder import DataFolder
 from tests.support.doors import Door, SqliteDoors
 
 MANY = 300

@@ -10,11 +10,11 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from eventkernel.codec import Codec
 from eventkernel.events import Record
-from eventkernel.folding import ParkedStreams, fold, streams_of
-from eventkernel.store import Batch
-from eventkernel.views import Projection, ViewBuild
+from eventkernel.reading.folding import ParkedStreams, fold, streams_of
+from eventkernel.reading.views import Projection, ViewBuild
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.store import Batch
 
 Doc = TypeVar("Doc")
 

@@ -15,7 +15,7 @@ from eventkernel.adapters.kafka.membership import KafkaMembership
 from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.adapters.kafka.topic import TopicSettings, make_topic
 from eventkernel.events import Partition, Record
-from eventkernel.fences import fence
+from eventkernel.writing.fences import fence
 
 LOG = "doors.x7f3k2q9"
 CLAIMS_KEY = "ab" * 32

@@ -13,10 +13,10 @@ from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.kafka.topic import TopicSettings
 from eventkernel.adapters.mongodb.connection import Database, Driver, MongoConnection, MongoSettings
-from eventkernel.claims import ClaimsKey
 from eventkernel.clock import ManualClock
 from eventkernel.errors import Unavailable
 from eventkernel.events import FENCE, Record
+from eventkernel.writing.claims import ClaimsKey
 from infra.patience import seconds
 
 P = ParamSpec("P")

@@ -12,8 +12,8 @@ from pymongo.errors import AutoReconnect
 from eventkernel.adapters.mongodb.build import MongoViewBuild
 from eventkernel.adapters.mongodb.connection import Database, Document, Driver, MongoConnection, MongoSettings
 from eventkernel.adapters.mongodb.views import MongoView
+from eventkernel.reading.views import Change, State
 from eventkernel.testing.view_contract import LOG
-from eventkernel.views import Change, State
 from tests.support.doors import Door
 
 BuildT = TypeVar("BuildT", bound=MongoViewBuild[Any])

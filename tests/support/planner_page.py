@@ -20,11 +20,14 @@ from typing import Final
 
 from graphql import DocumentNode, parse, validate
 
+from eventgraph.running.data_folder import DataFolder
+from eventgraph.running.embedded import opened
+from eventgraph.serving.subgraph import running
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
-from eventkernel.bookmark import Bookmark
 from eventkernel.clock import SystemClock
-from eventkernel.codec import Codec
-from eventkernel.commands import CommandHandler
+from eventkernel.reading.bookmark import Bookmark
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.commands import CommandHandler
 from graphrouter import GraphQLAnswer, GraphRouter
 from graphrouter.composition import SubgraphSdl, compose
 from graphrouter.planning.check import check
@@ -39,9 +42,6 @@ from graphrouter.router import SubgraphSource
 from graphrouter.supergraph import Supergraph
 from graphrouter.transport.inprocess import InProcessTransport
 from graphrouter.transport.recorded import Exchange, RecordedTransport, RecordingTransport
-from kithgraph.data_folder import DataFolder
-from kithgraph.embedded import opened
-from subgraphs.serving.subgraph import running
 from subgraphs.users import domain as users
 
 ROOT: Final = Path(__file__).parents[2]

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.adapters.sqlite.views import SqliteView
-from eventkernel.bookmark import Bookmark
 from eventkernel.clock import SystemClock
-from eventkernel.gate import BookmarkGate
-from eventkernel.projector import Projector, Source
+from eventkernel.reading.bookmark import Bookmark
+from eventkernel.reading.gate import BookmarkGate
+from eventkernel.reading.projector import Projector, Source
 from tests.support.doors import CODEC, DOORS, DoorEvent, Hung, Opened, Painted, SqliteDoors
 
 

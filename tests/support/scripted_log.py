@@ -10,7 +10,7 @@ import msgspec
 
 from eventkernel.errors import Unavailable
 from eventkernel.events import COMMAND_REMEMBERED, STREAM_RESUMED, DomainEvent, Partition, Position, Record
-from eventkernel.store import Batch, Checkpoint
+from eventkernel.writing.store import Batch, Checkpoint
 from tests.support.doors import CODEC, Hung
 
 

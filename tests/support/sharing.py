@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 
 from eventkernel.events import Partition
-from eventkernel.membership import NOTHING, Assignment
+from eventkernel.reading.membership import NOTHING, Assignment
 from infra.patience import seconds
 
 

@@ -11,15 +11,16 @@ from typing import Any
 
 import httpx
 
+from eventgraph.serving.subgraph import Subgraph, running
 from eventkernel.adapters.sqlite.checkpoints import SqliteCheckpointStore
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.adapters.sqlite.views import SqliteView
-from eventkernel.bookmark import Bookmark
 from eventkernel.clock import ManualClock
-from eventkernel.codec import Codec
-from eventkernel.commands import CommandHandler
-from eventkernel.process import ProcessManager
-from eventkernel.views import View
+from eventkernel.reacting.process import ProcessManager
+from eventkernel.reading.bookmark import Bookmark
+from eventkernel.reading.views import View
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.commands import CommandHandler
 from infra.patience import seconds
 from subgraphs.friends import domain as friendships
 from subgraphs.friends import projection as friends_projection
@@ -29,7 +30,6 @@ from subgraphs.friends.domain import AddFriend, FriendAdded, FriendRemoved, Pair
 from subgraphs.recommendations import projection as recommendations_projection
 from subgraphs.recommendations.adapters.sqlite import SqliteRecommendationView
 from subgraphs.recommendations.app import recommendations_subgraph
-from subgraphs.serving.subgraph import Subgraph, running
 from subgraphs.users import domain as users
 
 LOG_NAMES = ("users", "friends")

@@ -11,9 +11,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from eventgraph.running import claims_keys
+from eventgraph.running.settings import EngineSettings, ServeSettings, SubgraphUrls
 from infra.rehearsal.images import STAND_INS
-from kithgraph import claims_keys
-from kithgraph.settings import EngineSettings, ServeSettings, SubgraphUrls
 
 REPOSITORY = Path(__file__).parents[2]
 COMPOSE = (REPOSITORY / "docker-compose.yml").read_text()

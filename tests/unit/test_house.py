@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PRODUCT = ("eventkernel", "subgraphs", "kithgraph", "router/graphrouter")
+PRODUCT = ("eventkernel", "eventgraph", "subgraphs", "kithgraph", "router/graphrouter")
 MODULES = [path for folder in PRODUCT for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
 def test_no_name_from_the_subgraphs_appears_in_the_router() -> None:
-    names = re.compile(r"kithgraph|eventkernel|subgraphs\.\w|friend|recommendation|createUser", re.IGNORECASE)
+    names = re.compile(
+        r"kithgraph|eventkernel|eventgraph|subgraphs\.\w|friend|recommendation|createUser", re.IGNORECASE
+    )
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in sorted((ROOT / "router").rglob("*"))
@@ -60,6 +62,7 @@ def test_domains_import_only_the_standard_library_and_the_kernels_words() -> Non
                 or top
                 not in {
                     "eventkernel",
+                    "eventgraph",
                     "subgraphs",
                     "kithgraph",
                     "strawberry",

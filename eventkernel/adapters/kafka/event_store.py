@@ -39,17 +39,17 @@ from eventkernel.adapters.kafka.sweeper import Sweeper
 from eventkernel.adapters.kafka.topic import TopicSettings, make_topic
 from eventkernel.adapters.mongodb.connection import Database
 from eventkernel.adapters.mongodb.ledger import Asked, Documents, Entry, Found, Ledger, LedgerChanged, Span, has_gap
-from eventkernel.appending import Append, StreamEnd, checked, is_name, resuming, seal_claims, settle
-from eventkernel.appending import Ledger as Known
-from eventkernel.claims import ClaimsKey
 from eventkernel.clock import Clock
 from eventkernel.errors import ConcurrencyConflict, KernelError, NotFound, Unavailable
 from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Position, Record
 from eventkernel.keyed_locks import KeyedLocks
-from eventkernel.membership import Alone, Membership
-from eventkernel.refusals import Refused
+from eventkernel.reading.membership import Alone, Membership
 from eventkernel.retrying import Backoff, Trouble, Troubles
-from eventkernel.store import Batch, Checkpoint, ClaimHolder, Commit, Writing
+from eventkernel.writing.appending import Append, StreamEnd, checked, is_name, resuming, seal_claims, settle
+from eventkernel.writing.appending import Ledger as Known
+from eventkernel.writing.claims import ClaimsKey
+from eventkernel.writing.refusals import Refused
+from eventkernel.writing.store import Batch, Checkpoint, ClaimHolder, Commit, Writing
 
 T = TypeVar("T")
 

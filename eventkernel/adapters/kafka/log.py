@@ -26,9 +26,9 @@ from eventkernel.adapters.kafka.records import from_message
 from eventkernel.adapters.kafka.topic import count_partitions
 from eventkernel.errors import CannotOpen, CheckpointMismatch, InvalidInput, Unavailable
 from eventkernel.events import FENCE, Partition, Position, Record
-from eventkernel.fences import claims_key_of
-from eventkernel.landmarks import compare
-from eventkernel.store import Batch, Checkpoint
+from eventkernel.reading.landmarks import compare
+from eventkernel.writing.fences import claims_key_of
+from eventkernel.writing.store import Batch, Checkpoint
 
 _log: Final = logging.getLogger(__name__)
 

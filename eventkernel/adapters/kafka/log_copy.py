@@ -19,10 +19,10 @@ from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.adapters.kafka.topic import TopicSettings, make_topic
 from eventkernel.adapters.mongodb.connection import Database
 from eventkernel.adapters.mongodb.ledger import Generation, Ledger
-from eventkernel.claims import ClaimsKey
 from eventkernel.clock import Clock
 from eventkernel.errors import CannotOpen, InvalidInput
 from eventkernel.events import FENCE, Record, log_name
+from eventkernel.writing.claims import ClaimsKey
 
 _AT_ONCE: Final = 2_000
 """Commits on their way to the brokers."""

@@ -19,7 +19,7 @@ from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.lifecycle import let_go, started
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.events import Partition
-from eventkernel.membership import NOTHING, Assignment
+from eventkernel.reading.membership import NOTHING, Assignment
 from eventkernel.retrying import Backoff, Troubles
 
 _HEARTBEAT_MS: Final = 500

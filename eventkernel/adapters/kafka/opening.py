@@ -39,12 +39,12 @@ from eventkernel.adapters.kafka.log import KafkaLog, first_fences
 from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.adapters.kafka.restoring import is_trusted, lost_commits, to_publish
 from eventkernel.adapters.mongodb.ledger import Documents, Entry, Generation, Ledger, LedgerChanged
-from eventkernel.claims import ClaimsKey
 from eventkernel.clock import Clock
 from eventkernel.errors import CannotOpen, CheckpointMismatch, Unavailable
 from eventkernel.events import FENCE, STREAM_RESUMED, Partition, Position, Record, log_name
-from eventkernel.fences import claims_key_of, fence
-from eventkernel.landmarks import compare
+from eventkernel.reading.landmarks import compare
+from eventkernel.writing.claims import ClaimsKey
+from eventkernel.writing.fences import claims_key_of, fence
 
 _log: Final = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
-from eventkernel.envelope import from_attributes, to_attributes
 from eventkernel.errors import CorruptData, InvalidInput
 from eventkernel.events import ENVELOPE_VERSION, Record
+from eventkernel.writing.envelope import from_attributes, to_attributes
 
 Headers: TypeAlias = Sequence[tuple[str, bytes]]
 

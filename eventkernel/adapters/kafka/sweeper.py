@@ -20,10 +20,10 @@ from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.mongodb.ledger import Documents, Entry, LedgerChanged
 from eventkernel.errors import Unavailable
 from eventkernel.events import Record
-from eventkernel.folding import checkpoint_after
-from eventkernel.membership import Membership
+from eventkernel.reading.folding import checkpoint_after
+from eventkernel.reading.membership import Membership
 from eventkernel.retrying import Troubles
-from eventkernel.store import Batch
+from eventkernel.writing.store import Batch
 
 _log: Final = logging.getLogger(__name__)
 

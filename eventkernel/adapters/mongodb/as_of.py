@@ -7,8 +7,8 @@ other words than since and until), and which `partition` the offsets are of. An 
 from __future__ import annotations
 
 from eventkernel.adapters.mongodb.connection import Document
-from eventkernel.as_of import AsOf, Moment
 from eventkernel.events import log_name
+from eventkernel.reading.as_of import AsOf, Moment
 
 
 class MongoAsOf:

@@ -59,12 +59,12 @@ from eventkernel.adapters.mongodb.connection import (
     translated,
 )
 from eventkernel.adapters.mongodb.progress import ParkedRecords, chunks, write
-from eventkernel.arrivals import Arrivals
 from eventkernel.errors import Unavailable
 from eventkernel.events import Partition, Position
-from eventkernel.folding import further
-from eventkernel.store import Checkpoint
-from eventkernel.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State
+from eventkernel.reading.arrivals import Arrivals
+from eventkernel.reading.folding import further
+from eventkernel.reading.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State
+from eventkernel.writing.store import Checkpoint
 
 _FORMAT: Final = 1
 """Raised whenever the machinery's own documents change: every build is then filled anew."""

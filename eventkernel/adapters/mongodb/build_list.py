@@ -30,7 +30,7 @@ from eventkernel.adapters.mongodb.connection import Collection, Database, missin
 from eventkernel.adapters.mongodb.progress import checkpoint_of, checkpoint_update
 from eventkernel.errors import InvalidInput, Unavailable
 from eventkernel.events import Position
-from eventkernel.store import Checkpoint
+from eventkernel.writing.store import Checkpoint
 
 _DEAD_AFTER: Final = timedelta(hours=1)
 """A build that nobody has said to be in use for so long was left behind by a process that has died."""

@@ -22,14 +22,14 @@ from eventkernel.adapters.mongodb.progress import (
     checkpoint_update,
     checkpoint_without,
 )
-from eventkernel.store import Checkpoint
-from eventkernel.views import NOTHING_RELEASED, ParkedRecord
+from eventkernel.reading.views import NOTHING_RELEASED, ParkedRecord
+from eventkernel.writing.store import Checkpoint
 
 _PROCESSES: Final = "processes"
 
 
 class MongoCheckpointStore:
-    """The port `CheckpointStore` of `eventkernel/checkpoints.py`. Made by `open`."""
+    """The port `CheckpointStore` of `eventkernel/reacting/checkpoints.py`. Made by `open`."""
 
     def __init__(self, database: Database) -> None:
         self._readers: Collection = database[_PROCESSES]

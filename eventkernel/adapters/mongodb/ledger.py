@@ -31,12 +31,12 @@ from eventkernel.adapters.mongodb.connection import (
     translated,
 )
 from eventkernel.adapters.mongodb.gathering import Gathered
-from eventkernel.appending import MOST_EVENTS
-from eventkernel.envelope import from_json, to_json
 from eventkernel.errors import StreamWaits, Unavailable
 from eventkernel.events import COMMAND_REFUSED, Partition, Position, Record
-from eventkernel.refusals import Refused
-from eventkernel.store import Checkpoint, ClaimHolder, Commit, Landmark
+from eventkernel.writing.appending import MOST_EVENTS
+from eventkernel.writing.envelope import from_json, to_json
+from eventkernel.writing.refusals import Refused
+from eventkernel.writing.store import Checkpoint, ClaimHolder, Commit, Landmark
 
 _GENERATION: Final = "generation"
 _MARK: Final = ""

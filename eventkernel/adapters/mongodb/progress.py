@@ -19,8 +19,8 @@ from pymongo import DeleteMany, InsertOne, ReplaceOne, UpdateOne
 
 from eventkernel.adapters.mongodb.connection import Collection, Document, aggregated, translated
 from eventkernel.events import Partition, Position, Record
-from eventkernel.store import Checkpoint, Landmark
-from eventkernel.views import ParkedRecord
+from eventkernel.reading.views import ParkedRecord
+from eventkernel.writing.store import Checkpoint, Landmark
 
 T = TypeVar("T")
 Write: TypeAlias = InsertOne[Document] | UpdateOne | ReplaceOne[Document] | DeleteMany

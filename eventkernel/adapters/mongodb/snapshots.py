@@ -10,7 +10,7 @@ from typing import Final
 from pymongo.errors import DuplicateKeyError
 
 from eventkernel.adapters.mongodb.connection import Collection, Database, Document, translated
-from eventkernel.snapshots import Mark, Snapshot
+from eventkernel.writing.snapshots import Mark, Snapshot
 
 _SNAPSHOTS: Final = "snapshots"
 

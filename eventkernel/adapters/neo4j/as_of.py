@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from eventkernel.as_of import AsOf, Moment
 from eventkernel.events import log_name
+from eventkernel.reading.as_of import AsOf, Moment
 
 
 class CypherAsOf:

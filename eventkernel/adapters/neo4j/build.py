@@ -35,12 +35,12 @@ import msgspec
 
 from eventkernel.adapters.neo4j import statements
 from eventkernel.adapters.neo4j.connection import Neo4jConnection, Parameters, Row
-from eventkernel.arrivals import Arrivals
 from eventkernel.errors import KernelError, Unavailable
 from eventkernel.events import Partition, Position, Record
-from eventkernel.folding import further
-from eventkernel.store import Checkpoint, Landmark
-from eventkernel.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State
+from eventkernel.reading.arrivals import Arrivals
+from eventkernel.reading.folding import further
+from eventkernel.reading.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State
+from eventkernel.writing.store import Checkpoint, Landmark
 
 _SAVE_SECONDS: Final = 30.0
 """For a save: it may wait for others', and a batch has thousands of documents."""

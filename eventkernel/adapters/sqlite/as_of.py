@@ -10,8 +10,8 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
-from eventkernel.as_of import AsOf, Moment
 from eventkernel.events import log_name
+from eventkernel.reading.as_of import AsOf, Moment
 
 T = TypeVar("T")
 

@@ -43,12 +43,12 @@ from eventkernel.adapters.sqlite.batcher import Batcher
 from eventkernel.adapters.sqlite.connection import CACHE_KIB, log_ahead, open_reader, open_writer
 from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, Progress, add_landmarks
-from eventkernel.arrivals import Arrivals
 from eventkernel.errors import CorruptData, Unavailable
 from eventkernel.events import Partition, Position
-from eventkernel.folding import further
-from eventkernel.store import Checkpoint
-from eventkernel.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State, waiting_streams
+from eventkernel.reading.arrivals import Arrivals
+from eventkernel.reading.folding import further
+from eventkernel.reading.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State, waiting_streams
+from eventkernel.writing.store import Checkpoint
 
 T = TypeVar("T")
 _Query: TypeAlias = Callable[[sqlite3.Connection], object]

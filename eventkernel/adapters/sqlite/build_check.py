@@ -10,8 +10,8 @@ from eventkernel.adapters.sqlite.connection import open_reader
 from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.progress import Progress
 from eventkernel.events import Position
-from eventkernel.status import ParkedStream, parked_streams
-from eventkernel.store import Checkpoint
+from eventkernel.reading.status import ParkedStream, parked_streams
+from eventkernel.writing.store import Checkpoint
 
 
 @dataclass(frozen=True, slots=True)

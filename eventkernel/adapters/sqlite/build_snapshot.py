@@ -13,8 +13,8 @@ from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.progress import Progress
 from eventkernel.errors import CannotOpen
 from eventkernel.events import Position
-from eventkernel.store import Checkpoint
-from eventkernel.views import Doc, ParkedRecord, State
+from eventkernel.reading.views import Doc, ParkedRecord, State
+from eventkernel.writing.store import Checkpoint
 
 
 class BuildSnapshot(Generic[Doc]):

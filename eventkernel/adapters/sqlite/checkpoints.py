@@ -12,12 +12,12 @@ from eventkernel.adapters.sqlite.connection import open_writer
 from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.file_thread import FileThread
 from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, Progress, add_landmarks
-from eventkernel.store import Checkpoint
-from eventkernel.views import NOTHING_RELEASED, ParkedRecord
+from eventkernel.reading.views import NOTHING_RELEASED, ParkedRecord
+from eventkernel.writing.store import Checkpoint
 
 
 class SqliteCheckpointStore:
-    """The port `CheckpointStore` of `eventkernel/checkpoints.py`. Made by `open`."""
+    """The port `CheckpointStore` of `eventkernel/reacting/checkpoints.py`. Made by `open`."""
 
     def __init__(self, file: FileThread) -> None:
         self._file = file

@@ -18,13 +18,13 @@ from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.group_commit import GroupCommit
 from eventkernel.adapters.sqlite.log_check import streams_with_gaps
 from eventkernel.adapters.sqlite.log_file import OpenLog, open_log, read_log
-from eventkernel.appending import Append, checked, is_name, resuming, seal_claims
 from eventkernel.clock import Clock
 from eventkernel.errors import NotFound, StreamWaits
 from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
-from eventkernel.landmarks import compare
-from eventkernel.refusals import Refused
-from eventkernel.store import Batch, Checkpoint, ClaimHolder, Commit, Writing
+from eventkernel.reading.landmarks import compare
+from eventkernel.writing.appending import Append, checked, is_name, resuming, seal_claims
+from eventkernel.writing.refusals import Refused
+from eventkernel.writing.store import Batch, Checkpoint, ClaimHolder, Commit, Writing
 
 T = TypeVar("T")
 _Question: TypeAlias = Callable[[sqlite3.Connection], object]

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.log_file import OpenLog
 from eventkernel.adapters.sqlite.log_statements import insert, load_ledger
-from eventkernel.appending import Append, settle
 from eventkernel.clock import Clock
 from eventkernel.errors import KernelError
 from eventkernel.events import Record
-from eventkernel.store import Commit
+from eventkernel.writing.appending import Append, settle
+from eventkernel.writing.store import Commit
 
 
 class GroupCommit:

@@ -17,11 +17,11 @@ from eventkernel.adapters.sqlite.connection import open_reader, open_writer
 from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.log_file import claims_key_path, make_tables, read_log, write_key
 from eventkernel.adapters.sqlite.log_statements import GENERATION, PARTITION, head, insert
-from eventkernel.appending import record_id
-from eventkernel.claims import ClaimsKey
 from eventkernel.errors import CannotOpen, CorruptData, InvalidInput
 from eventkernel.events import FENCE, Record, damage_of
-from eventkernel.fences import FenceData
+from eventkernel.writing.appending import record_id
+from eventkernel.writing.claims import ClaimsKey
+from eventkernel.writing.fences import FenceData
 
 _BATCH: Final = 1_000
 

@@ -14,10 +14,10 @@ import msgspec
 from eventkernel.adapters.sqlite.connection import open_reader, open_writer
 from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.log_statements import GENERATION, PARTITION, RecordsOf, head, insert
-from eventkernel.claims import ClaimsKey
 from eventkernel.errors import CannotOpen
 from eventkernel.events import ENVELOPE_VERSION
-from eventkernel.fences import FenceData, fence
+from eventkernel.writing.claims import ClaimsKey
+from eventkernel.writing.fences import FenceData, fence
 
 FORMAT: Final = 2
 """Raised whenever an older release could not use the file any more; kept in the file as `user_version`.

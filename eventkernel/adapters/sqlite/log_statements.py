@@ -18,10 +18,10 @@ from typing import Final
 
 import msgspec
 
-from eventkernel.appending import Append, Ledger, StreamEnd, record_id
 from eventkernel.events import COMMAND_REFUSED, FENCE, Position, Record
-from eventkernel.refusals import Refused
-from eventkernel.store import ClaimHolder, Commit
+from eventkernel.writing.appending import Append, Ledger, StreamEnd, record_id
+from eventkernel.writing.refusals import Refused
+from eventkernel.writing.store import ClaimHolder, Commit
 
 PARTITION: Final = 0
 GENERATION: Final = 0

@@ -10,8 +10,8 @@ from typing import Any, Final
 import msgspec
 
 from eventkernel.events import Partition, Position, Record
-from eventkernel.store import Checkpoint, Landmark
-from eventkernel.views import ParkedRecord
+from eventkernel.reading.views import ParkedRecord
+from eventkernel.writing.store import Checkpoint, Landmark
 
 PROGRESS_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS kernel_checkpoint (

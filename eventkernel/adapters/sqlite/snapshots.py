@@ -11,7 +11,7 @@ from eventkernel.adapters.sqlite.connection import open_writer
 from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.file_thread import FileThread
 from eventkernel.errors import Unavailable
-from eventkernel.snapshots import Mark, Snapshot
+from eventkernel.writing.snapshots import Mark, Snapshot
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS snapshots (

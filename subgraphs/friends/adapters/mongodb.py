@@ -21,8 +21,8 @@ from pymongo import IndexModel
 
 from eventkernel.adapters.mongodb.build import MongoViewBuild
 from eventkernel.adapters.mongodb.connection import Document
-from eventkernel.as_of import AsOf
-from eventkernel.views import Change, State
+from eventkernel.reading.as_of import AsOf
+from eventkernel.reading.views import Change, State
 from subgraphs.friends.adapters.mongodb_past import MongoPastFriends
 from subgraphs.friends.domain import BETWEEN, STREAM_PREFIX, Pair, id_of
 from subgraphs.friends.events import USER_STREAM_PREFIX

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from eventkernel.adapters.mongodb.as_of import MongoAsOf
 from eventkernel.adapters.mongodb.connection import Document
-from eventkernel.as_of import AsOf
+from eventkernel.reading.as_of import AsOf
 from subgraphs.friends.domain import Pair
 from subgraphs.friends.events import USERS_LOG
 from subgraphs.friends.projection import FriendshipDoc, UserDoc

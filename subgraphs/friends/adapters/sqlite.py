@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from eventkernel.adapters.sqlite.build import SqliteViewBuild, json_list
-from eventkernel.as_of import AsOf
-from eventkernel.views import Change, State
+from eventkernel.reading.as_of import AsOf
+from eventkernel.reading.views import Change, State
 from subgraphs.friends.adapters.sqlite_past import SqlitePastFriends
 from subgraphs.friends.domain import BETWEEN, STREAM_PREFIX, Pair, id_of
 from subgraphs.friends.events import USER_STREAM_PREFIX

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from eventkernel.adapters.sqlite.as_of import Read, SqlAsOf
 from eventkernel.adapters.sqlite.build import json_list
-from eventkernel.as_of import AsOf
+from eventkernel.reading.as_of import AsOf
 from subgraphs.friends.domain import Pair
 from subgraphs.friends.events import USERS_LOG
 from subgraphs.friends.projection import FriendshipDoc, UserDoc

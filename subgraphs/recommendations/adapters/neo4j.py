@@ -20,8 +20,8 @@ from typing import ClassVar, Final
 
 from eventkernel.adapters.neo4j.build import Neo4jViewBuild
 from eventkernel.adapters.neo4j.connection import Neo4jConnection, Parameters, Row
-from eventkernel.as_of import AsOf
-from eventkernel.views import Change, State
+from eventkernel.reading.as_of import AsOf
+from eventkernel.reading.views import Change, State
 from subgraphs.recommendations.adapters.neo4j_questions import Neo4jQuestions
 from subgraphs.recommendations.events import USER_STREAM_PREFIX
 from subgraphs.recommendations.projection import FriendshipDoc, GraphDoc, UserDoc

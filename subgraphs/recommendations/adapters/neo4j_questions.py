@@ -22,7 +22,7 @@ from typing import Final, Protocol
 
 from eventkernel.adapters.neo4j.as_of import CypherAsOf
 from eventkernel.adapters.neo4j.connection import Parameters, Row
-from eventkernel.as_of import AsOf
+from eventkernel.reading.as_of import AsOf
 from subgraphs.recommendations.events import FRIENDS_LOG, USERS_LOG
 from subgraphs.recommendations.projection import UserDoc
 from subgraphs.recommendations.views import Recommended, Two, refuse_beyond

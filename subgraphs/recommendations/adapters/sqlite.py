@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from eventkernel.adapters.sqlite.build import SqliteViewBuild, json_list
-from eventkernel.as_of import AsOf
-from eventkernel.views import Change, State
+from eventkernel.reading.as_of import AsOf
+from eventkernel.reading.views import Change, State
 from subgraphs.recommendations.adapters.sqlite_past import SqlitePastRecommendations
 from subgraphs.recommendations.events import USER_STREAM_PREFIX
 from subgraphs.recommendations.projection import FriendshipDoc, GraphDoc, UserDoc

@@ -16,7 +16,7 @@ from typing import Final
 
 from eventkernel.adapters.sqlite.as_of import Read, SqlAsOf
 from eventkernel.adapters.sqlite.build import json_list
-from eventkernel.as_of import AsOf
+from eventkernel.reading.as_of import AsOf
 from subgraphs.recommendations.events import FRIENDS_LOG, USERS_LOG
 from subgraphs.recommendations.projection import UserDoc
 from subgraphs.recommendations.views import Recommended, Two, refuse_beyond

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from eventkernel.adapters.memory_views import MemoryBuild
-from eventkernel.as_of import AsOf, happened
 from eventkernel.events import Partition
-from eventkernel.views import State
+from eventkernel.reading.as_of import AsOf, happened
+from eventkernel.reading.views import State
 from subgraphs.users.domain import username_claim
 from subgraphs.users.lookalikes import remark
 from subgraphs.users.projection import UserDoc

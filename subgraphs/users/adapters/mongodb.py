@@ -23,8 +23,8 @@ from pymongo import IndexModel
 
 from eventkernel.adapters.mongodb.build import MongoViewBuild
 from eventkernel.adapters.mongodb.connection import Document
-from eventkernel.as_of import AsOf
-from eventkernel.views import Change, State
+from eventkernel.reading.as_of import AsOf
+from eventkernel.reading.views import Change, State
 from subgraphs.users.adapters.mongodb_documents import (
     Pipeline,
     doc_of,

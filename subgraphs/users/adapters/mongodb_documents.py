@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from eventkernel.adapters.mongodb.connection import Document
-from eventkernel.views import State
+from eventkernel.reading.views import State
 from subgraphs.users.domain import username_claim
 from subgraphs.users.projection import UserDoc
 from subgraphs.users.words import prefix_end, words

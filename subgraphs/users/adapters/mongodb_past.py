@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from eventkernel.adapters.mongodb.as_of import MongoAsOf
 from eventkernel.adapters.mongodb.connection import Document
-from eventkernel.as_of import AsOf
+from eventkernel.reading.as_of import AsOf
 from subgraphs.users.adapters.mongodb_documents import Pipeline, doc_of, having_words, with_word
 from subgraphs.users.projection import UserDoc
 

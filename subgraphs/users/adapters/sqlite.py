@@ -19,8 +19,8 @@ from itertools import pairwise
 from typing import ClassVar, Final
 
 from eventkernel.adapters.sqlite.build import SqliteViewBuild, json_list
-from eventkernel.as_of import AsOf
-from eventkernel.views import Change, State
+from eventkernel.reading.as_of import AsOf
+from eventkernel.reading.views import Change, State
 from subgraphs.users.adapters.sqlite_past import SqlitePastUsers, beginning
 from subgraphs.users.domain import id_of, stream_of, username_claim
 from subgraphs.users.lookalikes import remark

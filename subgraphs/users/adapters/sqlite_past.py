@@ -15,7 +15,7 @@ from typing import Final
 
 from eventkernel.adapters.sqlite.as_of import Read, SqlAsOf
 from eventkernel.adapters.sqlite.build import json_list
-from eventkernel.as_of import AsOf
+from eventkernel.reading.as_of import AsOf
 from subgraphs.users.projection import UserDoc
 from subgraphs.users.words import prefix_end
 

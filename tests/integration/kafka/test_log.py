@@ -18,8 +18,8 @@ from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.adapters.kafka.records import to_message
 from eventkernel.errors import CannotOpen, CorruptData, Unavailable
 from eventkernel.events import FENCE, Partition, Position, Record
-from eventkernel.fences import fence
-from eventkernel.store import Batch, Checkpoint
+from eventkernel.writing.fences import fence
+from eventkernel.writing.store import Batch, Checkpoint
 from infra.patience import seconds
 from tests.support.kafka_log import CLAIMS_KEY, LOG, NOW_US, administration, commit, put_fences, record
 

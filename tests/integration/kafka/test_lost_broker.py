@@ -16,8 +16,8 @@ from eventkernel.adapters.kafka.membership import KafkaMembership
 from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.errors import Unavailable
 from eventkernel.events import Partition, Record
-from eventkernel.membership import NOTHING
-from eventkernel.store import Checkpoint
+from eventkernel.reading.membership import NOTHING
+from eventkernel.writing.store import Checkpoint
 from infra.local import KafkaAddress, Server
 from tests.support.kafka_log import all_of, commit, new_log, record, settled
 

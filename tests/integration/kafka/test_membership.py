@@ -13,8 +13,8 @@ from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.kafka.membership import KafkaMembership
 from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.events import Partition
-from eventkernel.membership import NOTHING
-from eventkernel.store import Checkpoint
+from eventkernel.reading.membership import NOTHING
+from eventkernel.writing.store import Checkpoint
 from tests.support.kafka_log import LOG, administration, all_of, commit, new_log, settled
 
 pytestmark = pytest.mark.engines

@@ -10,9 +10,9 @@ import pytest
 from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.kafka.publisher import Publisher
-from eventkernel.appending import LARGEST_COMMIT, MOST_EVENTS
 from eventkernel.errors import InvalidInput, Unavailable
 from eventkernel.events import Partition, Record
+from eventkernel.writing.appending import LARGEST_COMMIT, MOST_EVENTS
 from tests.support.kafka_log import commit, record
 
 pytestmark = pytest.mark.engines

@@ -14,8 +14,8 @@ from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.adapters.kafka.topic import TopicSettings, make_topic
 from eventkernel.errors import Unavailable
 from eventkernel.events import Record
-from eventkernel.folding import checkpoint_after, further
-from eventkernel.store import Checkpoint
+from eventkernel.reading.folding import checkpoint_after, further
+from eventkernel.writing.store import Checkpoint
 from infra.local import KafkaAddress, MissingTool, Server, kafka
 from infra.patience import seconds
 from tests.support.kafka_log import commit, put_fences

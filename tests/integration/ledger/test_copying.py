@@ -12,11 +12,11 @@ import pytest
 from eventkernel.adapters.kafka.log_copy import copy_into
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.adapters.sqlite.log_file import claims_key_path, read_key
-from eventkernel.claims import ClaimsKey
 from eventkernel.errors import CannotOpen, ClaimTaken, InvalidInput
 from eventkernel.events import Record
-from eventkernel.store import Checkpoint, ClaimHolder, EventStore
 from eventkernel.testing.event_store_contract import everything, put
+from eventkernel.writing.claims import ClaimsKey
+from eventkernel.writing.store import Checkpoint, ClaimHolder, EventStore
 from tests.support.kafka_store import ONE_BROKER, KafkaLogOnServers
 
 pytestmark = pytest.mark.engines

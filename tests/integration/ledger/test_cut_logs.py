@@ -14,8 +14,8 @@ from eventkernel.adapters.kafka.topic import make_topic
 from eventkernel.adapters.mongodb.ledger import LedgerChanged
 from eventkernel.errors import ClaimTaken, Unavailable
 from eventkernel.events import Partition, Record
-from eventkernel.store import ClaimHolder
 from eventkernel.testing.event_store_contract import everything, put
+from eventkernel.writing.store import ClaimHolder
 from tests.support.kafka_log import delete_topic
 from tests.support.kafka_store import ONE_BROKER, Died, KafkaLogOnServers, effects, until
 

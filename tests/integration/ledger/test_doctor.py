@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
+from eventgraph.operating.engines_doctor import _ledger
+from eventgraph.operating.findings import Finding
+from eventgraph.running.settings import EngineSettings
 from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.events import Partition
 from eventkernel.testing.event_store_contract import put
-from kithgraph.engines_doctor import _ledger
-from kithgraph.findings import Finding
-from kithgraph.settings import EngineSettings
 from tests.integration.ledger.test_gaps import intrude, waits
 from tests.support.kafka_log import delete_topic
 from tests.support.kafka_store import KEY, ONE_BROKER, KafkaLogOnServers, until

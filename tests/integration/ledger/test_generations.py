@@ -15,10 +15,10 @@ from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.mongodb.connection import Document
 from eventkernel.adapters.mongodb.ledger import Documents
-from eventkernel.claims import ClaimsKey
 from eventkernel.errors import CannotOpen, ClaimTaken, ConcurrencyConflict, Unavailable
-from eventkernel.store import ClaimHolder
 from eventkernel.testing.event_store_contract import everything, put
+from eventkernel.writing.claims import ClaimsKey
+from eventkernel.writing.store import ClaimHolder
 from tests.support.kafka_store import (
     KEY,
     ONE_BROKER,

@@ -11,8 +11,8 @@ import pytest
 
 from eventkernel.adapters.kafka.event_store import PATIENCE_SECONDS
 from eventkernel.errors import Unavailable
-from eventkernel.store import Commit
 from eventkernel.testing.event_store_contract import put
+from eventkernel.writing.store import Commit
 from infra.local import KafkaAddress, MissingTool, MongodbAddress, Server, kafka, mongodb
 from tests.support.kafka_store import KafkaLogOnServers, effects, patiently
 

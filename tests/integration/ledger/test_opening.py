@@ -15,8 +15,8 @@ from eventkernel.adapters.kafka.opening import Opener
 from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.adapters.mongodb.ledger import Documents, Generation, Ledger
 from eventkernel.errors import ClaimTaken
-from eventkernel.store import ClaimHolder
 from eventkernel.testing.event_store_contract import everything, put
+from eventkernel.writing.store import ClaimHolder
 from tests.support.kafka_log import record
 from tests.support.kafka_store import Died, KafkaLogOnServers, effects, until
 

@@ -11,8 +11,8 @@ import pytest
 
 from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.errors import ClaimTaken, ConcurrencyConflict, IdempotencyMismatch, Unavailable
-from eventkernel.store import Commit
 from eventkernel.testing.event_store_contract import put
+from eventkernel.writing.store import Commit
 from tests.support.kafka_store import KEY, KafkaLogOnServers, effects, holders, patiently
 
 pytestmark = pytest.mark.engines

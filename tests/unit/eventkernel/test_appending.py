@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from eventkernel.appending import LONGEST_METADATA, LONGEST_NAME, Append, checked
 from eventkernel.errors import InvalidInput
 from eventkernel.events import NO_METADATA, Metadata
+from eventkernel.writing.appending import LONGEST_METADATA, LONGEST_NAME, Append, checked
 
 PLAIN: dict[str, Any] = {"stream": "s", "command_id": "c", "fingerprint": "f", "metadata": NO_METADATA}
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from eventkernel.as_of import Moment, happened, read_as_of
-from eventkernel.bookmark import Bookmark
 from eventkernel.errors import InvalidInput
 from eventkernel.events import Partition, Position
+from eventkernel.reading.as_of import Moment, happened, read_as_of
+from eventkernel.reading.bookmark import Bookmark
 
 NOON_US = 1_795_262_400_000_000
 DOORS = Partition("doors.a", 0)

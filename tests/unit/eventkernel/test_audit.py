@@ -10,15 +10,15 @@ import msgspec
 import pytest
 
 from eventkernel.adapters.memory_views import MemoryBuild, MemoryView
-from eventkernel.audit import Audit, NotAsLogged
-from eventkernel.bookmark import Bookmark
 from eventkernel.clock import ManualClock
 from eventkernel.errors import CorruptData, Unavailable
-from eventkernel.gate import BookmarkGate
-from eventkernel.projector import Projector, Source
+from eventkernel.reading.audit import Audit, NotAsLogged
+from eventkernel.reading.bookmark import Bookmark
+from eventkernel.reading.gate import BookmarkGate
+from eventkernel.reading.projector import Projector, Source
+from eventkernel.reading.views import State
 from eventkernel.retrying import Backoff
-from eventkernel.store import Batch, Checkpoint
-from eventkernel.views import State
+from eventkernel.writing.store import Batch, Checkpoint
 from infra.patience import seconds
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened
 from tests.support.scripted_log import ScriptedLog
@@ -77,7 +77,7 @@ def site() -> Site:
 @pytest.fixture(autouse=True)
 def _nothing_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was refused is looked at again at once."""
-    monkeypatch.setattr("eventkernel.audit._AGAIN_SECONDS", -1.0)
+    monkeypatch.setattr("eventkernel.reading.audit._AGAIN_SECONDS", -1.0)
 
 
 async def test_a_whole_view_is_served_and_nothing_is_told(site: Site, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventkernel.bookmark import Bookmark, WrittenStream
 from eventkernel.errors import InvalidInput
 from eventkernel.events import Partition, Position
-from eventkernel.store import Commit
+from eventkernel.reading.bookmark import Bookmark, WrittenStream
+from eventkernel.writing.store import Commit
 
 PAGE = (Path(__file__).parents[3] / "docs/bookmarks.md").read_text()
 VECTORS: list[tuple[dict[str, int], str]] = [

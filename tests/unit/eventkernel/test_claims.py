@@ -7,8 +7,8 @@ import hmac
 
 import pytest
 
-from eventkernel.claims import ClaimsKey
 from eventkernel.errors import CannotOpen
+from eventkernel.writing.claims import ClaimsKey
 
 KEY = ClaimsKey(bytes(range(32)))
 

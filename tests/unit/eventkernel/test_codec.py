@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventkernel.codec import Codec, EventType, Fields, Unread
 from eventkernel.errors import CorruptData, InvalidInput, UnknownEventType
 from eventkernel.events import DomainEvent, EncodedEvent, Personal, Record
+from eventkernel.writing.codec import Codec, EventType, Fields, Unread
 
 
 class Joined(DomainEvent, frozen=True, tag="club.Joined"):

@@ -12,10 +12,7 @@ import pytest
 
 from eventkernel.adapters.memory import MemoryEventStore
 from eventkernel.adapters.memory_snapshots import MemorySnapshotStore
-from eventkernel.appending import StreamEnd
 from eventkernel.clock import ManualClock
-from eventkernel.codec import Codec
-from eventkernel.commands import CommandHandler, Outcome, command_id, fingerprint
 from eventkernel.decider import Decider
 from eventkernel.errors import (
     AlreadyExists,
@@ -36,9 +33,12 @@ from eventkernel.events import (
     Record,
     RecordedEvent,
 )
-from eventkernel.refusals import Refused, binding_refusals
-from eventkernel.snapshots import Mark, Snapshot, Snapshots
-from eventkernel.store import Checkpoint, ClaimHolder, Commit
+from eventkernel.writing.appending import StreamEnd
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.commands import CommandHandler, Outcome, command_id, fingerprint
+from eventkernel.writing.refusals import Refused, binding_refusals
+from eventkernel.writing.snapshots import Mark, Snapshot, Snapshots
+from eventkernel.writing.store import Checkpoint, ClaimHolder, Commit
 from infra.patience import seconds
 
 

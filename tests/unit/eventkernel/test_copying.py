@@ -10,11 +10,11 @@ import pytest
 
 from eventkernel.adapters.memory import MemoryEventStore
 from eventkernel.clock import ManualClock
-from eventkernel.copying import commits_in_order
 from eventkernel.errors import CorruptData
 from eventkernel.events import Partition, Position, Record
-from eventkernel.store import Batch, Checkpoint
 from eventkernel.testing.event_store_contract import put
+from eventkernel.writing.copying import commits_in_order
+from eventkernel.writing.store import Batch, Checkpoint
 
 LOG = "doors.x1"
 

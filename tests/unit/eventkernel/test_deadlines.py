@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from eventkernel.deadlines import Deadlines
 from eventkernel.events import Partition, RecordedEvent
+from eventkernel.reacting.deadlines import Deadlines
 from tests.support.doors import Opened
 from tests.support.sharing import Member
 from tests.unit.eventkernel.test_process import OAK, Doors, Site, eventually

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventkernel.envelope import from_attributes, from_json, to_attributes, to_json
 from eventkernel.errors import InvalidInput
 from eventkernel.events import Record
+from eventkernel.writing.envelope import from_attributes, from_json, to_attributes, to_json
 
 PAGE = (Path(__file__).parents[3] / "docs/events.md").read_text()
 

@@ -12,21 +12,21 @@ import pytest
 
 from eventkernel.adapters.memory import MemoryEventStore
 from eventkernel.adapters.memory_views import MemoryBuild, MemoryView
-from eventkernel.audit import Audit, NotAsLogged
-from eventkernel.bookmark import Bookmark
 from eventkernel.clock import ManualClock
 from eventkernel.errors import CheckpointMismatch, Unavailable
 from eventkernel.events import Partition, Position, Record
-from eventkernel.fitting import check_fit
-from eventkernel.folding import checkpoint_after
-from eventkernel.gate import BookmarkGate
-from eventkernel.landmarks import landmark_of
-from eventkernel.membership import Alone, Membership, Watching
-from eventkernel.projector import Projector, Source
+from eventkernel.reading.audit import Audit, NotAsLogged
+from eventkernel.reading.bookmark import Bookmark
+from eventkernel.reading.fitting import check_fit
+from eventkernel.reading.folding import checkpoint_after
+from eventkernel.reading.gate import BookmarkGate
+from eventkernel.reading.landmarks import landmark_of
+from eventkernel.reading.membership import Alone, Membership, Watching
+from eventkernel.reading.projector import Projector, Source
+from eventkernel.reading.views import Fold, ParkedRecord
 from eventkernel.retrying import Backoff
-from eventkernel.store import Batch, Checkpoint, Landmark
 from eventkernel.testing.event_store_contract import put
-from eventkernel.views import Fold, ParkedRecord
+from eventkernel.writing.store import Batch, Checkpoint, Landmark
 from infra.patience import seconds
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened
 from tests.support.scripted_log import ScriptedLog
@@ -162,7 +162,7 @@ async def test_a_view_of_another_history_is_not_served_and_says_so(
 
 
 async def test_a_view_is_served_again_when_its_log_is_brought_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventkernel.audit._AGAIN_SECONDS", -1.0)
+    monkeypatch.setattr("eventkernel.reading.audit._AGAIN_SECONDS", -1.0)
     site.hang("oak", "elm")
     await site.fill()
     right = list(site.log.partitions[0])

@@ -7,14 +7,14 @@ import asyncio
 import pytest
 
 from eventkernel.adapters.memory_views import MemoryBuild, MemoryView
-from eventkernel.as_of import Moment
-from eventkernel.bookmark import ANY_STREAM, Bookmark, WrittenStream
 from eventkernel.clock import ManualClock
 from eventkernel.errors import InvalidInput, OutOfDate, Unavailable
 from eventkernel.events import Partition, Position
-from eventkernel.gate import BookmarkGate, StreamParked
-from eventkernel.store import Checkpoint
-from eventkernel.views import Fold, ParkedRecord
+from eventkernel.reading.as_of import Moment
+from eventkernel.reading.bookmark import ANY_STREAM, Bookmark, WrittenStream
+from eventkernel.reading.gate import BookmarkGate, StreamParked
+from eventkernel.reading.views import Fold, ParkedRecord
+from eventkernel.writing.store import Checkpoint
 from tests.support.doors import Door, Hung
 from tests.support.scripted_log import ScriptedLog
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventkernel.adapters.kafka.records import Message, from_message, to_message
-from eventkernel.claims import ClaimsKey
 from eventkernel.errors import CorruptData, InvalidInput
 from eventkernel.events import Record
-from eventkernel.fences import claims_key_of, fence
+from eventkernel.writing.claims import ClaimsKey
+from eventkernel.writing.fences import claims_key_of, fence
 
 FULL = Record(
     log="users.x7f3k2q9",

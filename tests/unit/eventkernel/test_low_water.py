@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from eventkernel.events import Partition, Record
-from eventkernel.low_water import LowWater
-from eventkernel.store import Batch
+from eventkernel.reacting.low_water import LowWater
+from eventkernel.writing.store import Batch
 
 TYPE = "doors.Opened"
 

@@ -11,15 +11,15 @@ from eventkernel.adapters.memory_views import MemoryBuild, MemoryCheckpointStore
 from eventkernel.clock import ManualClock
 from eventkernel.errors import AlreadyExists, IdempotencyMismatch, Unavailable
 from eventkernel.events import Partition, Position, RecordedEvent
-from eventkernel.gate import BookmarkGate
-from eventkernel.membership import Watching
-from eventkernel.process import ProcessManager, ProcessStatus
-from eventkernel.projector import Projector, Source
-from eventkernel.reacting import Patience
+from eventkernel.reacting.process import ProcessManager, ProcessStatus
+from eventkernel.reacting.reaction import Patience
+from eventkernel.reading.gate import BookmarkGate
+from eventkernel.reading.membership import Watching
+from eventkernel.reading.projector import Projector, Source
+from eventkernel.reading.views import ParkedRecord
 from eventkernel.retrying import Backoff
-from eventkernel.store import Checkpoint
 from eventkernel.testing.faults import RemoteCheckpoints
-from eventkernel.views import ParkedRecord
+from eventkernel.writing.store import Checkpoint
 from infra.patience import seconds
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted
 from tests.support.scripted_log import ScriptedLog

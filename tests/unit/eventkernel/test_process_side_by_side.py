@@ -10,16 +10,16 @@ import pytest
 from eventkernel.adapters.memory import MemoryEventStore
 from eventkernel.adapters.memory_views import MemoryCheckpointStore
 from eventkernel.clock import ManualClock
-from eventkernel.commands import CommandHandler
 from eventkernel.decider import Decider
 from eventkernel.errors import NotFound, Refusal, Unavailable
 from eventkernel.events import Partition, Position, Record, RecordedEvent
-from eventkernel.lanes import Lanes
-from eventkernel.process import ProcessManager
-from eventkernel.projector import Source
-from eventkernel.reacting import NoView
-from eventkernel.store import Checkpoint
-from eventkernel.views import ParkedRecord
+from eventkernel.reacting.lanes import Lanes
+from eventkernel.reacting.process import ProcessManager
+from eventkernel.reacting.reaction import NoView
+from eventkernel.reading.projector import Source
+from eventkernel.reading.views import ParkedRecord
+from eventkernel.writing.commands import CommandHandler
+from eventkernel.writing.store import Checkpoint
 from tests.support.doors import CODEC, Opened
 from tests.support.scripted_log import ScriptedLog
 from tests.unit.eventkernel.test_process import OAK, Doors, Site, eventually, running

@@ -7,8 +7,8 @@ import itertools
 import pytest
 
 from eventkernel.events import RecordedEvent
+from eventkernel.reading.views import Projection
 from eventkernel.testing.projection_spec import ProjectionSpec
-from eventkernel.views import Projection
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted, evolve
 
 

@@ -14,15 +14,15 @@ import pytest
 from eventkernel.adapters.memory_views import MemoryBuild, MemoryView
 from eventkernel.adapters.sqlite.views import SqliteView
 from eventkernel.clock import ManualClock
-from eventkernel.codec import Codec
 from eventkernel.errors import NotFound, Unavailable
 from eventkernel.events import DomainEvent, Partition, Record, RecordedEvent
-from eventkernel.filling import FillingStatus
-from eventkernel.fitting import not_shown
-from eventkernel.projector import Projector, Source
+from eventkernel.reading.filling import FillingStatus
+from eventkernel.reading.fitting import not_shown
+from eventkernel.reading.projector import Projector, Source
+from eventkernel.reading.status import ParkedStream
+from eventkernel.reading.views import Fold, ParkedRecord, Projection
 from eventkernel.retrying import Backoff
-from eventkernel.status import ParkedStream
-from eventkernel.views import Fold, ParkedRecord, Projection
+from eventkernel.writing.codec import Codec
 from infra.patience import seconds
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted, SqliteDoors, evolve
 from tests.support.scripted_log import ScriptedLog

@@ -10,9 +10,9 @@ import pytest
 
 from eventkernel.adapters.memory_views import MemoryBuild, MemoryView
 from eventkernel.errors import Unavailable
-from eventkernel.projector import Projector, Source
+from eventkernel.reading.projector import Projector, Source
+from eventkernel.reading.views import BuildRetired, Fold
 from eventkernel.retrying import Backoff
-from eventkernel.views import BuildRetired, Fold
 from infra.patience import seconds
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted
 from tests.support.scripted_log import ScriptedLog

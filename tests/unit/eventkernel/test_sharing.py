@@ -13,12 +13,12 @@ from eventkernel.adapters.memory_views import MemoryBuild
 from eventkernel.clock import ManualClock
 from eventkernel.errors import NotFound
 from eventkernel.events import DomainEvent, Partition, RecordedEvent
-from eventkernel.filling import Filling
-from eventkernel.membership import Alone, Membership, Watching
-from eventkernel.projector import Source
+from eventkernel.reading.filling import Filling
+from eventkernel.reading.membership import Alone, Membership, Watching
+from eventkernel.reading.projector import Source
+from eventkernel.reading.views import BuildRetired, Fold, Projection
 from eventkernel.retrying import Backoff
 from eventkernel.testing.faults import RemoteBuild
-from eventkernel.views import BuildRetired, Fold, Projection
 from infra.patience import seconds
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted, evolve
 from tests.support.scripted_log import ScriptedLog

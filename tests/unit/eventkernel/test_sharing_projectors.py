@@ -11,8 +11,8 @@ import pytest
 from eventkernel.adapters.memory_views import MemoryBuild, MemoryView
 from eventkernel.errors import Unavailable
 from eventkernel.events import DomainEvent, Partition, Position
-from eventkernel.membership import Membership, Watching
-from eventkernel.projector import Projector, Source
+from eventkernel.reading.membership import Membership, Watching
+from eventkernel.reading.projector import Projector, Source
 from eventkernel.retrying import Backoff
 from eventkernel.testing.faults import RemoteView
 from infra.patience import seconds

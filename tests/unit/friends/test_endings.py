@@ -10,10 +10,10 @@ import pytest
 
 from eventkernel.adapters.memory import MemoryEventStore
 from eventkernel.clock import ManualClock
-from eventkernel.codec import Codec
-from eventkernel.commands import CommandHandler
 from eventkernel.errors import Unavailable
 from eventkernel.events import DomainEvent, Record, RecordedEvent
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.commands import CommandHandler
 from subgraphs.friends.domain import (
     AddFriend,
     FriendAdded,

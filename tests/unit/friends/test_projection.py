@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from eventkernel.codec import Codec, Unread
 from eventkernel.errors import CorruptData
 from eventkernel.events import DomainEvent, Record, RecordedEvent
 from eventkernel.testing.projection_spec import ProjectionSpec
+from eventkernel.writing.codec import Codec, Unread
 from subgraphs.friends import events
 from subgraphs.friends.domain import FriendAdded, FriendRemoved, Pair
 from subgraphs.friends.projection import FriendsDoc, FriendshipDoc, UserDoc, evolve, projection

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from eventgraph.describing import asyncapi
+from eventgraph.describing.schema_files import stale
 from eventkernel.adapters.kafka.records import to_message
-from eventkernel.codec import Codec
 from eventkernel.events import COMMAND_REFUSED, COMMAND_REMEMBERED, FENCE, STREAM_RESUMED, DomainEvent, Record
-from eventkernel.fences import fence
-from kithgraph import asyncapi
-from kithgraph.schema_files import stale
+from eventkernel.writing.codec import Codec
+from eventkernel.writing.fences import fence
 from subgraphs.friends.app import EVENT_TYPES as FRIENDS_EVENT_TYPES
 from subgraphs.friends.domain import FriendAdded, FriendRemoved
 from subgraphs.users.app import EVENT_TYPES as USERS_EVENT_TYPES

@@ -10,10 +10,10 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from kithgraph.cli import app, main
-from kithgraph.data_folder import LOG_NAMES, VIEW_NAMES
-from kithgraph.errors import StartError
-from kithgraph.views import VIEWS
+from eventgraph.cli import app, main
+from eventgraph.errors import StartError
+from eventgraph.running.data_folder import LOG_NAMES, VIEW_NAMES
+from eventgraph.running.views import VIEWS
 
 
 class Command(Protocol):
@@ -88,7 +88,7 @@ def test_without_the_drivers_the_distributed_mode_says_what_to_install(
     def without_drivers() -> None:
         raise ModuleNotFoundError("No module named 'aiokafka'", name="aiokafka")
 
-    monkeypatch.setattr("kithgraph.cli.app", without_drivers)
+    monkeypatch.setattr("eventgraph.cli.app", without_drivers)
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 1

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from kithgraph.logs import log_to_stderr
+from eventgraph.running.logs import log_to_stderr
 
 
 @pytest.mark.parametrize("level", ["info", "warning"])

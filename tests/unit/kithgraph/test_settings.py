@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from kithgraph.claims_keys import drawn, from_settings
-from kithgraph.engines import kafka_connection, mongodb_settings, neo4j_settings
-from kithgraph.errors import StartError
-from kithgraph.settings import EngineSettings, ServeSettings, SubgraphUrls, loaded
+from eventgraph.errors import StartError
+from eventgraph.running.claims_keys import drawn, from_settings
+from eventgraph.running.engines import kafka_connection, mongodb_settings, neo4j_settings
+from eventgraph.running.settings import EngineSettings, ServeSettings, SubgraphUrls, loaded
 
 SECRET = "correct horse battery staple"
 

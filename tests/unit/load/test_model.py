@@ -61,6 +61,6 @@ def test_the_load_generator_imports_nothing_of_the_product_but_the_word_for_what
         if isinstance(node, ast.Import | ast.ImportFrom)
         for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
     }
-    product = ("kithgraph", "subgraphs", "eventkernel", "graphrouter")
+    product = ("kithgraph", "eventgraph", "subgraphs", "eventkernel", "graphrouter")
     found = {name for name in imported if name.split(".")[0] in product and not name.startswith("kithgraph.load")}
-    assert found == {"kithgraph.errors"}
+    assert found == {"eventgraph.errors"}

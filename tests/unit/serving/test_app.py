@@ -12,8 +12,10 @@ import strawberry
 from strawberry.types import Info
 from structlog.testing import capture_logs
 
-from eventkernel.as_of import AsOf, Moment
-from eventkernel.bookmark import Bookmark
+from eventgraph.serving.app import LIMITS, subgraph_app
+from eventgraph.serving.federation import FederatedSchema, Representation, field, key_of
+from eventgraph.serving.readiness import Readiness
+from eventgraph.serving.request import Request
 from eventkernel.errors import (
     AlreadyExists,
     ClaimTaken,
@@ -24,10 +26,8 @@ from eventkernel.errors import (
     VersionConflict,
 )
 from eventkernel.events import Position
-from subgraphs.serving.app import LIMITS, subgraph_app
-from subgraphs.serving.federation import FederatedSchema, Representation, field, key_of
-from subgraphs.serving.readiness import Readiness
-from subgraphs.serving.request import Request
+from eventkernel.reading.as_of import AsOf, Moment
+from eventkernel.reading.bookmark import Bookmark
 
 MODERN = {"Accept": "application/graphql-response+json, application/json;q=0.9"}
 SENT = Bookmark(Position.of("doors.a", 0, 3))

@@ -7,8 +7,8 @@ from base64 import urlsafe_b64encode
 import pytest
 from strawberry import UNSET
 
+from eventgraph.serving.connections import after_key, cursor, page
 from eventkernel.errors import InvalidInput
-from subgraphs.serving.connections import after_key, cursor, page
 
 
 def cut(found: str, first: int, after: str | None = None) -> tuple[str, bool, bool, str | None, str | None]:

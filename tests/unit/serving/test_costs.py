@@ -14,14 +14,14 @@ import pytest
 import strawberry
 from strawberry.types import Info
 
+from eventgraph.serving import executor, federation, turns
+from eventgraph.serving.app import subgraph_app
+from eventgraph.serving.execution import Documents, InvalidDocument
+from eventgraph.serving.federation import FederatedSchema, Representation, field, key_of
+from eventgraph.serving.readiness import Readiness
+from eventgraph.serving.request import Request
+from eventgraph.serving.turns import Turns
 from eventkernel.errors import NotFound
-from subgraphs.serving import executor, federation, turns
-from subgraphs.serving.app import subgraph_app
-from subgraphs.serving.execution import Documents, InvalidDocument
-from subgraphs.serving.federation import FederatedSchema, Representation, field, key_of
-from subgraphs.serving.readiness import Readiness
-from subgraphs.serving.request import Request
-from subgraphs.serving.turns import Turns
 from tests.unit.serving.test_app import Gate, View
 
 NodesInfo = Info[Request[Any, None], None]
@@ -248,7 +248,7 @@ async def test_a_document_over_a_limit_is_refused_without_being_validated(
     def validated(*_: object, **__: object) -> None:
         raise AssertionError("the document was validated")
 
-    monkeypatch.setattr("subgraphs.serving.execution.validate", validated)
+    monkeypatch.setattr("eventgraph.serving.execution.validate", validated)
     answer = await ask(client, document)
     assert [error["extensions"]["code"] for error in answer["errors"]] == [code]
     assert len(answer["errors"][0]["message"]) <= 200
@@ -272,8 +272,8 @@ async def test_what_came_of_a_document_is_kept_whether_it_is_valid_or_not(monkey
 
 
 async def test_documents_are_kept_up_to_a_total_length(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("subgraphs.serving.execution._KEPT_CHARACTERS", 100)
-    monkeypatch.setattr("subgraphs.serving.execution._KEPT_LIMIT", 60)
+    monkeypatch.setattr("eventgraph.serving.execution._KEPT_CHARACTERS", 100)
+    monkeypatch.setattr("eventgraph.serving.execution._KEPT_LIMIT", 60)
     documents = Documents(SCHEMA)
     texts = ["{ __typename }" + " " * count for count in (26, 27, 28, 66)]
     for text in (texts[0], texts[1], texts[0], texts[2], texts[3]):

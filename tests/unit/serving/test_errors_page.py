@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from eventgraph.serving.errors import INTERNAL, INVALID_INPUT
 from eventkernel.errors import KernelError
-from subgraphs.serving.errors import INTERNAL, INVALID_INPUT
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "errors.md").read_text()
@@ -35,7 +35,9 @@ def sources(*folders: str) -> str:
 def test_every_error_of_the_product_stands_on_the_page() -> None:
     for name in ("users", "friends", "recommendations"):
         importlib.import_module(f"subgraphs.{name}.schema")  # and with it whatever errors it defines
-    product = [kind for kind in kinds(KernelError) if kind.__module__.startswith(("eventkernel", "subgraphs"))]
+    product = [
+        kind for kind in kinds(KernelError) if kind.__module__.startswith(("eventkernel", "eventgraph", "subgraphs"))
+    ]
     codes = {kind.code for kind in product} | {INTERNAL, INVALID_INPUT}
     assert codes - KERNELS_OWN - section("Codes of the subgraphs") == set()
 
@@ -43,6 +45,6 @@ def test_every_error_of_the_product_stands_on_the_page() -> None:
 def test_every_code_on_the_page_is_in_the_sources() -> None:
     in_router = sources("router/graphrouter")
     limits = (ROOT / "router" / "graphrouter" / "limits.py").read_text()  # the subgraphs hold documents to them, too
-    in_subgraphs = sources("eventkernel", "subgraphs") + limits
+    in_subgraphs = sources("eventkernel", "eventgraph", "subgraphs") + limits
     assert {code for code in section("Codes of the subgraphs") if f'"{code}"' not in in_subgraphs} == set()
     assert {code for code in section("Codes of the router") if f'"{code}"' not in in_router} == set()

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strawberry import UNSET
 
+from eventgraph.serving import inputs
 from eventkernel.errors import InvalidInput
-from subgraphs.serving import inputs
 
 
 def test_a_text_is_trimmed_and_brought_into_one_form() -> None:

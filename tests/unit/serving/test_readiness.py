@@ -7,16 +7,16 @@ from unittest.mock import AsyncMock, patch
 
 import pytest
 
+from eventgraph.serving import readiness
+from eventgraph.serving.readiness import Readiness, readiness_of
 from eventkernel.adapters.memory import MemoryEventStore
 from eventkernel.adapters.memory_views import MemoryBuild, MemoryView
-from eventkernel.audit import Audit
 from eventkernel.clock import ManualClock
 from eventkernel.events import EncodedEvent, Partition, Position
-from eventkernel.store import Checkpoint, Landmark, Writing
+from eventkernel.reading.audit import Audit
+from eventkernel.reading.views import Fold, ParkedRecord
 from eventkernel.testing.view_contract import record
-from eventkernel.views import Fold, ParkedRecord
-from subgraphs.serving import readiness
-from subgraphs.serving.readiness import Readiness, readiness_of
+from eventkernel.writing.store import Checkpoint, Landmark, Writing
 
 View = MemoryView[MemoryBuild[Any]]
 

@@ -14,9 +14,9 @@ from graphql import (
     GraphQLSchema,
 )
 
+from eventgraph.serving.federation import FederatedSchema
 from subgraphs.friends.schema import schema as friends
 from subgraphs.recommendations.schema import schema as recommendations
-from subgraphs.serving.federation import FederatedSchema
 from subgraphs.users.schema import schema as users
 
 SCHEMAS = {"users": users.compiled, "friends": friends.compiled, "recommendations": recommendations.compiled}

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from subgraphs.serving.subgraph import running
+from eventgraph.serving.subgraph import running
 
 
 class Working:

@@ -6,8 +6,8 @@ import base64
 
 import pytest
 
-from eventkernel.codec import Codec
 from eventkernel.events import DomainEvent, EncodedEvent, Record
+from eventkernel.writing.codec import Codec
 from subgraphs.users.app import EVENT_TYPES
 from subgraphs.users.domain import UserCreated, UserDeleted, UserUpdated
 

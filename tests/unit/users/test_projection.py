@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from eventkernel.codec import Codec
 from eventkernel.events import DomainEvent
 from eventkernel.testing.projection_spec import ProjectionSpec
+from eventkernel.writing.codec import Codec
 from subgraphs.users.app import EVENT_TYPES
 from subgraphs.users.domain import UserCreated, UserDeleted, UserUpdated, stream_of
 from subgraphs.users.projection import UserDoc, projection

@@ -1,0 +1,1 @@
+"""What is generated from a system's declaration: schemas, AsyncAPI."""

@@ -1,0 +1,199 @@
+"""The AsyncAPI document of the topics and their events, for people and programs that read them from Kafka.
+
+https://www.asyncapi.com/docs/reference/specification/v3.0.0
+
+Everything in it comes from the code: the event types' classes, and the envelope. Attributes are Kafka headers and so
+are texts, numbers too; the data are JSON. Schemas are draft 07, which is what AsyncAPI's own schema format extends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from eventgraph import __version__
+from eventkernel.events import COMMAND_REFUSED, COMMAND_REMEMBERED, FENCE, STREAM_RESUMED, DomainEvent, Personal
+from eventkernel.writing.envelope import attributes_schema
+from eventkernel.writing.fences import FenceData
+from eventkernel.writing.refusals import Refused
+from subgraphs.friends.app import EVENT_TYPES as FRIENDS_EVENT_TYPES
+from subgraphs.users.app import EVENT_TYPES as USERS_EVENT_TYPES
+
+_Json = dict[str, Any]
+
+_TOPICS: Final[Mapping[str, Iterable[type[DomainEvent]]]] = {
+    "users": USERS_EVENT_TYPES,
+    "friends": FRIENDS_EVENT_TYPES,
+}
+_BINDING_VERSION: Final = "0.5.0"
+_ENVELOPE: Final = {"$ref": "#/components/schemas/envelope"}
+_ENCRYPTED: Final = {"$ref": "#/components/schemas/encrypted"}
+
+
+def document() -> str:
+    """The document as JSON text."""
+    whole: _Json = {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Kithgraph's events",
+            "version": __version__,
+            "description": (
+                "Each subgraph that owns data has one topic, which is its event log: never compacted, never expired. "
+                "Every message is a CloudEvents 1.0 event in Kafka's binary mode. docs/events.md specifies the "
+                "envelope: what its attributes mean, and that readers pass over repeated versions of a stream and, "
+                "behind a fence, over older generations."
+            ),
+        },
+        "defaultContentType": "application/json",
+        "channels": {name: _channel(name, event_types) for name, event_types in _TOPICS.items()},
+        "operations": {f"publish-{name}": _operation(name) for name in _TOPICS},
+        "components": {
+            "messages": _messages(),
+            "messageTraits": {"record": _record_trait()},
+            "schemas": {"envelope": _envelope(), "encrypted": _encrypted()},
+        },
+    }
+    return msgspec.json.format(msgspec.json.encode(whole), indent=2).decode() + "\n"
+
+
+def _channel(name: str, event_types: Iterable[type[DomainEvent]]) -> _Json:
+    tags = [
+        *(_tag(event_type) for event_type in event_types),
+        COMMAND_REMEMBERED,
+        COMMAND_REFUSED,
+        STREAM_RESUMED,
+        FENCE,
+    ]
+    return {
+        "address": "{system}." + name,
+        "description": f"The log of the subgraph {name}, in order per stream; a stream stays in one partition.",
+        "parameters": {
+            "system": {"description": "The name of the installation (setting KITH_NAME).", "default": "kithgraph"}
+        },
+        "messages": {tag: {"$ref": f"#/components/messages/{tag}"} for tag in tags},
+        "bindings": {
+            "kafka": {
+                "topicConfiguration": {"cleanup.policy": ["delete"], "retention.ms": -1, "retention.bytes": -1},
+                "bindingVersion": _BINDING_VERSION,
+            }
+        },
+    }
+
+
+def _operation(name: str) -> _Json:
+    return {
+        "action": "send",
+        "channel": {"$ref": f"#/channels/{name}"},
+        "summary": f"The subgraph {name} is the only one that writes here.",
+    }
+
+
+def _messages() -> _Json:
+    described = {
+        _tag(event_type): _message(_tag(event_type), vars(event_type)["__doc__"], _payload(event_type))
+        for event_types in _TOPICS.values()
+        for event_type in event_types
+    }
+    described[COMMAND_REMEMBERED] = _message(
+        COMMAND_REMEMBERED, "A command that changed nothing, so that its id is remembered.", {"type": "object"}
+    )
+    (refused,) = msgspec.json.schema_components([Refused])[1].values()
+    described[COMMAND_REFUSED] = _message(
+        COMMAND_REFUSED, "A command that was refused, so that it has no other answer.", _untitled(refused)
+    )
+    described[STREAM_RESUMED] = _message(
+        STREAM_RESUMED,
+        "An operator has let a stream go on that had a gap: later versions that stand before this have no effect.",
+        {"type": "object", "properties": {"reason": {"type": "string"}}, "required": ["reason"]},
+    )
+    (fence,) = msgspec.json.schema_components([FenceData])[1].values()
+    described[FENCE] = _message(
+        FENCE, "The first record of each partition, and of each generation in it.", _untitled(fence)
+    )
+    return described
+
+
+def _untitled(schema: _Json) -> _Json:
+    return {name: value for name, value in schema.items() if name not in {"title", "description"}}
+
+
+def _message(tag: str, summary: str | None, payload: _Json) -> _Json:
+    return {
+        "name": tag,
+        "title": tag,
+        **({"summary": " ".join(summary.split())} if summary else {}),
+        "traits": [{"$ref": "#/components/messageTraits/record"}],
+        "headers": {"type": "object", "allOf": [_ENVELOPE, {"properties": {"ce_type": {"const": tag}}}]},
+        "payload": payload,
+    }
+
+
+def _record_trait() -> _Json:
+    key = {"type": "string", "description": "The stream (ce_subject); a fence has none."}
+    return {
+        "contentType": "application/json",
+        "bindings": {"kafka": {"key": key, "bindingVersion": _BINDING_VERSION}},
+    }
+
+
+def _payload(event_type: type[DomainEvent]) -> _Json:
+    """The schema of an event's data: its fields without its type, which is an attribute."""
+    (schema,) = msgspec.json.schema_components([event_type])[1].values()
+    personal = {name for name, hint in get_type_hints(event_type, include_extras=True).items() if _is_personal(hint)}
+    payload: _Json = {"type": "object", "properties": {}}
+    for name, described in schema["properties"].items():
+        if name == "type":
+            continue
+        value = _draft_07(described)
+        payload["properties"][name] = (
+            {"description": "Personal data.", "anyOf": [value, _ENCRYPTED]} if name in personal else value
+        )
+    required = [name for name in schema["required"] if name != "type"]
+    return payload | ({"required": required} if required else {})
+
+
+def _is_personal(hint: object) -> bool:
+    return get_origin(hint) is Annotated and any(isinstance(mark, Personal) for mark in get_args(hint)[1:])
+
+
+def _draft_07(schema: _Json) -> _Json:
+    """A tuple's items have another name there (`prefixItems` came with draft 2020-12)."""
+    if "prefixItems" not in schema:
+        return schema
+    rest = {name: value for name, value in schema.items() if name not in {"prefixItems", "items"}}
+    return rest | {"items": schema["prefixItems"], "additionalItems": False}
+
+
+def _envelope() -> _Json:
+    properties, always = attributes_schema()
+    return {
+        "type": "object",
+        "properties": {_header(name): _as_text(described) for name, described in properties.items()},
+        "required": [_header(name) for name in always],
+    }
+
+
+def _header(attribute: str) -> str:
+    return "content-type" if attribute == "datacontenttype" else f"ce_{attribute}"
+
+
+def _as_text(described: Mapping[str, object]) -> _Json:
+    """An attribute as a header: text, and left out where it has no value."""
+    if described.get("type") == "integer":
+        return {"type": "string", "pattern": "^[0-9]+$"}
+    return {"type": "string"} | {name: value for name, value in described.items() if name in {"enum", "minLength"}}
+
+
+def _encrypted() -> _Json:
+    return {
+        "description": "A personal field in a log with a cipher: whose key, and the ciphertext.",
+        "type": "object",
+        "properties": {"$person": {"type": "string"}, "$encrypted": {"type": "string"}},
+        "required": ["$person", "$encrypted"],
+    }
+
+
+def _tag(event_type: type[DomainEvent]) -> str:
+    return str(event_type.__struct_config__.tag)

@@ -1,0 +1,170 @@
+"""The distributed system as operators' commands see it: its logs, its views, whatever of it runs."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import tempfile
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import msgspec
+
+from eventgraph.errors import StartError
+from eventgraph.operating.operated import served_here
+from eventgraph.running.claims_keys import from_settings as claims_keys
+from eventgraph.running.control_socket import Control
+from eventgraph.running.data_folder import LOG_NAMES, VIEW_NAMES
+from eventgraph.running.engines import Engines, Work, opened
+from eventgraph.running.settings import EngineSettings, loaded
+from eventgraph.serving.subgraph import Subgraph
+from eventkernel.adapters.kafka.log import KafkaLog
+from eventkernel.adapters.sqlite.log_statements import GENERATION
+from eventkernel.clock import SystemClock
+from eventkernel.errors import KernelError, Unavailable
+from eventkernel.events import Position, Record
+from eventkernel.reading.views import ParkedRecord, State, ViewBuild
+from eventkernel.writing.appending import record_id
+from eventkernel.writing.claims import ClaimsKey
+from eventkernel.writing.copying import commits_in_order
+from eventkernel.writing.fences import fence
+from eventkernel.writing.store import LogReader
+
+_EXPORT_BATCH: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """A live build, as `LiveView` has it."""
+
+    build: ViewBuild[Any]
+    position: Position
+    parked: Sequence[ParkedRecord]
+
+    async def load(self, streams: Sequence[str]) -> Mapping[str, State[Any]]:
+        return await self.build.load(streams)
+
+
+@dataclass(frozen=True, slots=True)
+class _Export:
+    """A log as `ExportedLog` has it: copied into one partition, so with another id."""
+
+    source: KafkaLog
+    end: Position
+    log: str
+    key: ClaimsKey
+
+    @property
+    def size(self) -> int:
+        return sum(self.end.values())
+
+    async def batches(self) -> AsyncGenerator[Sequence[Record], None]:
+        opening = fence(self.log, 0, GENERATION, self.key.fingerprint, SystemClock().now_us())
+        yield [msgspec.structs.replace(opening, offset=0, id=record_id("", 0))]
+        offset = 1
+        batch: list[Record] = []
+        async with aclosing(commits_in_order(self.source, self.end)) as commits:
+            async for commit in commits:
+                for record in commit:
+                    batch.append(
+                        msgspec.structs.replace(record, log=self.log, partition=0, offset=offset, generation=GENERATION)
+                    )
+                    offset += 1
+                if len(batch) >= _EXPORT_BATCH:
+                    yield batch
+                    batch = []
+        yield batch
+
+
+async def _export(source: KafkaLog, name: str, key: ClaimsKey) -> _Export:
+    return _Export(source, await source.head(), f"{name}.{secrets.token_hex(4)}", key)
+
+
+@dataclass(frozen=True)
+class EnginesInstallation:
+    """The distributed system that the settings name, whatever of it runs: as `Installation` has it."""
+
+    settings: EngineSettings
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """
+        Raises:
+            StartError: a setting is wrong.
+        """
+        # What it warns of becomes the error of the command, or passes: the person at the terminal is told once.
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+        return cls(loaded(EngineSettings))
+
+    @property
+    def name(self) -> str:
+        return f"the system {self.settings.name} on {self.settings.kafka_bootstrap}"
+
+    @asynccontextmanager
+    async def logs(self, names: Sequence[str] = LOG_NAMES) -> AsyncGenerator[Sequence[LogReader]]:
+        unknown = sorted(set(names) - set(LOG_NAMES))
+        if unknown:
+            raise StartError(f"there is no log {unknown[0]!r}, only {' and '.join(LOG_NAMES)}")
+        async with self._looking() as engines:
+            try:
+                yield [await engines.log(name) for name in names]
+            except KernelError as error:
+                raise StartError(f"{self.name} cannot be read: {error}") from error
+
+    @asynccontextmanager
+    async def exports(self) -> AsyncGenerator[Sequence[_Export]]:
+        keys = claims_keys(self.settings)
+        async with self._looking() as engines:
+            # The friends' end first: whom a friendship names is then before the end of the users' log, taken later.
+            made = {name: await _export(await engines.log(name), name, keys[name]) for name in reversed(LOG_NAMES)}
+            yield [made[name] for name in LOG_NAMES]
+
+    @asynccontextmanager
+    async def live_view(self, view: str) -> AsyncGenerator[_Live]:
+        async with self._looking() as engines:
+            try:
+                build = (await engines.live_view(view)).live()
+            except Unavailable as error:
+                raise StartError(f"the view {view} cannot be compared with: {error}") from error
+            yield _Live(build, (await build.checkpoint()).position, await build.parked())
+
+    @contextmanager
+    def system(self) -> Generator[Control]:
+        @asynccontextmanager
+        async def all_of_it() -> AsyncGenerator[Sequence[Subgraph]]:
+            await self._look_for_views()
+            async with AsyncExitStack() as stack:
+                yield [
+                    (await stack.enter_async_context(opened(self.settings, name, Work.LOOKING, SystemClock()))).subgraph
+                    for name in VIEW_NAMES
+                ]
+
+        with tempfile.TemporaryDirectory(prefix="kith-") as folder:
+            try:
+                with served_here(all_of_it, Path(folder), self.name, catch_up=False) as control:
+                    yield control
+            except KernelError as error:
+                raise StartError(f"{self.name} cannot be reached: {error}") from error
+
+    async def _look_for_views(self) -> None:
+        """That they are there: a command makes no topics, and does not wait for what nobody may be filling.
+
+        Raises:
+            StartError: a view has no live build.
+            Unavailable: a log is not made yet, or an engine does not answer.
+        """
+        async with self._looking() as engines:
+            for name in VIEW_NAMES:
+                view = await engines.live_view(name)
+                try:
+                    view.live()
+                except Unavailable as error:
+                    raise StartError(f"{error}: `kith serve {name}` or `kith project {name}` fills it") from error
+
+    @asynccontextmanager
+    async def _looking(self) -> AsyncGenerator[Engines]:
+        async with AsyncExitStack() as stack:
+            yield Engines(self.settings, Work.LOOKING, SystemClock(), stack)

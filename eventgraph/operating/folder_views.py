@@ -1,0 +1,47 @@
+"""Reading the live views of a data folder from outside, also while another process fills them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eventgraph.errors import StartError
+from eventgraph.running.views import VIEWS
+from eventkernel.adapters.sqlite.build_check import live_build
+from eventkernel.adapters.sqlite.build_snapshot import BuildSnapshot
+from eventkernel.events import Position
+from eventkernel.reading.views import ParkedRecord, State
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """A build at one moment, as `LiveView` has it."""
+
+    file: BuildSnapshot[Any]
+
+    @property
+    def position(self) -> Position:
+        return self.file.position
+
+    @property
+    def parked(self) -> Sequence[ParkedRecord]:
+        return self.file.waiting
+
+    async def load(self, streams: Sequence[str]) -> Mapping[str, State[Any]]:
+        return await self.file.peek(streams)
+
+
+@asynccontextmanager
+async def snapshot_of(data: Path, view: str) -> AsyncGenerator[_Snapshot]:
+    """
+    Raises:
+        StartError: the view has no live build.
+    """
+    live = live_build(data / "views" / view)
+    if live is None or not live.exists():
+        raise StartError(f"the view {view} has no live build to compare with: `kith up` fills one")
+    with BuildSnapshot(live, VIEWS[view].build) as snapshot:
+        yield _Snapshot(snapshot)

@@ -1,0 +1,198 @@
+"""`kith what-if`: what would differ from a live view if it were filled anew by the working tree's projection.
+
+The live build is read at one moment, or, where its engine has no such thing, bit by bit: what has changed since the
+beginning is then counted and not compared. The logs are folded, up to where the live build was at the beginning, into a
+build in a folder that is thrown away. Then the documents are compared, stream by stream, by their
+fields. Records that an operator has skipped come in again, as they would in a rebuild.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from eventgraph.errors import StartError
+from eventgraph.operating.installation import Installation
+from eventgraph.operating.tables import print_table
+from eventgraph.progress_bar import Advance, progress_bar
+from eventgraph.running.views import VIEWS, ViewKind
+from eventkernel.adapters.sqlite.build import SqliteViewBuild
+from eventkernel.errors import KernelError
+from eventkernel.events import Partition, Position, Record
+from eventkernel.reading.folding import ParkedStreams, fold, streams_of
+from eventkernel.reading.views import State, waiting_streams
+from eventkernel.writing.store import Batch, Checkpoint, LogReader
+
+_SHOWN: Final = 20
+_KIND: Final = "document"
+"""Stands for the document's type, or for there being none."""
+
+
+class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A field of one document; the values, which may be personal, only where they were asked for."""
+
+    stream: str
+    field: str
+    live: str | None = None
+    would_be: str | None = None
+
+
+class WhatIf(msgspec.Struct):
+    """What would differ in one view."""
+
+    view: str
+    documents: int = 0
+    differing: int = 0
+    moved_on: int = 0
+    """Documents that had changed in the meantime and were not compared."""
+    fields: dict[str, int] = msgspec.field(default_factory=dict[str, int])
+    """In how many documents each field differs."""
+    would_park: list[str] = msgspec.field(default_factory=list[str])
+    """Streams that would be parked and are not."""
+    differences: list[Difference] = msgspec.field(default_factory=list[Difference])
+    """The first of them."""
+
+    @property
+    def same(self) -> bool:
+        return not self.differing and not self.would_park
+
+
+async def what_if(installation: Installation, views: Sequence[str], *, values: bool) -> list[WhatIf]:
+    """For these views (none: all).
+
+    Raises:
+        StartError: there is no such view, it has no live build or one with other tables, or something cannot be read.
+    """
+    unknown = [view for view in views if view not in VIEWS]
+    if unknown:
+        raise StartError(f"there is no view {unknown[0]!r}, only {', '.join(VIEWS)}")
+    try:
+        return [await _compare(installation, view, values) for view in dict.fromkeys(views or VIEWS)]
+    except KernelError as error:
+        raise StartError(f"the views of {installation.name} cannot be compared: {error}") from error
+
+
+def tell(found: Sequence[WhatIf]) -> None:
+    """A table, and the differences below it."""
+    rows = [
+        (
+            one.view,
+            f"{one.documents:,}",
+            f"{one.differing:,}",
+            f"{len(one.would_park):,}",
+            ", ".join(f"{name} {count:,}" for name, count in one.fields.items()),
+        )
+        for one in found
+    ]
+    print_table(("view", "documents", "would differ", "would be parked", "fields"), rows, none="no views")
+    for one in found:
+        for stream in one.would_park[:_SHOWN]:
+            sys.stdout.write(f"{one.view}: {stream} would be parked\n")
+        for difference in one.differences:
+            values = "" if difference.live is None else f": {difference.live} -> {difference.would_be}"
+            sys.stdout.write(f"{one.view}: {difference.stream} {difference.field}{values}\n")
+
+
+async def _compare(installation: Installation, view: str, values: bool) -> WhatIf:
+    kind = VIEWS[view]
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kith-what-if-"))
+        live = await stack.enter_async_context(installation.live_view(view))
+        logs = await stack.enter_async_context(installation.logs(list(kind.codecs)))
+        build = await stack.enter_async_context(aclosing(kind.build(Path(folder) / "b-what-if.sqlite", 1)))
+        await build.open(kind.build.identity(kind.projection.shape, [log.log for log in logs]))
+        with progress_bar(f"fold {view}") as advance:
+            waiting = await _fold(kind, logs, live.position, build, advance)
+        found = WhatIf(view, would_park=sorted(waiting - waiting_streams(live.parked).keys()))
+        with progress_bar(f"compare {view}") as advance:
+            async with aclosing(_batches(logs, live.position, advance)) as batches:
+                async for batch in batches:
+                    streams = [record.stream for record in batch.records if record.version == 1]
+                    now, would_be = await live.load(streams), await build.load(streams)
+                    later = _later(now, live.position)
+                    found.moved_on += len(later)
+                    _note(found, [stream for stream in streams if stream not in later], now, would_be, values)
+    return found
+
+
+async def _fold(
+    kind: ViewKind, logs: Sequence[LogReader], until: Position, build: SqliteViewBuild[Any], advance: Advance
+) -> set[str]:
+    """Fill the build; gives the streams that it has parked."""
+    readers = {log.log: kind.codecs[log.log.rpartition(".")[0]] for log in logs}
+    parked = ParkedStreams()
+    async with aclosing(_batches(logs, until, advance)) as batches:
+        async for batch in batches:
+            stored = await build.load(streams_of([batch]))
+            outcome = fold(kind.projection, readers, [batch], stored, parked)
+            await build.save(outcome)
+            parked.saved(outcome)
+    return parked.waiting
+
+
+async def _batches(logs: Sequence[LogReader], until: Position, advance: Advance) -> AsyncGenerator[Batch, None]:
+    """The records of these logs before a position."""
+    done, total = 0, sum(until.values())
+    here = {log.log: log for log in logs}
+    for partition, end in until.items():
+        reached = 0
+        if partition.log not in here or end == 0:
+            continue
+        async with aclosing(here[partition.log].subscribe(Checkpoint(), frozenset({partition.number}))) as batches:
+            while reached < end:
+                batch = await anext(batches)
+                done += min(batch.next_offset, end) - reached
+                reached = min(batch.next_offset, end)
+                records: list[Record] = [record for record in batch.records if record.offset < end]
+                yield dataclasses.replace(batch, records=records, next_offset=reached)
+                advance(done, total)
+
+
+def _note(
+    found: WhatIf,
+    streams: Sequence[str],
+    live: Mapping[str, State[Any]],
+    would_be: Mapping[str, State[Any]],
+    values: bool,
+) -> None:
+    for stream in streams:
+        before, after = _fields(live.get(stream)), _fields(would_be.get(stream))
+        found.documents += 1
+        names = {**before, **after} if before.keys() & after.keys() > {_KIND} else {_KIND: None}
+        differing = [name for name in names if before.get(name) != after.get(name)]
+        if not differing:
+            continue
+        found.differing += 1
+        found.fields = dict(Counter(found.fields) + Counter(differing))
+        for name in differing:
+            if len(found.differences) < _SHOWN:
+                shown = (repr(before.get(name)), repr(after.get(name))) if values else (None, None)
+                found.differences.append(Difference(stream, name, *shown))
+
+
+def _later(states: Mapping[str, State[Any]], position: Position) -> set[str]:
+    """Streams whose state is of a record at a position or after it: the view, read bit by bit, has gone on."""
+    return {
+        stream
+        for stream, state in states.items()
+        if state.offset >= position.get(Partition(state.log, state.partition), 0)
+    }
+
+
+def _fields(state: State[Any] | None) -> dict[str, object]:
+    """A document's fields by name, with those that say what it is and how old."""
+    if state is None:
+        return {_KIND: "none"}
+    doc = state.doc
+    is_struct = isinstance(doc, msgspec.Struct)
+    names = doc.__struct_fields__ if is_struct else tuple(field.name for field in dataclasses.fields(doc))
+    fields = {name: getattr(doc, name) for name in names}
+    return {_KIND: type(doc).__name__, "(version)": state.version, "(time)": state.time_us, **fields}

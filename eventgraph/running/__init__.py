@@ -1,0 +1,1 @@
+"""A running system: both modes, its data folder, its settings, its servers."""

@@ -1,0 +1,146 @@
+"""What operators ask of a running system, as a small ASGI app; it is served on a socket in the data folder.
+
+    GET  /status
+    POST /rebuild  {view}                   JSON lines: {done, total} as it goes on, then {build} or {error}
+    POST /retry    {view, stream}
+    POST /skip     {view, stream, reason}
+    POST /resume   {view, stream, reason}   `view` is the name of a log
+
+`view` may also name a process manager: then it is about the reactions that this has set aside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Final
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from eventgraph.running.status import BuildLine, StatusSource, encode
+from eventgraph.serving.subgraph import ProcessWorker, Subgraph, ViewWorker
+from eventkernel.errors import InvalidInput, KernelError, NotFound, Refusal
+from eventkernel.events import log_name
+
+_PROGRESS_SECONDS: Final = 0.2
+_JSON: Final = "application/json"
+
+
+class Order(msgspec.Struct, frozen=True):
+    """The body of a request."""
+
+    view: str
+    stream: str = ""
+    reason: str = ""
+
+
+class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of a rebuild."""
+
+    done: int = 0
+    total: int = 0
+    build: str = ""
+    error: str = ""
+
+
+_order: Final = msgspec.json.Decoder(Order).decode
+
+
+def control_app(source: StatusSource, subgraphs: Sequence[Subgraph]) -> Starlette:
+    control = _Control(source, subgraphs)
+    return Starlette(
+        routes=[
+            Route("/status", control.status, methods=["GET"]),
+            Route("/rebuild", _refusing(control.rebuild), methods=["POST"]),
+            Route("/retry", _refusing(control.retry), methods=["POST"]),
+            Route("/skip", _refusing(control.skip), methods=["POST"]),
+            Route("/resume", _refusing(control.resume), methods=["POST"]),
+        ]
+    )
+
+
+class _Control:
+    def __init__(self, source: StatusSource, subgraphs: Sequence[Subgraph]) -> None:
+        self._source = source
+        self._subgraphs = subgraphs
+
+    async def status(self, _request: Request) -> Response:
+        return Response(encode(await self._source.status()), media_type=_JSON)
+
+    async def rebuild(self, order: Order) -> Response:
+        worker = await self._worker(order.view)
+        if not isinstance(worker, Subgraph):
+            raise InvalidInput(f"{order.view} is a process manager: only views can be rebuilt")
+        return StreamingResponse(_rebuilding(worker.projector), media_type="application/jsonl")
+
+    async def retry(self, order: Order) -> Response:
+        worker = await self._worker(order.view)
+        await (worker.projector if isinstance(worker, Subgraph) else worker).retry(order.stream)
+        return Response(b"{}", media_type=_JSON)
+
+    async def skip(self, order: Order) -> Response:
+        worker = await self._worker(order.view)
+        if not order.reason.strip():
+            raise InvalidInput("reason: expected why the record shall have no effect, found nothing")
+        await (worker.projector if isinstance(worker, Subgraph) else worker).skip(order.stream, order.reason)
+        return Response(b"{}", media_type=_JSON)
+
+    async def resume(self, order: Order) -> Response:
+        if not order.reason.strip():
+            raise InvalidInput("reason: expected why the stream shall go on, found nothing")
+        stores = {log_name(one.store.log): one.store for one in self._subgraphs if one.store is not None}
+        if order.view not in stores:
+            raise NotFound(f"there is no log {order.view!r}, only {', '.join(stores)}")
+        await stores[order.view].resume(order.stream, order.reason)
+        return Response(b"{}", media_type=_JSON)
+
+    async def _worker(self, name: str) -> Subgraph | ProcessWorker:
+        """The subgraph of the view, or the process manager, of this name."""
+        known: list[str] = []
+        for subgraph in self._subgraphs:
+            view = (await subgraph.projector.status()).view
+            if view == name:
+                return subgraph
+            for process in subgraph.processes:
+                if process.name == name:
+                    return process
+            known += [view, *(process.name for process in subgraph.processes)]
+        raise NotFound(f"there is no view {name!r}, only {', '.join(known)}")
+
+
+def _refusing(answer: Callable[[Order], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    async def respond(request: Request) -> Response:
+        try:
+            return await answer(_order(await request.body()))
+        except msgspec.MsgspecError as error:
+            return Response(encode({"error": f"the request: {error}"}), 400, media_type=_JSON)
+        except KernelError as error:
+            status = 409 if isinstance(error, Refusal) else 503
+            return Response(encode({"error": str(error)}), status, media_type=_JSON)
+
+    return respond
+
+
+async def _rebuilding(projector: ViewWorker) -> AsyncGenerator[bytes]:
+    """A caller that goes away before the end cancels the rebuild; the live build then stays as it is."""
+    working = asyncio.create_task(projector.rebuild())
+    try:
+        while True:
+            await asyncio.wait((working,), timeout=_PROGRESS_SECONDS)
+            if working.done():
+                break
+            filling = (await projector.status()).filling
+            if filling is not None:
+                done, total = msgspec.convert(filling, BuildLine, from_attributes=True).progress()
+                yield encode(Step(done=done, total=total)) + b"\n"
+        try:
+            yield encode(Step(build=working.result())) + b"\n"
+        except KernelError as error:
+            yield encode(Step(error=str(error))) + b"\n"
+    finally:
+        working.cancel()
+        await asyncio.wait((working,))

@@ -1,0 +1,219 @@
+"""The data folder of the embedded mode: one format version, one process at a time, a place for everything.
+
+data/
+  kithgraph.json           the format's version
+  lock                     held by the process that writes here
+  logs/<name>.sqlite       the truth: one event log per owning subgraph, its claims key beside it
+  views/<name>/            what is derived from the logs and can be rebuilt
+  processes.sqlite         how far the process managers are
+  snapshots.sqlite         what long streams had become; may be deleted while nothing runs
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Final, Self
+
+from eventgraph.errors import StartError
+
+FORMAT: Final = 1
+"""Raised by one whenever an older release could not read the folder any more."""
+
+
+_DRAFT: Final = "import.draft"
+
+_PRIVATE: Final = 0o700
+"""A new data folder's mode: its files have people's names in them."""
+
+LOG_NAMES: Final = ("users", "friends")
+"""The logs of the system, one per owning subgraph."""
+
+VIEW_NAMES: Final = ("users", "friends", "recommendations")
+"""The views of the system, one per subgraph."""
+
+
+def log_file(folder: Path, name: str) -> Path:
+    """Where a data folder keeps a log."""
+    return folder / "logs" / f"{name}.sqlite"
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """An open data folder; as a context manager it gives the lock back at the end."""
+
+    path: Path
+    _lock: IO[bytes]
+
+    @classmethod
+    def open(cls, path: Path) -> DataFolder:
+        """Make the folder where it is missing, take its lock, check its format.
+
+        Raises:
+            StartError: it cannot be written, another process has it, a newer release wrote it, or a log is gone.
+        """
+        path = path.absolute()
+        try:
+            _make(path)
+            # Without a buffer: what a full disk did not take would be written, and raise, once more on closing.
+            lock = (path / "lock").open("ab+", buffering=0)
+            try:
+                _take(lock, path)
+                _check_format(path)
+                _check_logs(path)
+            except BaseException:
+                lock.close()
+                raise
+        except OSError as error:
+            raise StartError(f"the data folder {path} cannot be written: {error.strerror}") from error
+        return cls(path, lock)
+
+    def log(self, name: str) -> Path:
+        return log_file(self.path, name)
+
+    def view(self, name: str) -> Path:
+        return self.path / "views" / name
+
+    @property
+    def processes(self) -> Path:
+        return self.path / "processes.sqlite"
+
+    @property
+    def snapshots(self) -> Path:
+        return self.path / "snapshots.sqlite"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.close()
+
+
+@contextmanager
+def filling_folder(path: Path) -> Generator[Path]:
+    """A draft of a data folder, which takes the place of a missing or empty one when the block ends well.
+
+    Where the block raises, the folder is as it was. One that was killed left a lock and a draft behind: that counts as
+    empty.
+
+    Raises:
+        StartError: the folder is not empty, another process has it, or it cannot be written.
+    """
+    path = path.absolute()
+    was_there = path.exists()
+    try:
+        path.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        found = sorted(entry.name for entry in path.iterdir() if entry.name not in {"lock", _DRAFT})
+        if found:
+            raise StartError(f"the data folder {path} is not empty, it has {found[0]}: name another one")
+        draft = path / _DRAFT
+        with (path / "lock").open("ab+", buffering=0) as lock:
+            _take(lock, path)
+            try:
+                shutil.rmtree(draft, ignore_errors=True)
+                (draft / "logs").mkdir(parents=True)
+                yield draft
+                _sync(draft / "logs")
+                (draft / "logs").rename(path / "logs")
+                _write_marker(path / "kithgraph.json")
+            except BaseException:
+                shutil.rmtree(draft, ignore_errors=True)
+                (path / "lock").unlink()
+                if not was_there:
+                    path.rmdir()
+                raise
+            draft.rmdir()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StartError(f"the data folder {path} cannot be written: {error.strerror}") from error
+
+
+def _make(path: Path) -> None:
+    """A data folder, empty where it is missing: its own name is on the disk, and those of the folders in it."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+    (path / "logs").mkdir(exist_ok=True)
+    (path / "views").mkdir(exist_ok=True)
+    for folder in (path, *(made.parent for made in missing)):
+        with suppress(PermissionError):  # one that is only gone through cannot be opened, and was there before
+            _sync(folder)
+
+
+def _take(lock: IO[bytes], path: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        process = lock.read().decode("ascii", "replace").strip()
+        raise StartError(
+            f"the data folder {path} is in use by process {process or 'unknown'}: "
+            "stop that one, or name another folder with --data"
+        ) from None
+    except OSError as error:
+        raise StartError(f"the data folder {path} cannot be locked: {error.strerror}") from error
+    lock.truncate(0)
+    lock.write(str(os.getpid()).encode())
+
+
+def _check_format(path: Path) -> None:
+    marker = path / "kithgraph.json"
+    try:
+        found = json.loads(marker.read_bytes())["format"]
+    except FileNotFoundError:
+        _write_marker(marker)
+        return
+    except (ValueError, KeyError, TypeError) as error:
+        raise StartError(f"{marker} is damaged: expected a JSON object with the number `format`") from error
+    except OSError as error:
+        raise StartError(f"{marker} cannot be read: {error.strerror}") from error
+    if not isinstance(found, int) or found < 1:
+        raise StartError(f"{marker} is damaged: expected a format from 1, found {found!r}")
+    if found > FORMAT:
+        raise StartError(
+            f"the data folder {path} has format {found}, this release reads up to {FORMAT}: use a newer Kithgraph"
+        )
+
+
+def _check_logs(path: Path) -> None:
+    """Views are made after the logs that they are filled from: where there are views, the logs are not to be made anew.
+
+    An empty log beside them would start a system without its history, as if nothing had ever happened.
+    """
+    if next(path.glob("views/*/live"), None) is None:
+        return
+    for log in (log_file(path, name) for name in LOG_NAMES):
+        if not log.exists() or log.stat().st_size == 0:
+            raise StartError(
+                f"the log {log} is {'empty' if log.exists() else 'gone'}, and what was made from it is there: "
+                "bring the log and its claims key back from a back-up, or start in another folder with --data"
+            )
+
+
+def _write_marker(marker: Path) -> None:
+    """All of it or nothing, on the disk before anything else is written beside it."""
+    draft = marker.with_suffix(".draft")
+    with draft.open("w") as file:
+        file.write(json.dumps({"format": FORMAT}) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(marker)
+    _sync(marker.parent)
+
+
+def _sync(path: Path) -> None:
+    """Make a folder's entries durable."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

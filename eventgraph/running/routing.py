@@ -1,0 +1,33 @@
+"""The router of this system: the three subgraphs' schemas composed, wherever they are served."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from eventgraph.describing.schema_files import supergraph_sdl
+from eventgraph.running.settings import Reach
+from graphrouter import GraphRouter, RouterOptions
+from graphrouter.options import DEFAULT_FORWARDED_HEADERS
+from graphrouter.router import SubgraphSource
+from kithgraph.playground import EXAMPLES
+
+
+async def started_router(sources: Mapping[str, SubgraphSource], reach: Reach) -> GraphRouter:
+    """The router over these subgraphs: the app, or the URL, of each by its name.
+
+    The schemas are known here: a subgraph is not asked for its own, which it may not tell before its view is filled.
+    Until then it answers UNAVAILABLE, and the health says why.
+    """
+    urls = {name: source if isinstance(source, str) else f"in-process:{name}" for name, source in sources.items()}
+    supergraph = await asyncio.to_thread(supergraph_sdl, urls)
+    options = RouterOptions(
+        examples=EXAMPLES,
+        hosts=reach.hosts,
+        cors_origins=reach.origins,
+        health_paths=dict.fromkeys(sources, "/health/ready"),
+        forwarded_headers=DEFAULT_FORWARDED_HEADERS | {"correlation-id"},
+    )
+    router = GraphRouter.from_supergraph(supergraph, sources, options)
+    await router.start()
+    return router

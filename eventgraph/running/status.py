@@ -1,0 +1,161 @@
+"""The status of the running system: gathered from the subgraphs' workers and the router, also as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from eventgraph import __version__
+from eventgraph.serving.subgraph import Subgraph
+
+
+class _Json(msgspec.Struct, frozen=True, rename="camel"):
+    """Made from the kernel's statuses by their attributes."""
+
+
+class PartitionLine(_Json, frozen=True):
+    """How far a reader is in one partition of a log; `head` and `lag_events` are null where the log does not answer."""
+
+    log: str
+    partition: int
+    checkpoint: int
+    head: int | None
+    lag_events: int | None
+    lag_seconds: float
+
+
+class ParkedLine(_Json, frozen=True):
+    """A stream that waits: from which version on, why, and how many records."""
+
+    stream: str
+    log: str
+    version: int
+    reason: str
+    waiting: int
+
+
+class TroubleLine(_Json, frozen=True):
+    """What is failing at this moment and being tried again."""
+
+    doing: str
+    error: str
+    attempts: int
+
+
+class BuildLine(_Json, frozen=True):
+    """One build of a view."""
+
+    build: str
+    partitions: tuple[PartitionLine, ...]
+    parked: tuple[ParkedLine, ...]
+    troubles: tuple[TroubleLine, ...]
+    events_folded: int
+
+    def progress(self) -> tuple[int, int]:
+        """How many records are dealt with, of how many."""
+        return sum(line.checkpoint for line in self.partitions), sum(line.head or 0 for line in self.partitions)
+
+
+class ViewLine(_Json, frozen=True):
+    """A view's live build, and the one that is being filled beside it."""
+
+    view: str
+    live: BuildLine | None
+    filling: BuildLine | None
+    troubles: tuple[TroubleLine, ...]
+
+
+class ProcessLine(_Json, frozen=True):
+    """A process manager."""
+
+    name: str
+    partitions: tuple[PartitionLine, ...]
+    parked: tuple[ParkedLine, ...]
+    troubles: tuple[TroubleLine, ...]
+    reactions: int
+
+
+class SubgraphLine(_Json, frozen=True):
+    name: str
+    view: ViewLine
+    processes: tuple[ProcessLine, ...]
+    flaws: tuple[str, ...] = ()
+    """In what the view is not what its logs say; as long as there is something, it answers nobody."""
+    damage: tuple[str, ...] = ()
+    """What is damaged in the logs that it reads."""
+
+
+class CacheLine(_Json, frozen=True):
+    """One of the router's caches since its start; `seconds` is what misses took."""
+
+    entries: int
+    weight: int
+    hits: int
+    misses: int
+    evictions: int
+    seconds: float
+
+
+class SystemStatus(_Json, frozen=True):
+    version: str
+    process: int
+    started: datetime
+    data: str
+    subgraphs: tuple[SubgraphLine, ...]
+    caches: dict[str, CacheLine]
+
+    def parked(self) -> Iterator[tuple[str, ParkedLine]]:
+        """Every stream that waits, with the name of the view or process manager that it waits in."""
+        for subgraph in self.subgraphs:
+            for build in (subgraph.view.live,):
+                yield from ((subgraph.view.view, line) for line in (build.parked if build else ()))
+            for process in subgraph.processes:
+                yield from ((process.name, line) for line in process.parked)
+
+    def readers(self) -> Sequence[str]:
+        """The names of all views and process managers."""
+        views = [subgraph.view.view for subgraph in self.subgraphs]
+        return [*views, *(process.name for subgraph in self.subgraphs for process in subgraph.processes)]
+
+
+encode: Final = msgspec.json.Encoder().encode
+decode: Final = msgspec.json.Decoder(SystemStatus).decode
+
+
+class StatusSource:
+    """Asks everything that runs in this process how it is."""
+
+    def __init__(
+        self, data: str, subgraphs: Sequence[Subgraph], caches: Callable[[], Mapping[str, object]] = dict
+    ) -> None:
+        self._data = data
+        self._subgraphs = subgraphs
+        self._caches = caches
+        self._started = datetime.now(UTC)
+
+    async def status(self) -> SystemStatus:
+        return SystemStatus(
+            version=__version__,
+            process=os.getpid(),
+            started=self._started,
+            data=self._data,
+            subgraphs=tuple(await asyncio.gather(*map(_subgraph_line, self._subgraphs))),
+            caches=msgspec.convert(dict(self._caches()), dict[str, CacheLine]),
+        )
+
+
+async def _subgraph_line(subgraph: Subgraph) -> SubgraphLine:
+    return SubgraphLine(
+        name=subgraph.name,
+        view=msgspec.convert(await subgraph.projector.status(), ViewLine, from_attributes=True),
+        processes=tuple(
+            [msgspec.convert(await one.status(), ProcessLine, from_attributes=True) for one in subgraph.processes]
+        ),
+        flaws=tuple(subgraph.audit.flaws()),
+        damage=tuple(subgraph.audit.damage()),
+    )

@@ -1,0 +1,167 @@
+"""`/status` for people and `/status.json` for programs: what runs, how far it is, what waits.
+
+The page is one file without scripts and without anything from elsewhere; it loads itself again by its `meta` line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from eventgraph.running.status import (
+    BuildLine,
+    CacheLine,
+    PartitionLine,
+    ProcessLine,
+    StatusSource,
+    SubgraphLine,
+    SystemStatus,
+    TroubleLine,
+    encode,
+)
+
+_PAGE: Final = Path(__file__).with_name("status.html")
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
+
+
+def status_routes(source: StatusSource) -> Sequence[BaseRoute]:
+    async def page(request: Request) -> Response:
+        status = await source.status()
+        accepted = request.headers.get("accept", "")
+        if "application/json" in accepted and "text/html" not in accepted:
+            return _json(status)
+        return HTMLResponse(
+            render(status, datetime.now(UTC)),
+            headers={"content-security-policy": _POLICY, "cache-control": "no-store", "vary": "accept"},
+        )
+
+    async def document(_request: Request) -> Response:
+        return _json(await source.status())
+
+    return (Route("/status", page, methods=["GET"]), Route("/status.json", document, methods=["GET"]))
+
+
+def _json(status: SystemStatus) -> Response:
+    headers = {"cache-control": "no-store", "vary": "accept"}
+    return Response(encode(status), media_type="application/json", headers=headers)
+
+
+def render(status: SystemStatus, now: datetime) -> str:
+    """The page."""
+    return Template(_PAGE.read_text()).substitute(
+        version=escape(status.version),
+        process=status.process,
+        data=escape(status.data),
+        started=escape(status.started.isoformat(sep=" ", timespec="seconds")),
+        now=escape(now.isoformat(sep=" ", timespec="seconds")),
+        summary=_summary(status),
+        readers="\n".join(row for subgraph in status.subgraphs for row in _reader_rows(subgraph)),
+        parked=_parked(status),
+        troubles=_troubles(status),
+        caches=_table(
+            ("cache", "entries", "hits", "misses", "hit rate", "evicted", "time of misses"),
+            [_cache_row(name, cache) for name, cache in status.caches.items()],
+        ),
+    )
+
+
+def _summary(status: SystemStatus) -> str:
+    waiting = len(list(status.parked()))
+    failing = len(list(_all_troubles(status)))
+    filling = sum(subgraph.view.live is None for subgraph in status.subgraphs)
+    found = [
+        (waiting, "stream is parked", "streams are parked"),
+        (failing, "thing fails and is being tried again", "things fail and are being tried again"),
+        (filling, "view is not there yet", "views are not there yet"),
+    ]
+    said = [f"{count} {one if count == 1 else many}" for count, one, many in found if count]
+    if not said:
+        return '<p class="good">Everything runs.</p>'
+    return f'<p class="bad">{escape("; ".join(said))}.</p>'
+
+
+def _reader_rows(subgraph: SubgraphLine) -> Iterable[str]:
+    view = subgraph.view
+    if view.live is None:
+        yield _row(subgraph.name, f"view {view.view}", "none yet", "", "", "", "")
+    else:
+        yield from _partition_rows(subgraph.name, f"view {view.view}", view.live.build, view.live.partitions)
+    if view.filling is not None:
+        yield from _partition_rows(
+            subgraph.name, f"view {view.view}", f"{view.filling.build}, being filled", view.filling.partitions
+        )
+    for process in subgraph.processes:
+        yield from _partition_rows(
+            subgraph.name, f"process {process.name}", f"{process.reactions:,} reactions", process.partitions
+        )
+
+
+def _partition_rows(subgraph: str, reader: str, state: str, partitions: Sequence[PartitionLine]) -> Iterable[str]:
+    for line in partitions:
+        yield _row(
+            subgraph,
+            reader,
+            state,
+            line.log,
+            f"{line.checkpoint:,} of {'?' if line.head is None else f'{line.head:,}'}",
+            "?" if line.lag_events is None else f"{line.lag_events:,}",
+            f"{line.lag_seconds:.1f} s",
+        )
+
+
+def _parked(status: SystemStatus) -> str:
+    rows = [
+        _row(reader, line.stream, str(line.version), f"{line.waiting:,}", line.reason)
+        for reader, line in status.parked()
+    ]
+    return _table(("where", "stream", "from version", "waiting", "reason"), rows)
+
+
+def _troubles(status: SystemStatus) -> str:
+    rows = [
+        _row(reader, trouble.doing, trouble.error, f"{trouble.attempts:,}") for reader, trouble in _all_troubles(status)
+    ]
+    return _table(("where", "what", "error", "attempts"), rows)
+
+
+def _all_troubles(status: SystemStatus) -> Iterable[tuple[str, TroubleLine]]:
+    for subgraph in status.subgraphs:
+        view = subgraph.view
+        having: list[tuple[str, BuildLine | ProcessLine]] = [
+            (view.view, build) for build in (view.live, view.filling) if build is not None
+        ]
+        having += [(process.name, process) for process in subgraph.processes]
+        yield from ((view.view, trouble) for trouble in view.troubles)
+        yield from ((name, trouble) for name, reader in having for trouble in reader.troubles)
+
+
+def _cache_row(name: str, cache: CacheLine) -> str:
+    asked = cache.hits + cache.misses
+    return _row(
+        name,
+        f"{cache.entries:,}",
+        f"{cache.hits:,}",
+        f"{cache.misses:,}",
+        f"{cache.hits / asked:.1%}" if asked else "",
+        f"{cache.evictions:,}",
+        f"{cache.seconds * 1000:,.1f} ms",
+    )
+
+
+def _table(titles: Sequence[str], rows: Sequence[str]) -> str:
+    if not rows:
+        return "<p>None.</p>"
+    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _row(*cells: str) -> str:
+    return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"

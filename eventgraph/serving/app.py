@@ -1,0 +1,170 @@
+"""The ASGI app of a subgraph: GraphQL over HTTP with bookmarks at `/graphql` and `/`, health at `/health/…`.
+
+The way of a request: headers and body are read, their bookmarks joined; the gate gives the live build of the view once
+it has reached them, and knows the past that the request is about if it is about one; the document is executed on that
+one build; the answer carries a bookmark that covers what was sent, what was committed, and what of the view was read:
+the build is asked after the reading how far that may have been. So an answer to this bookmark is never older than
+anything that this answer has shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final, Generic, cast
+
+import orjson
+from graphql import ExecutionResult, OperationType
+from starlette.applications import Starlette
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+from starlette.routing import Route
+
+from eventgraph.serving.errors import error_object, error_object_of
+from eventgraph.serving.execution import Documents, InvalidDocument
+from eventgraph.serving.federation import FederatedSchema
+from eventgraph.serving.readiness import Readiness
+from eventgraph.serving.request import Gate, Headers, Request, ViewT
+from eventgraph.serving.turns import Turns
+from eventkernel.errors import InvalidInput, OutOfDate, Unavailable
+from eventkernel.reading.as_of import AsOf, read_as_of
+from eventkernel.reading.bookmark import Bookmark
+from graphrouter.http.endpoint import EndpointLimits, GraphQLEndpoint
+from graphrouter.request import ErrorObject, GraphQLAnswer, GraphQLRequest, RequestRefused
+from graphrouter.request import error_object as request_error
+
+LIMITS: Final = EndpointLimits(body_bytes=10 * 1024 * 1024, concurrent=1_000)
+"""Of one subgraph; a router asks each for several things at a time."""
+
+_JSON: Final = "application/json"
+_access = logging.getLogger("subgraphs.access")
+
+
+def subgraph_app(
+    schema: FederatedSchema,
+    *,
+    gate: Gate[ViewT],
+    writes: object,
+    readiness: Callable[[], Awaitable[Readiness]],
+) -> Starlette:
+    executor = _Executor(schema, gate, writes)
+    # What has begun is finished: a change whose client has gone is a change all the same.
+    endpoint = GraphQLEndpoint(lambda: executor, LIMITS, gives_up=False, access=_access)
+    health = _Health(readiness)
+    app = Starlette(
+        routes=[
+            Route("/graphql", endpoint),
+            Route("/", endpoint),
+            Route("/health/live", health.live, methods=["GET"]),
+            Route("/health/ready", health.ready, methods=["GET"]),
+        ]
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+class _Executor(Generic[ViewT]):
+    """Executes requests on one subgraph."""
+
+    def __init__(self, schema: FederatedSchema, gate: Gate[ViewT], writes: object) -> None:
+        self._documents = Documents(schema)
+        self._gate = gate
+        self._writes = writes
+
+    async def answer(self, sent: GraphQLRequest) -> GraphQLAnswer:
+        try:
+            return await self._answer(sent)
+        except RequestRefused as refused:
+            return _refused(*refused.errors)
+        except InvalidDocument as invalid:
+            return _refused(*map(error_object, invalid.errors))
+        except InvalidInput as refusal:
+            return _refused(error_object_of(refusal))
+        except (OutOfDate, Unavailable) as refusal:
+            return _refused(error_object_of(refusal), status=503)
+        except Exception as defect:  # noqa: BLE001  # a client gets the id of the log entry, whatever went wrong
+            return _refused(error_object_of(defect), status=500)
+
+    async def _answer(self, sent: GraphQLRequest) -> GraphQLAnswer:
+        headers = Headers.read(sent.headers)
+        document = await self._documents.prepare(sent.query)
+        operation_type = document.operation_type(sent.operation_name)
+        if operation_type is OperationType.SUBSCRIPTION:
+            raise InvalidInput("query: expected a query or a mutation, found a subscription")
+        if sent.only_queries and operation_type is not OperationType.QUERY:
+            raise RequestRefused(request_error("only queries are executed by GET", "METHOD_NOT_ALLOWED"))
+        bookmark, as_of = headers.bookmark, _one_past(headers.as_of, sent, operation_type)
+        if (text := _text(sent, "bookmark")) is not None:
+            bookmark = bookmark.join(Bookmark.decode(text))
+        deadline = asyncio.get_running_loop().time() + headers.timeout
+        if as_of is None:
+            build = await self._gate.wait(bookmark, headers.timeout)
+        else:
+            build = await self._gate.wait_for_past(as_of, bookmark, headers.timeout)
+        request = Request(
+            view=build.as_of(as_of), writes=self._writes, headers=headers, as_of=as_of, bookmark=bookmark,
+            gate=self._gate, deadline=deadline,
+        )  # fmt: skip
+        variables = cast("dict[str, object]", sent.variables)
+        result = await self._documents.execute(document, variables, sent.operation_name, request)
+        # A refused mutation has committed nothing: its answer, too, says how far the replica was that it looked at.
+        if operation_type is OperationType.QUERY or request.read_view or not request.bookmark.position:
+            request.join(Bookmark(position=await build.shown()))
+        return await _executed(result, request.encoded_bookmark())
+
+
+def _text(sent: GraphQLRequest, name: str) -> str | None:
+    """An entry of the request's extensions."""
+    value = sent.extensions.get(name)
+    if value is not None and not isinstance(value, str):
+        raise InvalidInput(f"extensions.{name}: expected a text, found {type(value).__name__}")
+    return value
+
+
+def _one_past(header: AsOf | None, sent: GraphQLRequest, operation_type: OperationType) -> AsOf | None:
+    """The past that a request is about; None for the present."""
+    text = _text(sent, "asOf")
+    extension = None if text is None else read_as_of(text)
+    if header is None and extension is None:
+        return None
+    if operation_type is not OperationType.QUERY:
+        raise InvalidInput("As-Of: expected none, for the past cannot be changed, found one with a mutation")
+    if header is not None and extension is not None and header != extension:
+        raise InvalidInput("As-Of: expected the same past as extensions.asOf, found another one")
+    return extension if header is None else header
+
+
+def _refused(*errors: ErrorObject, status: int = 400) -> GraphQLAnswer:
+    return GraphQLAnswer(None, list(errors), {}, refused=True, status=status)
+
+
+async def _executed(result: ExecutionResult, bookmark: str) -> GraphQLAnswer:
+    errors = result.errors or []
+    told: list[ErrorObject] = []
+    turns = Turns.of_this_loop()
+    for error in errors:
+        if turns.left <= 0:
+            await turns.another()
+        turns.spend(1)
+        told.append(error_object(error))
+    # A request error, such as a variable of another type, is told by the missing path: then there is no data entry.
+    refused = bool(errors) and result.data is None and all(error.path is None for error in errors)
+    return GraphQLAnswer(result.data, told, {"bookmark": bookmark}, refused=refused)
+
+
+class _Health:
+    def __init__(self, readiness: Callable[[], Awaitable[Readiness]]) -> None:
+        self._readiness = readiness
+
+    async def live(self, _request: HttpRequest) -> Response:
+        return Response(orjson.dumps({"status": "live"}), media_type=_JSON)
+
+    async def ready(self, _request: HttpRequest) -> Response:
+        found = await self._readiness()
+        body = {
+            "status": "not ready" if found.reasons else "ready",
+            "reasons": list(found.reasons),
+            "warnings": list(found.warnings),
+        }
+        return Response(orjson.dumps(body), 503 if found.reasons else 200, media_type=_JSON)

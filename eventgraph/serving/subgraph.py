@@ -1,0 +1,94 @@
+"""What a subgraph is to the composition root: a name, an ASGI app, a schema, and work that runs beside the requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from starlette.types import ASGIApp
+
+from eventkernel.reacting.process import ProcessStatus
+from eventkernel.reading.projector import ProjectorStatus
+from eventkernel.writing.store import EventStore
+
+
+class Worker(Protocol):
+    """Runs beside the requests: a projector, a process manager."""
+
+    async def run(self) -> None:
+        """Works until it is cancelled. Deals with what can go wrong by itself; what it raises is a defect."""
+        ...
+
+
+class ViewWorker(Worker, Protocol):
+    """Keeps the subgraph's view: what those who operate the system ask of a `Projector`."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    async def rebuild(self) -> str: ...
+    async def retry(self, stream: str) -> None: ...
+    async def skip(self, stream: str, reason: str) -> None: ...
+    async def status(self) -> ProjectorStatus: ...
+
+
+class ProcessWorker(Worker, Protocol):
+    """Reacts to events: what those who operate the system ask of a `ProcessManager`."""
+
+    name: str
+
+    async def retry(self, stream: str) -> None: ...
+    async def skip(self, stream: str, reason: str) -> None: ...
+    async def status(self) -> ProcessStatus: ...
+
+
+class ViewAudit(Worker, Protocol):
+    """Compares the view with the logs, in every process that answers from it: what an `Audit` is asked."""
+
+    def flaws(self) -> Sequence[str]: ...
+    def damage(self) -> Sequence[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Subgraph:
+    """One subgraph, ready to be served.
+
+    The app has no lifespan of its own: who serves it decides whether its workers run in this process (`running`) or in
+    another one.
+    """
+
+    name: str
+    app: ASGIApp
+    sdl: str
+    """The schema with its Federation directives, as `_service { sdl }` gives it."""
+    projector: ViewWorker
+    audit: ViewAudit
+    processes: Sequence[ProcessWorker] = ()
+    store: EventStore | None = None
+    """Where its commands go; None: it takes none."""
+
+    @property
+    def workers(self) -> Sequence[Worker]:
+        return (self.audit, self.projector, *self.processes)
+
+
+@asynccontextmanager
+async def running(workers: Sequence[Worker]) -> AsyncGenerator[None]:
+    """Runs the workers for as long as the block lasts.
+
+    One that fails ends the block with a group of its exception; what the block itself raises comes out as it is.
+    """
+    raised: Exception | None = None
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(worker.run()) for worker in workers]
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  # raised again below, outside of the group
+            raised = error
+        finally:
+            for task in tasks:
+                task.cancel()
+    if raised is not None:
+        raise raised

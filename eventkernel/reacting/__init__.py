@@ -1,0 +1,1 @@
+"""Events become commands: process managers, their deadlines, and how far they are."""
