@@ -11,7 +11,7 @@ from graphql import print_schema
 
 from eventgraph.describing import asyncapi
 from graphrouter.composition import SubgraphSdl, compose
-from graphrouter.supergraph import Supergraph
+from graphrouter.supergraph import read_supergraph
 from subgraphs.friends.schema import schema as friends_schema
 from subgraphs.recommendations.schema import schema as recommendations_schema
 from subgraphs.users.schema import schema as users_schema
@@ -35,7 +35,7 @@ def supergraph_sdl(urls: Mapping[str, str] = URLS) -> str:
 def texts() -> Mapping[str, str]:
     """The files' texts by their names."""
     supergraph = supergraph_sdl()
-    api = print_schema(Supergraph.parse(supergraph).api_schema)
+    api = print_schema(read_supergraph(supergraph).api_schema)
     return {
         "schema.graphql": api.rstrip() + "\n",
         "supergraph.graphql": supergraph.rstrip() + "\n",

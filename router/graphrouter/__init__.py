@@ -3,7 +3,8 @@
 from graphrouter.limits import Limits
 from graphrouter.options import Example, RouterOptions
 from graphrouter.request import GraphQLAnswer, GraphQLRequest
-from graphrouter.router import GraphRouter, SubgraphUnavailable, federate
+from graphrouter.router import GraphRouter, federate
+from graphrouter.subgraph_sdl import SubgraphUnavailable
 
 __all__ = [
     "Example",

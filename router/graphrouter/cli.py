@@ -8,7 +8,6 @@ line per finding, on standard error.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.metadata
 import json
 import logging
@@ -32,8 +31,9 @@ from graphrouter.options import RouterOptions
 from graphrouter.planning.check import check as check_plan
 from graphrouter.planning.errors import PlanningError
 from graphrouter.planning.planner import QueryPlanner
-from graphrouter.router import GraphRouter, SubgraphUnavailable, fetch_sdl
-from graphrouter.supergraph import Supergraph, SupergraphError
+from graphrouter.router import GraphRouter
+from graphrouter.subgraph_sdl import SubgraphUnavailable, fetch_sdl
+from graphrouter.supergraph import SupergraphError, read_supergraph
 from graphrouter.supergraph.diff import (
     CheckedOperation,
     Weight,
@@ -225,16 +225,24 @@ def _write(result: CompositionResult, output: Path | None) -> None:
         typer.echo(f"hint: {hint}", err=True)
     if output is None:
         _print(result.supergraph_sdl)
-    else:
-        # In one step, so that no reader, such as a watching server, sees half of it.
-        new = output.with_name(f".{output.name}.new")
-        try:
-            new.write_text(result.supergraph_sdl, encoding="utf-8")
-            new.replace(output)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                new.unlink()
-            _refuse(f"cannot write {output}: {error.strerror}", 2)
+        return
+    try:
+        if output.exists() and not output.is_file():  # a device or a pipe is written to, never replaced
+            output.write_text(result.supergraph_sdl, encoding="utf-8")
+        else:
+            _replace(output.resolve(), result.supergraph_sdl)
+    except OSError as error:
+        _refuse(f"cannot write {output}: {error.strerror}", 2)
+
+
+def _replace(file: Path, text: str) -> None:
+    """Writes the file in one step, so that no reader, such as a watching server, sees half of it."""
+    new = file.with_name(f".{file.name}.new")
+    try:
+        new.write_text(text, encoding="utf-8")
+        new.replace(file)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 @app.command()
@@ -351,7 +359,7 @@ def _stage(stage: str, operation: str, planner: QueryPlanner, name: str | None) 
 def _planner(file: Path, labels: list[str] | None = None) -> QueryPlanner:
     """The planner while these labels, and no others, are on."""
     try:
-        planner = QueryPlanner(Supergraph.parse(_read(file)))
+        planner = QueryPlanner(read_supergraph(_read(file)))
     except SupergraphError as error:
         _refuse(f"{file}: {error.code}: {error}")
     known = planner.supergraph.labels

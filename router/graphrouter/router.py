@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
-import orjson
 from starlette.routing import BaseRoute
 
 from graphrouter.composition import SubgraphSdl
@@ -18,32 +16,18 @@ from graphrouter.options import RouterOptions
 from graphrouter.pipeline import Pipeline
 from graphrouter.planning.planner import QueryPlanner
 from graphrouter.request import GraphQLAnswer, GraphQLRequest
-from graphrouter.supergraph import Supergraph
+from graphrouter.subgraph_health import SubgraphHealth, health_of
+from graphrouter.subgraph_sdl import fetch_sdl
+from graphrouter.supergraph import Supergraph, read_supergraph
 from graphrouter.transport.http import HttpTransport
 from graphrouter.transport.inprocess import AsgiApp, InProcessTransport
-from graphrouter.transport.port import SubgraphRequest, SubgraphResponse, SubgraphTransport, TransportError
+from graphrouter.transport.port import SubgraphTransport
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 SubgraphSource: TypeAlias = str | AsgiApp | SubgraphTransport
 """Where a subgraph is: its URL, its ASGI app (asked at `/graphql`), or a transport."""
-
-
-class SubgraphUnavailable(Exception):
-    """A subgraph did not give its schema: the message names it and says why."""
-
-
-_LONGEST_ECHO = 200
-"""Characters of a subgraph's own words in a message of ours."""
-
-
-@dataclass(frozen=True, slots=True)
-class SubgraphHealth:
-    """Whether a subgraph answers, and if not, the reason."""
-
-    ready: bool
-    reason: str = ""
 
 
 class GraphRouter:
@@ -83,7 +67,7 @@ class GraphRouter:
             ValueError: a name in `subgraphs` is not in the supergraph, or a subgraph has no URL.
         """
         options = options or RouterOptions()
-        supergraph = Supergraph.parse(sdl)
+        supergraph = read_supergraph(sdl)
         known, given = supergraph.subgraphs, dict(subgraphs or {})
         unknown = sorted(given.keys() - known.keys())
         if unknown:
@@ -112,7 +96,7 @@ class GraphRouter:
                 for (name, source), sdl in zip(sources.items(), sdls, strict=True)
             ]
             result = await asyncio.to_thread(compose_sdls, parts)
-            supergraph = await asyncio.to_thread(Supergraph.parse, result.supergraph_sdl)
+            supergraph = await asyncio.to_thread(read_supergraph, result.supergraph_sdl)
             router = cls(supergraph, transports, options)
         except BaseException:
             await _close(transports)
@@ -163,27 +147,9 @@ class GraphRouter:
 
     async def health(self) -> Mapping[str, SubgraphHealth]:
         """Asks every subgraph, at the same time, whether it answers."""
-        names = sorted(self._transports)
-        found = await asyncio.gather(*(self._health_of(name) for name in names))
+        names, paths, seconds = sorted(self._transports), self.options.health_paths, self.options.health_seconds
+        found = await asyncio.gather(*(health_of(self._transports[name], paths.get(name), seconds) for name in names))
         return dict(zip(names, found, strict=True))
-
-    async def _health_of(self, name: str) -> SubgraphHealth:
-        path = self.options.health_paths.get(name)
-        request = SubgraphRequest(
-            body=b'{"query":"{__typename}"}' if path is None else b"",
-            deadline=asyncio.get_running_loop().time() + self.options.health_seconds,
-            repeatable=True,
-            get=path,
-        )
-        try:
-            response = await self._transports[name].send(request)
-        except TransportError as error:
-            return SubgraphHealth(False, str(error))
-        if response.status != 200:
-            return SubgraphHealth(False, f"the subgraph answered with HTTP status {response.status}")
-        if path is None and b'"__typename"' not in response.body:
-            return SubgraphHealth(False, "the subgraph does not answer {__typename}")
-        return SubgraphHealth(True)
 
     def app(self, routes: Sequence[BaseRoute] = ()) -> Starlette:
         """The ASGI app that serves this router; its lifespan starts and closes the router."""
@@ -204,41 +170,6 @@ def federate(
 
     options = options or RouterOptions()
     return create_app(lambda: GraphRouter.compose(subgraphs, options), options, routes)
-
-
-async def fetch_sdl(name: str, transport: SubgraphTransport, seconds: float) -> str:
-    """The schema that a subgraph tells of itself.
-
-    https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/reference/subgraph-spec
-    """
-    deadline = asyncio.get_running_loop().time() + seconds
-    request = SubgraphRequest(b'{"query":"{_service{sdl}}"}', deadline=deadline, repeatable=True)
-    try:
-        response = await transport.send(request)
-    except TransportError as error:
-        raise SubgraphUnavailable(f"subgraph {name}: {error}") from error
-    return _sdl_of(name, response)
-
-
-def _sdl_of(name: str, response: SubgraphResponse) -> str:
-    """The text in an answer to `{_service{sdl}}`; SubgraphUnavailable, with the subgraph's own words, where none is."""
-    try:
-        answer: Any = orjson.loads(response.body)
-    except orjson.JSONDecodeError:
-        answer = None
-    match answer:
-        case {"data": {"_service": {"sdl": str(sdl)}}}:
-            return sdl
-        case {"errors": [{"message": str(message)}, *_]}:
-            own = message if len(message) <= _LONGEST_ECHO else f"{message[:_LONGEST_ECHO]}…"
-            raise SubgraphUnavailable(
-                f"subgraph {name}: it does not tell its schema (HTTP status {response.status}): {' '.join(own.split())}"
-            )
-        case _:
-            raise SubgraphUnavailable(
-                f"subgraph {name}: expected an answer to {{_service{{sdl}}}}, found something else"
-                f" (HTTP status {response.status})"
-            )
 
 
 def _transport(name: str, source: SubgraphSource, options: RouterOptions) -> SubgraphTransport:

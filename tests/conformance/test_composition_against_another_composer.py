@@ -17,7 +17,7 @@ import pytest
 from graphql import lexicographic_sort_schema, print_schema
 
 from graphrouter.composition import CompositionError, SubgraphSdl, compose
-from graphrouter.supergraph import Supergraph
+from graphrouter.supergraph import read_supergraph
 from tests.support.mutated_subgraphs import SETS
 from tests.support.npm import Absent, npm_packages
 from tests.support.schema_mutations import Mutation, mutations
@@ -150,7 +150,7 @@ def theirs(tried: Sequence[Mutation]) -> list[Verdict]:
 
 def seen(sdl: str) -> str:
     """What clients see of a supergraph, and what a planner knows of each subgraph; orders and spellings aside."""
-    graph = Supergraph.parse(sdl)
+    graph = read_supergraph(sdl)
     lines = [print_schema(lexicographic_sort_schema(graph.api_schema))]
     for name, by_subgraph in sorted(graph.types.items()):
         for subgraph, known in sorted(by_subgraph.items()):

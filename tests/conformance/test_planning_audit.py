@@ -10,7 +10,7 @@ from graphql import parse, validate
 from graphrouter.planning.check import check
 from graphrouter.planning.planner import PlanningError, QueryPlanner
 from graphrouter.planning.render import render
-from graphrouter.supergraph import Supergraph
+from graphrouter.supergraph import read_supergraph
 from tests.support.federation_audit import audit_module, suite_names
 from tests.support.plan_interpreter import run_plan
 
@@ -19,7 +19,7 @@ from tests.support.plan_interpreter import run_plan
 async def test_every_case_of_a_suite_is_answered_as_expected(name: str) -> None:
     suite = audit_module("audit.cases").load_suite(name)
     problems = audit_module("audit.check").problems
-    supergraph = Supergraph.parse(suite.supergraph())
+    supergraph = read_supergraph(suite.supergraph())
     planner = QueryPlanner(supergraph)
     subgraphs = suite.subgraphs()
 

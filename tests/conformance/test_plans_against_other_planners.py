@@ -23,7 +23,7 @@ from graphrouter.composition import SubgraphSdl, compose
 from graphrouter.options import RouterOptions
 from graphrouter.planning.plan import QueryPlan
 from graphrouter.planning.planner import PlanningError, QueryPlanner
-from graphrouter.supergraph import Supergraph
+from graphrouter.supergraph import read_supergraph
 from graphrouter.transport import SubgraphRequest, SubgraphResponse
 from tests.benchmark.gateway.subgraphs import Subgraph
 from tests.benchmark.gateway.workload import OPERATION, SDLS, Catalogue
@@ -134,7 +134,7 @@ def counting(workload: Workload) -> Mapping[str, Counting]:
 @pytest.mark.parametrize("name", [*(suite_names() or ["federation-audit"]), "gateway"])
 async def test_no_plan_is_dearer_than_another_planners(name: str) -> None:
     workload = next(one for one in workloads() if one.name == name)
-    planner = QueryPlanner(Supergraph.parse(workload.supergraph))
+    planner = QueryPlanner(read_supergraph(workload.supergraph))
     for case, query in workload.queries:
         plan = ours(planner, query)
         if plan is None:

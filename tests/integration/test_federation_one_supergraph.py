@@ -12,7 +12,7 @@ from graphrouter.planning.check import check
 from graphrouter.planning.plan import EntityFetch
 from graphrouter.planning.planner import QueryPlanner
 from graphrouter.planning.render import render
-from graphrouter.supergraph import Supergraph
+from graphrouter.supergraph import read_supergraph
 from tests.support.tiny_subgraph import TinySubgraph
 
 SUPERGRAPH = """
@@ -210,7 +210,7 @@ CASES: dict[str, tuple[str, dict[str, Any], list[str]]] = {
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 async def test_a_federation_1_supergraph_is_executed(case: tuple[str, dict[str, Any], list[str]]) -> None:
     query, expected, requests = case
-    supergraph, document = Supergraph.parse(SUPERGRAPH), parse(query)
+    supergraph, document = read_supergraph(SUPERGRAPH), parse(query)
     assert validate(supergraph.api_schema, document) == []
     plan = QueryPlanner(supergraph).plan(document)
     assert check(plan, document, supergraph) == [], render(plan)
@@ -222,7 +222,7 @@ async def test_a_federation_1_supergraph_is_executed(case: tuple[str, dict[str, 
 
 
 def test_a_subgraph_is_asked_by_no_other_key_than_its_own() -> None:
-    plan = QueryPlanner(Supergraph.parse(SUPERGRAPH)).plan(parse("{ products { sku inStock } }"))
+    plan = QueryPlanner(read_supergraph(SUPERGRAPH)).plan(parse("{ products { sku inStock } }"))
     lookup = plan.fetches[-1]
     assert isinstance(lookup, EntityFetch)
     assert render(plan).count('{ __typename: "Product" upc }') == 1

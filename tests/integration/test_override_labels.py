@@ -15,7 +15,7 @@ from graphrouter.override_labels import LabelChoice, OverrideLabels
 from graphrouter.planning.check import check
 from graphrouter.planning.planner import PlanningError, QueryPlanner
 from graphrouter.planning.render import render
-from graphrouter.supergraph import Supergraph
+from graphrouter.supergraph import Supergraph, read_supergraph
 from tests.support.tiny_subgraph import TinySubgraph
 
 _LINK = """
@@ -97,7 +97,7 @@ def expected(on: Collection[str]) -> dict[str, Any]:
 
 def composed() -> Supergraph:
     parts = [SubgraphSdl("old", "", _OLD), SubgraphSdl("new", "", _NEW), SubgraphSdl("shipping", "", _SHIPPING)]
-    return Supergraph.parse(compose(parts).supergraph_sdl)
+    return read_supergraph(compose(parts).supergraph_sdl)
 
 
 async def router(choice: LabelChoice | None) -> GraphRouter:
@@ -169,7 +169,7 @@ def test_a_share_outside_of_a_hundred_is_refused() -> None:
 
 
 def test_a_field_that_a_label_takes_away_is_explained() -> None:
-    supergraph = Supergraph.parse(
+    supergraph = read_supergraph(
         composed().sdl.replace(
             '@join__field(graph: NEW, override: "old", overrideLabel: "counting")',
             "@join__field(graph: SHIPPING, external: true)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import ssl
@@ -113,6 +114,22 @@ def test_a_file_that_cannot_be_written_is_told_and_leaves_nothing(folder: Path) 
         result = run("compose", f"users={folder / 'users.graphql'}", "-o", str(place))
         assert (result.exit_code, result.stderr.startswith(f"cannot write {place}: ")) == (2, True)
     assert not list(folder.parent.glob(".*.new"))
+
+
+def test_a_pipe_is_written_to_and_a_link_keeps_its_place(folder: Path) -> None:
+    """Replaced as a file is, a device such as /dev/null would be gone for every program."""
+    pipe, link, file = folder / "pipe", folder / "link.graphql", folder / "all.graphql"
+    os.mkfifo(pipe)
+    link.symlink_to(file)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        for output in (pipe, link):
+            assert run("compose", f"users={folder / 'users.graphql'}", "-o", str(output)).exit_code == 0
+        assert os.read(reading, 1_000_000).decode() == file.read_text()
+    finally:
+        os.close(reading)
+    assert pipe.is_fifo()
+    assert link.is_symlink()
 
 
 def test_settings_that_would_do_nothing_are_told(folder: Path) -> None:

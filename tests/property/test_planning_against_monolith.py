@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from graphrouter.planning.check import check
 from graphrouter.planning.planner import QueryPlanner
 from graphrouter.planning.render import render
-from graphrouter.supergraph import Supergraph
+from graphrouter.supergraph import Supergraph, read_supergraph
 from graphrouter.supergraph.subgraph_schema import subgraph_schema
 from tests.support.plan_interpreter import run_plan
 from tests.support.random_supergraphs import (
@@ -55,7 +55,7 @@ def _entities_of(graph: str) -> Any:
 async def compare(seed: int, operations: int) -> None:
     """Some operations on one random supergraph."""
     random, dice = Random(seed), Random(~seed)
-    supergraph = Supergraph.parse(random_supergraph(random))
+    supergraph = read_supergraph(random_supergraph(random))
     federation = Federation(supergraph)
     planner = QueryPlanner(supergraph)
     for _ in range(operations):

@@ -10,7 +10,7 @@ import graphql
 
 from graphrouter import GraphRouter, RouterOptions
 from graphrouter.composition import SubgraphSdl, compose
-from graphrouter.supergraph import Supergraph
+from graphrouter.supergraph import read_supergraph
 from graphrouter.transport import SubgraphRequest, SubgraphResponse
 
 LINK = """extend schema @link(url: "https://specs.apollo.dev/federation/v2.9",
@@ -75,4 +75,4 @@ class DictSubgraph:
 def router_over(subgraphs: Mapping[str, DictSubgraph], options: RouterOptions | None = None) -> GraphRouter:
     """A router over these subgraphs, composed."""
     composed = compose([SubgraphSdl(name, "", one.sdl) for name, one in subgraphs.items()])
-    return GraphRouter(Supergraph.parse(composed.supergraph_sdl), subgraphs, options)
+    return GraphRouter(read_supergraph(composed.supergraph_sdl), subgraphs, options)

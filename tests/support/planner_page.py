@@ -39,7 +39,7 @@ from graphrouter.planning.query_graph import QueryGraph
 from graphrouter.planning.selection import Field, Selections
 from graphrouter.planning.steps import Step, closure, cost_of
 from graphrouter.router import SubgraphSource
-from graphrouter.supergraph import Supergraph
+from graphrouter.supergraph import read_supergraph
 from graphrouter.transport.inprocess import InProcessTransport
 from graphrouter.transport.recorded import Exchange, RecordedTransport, RecordingTransport
 from subgraphs.users import domain as users
@@ -92,7 +92,7 @@ Blocks = Mapping[str, tuple[str, str]]
 async def blocks() -> Blocks:
     """All blocks of the page."""
     supergraph_sdl = (ROOT / "supergraph.graphql").read_text()
-    planner = QueryPlanner(Supergraph.parse(supergraph_sdl))
+    planner = QueryPlanner(read_supergraph(supergraph_sdl))
     document = _document(planner, OPERATION)
     with tempfile.TemporaryDirectory() as folder:
         answer, exchanges = await _execute(supergraph_sdl, Path(folder))
@@ -225,7 +225,7 @@ def _branch(below: Mapping[Step | None, Sequence[Step]], parent: Step | None, de
 def _bookshop() -> Blocks:
     """A supergraph in which one field is to be had from two subgraphs."""
     composed = compose([SubgraphSdl(name=name, url="", sdl=LINK + sdl) for name, sdl in BOOKSHOP.items()])
-    planner = QueryPlanner(Supergraph.parse(composed.supergraph_sdl))
+    planner = QueryPlanner(read_supergraph(composed.supergraph_sdl))
     stages = planner.explain(_document(planner, BOOK))
     schemas = "\n".join(f"# {name}\n{sdl}" for name, sdl in BOOKSHOP.items())
     return {

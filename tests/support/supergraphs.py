@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphrouter.supergraph import Supergraph
+from graphrouter.supergraph import Supergraph, read_supergraph
 
 HEAD = """
 schema
@@ -32,7 +32,7 @@ def supergraph_sdl(body: str, *graphs: str, root: str = "Query", more: str = "",
 
 def supergraph(body: str, *graphs: str, root: str = "Query", more: str = "", links: str = "") -> Supergraph:
     """The same, read."""
-    return Supergraph.parse(supergraph_sdl(body, *graphs, root=root, more=more, links=links))
+    return read_supergraph(supergraph_sdl(body, *graphs, root=root, more=more, links=links))
 
 
 SHOP = """

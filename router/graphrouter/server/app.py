@@ -6,18 +6,19 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
-from graphrouter.http.endpoint import EndpointLimits, GraphQLEndpoint
+from graphrouter.http.endpoint import EndpointLimits, Executor, GraphQLEndpoint
 from graphrouter.http.hosts import HostCheck, check_hosts
 from graphrouter.http.origins import cors_for
 from graphrouter.options import RouterOptions
-from graphrouter.router import GraphRouter, SubgraphUnavailable
-from graphrouter.server.health import health_routes
+from graphrouter.server.health import KnowsHealth, health_routes
 from graphrouter.server.playground import playground_routes
+from graphrouter.subgraph_sdl import SubgraphUnavailable
 
 _log = logging.getLogger("graphrouter.server")
 
@@ -25,15 +26,22 @@ _FIRST_WAIT_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 5.0
 
 
+class Served(Executor, KnowsHealth, Protocol):
+    """A router, as far as the app that serves it knows it."""
+
+    async def start(self) -> None: ...
+    async def aclose(self) -> None: ...
+
+
 class Serving:
     """The router that the app serves, from the app's start to its end: there at once, or composed at the start."""
 
-    def __init__(self, source: GraphRouter | Callable[[], Awaitable[GraphRouter]]) -> None:
+    def __init__(self, source: Served | Callable[[], Awaitable[Served]]) -> None:
         self._source = source
-        self._router: GraphRouter | None = None
+        self._router: Served | None = None
         self._reason = "the router has not started"
 
-    def router(self) -> GraphRouter | str:
+    def router(self) -> Served | str:
         """The router, or the reason why there is none."""
         return self._reason if self._router is None else self._router
 
@@ -54,11 +62,11 @@ class Serving:
 
     async def _try_to_start(self) -> bool:
         try:
-            if isinstance(self._source, GraphRouter):
+            if callable(self._source):
+                self._router = await self._source()
+            else:
                 await self._source.start()
                 self._router = self._source
-            else:
-                self._router = await self._source()
         except SubgraphUnavailable as error:
             self._reason = str(error)
             return False
@@ -80,7 +88,7 @@ class Serving:
 
 
 def create_app(
-    source: GraphRouter | Callable[[], Awaitable[GraphRouter]], options: RouterOptions, routes: Sequence[BaseRoute] = ()
+    source: Served | Callable[[], Awaitable[Served]], options: RouterOptions, routes: Sequence[BaseRoute] = ()
 ) -> Starlette:
     """The ASGI app. `source` is the router, or how to make it; `routes` come first, so they may take `/`."""
     check_hosts(options.hosts)

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
-if TYPE_CHECKING:
-    from graphrouter.router import GraphRouter, SubgraphHealth
+from graphrouter.subgraph_health import SubgraphHealth
+
+
+class KnowsHealth(Protocol):
+    """What can say how its subgraphs are."""
+
+    async def health(self) -> Mapping[str, SubgraphHealth]: ...
 
 
 class Readiness:
     """Asks the subgraphs; requests that come while they are being asked share the answer."""
 
-    def __init__(self, router: Callable[[], GraphRouter | str]) -> None:
+    def __init__(self, router: Callable[[], KnowsHealth | str]) -> None:
         self._router = router
         self._asking: asyncio.Task[Mapping[str, SubgraphHealth]] | None = None
 
@@ -41,7 +46,7 @@ class Readiness:
         )
 
 
-async def _ask(router: GraphRouter) -> Mapping[str, SubgraphHealth]:
+async def _ask(router: KnowsHealth) -> Mapping[str, SubgraphHealth]:
     return await router.health()
 
 
@@ -49,5 +54,5 @@ async def live(_request: Request) -> JSONResponse:
     return JSONResponse({"status": "live"})
 
 
-def health_routes(router: Callable[[], GraphRouter | str]) -> Sequence[BaseRoute]:
+def health_routes(router: Callable[[], KnowsHealth | str]) -> Sequence[BaseRoute]:
     return (Route("/health/live", live), Route("/health/ready", Readiness(router).__call__))

@@ -1,6 +1,7 @@
 """The supergraph as the planner and the executor see it: one model, read from the join specification's text."""
 
 from graphrouter.supergraph.field_set import FieldSet, RequiredField, RequiredFragment, parse_field_set
+from graphrouter.supergraph.join_spec import read_supergraph
 from graphrouter.supergraph.model import (
     ContextArgument,
     ContextValue,
@@ -31,4 +32,5 @@ __all__ = [
     "TypeInSubgraph",
     "TypeKind",
     "parse_field_set",
+    "read_supergraph",
 ]

@@ -36,7 +36,7 @@ from graphql import (
 )
 from graphql.utilities.find_schema_changes import find_schema_changes
 
-from graphrouter.supergraph import Supergraph, SupergraphError
+from graphrouter.supergraph import SupergraphError, read_supergraph
 
 _LONGEST = 200
 
@@ -79,7 +79,7 @@ def client_schema(sdl: str) -> GraphQLSchema:
     Raises SupergraphError where the text is neither.
     """
     try:
-        return Supergraph.parse(sdl).api_schema
+        return read_supergraph(sdl).api_schema
     except SupergraphError as error:
         if error.code != "NOT_A_SUPERGRAPH":
             raise

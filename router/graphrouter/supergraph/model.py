@@ -192,15 +192,6 @@ class Supergraph:
     costs: Mapping[str, int] = field(default_factory=dict[str, int])
     list_sizes: Mapping[tuple[str, str], ListSize] = field(default_factory=dict[tuple[str, str], ListSize])
 
-    @staticmethod
-    def parse(sdl: str) -> Supergraph:
-        """Read a supergraph in the join specification's text; SupergraphError where it cannot be served."""
-        from graphrouter.supergraph.join_spec import (  # noqa: PLC0415 - the reader builds this model
-            read_supergraph,
-        )
-
-        return read_supergraph(sdl)
-
     def with_labels(self, on: frozenset[str]) -> Supergraph:
         """The supergraph while these labels, and no others, are on."""
         if on == self.labels_on:

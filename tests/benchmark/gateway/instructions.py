@@ -21,7 +21,7 @@ from pathlib import Path
 
 from graphrouter import GraphRouter, RouterOptions
 from graphrouter.composition import SubgraphSdl, compose
-from graphrouter.supergraph import Supergraph
+from graphrouter.supergraph import read_supergraph
 from graphrouter.transport import SubgraphRequest, SubgraphResponse
 from tests.benchmark.gateway.subgraphs import Subgraph
 from tests.benchmark.gateway.workload import OPERATION, SDLS, Catalogue
@@ -52,7 +52,7 @@ async def execute(times: int) -> None:
     parts = [SubgraphSdl(name=name, url="", sdl=sdl) for name, sdl in SDLS.items()]
     catalogue = Catalogue()
     transports = {name: Ready(Subgraph(name, catalogue)) for name in SDLS}
-    supergraph = Supergraph.parse(compose(parts).supergraph_sdl)
+    supergraph = read_supergraph(compose(parts).supergraph_sdl)
     router = GraphRouter(supergraph, transports, RouterOptions(join_equal_queries=False))
     gc.disable()
     for _ in range(2 + times):

@@ -26,7 +26,7 @@ from graphrouter.composition import CompositionError, SubgraphSdl, compose
 from graphrouter.planning.check import check
 from graphrouter.planning.planner import PlanningError
 from graphrouter.planning.render import render
-from graphrouter.supergraph import Supergraph
+from graphrouter.supergraph import read_supergraph
 from graphrouter.transport import SubgraphRequest, SubgraphResponse
 from tests.support.federations.data import Data, bind, subgraph_schema
 from tests.support.federations.one_schema import one_schema
@@ -94,7 +94,7 @@ class Federation:
         self._subgraphs = {name: Served(subgraph_schema(text, data, name)) for name, text in documents.items()}
         self._checked: set[tuple[str, str | None, frozenset[str]]] = set()
         self.labels: frozenset[str] = frozenset()
-        self.supergraph = Supergraph.parse(composed.supergraph_sdl)
+        self.supergraph = read_supergraph(composed.supergraph_sdl)
         self.router = GraphRouter(
             self.supergraph, self._subgraphs, RouterOptions(override_labels=lambda _headers: self.labels)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from graphrouter.composition import Code, SubgraphSdl, compose
-from graphrouter.supergraph import ListSize, Supergraph
+from graphrouter.supergraph import ListSize, read_supergraph
 from tests.unit.composition.composing import FEDERATION_2, codes, composed, printed, refused, shape
 
 OWNER = """
@@ -32,7 +32,7 @@ def test_a_composed_directive_arrives_with_its_definition_its_link_and_all_its_a
     assert "directive @owner(team: String!, kind: Kind) repeatable on OBJECT | FIELD_DEFINITION\n" in sdl
     assert 'type Query\n  @owner(team: "a")\n  @owner(team: "c")\n' in sdl
     assert 'q: Int @owner(kind: 1, team: "b")\n' in sdl
-    assert Supergraph.parse(sdl).executable_directives == {}
+    assert read_supergraph(sdl).executable_directives == {}
 
 
 def test_what_stands_on_the_schema_stands_on_the_supergraphs() -> None:
@@ -69,7 +69,7 @@ def test_operations_carry_a_composed_directive_where_every_subgraph_knows_it(
 ) -> None:
     a = OWNER % 1 + "directive @owner(team: String) on OBJECT | FIELD type Query { q: Int @shareable }"
     b = ("directive @owner(team: String) on FIELD " if everywhere else "") + "type Query { q: Int @shareable }"
-    assert Supergraph.parse(both(a=a, b=b)).executable_directives == expected
+    assert read_supergraph(both(a=a, b=b)).executable_directives == expected
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ type Page @shareable { items: [Int] }
 
 def test_of_costs_and_sizes_the_dearest_reading_arrives() -> None:
     result = composed(a=COSTLY_A, b=COSTLY_B)
-    graph = Supergraph.parse(result.supergraph_sdl)
+    graph = read_supergraph(result.supergraph_sdl)
     assert graph.costs == {"Query.users": 5, "Query.users(first:)": 4, "User": 3, "E": 1}
     assert graph.list_sizes == {
         ("Query", "users"): ListSize(20, ("first", "last"), (), require_one_slicing_argument=False),

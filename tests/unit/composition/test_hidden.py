@@ -20,7 +20,7 @@ from graphql import (
 )
 
 from graphrouter.composition import CompositionError, SubgraphSdl, compose
-from graphrouter.supergraph import Supergraph
+from graphrouter.supergraph import read_supergraph
 from tests.support.mutated_subgraphs import SETS
 from tests.unit.composition.composing import composed
 
@@ -64,7 +64,7 @@ def is_seen(schema: GraphQLSchema, coordinate: str) -> bool:
     [(name, subgraph) for name, subgraphs in SETS.items() if name != "federation 1" for subgraph in subgraphs],
 )
 def test_an_element_that_is_hidden_in_one_subgraph_is_never_seen(name: str, subgraph: str) -> None:
-    shown = Supergraph.parse(compose(sdls(SETS[name])).supergraph_sdl).api_schema
+    shown = read_supergraph(compose(sdls(SETS[name])).supergraph_sdl).api_schema
     tried = refused = 0
     for coordinate, document in hidden_once(parse(SETS[name][subgraph], no_location=True)):
         tried += 1
@@ -73,7 +73,7 @@ def test_an_element_that_is_hidden_in_one_subgraph_is_never_seen(name: str, subg
         except CompositionError:
             refused += 1
             continue
-        assert not is_seen(Supergraph.parse(result.supergraph_sdl).api_schema, coordinate), coordinate
+        assert not is_seen(read_supergraph(result.supergraph_sdl).api_schema, coordinate), coordinate
         assert is_seen(shown, coordinate) or "inaccessible" in SETS[name][subgraph] or "Context" in SETS[name][subgraph]
     assert refused < tried
 
@@ -92,7 +92,7 @@ def test_what_hides_an_interfaces_field_hides_what_its_interface_object_gives_th
         """,
         b='type I @interfaceObject @key(fields: "id") { id: ID! secret: Int }',
     )
-    schema = Supergraph.parse(result.supergraph_sdl).api_schema
+    schema = read_supergraph(result.supergraph_sdl).api_schema
     assert is_seen(schema, "X.n")
     assert not is_seen(schema, "X.secret")
     assert not is_seen(schema, "I.secret")

@@ -30,7 +30,7 @@ from graphrouter.planning.plan import (
     Target,
     TypeIs,
 )
-from graphrouter.supergraph import Supergraph
+from graphrouter.supergraph import read_supergraph
 from graphrouter.transport import SubgraphRequest, SubgraphResponse
 
 Answer = Any
@@ -135,7 +135,7 @@ def routed(options: RouterOptions | None = None, /, **subgraphs: tuple[str, Scri
         SubgraphSdl(name=name, url="", sdl=sdl if "@link" in sdl else LINK + sdl)
         for name, (sdl, _) in subgraphs.items()
     ]
-    supergraph = Supergraph.parse(compose(sdls).supergraph_sdl)
+    supergraph = read_supergraph(compose(sdls).supergraph_sdl)
     return GraphRouter(supergraph, {name: script for name, (_, script) in subgraphs.items()}, options)
 
 

@@ -9,9 +9,9 @@ from graphrouter.supergraph import (
     ListSize,
     RequiredField,
     RequiredFragment,
-    Supergraph,
     SupergraphError,
     parse_field_set,
+    read_supergraph,
 )
 from graphrouter.supergraph.subgraph_schema import subgraph_schema
 from tests.support.supergraphs import supergraph, supergraph_sdl
@@ -119,7 +119,7 @@ def test_a_feature_that_only_informs_is_let_pass() -> None:
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused_with_a_reason(sdl: str, code: str, text: str) -> None:
     with pytest.raises(SupergraphError) as caught:
-        Supergraph.parse(sdl)
+        read_supergraph(sdl)
     assert caught.value.code == code
     assert text in caught.value.message
 
@@ -169,7 +169,7 @@ def test_version_0_1_has_owners_and_value_types_without_a_subgraph() -> None:
     }
     type Page { next: Int }
     """
-    graph = Supergraph.parse(sdl)
+    graph = read_supergraph(sdl)
     assert set(graph.types["User"]["accounts"].fields) == {"id", "name"}
     assert set(graph.types["User"]["reviews"].fields) == {"id", "reviews"}
     assert set(graph.types["Page"]) == {"accounts", "reviews"}

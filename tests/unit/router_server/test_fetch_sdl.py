@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from graphrouter.router import SubgraphUnavailable, fetch_sdl
+from graphrouter.subgraph_sdl import SubgraphUnavailable, fetch_sdl
 from graphrouter.transport import SubgraphRequest, SubgraphResponse
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
-from graphrouter.router import SubgraphHealth
 from graphrouter.server.health import Readiness
+from graphrouter.subgraph_health import SubgraphHealth
 
 
 class Router:

@@ -27,7 +27,7 @@ from graphrouter.planning.check.syntax import (
     sent_operation,
 )
 from graphrouter.planning.plan import EntityFetch, QueryPlan, RootFetch
-from graphrouter.supergraph import Supergraph
+from graphrouter.supergraph import Supergraph, read_supergraph
 from graphrouter.supergraph.subgraph_schema import subgraph_schema
 
 
@@ -54,7 +54,7 @@ def check_documents(plan: QueryPlan, supergraph: Supergraph) -> Iterator[str]:
 
 @lru_cache(maxsize=64)
 def _cached_schema(sdl: str, subgraph: str) -> GraphQLSchema:
-    return subgraph_schema(Supergraph.parse(sdl), subgraph)
+    return subgraph_schema(read_supergraph(sdl), subgraph)
 
 
 def _schema(supergraph: Supergraph, subgraph: str) -> GraphQLSchema:
