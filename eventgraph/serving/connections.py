@@ -11,9 +11,10 @@ import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Annotated, Final, Generic, TypeVar
 
 import strawberry
+from strawberry.types.arguments import StrawberryArgumentAnnotation
 
 from eventgraph.serving import inputs
 from eventkernel.errors import InvalidInput
@@ -32,6 +33,33 @@ class PageInfo:
     end_cursor: str | None = strawberry.field(
         description="The cursor of the last edge, for `after` of the next page; null in an empty page."
     )
+
+
+@strawberry.type
+class Edge:
+    """What edges share. `item` and `list` are the words for a node and for where it stands."""
+
+    cursor: str = strawberry.field(description="For `after`: the {list} goes on behind this {item}.")
+
+
+@strawberry.type
+class Connection:
+    """What connections share. `list` is the word for what the pages are of."""
+
+    page_info: PageInfo = strawberry.field(description="Where this page stands in the {list}.")
+
+
+After = Annotated[
+    str | None,
+    strawberry.argument(
+        description="The cursor behind which this page begins, from an earlier page; null for the first page."
+    ),
+]
+
+
+def how_many(items: str) -> StrawberryArgumentAnnotation:
+    """What the argument `first` says of itself: `Annotated[int | None, how_many("posts")]`."""
+    return strawberry.argument(description=f"How many {items} the page has at most: 0 to {inputs.PAGE_LIMIT}.")
 
 
 @dataclass(frozen=True, slots=True)

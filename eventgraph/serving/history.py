@@ -6,40 +6,62 @@ A history ends at the version of what it hangs from: it is how that came about, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 import strawberry
 
 from eventgraph.serving import connections, inputs
 from eventgraph.serving.connections import Page
+from eventgraph.serving.federation import field
 from eventgraph.serving.mutations import Mutations
 from eventgraph.serving.request import Request
 from eventkernel.errors import InvalidInput
 from eventkernel.events import RecordedEvent
 
-ID: Final = "The event's id, unique among all events of this kind."
-VERSION: Final = "The version that the event led to."
-TIME: Final = "When it happened."
-ACTOR: Final = "Who did it, as the header `Actor` named them; null if nobody was named."
-CORRELATION: Final = "Shared by all that one request brought about, the header `Correlation-Id` if it had one."
-CAUSATION: Final = "The id of the event that this one was a reaction to; null for what a client asked for."
-"""Descriptions that all histories share."""
-
-First = Annotated[
-    int | None, strawberry.argument(description=f"How many events the page has at most: 0 to {inputs.PAGE_LIMIT}.")
-]
-After = Annotated[
-    str | None,
-    strawberry.argument(
-        description="The cursor behind which this page begins, from an earlier page; null for the first page."
-    ),
-]
+First = Annotated[int | None, connections.how_many("events")]
+After = connections.After
 
 EVENTS_LIMIT: Final = 20_000
 """The most events that are read for the histories in one answer: a page is read from the stream's beginning on."""
 
 _ORDER: Final = "history"
 _VERSION_DIGITS: Final = 18
+
+
+@strawberry.type
+class HistoryEvent:
+    """What the events of all histories tell. `types` are the event types that there are."""
+
+    recorded: strawberry.Private[RecordedEvent]
+
+    @field("The event's id, unique among all events of this kind.")
+    def id(self) -> strawberry.ID:
+        return strawberry.ID(self.recorded.record.id)
+
+    @field("What happened: {types}.")
+    def type(self) -> str:
+        return self.recorded.record.type
+
+    @field("The version that the event led to.")
+    def version(self) -> int:
+        return self.recorded.version
+
+    @field("When it happened.")
+    def time(self) -> datetime:
+        return self.recorded.record.time
+
+    @field("Who did it, as the header `Actor` named them; null if nobody was named.")
+    def actor(self) -> str | None:
+        return self.recorded.record.actor
+
+    @field("Shared by all that one request brought about, the header `Correlation-Id` if it had one.")
+    def correlation(self) -> str | None:
+        return self.recorded.record.correlation
+
+    @field("The id of the event that this one was a reaction to; null for what a client asked for.")
+    def causation(self) -> str | None:
+        return self.recorded.record.causation
 
 
 async def history(

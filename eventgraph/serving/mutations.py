@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
+import strawberry
+
 from eventgraph.serving import inputs
+from eventgraph.serving.federation import field
 from eventgraph.serving.request import Request
 from eventkernel.decider import Command, Event, State
 from eventkernel.errors import NotFound, VersionConflict
@@ -18,17 +21,29 @@ from eventkernel.writing.store import EventStore
 
 Doc = TypeVar("Doc")
 
-KEY_ARGUMENT: Final = (
+_KEY: Final = (
     "Names this change. A repetition with the same key has no further effect and gets the same answer, "
     f"also a refusal. 1 to {inputs.KEY_LIMIT} visible ASCII characters; without one, the server draws a key."
 )
-EXPECTED_VERSION_ARGUMENT: Final = (
-    "The version that this change is based on, so that it does not overwrite another one unseen; VERSION_CONFLICT if "
-    "the current version is another one."
-)
-BOOKMARK_RESULT: Final = "Send it with a later request, and the answer will show this change."
-KEY_RESULT: Final = "The idempotency key of the request, or the one that the server has drawn."
-"""Descriptions that every mutation shares, so that the schema speaks with one voice."""
+
+
+@strawberry.input
+class KeyedInput:
+    """What the inputs of all mutations share."""
+
+    idempotency_key: str | None = strawberry.field(default=strawberry.UNSET, description=_KEY)
+
+
+@strawberry.input
+class VersionedInput:
+    """What the inputs of mutations share that may be based on a version."""
+
+    expected_version: int | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="The version that this change is based on, so that it does not overwrite another one unseen; "
+        "VERSION_CONFLICT if the current version is another one.",
+    )
+    idempotency_key: str | None = strawberry.field(default=strawberry.UNSET, description=_KEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +59,25 @@ class Done:
     def fold(self, evolve: Callable[[Doc | None, RecordedEvent], Doc]) -> Doc:
         """The stream's document at `version`, by the `evolve` that the handler answers with."""
         return self.outcome.folded(evolve)
+
+
+@strawberry.type
+class Payload:
+    """What the payloads of all mutations share. `item` is the word for what was changed."""
+
+    done: strawberry.Private[Done]
+
+    @field("The {item}'s version after this change.")
+    def version(self) -> int:
+        return self.done.version
+
+    @field("Send it with a later request, and the answer will show this change.")
+    def bookmark(self) -> str:
+        return self.done.bookmark
+
+    @field("The idempotency key of the request, or the one that the server has drawn.")
+    def idempotency_key(self) -> str:
+        return self.done.idempotency_key
 
 
 class Mutations(Generic[State, Command, Event]):

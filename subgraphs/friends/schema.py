@@ -11,16 +11,9 @@ import strawberry
 from strawberry.types import Info
 
 from eventgraph.serving import connections, history, inputs
-from eventgraph.serving.connections import PageInfo
 from eventgraph.serving.federation import MUTATION, QUERY, FederatedSchema, Representation, field, key_of
-from eventgraph.serving.mutations import (
-    BOOKMARK_RESULT,
-    EXPECTED_VERSION_ARGUMENT,
-    KEY_ARGUMENT,
-    KEY_RESULT,
-    Done,
-    Mutations,
-)
+from eventgraph.serving.inherited import inherits
+from eventgraph.serving.mutations import Done, KeyedInput, Mutations, Payload, VersionedInput
 from eventgraph.serving.request import Request
 from eventkernel.errors import NotFound, TooCostly
 from eventkernel.events import RecordedEvent
@@ -58,16 +51,7 @@ _LIST_ORDER: Final = "friends"
 FRIENDS_LIMIT: Final = 20_000
 """The most friends in one answer, of everybody in it together: more is TOO_COSTLY."""
 
-First = Annotated[
-    int | None,
-    strawberry.argument(description=f"How many friends the page has at most: 0 to {inputs.PAGE_LIMIT}."),
-]
-After = Annotated[
-    str | None,
-    strawberry.argument(
-        description="The cursor behind which this page begins, from an earlier page; null for the first page."
-    ),
-]
+First = Annotated[int | None, connections.how_many("friends")]
 OneUser = Annotated[strawberry.ID, strawberry.argument(description="The id of one of the two.")]
 OtherUser = Annotated[strawberry.ID, strawberry.argument(description="The id of the other one.")]
 
@@ -87,7 +71,7 @@ class User:
         f"have more than {FRIENDS_LIMIT} friends."
     )
     async def friends(
-        self, info: FriendsInfo, first: First = inputs.PAGE_DEFAULT, after: After = strawberry.UNSET
+        self, info: FriendsInfo, first: First = inputs.PAGE_DEFAULT, after: connections.After = strawberry.UNSET
     ) -> FriendConnection | None:
         size = inputs.page_size(first)
         behind = connections.after_key(_LIST_ORDER, after)
@@ -118,17 +102,17 @@ class User:
         return [None if is_hidden(known.get(user)) else User(id=strawberry.ID(user)) for user in ids]
 
 
+@inherits(item="friend", list="list")
 @strawberry.type(description="A user's place in somebody's list of friends.")
-class FriendEdge:
+class FriendEdge(connections.Edge):
     node: User | None = strawberry.field(description="The friend; null for one who is deleted at this moment.")
     since: datetime = strawberry.field(description="When the two became friends, for the last time.")
-    cursor: str = strawberry.field(description="For `after`: the list goes on behind this friend.")
 
 
+@inherits(list="list")
 @strawberry.type(description="A page of somebody's list of friends.")
-class FriendConnection:
+class FriendConnection(connections.Connection):
     edges: list[FriendEdge] = strawberry.field(description="The friends of this page, in the order of the list.")
-    page_info: PageInfo = strawberry.field(description="Where this page stands in the list.")
 
 
 @strawberry.type(description="Two users who are friends of each other.")
@@ -162,66 +146,52 @@ class Friendship:
         return FriendshipEventConnection(edges=edges, page_info=page.info)
 
 
+@inherits(own_last=True, types="`friends.FriendAdded` or `friends.FriendRemoved`")
 @strawberry.type(description="Something that happened to a friendship.")
-class FriendshipEvent:
-    id: strawberry.ID = strawberry.field(description=history.ID)
-    type: str = strawberry.field(description="What happened: `friends.FriendAdded` or `friends.FriendRemoved`.")
-    version: int = strawberry.field(description=history.VERSION)
-    time: datetime = strawberry.field(description=history.TIME)
-    actor: str | None = strawberry.field(description=history.ACTOR)
-    correlation: str | None = strawberry.field(description=history.CORRELATION)
-    causation: str | None = strawberry.field(description=history.CAUSATION)
+class FriendshipEvent(history.HistoryEvent):
     reason: str | None = strawberry.field(
         description="Why the friendship ended: `by hand` or `user deleted`; null for a beginning."
     )
 
 
+@inherits(item="event", list="history")
 @strawberry.type(description="An event's place in a friendship's history.")
-class FriendshipEventEdge:
+class FriendshipEventEdge(connections.Edge):
     node: FriendshipEvent = strawberry.field(description="The event.")
-    cursor: str = strawberry.field(description="For `after`: the history goes on behind this event.")
 
 
+@inherits(list="history")
 @strawberry.type(description="A page of a friendship's history.")
-class FriendshipEventConnection:
+class FriendshipEventConnection(connections.Connection):
     edges: list[FriendshipEventEdge] = strawberry.field(description="The events of this page, oldest first.")
-    page_info: PageInfo = strawberry.field(description="Where this page stands in the history.")
 
 
+@inherits()
 @strawberry.input(description="Two users who become friends. It does not matter which of them is which.")
-class AddFriendInput:
+class AddFriendInput(KeyedInput):
     user_id: strawberry.ID = strawberry.field(description="The id of one of the two.")
     friend_id: strawberry.ID = strawberry.field(description="The id of the other one.")
-    idempotency_key: str | None = strawberry.field(default=strawberry.UNSET, description=KEY_ARGUMENT)
 
 
+@inherits()
 @strawberry.input(description="Two users who are friends no longer. It does not matter which of them is which.")
-class RemoveFriendInput:
+class RemoveFriendInput(VersionedInput):
     user_id: strawberry.ID = strawberry.field(description="The id of one of the two.")
     friend_id: strawberry.ID = strawberry.field(description="The id of the other one.")
-    expected_version: int | None = strawberry.field(default=strawberry.UNSET, description=EXPECTED_VERSION_ARGUMENT)
-    idempotency_key: str | None = strawberry.field(default=strawberry.UNSET, description=KEY_ARGUMENT)
 
 
-_VERSION_RESULT: Final = "The friendship's version after this change."
-
-
+@inherits(item="friendship")
 @strawberry.type(description="Two users became friends.")
-class AddFriendPayload:
+class AddFriendPayload(Payload):
     friendship: Friendship = strawberry.field(description="The friendship as this change has made it.")
-    version: int = strawberry.field(description=_VERSION_RESULT)
-    bookmark: str = strawberry.field(description=BOOKMARK_RESULT)
-    idempotency_key: str = strawberry.field(description=KEY_RESULT)
 
 
+@inherits(item="friendship")
 @strawberry.type(description="Two users are friends no longer.")
-class RemoveFriendPayload:
+class RemoveFriendPayload(Payload):
     removed_friendship_id: strawberry.ID = strawberry.field(
         description="The id that the friendship had; it has it again if the two become friends again."
     )
-    version: int = strawberry.field(description=_VERSION_RESULT)
-    bookmark: str = strawberry.field(description=BOOKMARK_RESULT)
-    idempotency_key: str = strawberry.field(description=KEY_RESULT)
 
 
 @strawberry.type(description=QUERY)
@@ -262,12 +232,7 @@ class Mutation:
         pair = _pair(given)
         missing = await info.context.writes.replica.missing(info.context, pair.users)
         done = await _run(info, AddFriend(pair, missing), "addFriend", given.idempotency_key)
-        return AddFriendPayload(
-            friendship=_friendship(done.fold(evolve_friendship)),
-            version=done.version,
-            bookmark=done.bookmark,
-            idempotency_key=done.idempotency_key,
-        )
+        return AddFriendPayload(friendship=_friendship(done.fold(evolve_friendship)), done=done)
 
     @field("End the friendship of two users. NOT_FOUND if they are not friends.")
     async def remove_friend(
@@ -278,12 +243,7 @@ class Mutation:
         pair = _pair(given)
         command = RemoveFriend(pair, Reason.BY_HAND)
         done = await _run(info, command, "removeFriend", given.idempotency_key, given.expected_version)
-        return RemoveFriendPayload(
-            removed_friendship_id=strawberry.ID(pair.friendship_id),
-            version=done.version,
-            bookmark=done.bookmark,
-            idempotency_key=done.idempotency_key,
-        )
+        return RemoveFriendPayload(removed_friendship_id=strawberry.ID(pair.friendship_id), done=done)
 
 
 schema = FederatedSchema(query=Query, mutation=Mutation, types=[User])
@@ -365,17 +325,8 @@ def _pair(given: AddFriendInput | RemoveFriendInput) -> Pair:
 
 
 def _event(recorded: RecordedEvent) -> FriendshipEvent:
-    record, event = recorded.record, recorded.event
-    return FriendshipEvent(
-        id=strawberry.ID(record.id),
-        type=record.type,
-        version=record.version,
-        time=record.time,
-        actor=record.actor,
-        correlation=record.correlation,
-        causation=record.causation,
-        reason=event.reason if isinstance(event, FriendRemoved) else None,
-    )
+    event = recorded.event
+    return FriendshipEvent(recorded=recorded, reason=event.reason if isinstance(event, FriendRemoved) else None)
 
 
 def _friendship(doc: FriendshipDoc) -> Friendship:

@@ -12,16 +12,9 @@ import uuid6
 from strawberry.types import Info
 
 from eventgraph.serving import connections, history, inputs
-from eventgraph.serving.connections import PageInfo
 from eventgraph.serving.federation import MUTATION, QUERY, FederatedSchema, Representation, field, key_of
-from eventgraph.serving.mutations import (
-    BOOKMARK_RESULT,
-    EXPECTED_VERSION_ARGUMENT,
-    KEY_ARGUMENT,
-    KEY_RESULT,
-    Done,
-    Mutations,
-)
+from eventgraph.serving.inherited import inherits
+from eventgraph.serving.mutations import Done, KeyedInput, Mutations, Payload, VersionedInput
 from eventgraph.serving.request import Request
 from eventkernel.errors import ClaimTaken, InvalidInput
 from eventkernel.events import Position, RecordedEvent
@@ -107,16 +100,16 @@ class User:
         return [_user_or_none(found.get(user_id)) for user_id in ids]
 
 
+@inherits(item="user", list="list")
 @strawberry.type(description="A user's place in a list of users.")
-class UserEdge:
+class UserEdge(connections.Edge):
     node: User = strawberry.field(description="The user.")
-    cursor: str = strawberry.field(description="For `after`: the list goes on behind this user.")
 
 
+@inherits(list="list")
 @strawberry.type(description="A page of a list of users.")
-class UserConnection:
+class UserConnection(connections.Connection):
     edges: list[UserEdge] = strawberry.field(description="The users of this page, in the order of the list.")
-    page_info: PageInfo = strawberry.field(description="Where this page stands in the list.")
 
 
 @strawberry.type(description="What an event changed of a user.")
@@ -126,30 +119,22 @@ class UserChange:
     after: str | None = strawberry.field(description="What it became; null where nothing was left.")
 
 
+@inherits(own_last=True, types="`users.UserCreated`, `users.UserUpdated` or `users.UserDeleted`")
 @strawberry.type(description="Something that happened to a user.")
-class UserEvent:
-    id: strawberry.ID = strawberry.field(description=history.ID)
-    type: str = strawberry.field(
-        description="What happened: `users.UserCreated`, `users.UserUpdated` or `users.UserDeleted`."
-    )
-    version: int = strawberry.field(description=history.VERSION)
-    time: datetime = strawberry.field(description=history.TIME)
-    actor: str | None = strawberry.field(description=history.ACTOR)
-    correlation: str | None = strawberry.field(description=history.CORRELATION)
-    causation: str | None = strawberry.field(description=history.CAUSATION)
+class UserEvent(history.HistoryEvent):
     changes: list[UserChange] = strawberry.field(description="The fields that it changed.")
 
 
+@inherits(item="event", list="history")
 @strawberry.type(description="An event's place in a user's history.")
-class UserEventEdge:
+class UserEventEdge(connections.Edge):
     node: UserEvent = strawberry.field(description="The event.")
-    cursor: str = strawberry.field(description="For `after`: the history goes on behind this event.")
 
 
+@inherits(list="history")
 @strawberry.type(description="A page of a user's history.")
-class UserEventConnection:
+class UserEventConnection(connections.Connection):
     edges: list[UserEventEdge] = strawberry.field(description="The events of this page, oldest first.")
-    page_info: PageInfo = strawberry.field(description="Where this page stands in the history.")
 
 
 _USERNAME_DESCRIPTION: Final = (
@@ -158,16 +143,17 @@ _USERNAME_DESCRIPTION: Final = (
 )
 
 
+@inherits()
 @strawberry.input(description="A user to create.")
-class CreateUserInput:
+class CreateUserInput(KeyedInput):
     first_name: str = strawberry.field(description=f"The given name, 1 to {NAME_LIMIT} characters.")
     last_name: str = strawberry.field(description=f"The family name, 1 to {NAME_LIMIT} characters.")
     username: str | None = strawberry.field(default=strawberry.UNSET, description=_USERNAME_DESCRIPTION)
-    idempotency_key: str | None = strawberry.field(default=strawberry.UNSET, description=KEY_ARGUMENT)
 
 
+@inherits()
 @strawberry.input(description="What to change of a user. A field that is left out stays as it is.")
-class UpdateUserInput:
+class UpdateUserInput(VersionedInput):
     id: strawberry.ID = strawberry.field(description="The user's id.")
     first_name: str | None = strawberry.field(
         default=strawberry.UNSET, description=f"The given name, 1 to {NAME_LIMIT} characters."
@@ -178,54 +164,33 @@ class UpdateUserInput:
     username: str | None = strawberry.field(
         default=strawberry.UNSET, description=f"{_USERNAME_DESCRIPTION} Null takes the username away."
     )
-    expected_version: int | None = strawberry.field(default=strawberry.UNSET, description=EXPECTED_VERSION_ARGUMENT)
-    idempotency_key: str | None = strawberry.field(default=strawberry.UNSET, description=KEY_ARGUMENT)
 
 
+@inherits()
 @strawberry.input(description="A user to delete.")
-class DeleteUserInput:
+class DeleteUserInput(VersionedInput):
     id: strawberry.ID = strawberry.field(description="The user's id.")
-    expected_version: int | None = strawberry.field(default=strawberry.UNSET, description=EXPECTED_VERSION_ARGUMENT)
-    idempotency_key: str | None = strawberry.field(default=strawberry.UNSET, description=KEY_ARGUMENT)
 
 
-_VERSION_RESULT: Final = "The user's version after this change."
-
-
+@inherits(item="user")
 @strawberry.type(description="A user was created.")
-class CreateUserPayload:
+class CreateUserPayload(Payload):
     user: User = strawberry.field(description="The user as this change has made it.")
-    version: int = strawberry.field(description=_VERSION_RESULT)
-    bookmark: str = strawberry.field(description=BOOKMARK_RESULT)
-    idempotency_key: str = strawberry.field(description=KEY_RESULT)
 
 
+@inherits(item="user")
 @strawberry.type(description="A user was changed.")
-class UpdateUserPayload:
+class UpdateUserPayload(Payload):
     user: User = strawberry.field(description="The user as this change has made it.")
-    version: int = strawberry.field(description=_VERSION_RESULT)
-    bookmark: str = strawberry.field(description=BOOKMARK_RESULT)
-    idempotency_key: str = strawberry.field(description=KEY_RESULT)
 
 
+@inherits(item="user")
 @strawberry.type(description="A user was deleted; their friendships end.")
-class DeleteUserPayload:
+class DeleteUserPayload(Payload):
     deleted_user_id: strawberry.ID = strawberry.field(description="The id that the user had; it is not used again.")
-    version: int = strawberry.field(description=_VERSION_RESULT)
-    bookmark: str = strawberry.field(description=BOOKMARK_RESULT)
-    idempotency_key: str = strawberry.field(description=KEY_RESULT)
 
 
-First = Annotated[
-    int | None,
-    strawberry.argument(description=f"How many users the page has at most: 0 to {inputs.PAGE_LIMIT}."),
-]
-After = Annotated[
-    str | None,
-    strawberry.argument(
-        description="The cursor behind which this page begins, from an earlier page; null for the first page."
-    ),
-]
+First = Annotated[int | None, connections.how_many("users")]
 
 
 @strawberry.type(description=QUERY)
@@ -249,7 +214,7 @@ class Query:
 
     @field("All users, in the order of their ids.")
     async def users(
-        self, info: UsersInfo, first: First = inputs.PAGE_DEFAULT, after: After = strawberry.UNSET
+        self, info: UsersInfo, first: First = inputs.PAGE_DEFAULT, after: connections.After = strawberry.UNSET
     ) -> UserConnection:
         size = inputs.page_size(first)
         behind = connections.after_key(_LIST_ORDER, after)
@@ -269,7 +234,7 @@ class Query:
             strawberry.argument(description=f"Beginnings of words, 1 to {SEARCH_LIMIT} characters: `ad lovel`."),
         ],
         first: First = inputs.PAGE_DEFAULT,
-        after: After = strawberry.UNSET,
+        after: connections.After = strawberry.UNSET,
     ) -> UserConnection:
         prefixes = words(inputs.text("text", text, limit=SEARCH_LIMIT))
         if not prefixes:
@@ -299,12 +264,7 @@ class Mutation:
             await _refuse_unfit(info, command.username, given.idempotency_key)
         stream = stream_of(new_user_id())
         done = await _run(info, command, "createUser", content, stream, given.idempotency_key)
-        return CreateUserPayload(
-            user=_user(done.fold(evolve)),
-            version=done.version,
-            bookmark=done.bookmark,
-            idempotency_key=done.idempotency_key,
-        )
+        return CreateUserPayload(user=_user(done.fold(evolve)), done=done)
 
     @field(
         "Change a user. NOT_FOUND if no user has this id, USERNAME_TAKEN if another user has "
@@ -332,12 +292,7 @@ class Mutation:
         )
         stream = stream_of(given.id)
         done = await _run(info, command, "updateUser", content, stream, given.idempotency_key, given.expected_version)
-        return UpdateUserPayload(
-            user=_user(done.fold(evolve)),
-            version=done.version,
-            bookmark=done.bookmark,
-            idempotency_key=done.idempotency_key,
-        )
+        return UpdateUserPayload(user=_user(done.fold(evolve)), done=done)
 
     @field("Delete a user, for ever. Their friendships end. NOT_FOUND if no user has this id.")
     async def delete_user(
@@ -350,12 +305,7 @@ class Mutation:
         done = await _run(
             info, DeleteUser(), "deleteUser", content, stream, given.idempotency_key, given.expected_version
         )
-        return DeleteUserPayload(
-            deleted_user_id=strawberry.ID(id_of(done.stream)),
-            version=done.version,
-            bookmark=done.bookmark,
-            idempotency_key=done.idempotency_key,
-        )
+        return DeleteUserPayload(deleted_user_id=strawberry.ID(id_of(done.stream)), done=done)
 
 
 schema = FederatedSchema(query=Query, mutation=Mutation)
@@ -460,16 +410,9 @@ async def _history(
 
 
 def _event(recorded: RecordedEvent, before: UserDoc | None, after: UserDoc | None) -> UserEvent:
-    record = recorded.record
     was, became = _fields(before), _fields(after)
     return UserEvent(
-        id=strawberry.ID(record.id),
-        type=record.type,
-        version=record.version,
-        time=record.time,
-        actor=record.actor,
-        correlation=record.correlation,
-        causation=record.causation,
+        recorded=recorded,
         changes=[
             UserChange(field=name, before=was[name], after=became[name]) for name in was if was[name] != became[name]
         ],
