@@ -171,3 +171,10 @@ class _Counter:
         ):
             if found > allowed:
                 raise LimitExceeded(code, f"an operation has at most {allowed} {what}, found {found}")
+
+
+def syntax_code(message: str) -> str:
+    """The code of what graphql-core's parser refused: it tells what it gave up for in the message alone."""
+    if "contains more than" in message:
+        return "TOO_MANY_TOKENS"
+    return "TOO_DEEP" if "nested too deeply" in message else "GRAPHQL_PARSE_FAILED"

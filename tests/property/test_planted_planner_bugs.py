@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from graphql import DocumentNode, OperationDefinitionNode
 
-from graphrouter import pipeline
 from graphrouter.execution import representations
-from graphrouter.pipeline import PreparedOperation
+from graphrouter.pipeline import operations
+from graphrouter.pipeline.operation import PreparedOperation
 from graphrouter.planning import assemble, paths
 from graphrouter.planning.own_selections import OwnSelections
 from graphrouter.planning.plan import InputField
@@ -98,7 +98,7 @@ BUGS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
         paths._Walk, "_setter", farthest
     ),
     "a document's operations have one plan": lambda patch: patch.setattr(
-        pipeline, "separate_operations", never_separate
+        operations, "separate_operations", never_separate
     ),
     "a shape is kept under the first of two conditions": lambda patch: patch.setattr(
         PreparedOperation, "variant", keep_first_shape

@@ -35,6 +35,7 @@ from graphrouter.execution.representations import Sharing, TargetReader
 from graphrouter.http.connection import HttpServer
 from graphrouter.http.endpoint import GraphQLEndpoint
 from graphrouter.options import RouterOptions
+from graphrouter.pipeline import operation
 from graphrouter.request import GraphQLAnswer
 from graphrouter.server.collector import set_collector_for_serving
 from graphrouter.transport.http import HttpTransport
@@ -140,7 +141,7 @@ def install(clock: Clock) -> None:
 
         return shaped
 
-    setattr(pipeline, "compile_shape", compile_timed)  # noqa: B010 -- imported there, and not for export
+    setattr(operation, "compile_shape", compile_timed)  # noqa: B010 -- imported there, and not for export
     clock.timed(HttpConnection, "data_received", CLIENT)
     clock.timed_coroutine(HttpTransport, "send", CLIENT)
     clock.timed_coroutine(execute.Execution, "run", EXECUTOR)

@@ -428,7 +428,7 @@ async def test_an_unexpected_failure_is_told_without_detail(
     def broken(*_: object) -> None:
         raise RuntimeError("the password is 1234")
 
-    monkeypatch.setattr("graphrouter.pipeline.compile_shape", broken)
+    monkeypatch.setattr("graphrouter.pipeline.operation.compile_shape", broken)
     response = await client.post("/graphql", json={"query": "{ me { id name } }"})
     assert response.status_code == 500
     assert response.json()["errors"][0]["extensions"]["code"] == "INTERNAL_ERROR"

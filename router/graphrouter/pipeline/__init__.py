@@ -1,0 +1,129 @@
+"""One request, from its text to its answer, stage by stage.
+
+1. `documents`: the text is parsed and validated, within limits.
+2. `operations`: the operation that was asked for is planned.
+3. `forwarding`: what of the request reaches the subgraphs.
+4. `answering`: the plan is run and the response is shaped.
+
+What depends on the text alone is done once and cached: the parsed and validated document by its text, the plan by the
+normalised text of the operation (so that white space, comments, and other operations in the document make no
+difference), and the compiled shape by the values of the variables in `@skip` and `@include`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import nullcontext
+from typing import TypedDict, cast
+
+from graphrouter.cache import CacheStatistics
+from graphrouter.execution.background import Background
+from graphrouter.execution.errors import error_object
+from graphrouter.execution.execute import SubgraphSettings
+from graphrouter.execution.introspection import IntrospectionAnswers
+from graphrouter.execution.prepare import holds
+from graphrouter.limits import LimitExceeded
+from graphrouter.options import RouterOptions
+from graphrouter.override_labels import OverrideLabels
+from graphrouter.pipeline.answering import Answering
+from graphrouter.pipeline.documents import Documents
+from graphrouter.pipeline.forwarding import bookmark_of, forwarded
+from graphrouter.pipeline.operation import PreparedOperation
+from graphrouter.pipeline.operations import Operations
+from graphrouter.pipeline.planner import Planner
+from graphrouter.planning.plan import QueryPlan
+from graphrouter.request import GraphQLAnswer, GraphQLRequest, RequestRefused
+from graphrouter.supergraph import Supergraph
+
+_log = logging.getLogger("graphrouter.pipeline")
+
+
+class PipelineStatistics(TypedDict):
+    documents: CacheStatistics
+    plans: CacheStatistics
+
+
+class Pipeline:
+    """Executes requests against one supergraph."""
+
+    def __init__(
+        self, supergraph: Supergraph, planner: Planner, subgraphs: SubgraphSettings, options: RouterOptions
+    ) -> None:
+        self._options = options
+        self._labels = OverrideLabels(supergraph.labels, options.override_labels)
+        self._background = Background()
+        self._documents = Documents(supergraph, planner, options)
+        self._operations = Operations(supergraph, planner, self._documents, options)
+        self._introspection = IntrospectionAnswers(self._background, options.cached_bytes // 8)
+        self._answering = Answering(subgraphs, self._background, options)
+
+    def statistics(self) -> PipelineStatistics:
+        return {"documents": self._documents.statistics(), "plans": self._operations.statistics()}
+
+    def close(self) -> None:
+        self._operations.close()
+        self._background.close()
+
+    async def execute(self, request: GraphQLRequest) -> GraphQLAnswer:
+        """The answer to a request, whatever happens; unexpected exceptions are logged and told without detail."""
+        deadline = asyncio.get_running_loop().time() + self._options.limits.seconds
+        try:
+            async with asyncio.timeout_at(deadline):
+                labels = self._labels.on(request.headers)
+                prepared = await self._operations.prepared(request.query, request.operation_name, labels)
+            return await self._run(prepared, request, deadline)
+        except RequestRefused as refusal:
+            return GraphQLAnswer(None, refusal.errors, {}, refused=True)
+        except TimeoutError:
+            error = error_object("preparing the operation took too long", "REQUEST_TIMEOUT")
+            return GraphQLAnswer(None, [error], {}, refused=True)
+        except Exception:  # noqa: BLE001 - logged in full; the client learns nothing of the inside
+            _log.exception("an operation failed")
+            error = error_object("the router failed to execute the operation", "INTERNAL_ERROR")
+            return GraphQLAnswer(None, [error], {})
+
+    async def _run(self, prepared: PreparedOperation, request: GraphQLRequest, deadline: float) -> GraphQLAnswer:
+        if request.only_queries and prepared.operation.operation.value != "query":
+            raise RequestRefused(error_object("only queries are executed by GET", "METHOD_NOT_ALLOWED"))
+        variables = prepared.variables(request.variables)
+        refusals = [one for one in prepared.plan.plan.refusals if holds(one.conditions, variables)]
+        if refusals:
+            raise RequestRefused(*(error_object(one.message, one.code) for one in refusals))
+        try:
+            prepared.estimate(variables).check(variables, self._options.limits.objects)
+        except LimitExceeded as error:
+            raise RequestRefused(error_object(str(error), error.code)) from error
+        extensions: dict[str, object] = {}
+        wanted = self._wants_plan(request)
+        if wanted is not None:
+            extensions["queryPlan"] = _described(prepared.plan.plan)
+            if wanted == "only":
+                return GraphQLAnswer(None, [], extensions)
+        asked = prepared.variant(variables, shared=False).introspection
+        async with asyncio.timeout_at(deadline) if asked else nullcontext():
+            introspected = [await self._introspection.of(field, variables) for field in asked]
+        return await self._answering.answer(
+            prepared,
+            variables,
+            forwarded(request, self._options),
+            bookmark_of(request),
+            introspected,
+            extensions,
+            deadline,
+        )
+
+    def _wants_plan(self, request: GraphQLRequest) -> str | None:
+        """`only` where the plan is asked for without being executed, `1` where beside the data, else None."""
+        if not self._options.expose_query_plan:
+            return None
+        asked = request.extensions.get("queryPlan", request.headers.get("query-plan"))
+        if not isinstance(asked, bool | int | str | None):
+            raise RequestRefused(error_object('extensions.queryPlan is true, false or "only"', "INVALID_INPUT"))
+        return {True: "1", "1": "1", "true": "1", "only": "only"}.get(cast("str", asked))
+
+
+def _described(plan: QueryPlan) -> dict[str, object]:
+    from graphrouter.planning.render import render, to_json  # noqa: PLC0415 - nobody needs it who does not ask
+
+    return {"lines": render(plan).splitlines(), "tree": to_json(plan)}

@@ -1,0 +1,112 @@
+"""Stage 4: the plan is run, and the response is shaped out of what the subgraphs gave."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+
+from graphrouter.execution.background import LARGE_COUNT, Background
+from graphrouter.execution.errors import ResponseErrors, error_object
+from graphrouter.execution.execute import Execution, SubgraphSettings
+from graphrouter.execution.inflight import Flights
+from graphrouter.execution.merge import JsonObject
+from graphrouter.execution.misfits import ShapeErrors
+from graphrouter.execution.shape import Shape
+from graphrouter.json_text import dumps
+from graphrouter.limits import LimitExceeded
+from graphrouter.options import RouterOptions
+from graphrouter.pipeline.operation import PreparedOperation
+from graphrouter.request import GraphQLAnswer
+
+_SHAPING_SECONDS = 5.0
+"""How long a large response may be shaped beyond the request's time."""
+
+
+class Answering:
+    """Runs prepared operations against the subgraphs."""
+
+    def __init__(self, subgraphs: SubgraphSettings, background: Background, options: RouterOptions) -> None:
+        self._subgraphs = subgraphs
+        self._background = background
+        self._options = options
+        self._mutations: set[asyncio.Task[GraphQLAnswer]] = set()
+        self._flights: Flights[GraphQLAnswer] = Flights()
+
+    async def answer(
+        self,
+        prepared: PreparedOperation,
+        variables: dict[str, object],
+        headers: tuple[tuple[str, str], ...],
+        bookmark: str,
+        introspected: Sequence[object],
+        extensions: dict[str, object],
+        deadline: float,
+    ) -> GraphQLAnswer:
+        """The answer to one request; equal queries that are in flight at the same time may share theirs."""
+        execution = Execution(
+            prepared.plan,
+            self._subgraphs,
+            variables,
+            headers,
+            deadline,
+            bookmark,
+            ResponseErrors(self._options.limits.errors),
+            self._options.limits.objects,
+            self._background,
+        )
+        if prepared.operation.operation.value == "mutation":
+            return await self._to_the_end(self._finish(prepared, execution, introspected, extensions))
+        if not self._options.join_equal_requests or extensions:
+            return await self._finish(prepared, execution, introspected, extensions)
+        equal = (id(prepared), dumps(variables), execution.headers, execution.bookmark)
+        return await self._flights.join(equal, lambda: self._finish(prepared, execution, introspected, extensions))
+
+    async def _to_the_end(self, running: Coroutine[object, object, GraphQLAnswer]) -> GraphQLAnswer:
+        """What has begun to change something goes on when whoever asked for it has gone."""
+        task = asyncio.create_task(running)
+        self._mutations.add(task)
+        task.add_done_callback(self._mutations.discard)
+        return await asyncio.shield(task)
+
+    async def _finish(
+        self,
+        prepared: PreparedOperation,
+        execution: Execution,
+        introspected: Sequence[object],
+        extensions: dict[str, object],
+    ) -> GraphQLAnswer:
+        """Runs the plan and shapes the response."""
+        await execution.run()
+        variables = execution.variables
+        variant = prepared.variant(variables, execution.sharing.found_any)
+        shape_errors = ShapeErrors(self._options.limits.objects, introspected)
+        shape = partial(_shaped, variant.shape, execution, shape_errors)
+        data = await self._in_time(execution, shape) if execution.is_large else shape()
+        if execution.bookmark:
+            extensions["bookmark"] = execution.bookmark
+        answer = GraphQLAnswer(data, prepared.told(execution.errors.as_list(), variables), extensions)
+        if execution.is_large or shape_errors.objects > LARGE_COUNT:
+            await self._background.run(answer.write_in_pieces)
+        return answer
+
+    async def _in_time(self, execution: Execution, shape: Callable[[], JsonObject | None]) -> JsonObject | None:
+        """Shapes what is large in the background. What came until the request's time was over still has its time."""
+        until = max(execution.deadline, asyncio.get_running_loop().time()) + _SHAPING_SECONDS
+        try:
+            async with asyncio.timeout_at(until):
+                return await self._background.run(shape)
+        except TimeoutError:
+            execution.errors.add(error_object("shaping the response took too long", "REQUEST_TIMEOUT"))
+            return None
+
+
+def _shaped(shape: Shape, execution: Execution, errors: ShapeErrors) -> JsonObject | None:
+    try:
+        data = shape(execution.data, None, errors)
+    except LimitExceeded as error:
+        execution.errors.add(error_object(str(error), error.code))
+        return None
+    if errors.failed:
+        errors.tell(execution.errors)
+    return data

@@ -1,0 +1,113 @@
+"""One operation, ready to be executed any number of times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from graphql import FieldNode, FragmentDefinitionNode, OperationDefinitionNode, get_variable_values
+
+from graphrouter.cache import LruCache
+from graphrouter.execution.client_paths import ClientPaths
+from graphrouter.execution.errors import ErrorObject, error_object
+from graphrouter.execution.estimate import Estimate
+from graphrouter.execution.introspection import IntrospectionField
+from graphrouter.execution.prepare import PreparedPlan
+from graphrouter.execution.shape import Shape, compile_shape
+from graphrouter.json_text import fault_of
+from graphrouter.pipeline.refusals import located
+from graphrouter.request import RequestRefused
+from graphrouter.supergraph import Supergraph
+
+_PLAIN = frozenset({str, int, bool, type(None)})
+"""The classes of values in which there is nothing to look for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What depends on the conditions' values, and on whether the data have objects that stand at several positions."""
+
+    shape: Shape
+    introspection: tuple[IntrospectionField, ...]
+
+
+@dataclass(slots=True)
+class PreparedOperation:
+    """One operation, ready to be executed any number of times."""
+
+    supergraph: Supergraph
+    operation: OperationDefinitionNode
+    fragments: Mapping[str, FragmentDefinitionNode]
+    condition_variables: tuple[str, ...]
+    plan: PreparedPlan
+    defaults: dict[str, object]
+    list_length: int
+    variants: LruCache[Variant] = field(default_factory=lambda: LruCache[Variant](16))
+    estimates: LruCache[Estimate] = field(default_factory=lambda: LruCache[Estimate](16))
+
+    def conditions(self, variables: Mapping[str, object]) -> tuple[bool, ...]:
+        return tuple([variables.get(name) is True for name in self.condition_variables])
+
+    def estimate(self, variables: Mapping[str, object]) -> Estimate:
+        values = self.conditions(variables)
+        found = self.estimates.peek(values)
+        if found is None:
+            conditions = dict(zip(self.condition_variables, values, strict=True))
+            found = Estimate(self.supergraph, self.operation, self.fragments, conditions, self.list_length)
+            self.estimates.put(values, found)
+        return found
+
+    def variant(self, variables: Mapping[str, object], shared: bool) -> Variant:
+        key = (shared, *self.conditions(variables))
+        found = self.variants.peek(key)
+        if found is None:
+            schema = self.supergraph.api_schema
+            conditions = dict(zip(self.condition_variables, key[1:], strict=True))
+            operation, fragments, complete = self.operation, self.fragments, self.supergraph.schema
+            introspection: list[list[FieldNode]] = []
+            shape = compile_shape(
+                schema,
+                operation,
+                fragments,
+                conditions,
+                complete,
+                shared=shared,
+                typename_key=self.plan.plan.typename,
+                introspection=introspection,
+            )
+            asked = tuple(IntrospectionField(schema, operation, fragments, nodes) for nodes in introspection)
+            found = Variant(shape, asked)
+            self.variants.put(key, found)
+        return found
+
+    def told(self, errors: list[ErrorObject], variables: Mapping[str, object]) -> list[ErrorObject]:
+        """The errors at positions that the client knows."""
+        if not errors:
+            return errors
+        return ClientPaths(self.operation, self.fragments, self.plan.plan.typename, variables).told(errors)
+
+    def variables(self, given: Mapping[str, object]) -> dict[str, object]:
+        """The values to send: the client's, checked against their types, and the operation's defaults."""
+        definitions = self.operation.variable_definitions
+        if not definitions:
+            return {}
+        names = [definition.variable.name.value for definition in definitions]
+        for name in names:
+            if given.get(name).__class__ not in _PLAIN and (fault := fault_of(given[name])):
+                raise RequestRefused(error_object(f"The value of variable '${name}' {fault}.", "INVALID_VARIABLES"))
+        checked = get_variable_values(
+            self.supergraph.api_schema, definitions, dict(given), max_errors=20, hide_suggestions=True
+        )
+        if isinstance(checked, list):
+            raise RequestRefused(*(located(error, "INVALID_VARIABLES") for error in checked))
+        for name in self.condition_variables:
+            # A nullable variable may stand there if it has a default; null itself may not.
+            # https://spec.graphql.org/October2021/#sec-All-Variable-Usages-are-Allowed
+            if name in given and given[name] is None:
+                message = f"Variable '${name}' is asked for by @skip or @include and must not be null."
+                raise RequestRefused(error_object(message, "INVALID_VARIABLES"))
+        return {
+            name: given[name] if name in given else self.defaults[name]
+            for name in names
+            if name in given or name in self.defaults
+        }
