@@ -10,6 +10,7 @@ KernelError
 │   ├── TooCostly            TOO_COSTLY
 │   └── IdempotencyMismatch  IDEMPOTENCY_MISMATCH
 ├── ConcurrencyConflict      the stream has moved on between reading and appending: decide again
+├── UnexpectedRefusal        a process manager has no branch for what a rule has said to its command
 ├── OutOfDate                OUT_OF_DATE: a view did not reach the bookmark in time
 ├── Unavailable              UNAVAILABLE: unknown outcome; a retry with the same command id is safe
 │   └── StreamWaits          the stream has a gap on the log: nothing comes onto it until an operator says so
@@ -94,6 +95,13 @@ class ConcurrencyConflict(KernelError):
     def __init__(self, stream: str, expected: int, actual: int) -> None:
         super().__init__(f"{stream}: expected version {expected}, found version {actual}")
         self.stream, self.expected, self.actual = stream, expected, actual
+
+
+class UnexpectedRefusal(KernelError):
+    """A process manager branches on a command's refusal, and has no branch for the one that came: a defect."""
+
+    def __init__(self, stream: str, code: str) -> None:
+        super().__init__(f"{stream[:200]}: expected a refusal that there is a branch for, found {code}")
 
 
 class OutOfDate(KernelError):

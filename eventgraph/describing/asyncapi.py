@@ -18,8 +18,8 @@ from eventkernel.events import COMMAND_REFUSED, COMMAND_REMEMBERED, FENCE, STREA
 from eventkernel.writing.envelope import attributes_schema
 from eventkernel.writing.fences import FenceData
 from eventkernel.writing.refusals import Refused
-from subgraphs.friends.app import EVENT_TYPES as FRIENDS_EVENT_TYPES
-from subgraphs.users.app import EVENT_TYPES as USERS_EVENT_TYPES
+from subgraphs.friends.domain import EVENT_TYPES as FRIENDS_EVENT_TYPES
+from subgraphs.users.domain import EVENT_TYPES as USERS_EVENT_TYPES
 
 _Json = dict[str, Any]
 

@@ -11,13 +11,13 @@ from eventkernel.reading.views import Projection
 from eventkernel.writing.codec import Codec
 from subgraphs.friends import events as users_for_friends
 from subgraphs.friends.adapters.sqlite import SqliteFriendView
-from subgraphs.friends.app import EVENT_TYPES as FRIENDS_EVENT_TYPES
+from subgraphs.friends.domain import EVENT_TYPES as FRIENDS_EVENT_TYPES
 from subgraphs.friends.projection import projection as friends_projection
 from subgraphs.recommendations.adapters.sqlite import SqliteRecommendationView
 from subgraphs.recommendations.events import EVENT_TYPES as GRAPH_EVENT_TYPES
 from subgraphs.recommendations.projection import projection as recommendations_projection
 from subgraphs.users.adapters.sqlite import SqliteUserView
-from subgraphs.users.app import EVENT_TYPES as USERS_EVENT_TYPES
+from subgraphs.users.domain import EVENT_TYPES as USERS_EVENT_TYPES
 from subgraphs.users.projection import projection as users_projection
 
 

@@ -117,7 +117,7 @@ class CommandHandler(Generic[State, Command, Event]):
 
     `claims` gives all that a stream holds in a state (`username:ada`); None: this aggregate claims nothing. `answer`
     is what outcomes are folded with; None: their callers ask for none. `snapshots` says how long streams are kept
-    short; None: they are not.
+    short; None: they are not. The names of its streams begin with `prefix`; other aggregates of the log have others.
     """
 
     def __init__(
@@ -129,11 +129,13 @@ class CommandHandler(Generic[State, Command, Event]):
         *,
         answer: Answer | None = None,
         snapshots: Snapshots | None = None,
+        prefix: str = "",
     ) -> None:
         self.store = store
         self.codec = codec
         self.decider = decider
         self.claims = claims
+        self.prefix = prefix
         self._answer = answer
         self._states: StreamStates[State, Event] = StreamStates(store, codec, decider, answer, snapshots)
         self._queues: dict[str, deque[_Order[Command]]] = {}
@@ -164,6 +166,8 @@ class CommandHandler(Generic[State, Command, Event]):
             ClaimTaken: another stream holds what this one would.
             Unavailable: the outcome is unknown, or too many others were faster; the same call may be repeated.
         """
+        if not stream.startswith(self.prefix):
+            raise ValueError(f"expected a stream of this aggregate, {self.prefix}…, found {stream[:200]!r}")
         order = _Order(command, command_id, fingerprint, expected_version, metadata, binding or refusals_bind())
         queue = self._queues.get(stream)
         if queue is not None:
@@ -323,7 +327,7 @@ class CommandHandler(Generic[State, Command, Event]):
             order.conclude(await self._repeated(known, order.fingerprint))
 
     async def _repeated(self, known: Commit, fingerprint: str) -> Outcome | Exception:
-        if known.fingerprint != fingerprint:
+        if known.fingerprint != fingerprint or not known.stream.startswith(self.prefix):
             return IdempotencyMismatch("the idempotency key was used before, for a command with other content")
         if known.refusal is not None:
             return known.refusal.refusal()

@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from eventkernel.errors import CorruptData, Refusal
+
+RefusalT = TypeVar("RefusalT", bound=Refusal)
 
 _LONGEST: Final = 1_000
 """Characters of a message that are kept."""
@@ -38,9 +40,17 @@ class Refused(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def refusal(self) -> Refusal:
         """The refusal again: of the class that has its code, with its message and details."""
-        kind = next((kind for kind in _kinds(Refusal) if kind.code == self.code), None)
-        if kind is None:
-            kind = type("Refusal", (Refusal,), {"code": self.code})  # its class is not there any more
+        refusal = self.refusal_as(Refusal)
+        if refusal is None:
+            gone = type("Refusal", (Refusal,), {"code": self.code})  # its class is not there any more
+            refusal = self._made(gone)
+        return refusal
+
+    def refusal_as(self, kind: type[RefusalT]) -> RefusalT | None:
+        """The refusal again, of this class or of one that derives from it; None where none of them has its code."""
+        return next((self._made(derived) for derived in _kinds(kind) if derived.code == self.code), None)
+
+    def _made(self, kind: type[RefusalT]) -> RefusalT:
         refusal = kind.__new__(kind)
         Exception.__init__(refusal, self.message)
         for name, value in self.details.items():
@@ -82,7 +92,7 @@ def refusals_bind() -> bool:
     return _binding.get()
 
 
-def _kinds(kind: type[Refusal]) -> Iterator[type[Refusal]]:
+def _kinds(kind: type[RefusalT]) -> Iterator[type[RefusalT]]:
     yield kind
     for derived in kind.__subclasses__():
         yield from _kinds(derived)

@@ -13,19 +13,19 @@ from eventgraph.serving.subgraph import Subgraph
 from eventkernel.clock import Clock
 from eventkernel.errors import Unavailable
 from eventkernel.reacting.checkpoints import CheckpointStore
-from eventkernel.reacting.process import ProcessManager
 from eventkernel.reading.audit import Audit
 from eventkernel.reading.gate import SYSTEM_CLOCK, BookmarkGate
 from eventkernel.reading.membership import Alone, Membership
 from eventkernel.reading.projector import Projector, Source
 from eventkernel.reading.views import View
+from eventkernel.writing.aggregates import CommandHandlers
 from eventkernel.writing.codec import Codec
-from eventkernel.writing.commands import CommandHandler
-from eventkernel.writing.snapshots import Snapshots, SnapshotStore
+from eventkernel.writing.snapshots import SnapshotStore
 from eventkernel.writing.store import EventStore, LogReader
 from subgraphs.friends import endings, events
-from subgraphs.friends.domain import FriendAdded, FriendRemoved, FriendshipState, decider
-from subgraphs.friends.projection import FriendshipDoc, evolve_friendship, projection
+from subgraphs.friends.domain import EVENT_TYPES
+from subgraphs.friends.friendships import FRIENDSHIPS
+from subgraphs.friends.projection import projection
 from subgraphs.friends.replica import UserReplica
 from subgraphs.friends.schema import FriendWrites, schema
 from subgraphs.friends.views import FriendView
@@ -33,7 +33,6 @@ from subgraphs.friends.views import FriendView
 NAME: Final = "friends"
 LOG: Final = "friends"
 """The name of the log that this subgraph owns."""
-EVENT_TYPES: Final = (FriendAdded, FriendRemoved)
 
 
 def friends_subgraph(
@@ -52,13 +51,7 @@ def friends_subgraph(
     the one that the events have their times from, `membership` the place of this process among those that share the
     work, `snapshots` where what long streams have become is kept."""
     codec = Codec(EVENT_TYPES)
-    commands = CommandHandler(
-        store,
-        codec,
-        decider,
-        answer=evolve_friendship,
-        snapshots=None if snapshots is None else Snapshots(snapshots, 1, FriendshipState, FriendshipDoc | None),
-    )
+    handlers = CommandHandlers(store, codec, [FRIENDSHIPS], snapshots)
     audit = Audit(view, [users_log, store])
     gate = BookmarkGate(view, [users_log, store], log_names, clock, audit)
 
@@ -77,7 +70,7 @@ def friends_subgraph(
     app = subgraph_app(
         schema,
         gate=gate,
-        writes=FriendWrites(Mutations(commands), UserReplica(users_log, gate)),
+        writes=FriendWrites(Mutations(handlers.of(FRIENDSHIPS)), UserReplica(users_log, gate)),
         readiness=readiness,
     )
     member = membership or Alone()
@@ -90,14 +83,6 @@ def friends_subgraph(
         audit=audit,
         store=store,
         processes=[
-            ProcessManager(
-                endings.NAME,
-                sources,
-                gate,
-                endings.Endings(commands).react,
-                checkpoints,
-                reacts_to=endings.REACTS_TO,
-                membership=member,
-            ),
+            endings.ENDINGS.process(handlers, sources, checkpoints, gate=gate, membership=member),
         ],
     )

@@ -32,6 +32,7 @@ class FriendRemoved(DomainEvent, frozen=True, tag="friends.FriendRemoved"):
 
 
 FriendshipEvent = FriendAdded | FriendRemoved
+EVENT_TYPES: Final = (FriendAdded, FriendRemoved)
 
 
 class Reason(StrEnum):

@@ -8,78 +8,47 @@ finds the first (`eventkernel/reacting/process.py` has the argument).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from eventkernel.errors import IdempotencyMismatch, Refusal
-from eventkernel.events import Metadata, Record, RecordedEvent
-from eventkernel.writing.commands import CommandHandler, command_id, fingerprint
-from subgraphs.friends.domain import (
-    FriendAdded,
-    FriendshipCommand,
-    FriendshipEvent,
-    FriendshipState,
-    Pair,
-    Reason,
-    RemoveFriend,
-)
+from eventkernel.events import Record
+from eventkernel.reacting.reactions import Reactions, Send, send
+from subgraphs.friends.domain import FriendAdded, Pair, Reason, RemoveFriend
 from subgraphs.friends.events import USER_STREAM_PREFIX, UserDeleted
+from subgraphs.friends.friendships import FRIENDSHIPS
 from subgraphs.friends.views import FriendView
 
-NAME: Final = "friends-endings"
-REACTS_TO: Final = (UserDeleted, FriendAdded)
 
-_CALLER: Final = "process\nfriends-endings"
-"""Scopes the command ids. No request can have it: a line feed stands in no header."""
-_AT_ONCE: Final = 100
-"""How many friendships are ended at one time: enough to share an fsync, few enough not to push others aside."""
+async def _standing(_event: UserDeleted, record: Record, view: FriendView) -> Sequence[Pair]:
+    return await view.standing(record.stream.removeprefix(USER_STREAM_PREFIX))
 
 
-@dataclass(frozen=True, slots=True)
-class Endings:
-    """Ends friendships with `commands`, once each for every event that asks for it."""
+def _end_all(_event: UserDeleted, _record: Record, standing: Sequence[Pair]) -> Sequence[Send]:
+    return [_end(pair) for pair in standing]
 
-    commands: CommandHandler[FriendshipState, FriendshipCommand, FriendshipEvent]
 
-    async def react(self, recorded: RecordedEvent, view: FriendView) -> None:
-        """To one of `REACTS_TO`, which the view has stored."""
-        match recorded.event:
-            case UserDeleted():
-                deleted = recorded.stream.removeprefix(USER_STREAM_PREFIX)
-                await self._end(await view.standing(deleted), recorded.record)
-            case FriendAdded(users=(low, high)):
-                known = await view.users([low, high])
-                if any(user.deleted for user in known.values()):
-                    await self._end([Pair(low, high)], recorded.record)
-            case _:
-                raise AssertionError(f"{NAME} does not react to {recorded.record.type}")
+async def _with_somebody_deleted(event: FriendAdded, _record: Record, view: FriendView) -> bool:
+    known = await view.users(event.users)
+    return any(user.deleted for user in known.values())
 
-    async def _end(self, pairs: Sequence[Pair], because: Record) -> None:
-        for start in range(0, len(pairs), _AT_ONCE):
-            ending = (self._end_one(pair, because) for pair in pairs[start : start + _AT_ONCE])
-            for outcome in await asyncio.gather(*ending, return_exceptions=True):
-                if isinstance(outcome, BaseException):
-                    raise outcome
 
-    async def _end_one(self, pair: Pair, because: Record) -> None:
-        try:
-            await self.commands.execute(
-                pair.stream,
-                RemoveFriend(pair, Reason.USER_DELETED),
-                command_id=command_id(_CALLER, f"{because.log}/{because.id}/{pair.friendship_id}"),
-                fingerprint=fingerprint(NAME, {"users": pair.users}),
-                metadata=Metadata(
-                    actor=because.actor,
-                    correlation=because.correlation,
-                    causation=because.id,
-                    traceparent=because.traceparent,
-                    tracestate=because.tracestate,
-                ),
-            )
-        except IdempotencyMismatch:
-            raise
-        except Refusal:
-            # It has ended already. The others of this event are none the worse for it.
-            return
+def _end_at_once(event: FriendAdded, _record: Record, with_somebody_deleted: bool) -> Sequence[Send]:
+    return [_end(Pair(*event.users))] if with_somebody_deleted else []
+
+
+def _end(pair: Pair) -> Send:
+    """One that has ended already is refused, and the others are none the worse for it.
+
+    Place and content are those of 0.1.0, which has reacted to events that may be delivered again.
+    """
+    ending = RemoveFriend(pair, Reason.USER_DELETED)
+    return send(FRIENDSHIPS, pair.friendship_id, ending, place=pair.friendship_id, content={"users": pair.users})
+
+
+ENDINGS: Final = (
+    Reactions[FriendView]("friends-endings")
+    .on(UserDeleted, _end_all, reading=_standing)
+    .on(FriendAdded, _end_at_once, reading=_with_somebody_deleted)
+)
+
+NAME: Final = ENDINGS.name

@@ -14,11 +14,11 @@ from eventkernel.reading.gate import SYSTEM_CLOCK, BookmarkGate
 from eventkernel.reading.membership import Alone, Membership
 from eventkernel.reading.projector import Projector, Source
 from eventkernel.reading.views import View
+from eventkernel.writing.aggregates import Aggregate, CommandHandlers, SnapshotForm
 from eventkernel.writing.codec import Codec
-from eventkernel.writing.commands import CommandHandler
-from eventkernel.writing.snapshots import Snapshots, SnapshotStore
+from eventkernel.writing.snapshots import SnapshotStore
 from eventkernel.writing.store import EventStore
-from subgraphs.users.domain import UserCreated, UserDeleted, UserState, UserUpdated, claims, decider
+from subgraphs.users.domain import EVENT_TYPES, STREAM_PREFIX, UserState, claims, decider
 from subgraphs.users.lookalikes import Lookalikes
 from subgraphs.users.projection import UserDoc, projection
 from subgraphs.users.schema import UserMutations, schema
@@ -27,7 +27,15 @@ from subgraphs.users.views import UserView
 NAME: Final = "users"
 LOG: Final = "users"
 """The name of the log that this subgraph owns."""
-EVENT_TYPES: Final = (UserCreated, UserUpdated, UserDeleted)
+USERS: Final = Aggregate(
+    "user",
+    STREAM_PREFIX,
+    decider,
+    EVENT_TYPES,
+    claims=claims,
+    answer=projection.evolve,
+    snapshots=SnapshotForm(projection.shape, UserState, UserDoc | None),
+)
 
 
 def users_subgraph(
@@ -43,15 +51,7 @@ def users_subgraph(
     a bookmark may speak of, `clock` the one that the events have their times from, `membership` the place of this
     process among those that share the work, `snapshots` where what long streams have become is kept."""
     codec = Codec(EVENT_TYPES)
-    commands = CommandHandler(
-        store,
-        codec,
-        decider,
-        claims,
-        answer=projection.evolve,
-        snapshots=None if snapshots is None else Snapshots(snapshots, projection.shape, UserState, UserDoc | None),
-    )
-
+    commands = CommandHandlers(store, codec, [USERS], snapshots).of(USERS)
     audit = Audit(view, [store])
 
     async def readiness() -> Readiness:

@@ -46,6 +46,7 @@ class UserDeleted(DomainEvent, frozen=True, tag="users.UserDeleted"):
 
 
 UserEvent = UserCreated | UserUpdated | UserDeleted
+EVENT_TYPES: Final = (UserCreated, UserUpdated, UserDeleted)
 
 
 class Unchanged(Enum):

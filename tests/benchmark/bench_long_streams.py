@@ -17,8 +17,8 @@ from eventkernel.clock import SystemClock
 from eventkernel.writing.codec import Codec
 from eventkernel.writing.commands import CommandHandler
 from eventkernel.writing.snapshots import Snapshots
-from subgraphs.users.app import EVENT_TYPES
 from subgraphs.users.domain import (
+    EVENT_TYPES,
     UNCHANGED,
     UpdateUser,
     UserCommand,

@@ -27,11 +27,11 @@ from eventkernel.reading.views import Projection
 from eventkernel.writing.codec import Codec
 from eventkernel.writing.store import Batch, Checkpoint
 from subgraphs.friends.adapters.sqlite import SqliteFriendView
-from subgraphs.friends.app import EVENT_TYPES as FRIEND_EVENTS
+from subgraphs.friends.domain import EVENT_TYPES as FRIEND_EVENTS
 from subgraphs.friends.events import EVENT_TYPES as REPLICATED_EVENTS
 from subgraphs.friends.projection import projection as friends_projection
 from subgraphs.users.adapters.sqlite import SqliteUserView
-from subgraphs.users.app import EVENT_TYPES as USER_EVENTS
+from subgraphs.users.domain import EVENT_TYPES as USER_EVENTS
 from subgraphs.users.projection import projection as users_projection
 from tests.benchmark.histories import opened, write_logs
 

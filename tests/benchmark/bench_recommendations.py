@@ -24,13 +24,13 @@ from eventkernel.events import Record
 from eventkernel.reading.folding import ParkedStreams, fold, streams_of
 from eventkernel.writing.codec import Codec
 from eventkernel.writing.store import Batch
-from subgraphs.friends.app import EVENT_TYPES as FRIEND_EVENTS
+from subgraphs.friends.domain import EVENT_TYPES as FRIEND_EVENTS
 from subgraphs.friends.domain import FriendAdded, Pair
 from subgraphs.recommendations.adapters.sqlite import RECOMMENDED, SqliteRecommendationView
 from subgraphs.recommendations.events import EVENT_TYPES
 from subgraphs.recommendations.projection import projection
 from subgraphs.recommendations.schema import STEPS_LIMIT
-from subgraphs.users.app import EVENT_TYPES as USER_EVENTS
+from subgraphs.users.domain import EVENT_TYPES as USER_EVENTS
 from subgraphs.users.domain import UserCreated
 from tests.benchmark.histories import History
 

@@ -26,7 +26,7 @@ from eventkernel.events import EncodedEvent, Record
 from eventkernel.writing.claims import ClaimsKey
 from eventkernel.writing.codec import Codec
 from infra.local.environment import given_kafka, given_mongodb
-from subgraphs.users.app import EVENT_TYPES
+from subgraphs.users.domain import EVENT_TYPES
 from tests.benchmark.histories import History, user_ids, users
 
 TOPIC = TopicSettings(partitions=3, replication_factor=1, min_in_sync_replicas=1)

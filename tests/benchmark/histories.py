@@ -15,9 +15,9 @@ from eventkernel.clock import SystemClock
 from eventkernel.events import DomainEvent, Record
 from eventkernel.writing.appending import record_id
 from eventkernel.writing.codec import Codec
-from subgraphs.friends.app import EVENT_TYPES as FRIEND_EVENTS
+from subgraphs.friends.domain import EVENT_TYPES as FRIEND_EVENTS
 from subgraphs.friends.domain import FriendAdded, FriendRemoved, Pair
-from subgraphs.users.app import EVENT_TYPES as USER_EVENTS
+from subgraphs.users.domain import EVENT_TYPES as USER_EVENTS
 from subgraphs.users.domain import UserCreated, UserDeleted, UserUpdated
 
 FIRST_NAMES: Final = ("Ada", "Grace", "Alan", "Edsger", "Barbara", "Donald", "Frances", "Kurt", "Emmy", "Sofja")

@@ -27,7 +27,7 @@ from subgraphs.recommendations.events import EVENT_TYPES as GRAPH_EVENTS
 from subgraphs.recommendations.projection import projection as recommendations
 from subgraphs.users.adapters.mongodb import MongoUserView
 from subgraphs.users.adapters.sqlite import SqliteUserView
-from subgraphs.users.app import EVENT_TYPES as USERS_EVENTS
+from subgraphs.users.domain import EVENT_TYPES as USERS_EVENTS
 from subgraphs.users.domain import UserCreated, stream_of
 from subgraphs.users.projection import projection as users
 from tests.support.mongodb_views import database_of

@@ -25,8 +25,8 @@ from eventkernel.writing.commands import command_id, fingerprint
 from eventkernel.writing.store import ClaimHolder, Commit
 from infra.patience import seconds
 from subgraphs.users.adapters.sqlite import SqliteUserView
-from subgraphs.users.app import EVENT_TYPES, users_subgraph
-from subgraphs.users.domain import UserCreated, stream_of, username_claim
+from subgraphs.users.app import users_subgraph
+from subgraphs.users.domain import EVENT_TYPES, UserCreated, stream_of, username_claim
 from subgraphs.users.projection import projection
 
 CREATE = """

@@ -14,8 +14,8 @@ from eventkernel.clock import ManualClock
 from eventkernel.errors import ClaimTaken, KernelError, NotFound
 from eventkernel.writing.codec import Codec
 from eventkernel.writing.commands import CommandHandler
-from subgraphs.users.app import EVENT_TYPES
 from subgraphs.users.domain import (
+    EVENT_TYPES,
     UNCHANGED,
     CreateUser,
     DeleteUser,

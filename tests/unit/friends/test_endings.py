@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -12,6 +14,8 @@ from eventkernel.adapters.memory import MemoryEventStore
 from eventkernel.clock import ManualClock
 from eventkernel.errors import Unavailable
 from eventkernel.events import DomainEvent, Record, RecordedEvent
+from eventkernel.testing.reactions_spec import ReactionsSpec
+from eventkernel.writing.aggregates import CommandHandlers
 from eventkernel.writing.codec import Codec
 from eventkernel.writing.commands import CommandHandler
 from subgraphs.friends.domain import (
@@ -26,8 +30,9 @@ from subgraphs.friends.domain import (
     RemoveFriend,
     decider,
 )
-from subgraphs.friends.endings import Endings
+from subgraphs.friends.endings import ENDINGS
 from subgraphs.friends.events import UserDeleted
+from subgraphs.friends.friendships import FRIENDSHIPS
 from subgraphs.friends.projection import UserDoc
 from subgraphs.friends.views import FriendView
 
@@ -81,10 +86,30 @@ async def react(handler: Handler, stream: str, event: DomainEvent, view: View, e
         actor="somebody",
         correlation="request",
     )
-    await Endings(handler).react(RecordedEvent(event, record), cast("FriendView", view))
+    handlers = CommandHandlers(handler.store, handler.codec, [FRIENDSHIPS])
+    await ENDINGS.react(handlers, RecordedEvent(event, record), cast("FriendView", view))
 
 
 A_B, A_C, B_C = Pair("a", "b"), Pair("a", "c"), Pair("b", "c")
+
+
+def test_a_deletion_asks_for_the_end_of_what_stands() -> None:
+    ended = ReactionsSpec(ENDINGS).when("user-b", UserDeleted(), found=[A_B, B_C])
+    assert ended.commands == [(pair.stream, RemoveFriend(pair, Reason.USER_DELETED)) for pair in (A_B, B_C)]
+    ReactionsSpec(ENDINGS).when(A_B.stream, FriendAdded(users=("a", "b")), found=False).then()
+
+
+async def test_ids_and_fingerprints_are_those_of_before_reactions_were_declared(handler: Handler) -> None:
+    """Events that 0.1.0 has reacted to may be delivered again."""
+    await befriend(handler, A_B)
+    await react(handler, "user-b", UserDeleted(), View(pairs=[A_B]))
+    ended = (await handler.store.read_stream(A_B.stream))[-1]
+    caller, key = "process\nfriends-endings", "any.x/e1/a~b"
+    assert (
+        ended.command_id == hashlib.sha256(json.dumps([caller, key], separators=(",", ":")).encode()).hexdigest()[:32]
+    )
+    content = '["friends-endings",{"users":["a","b"]}]'
+    assert ended.fingerprint == hashlib.sha256(content.encode()).hexdigest()
 
 
 async def test_a_deletion_ends_all_friendships_of_the_user_and_no_others(handler: Handler) -> None:

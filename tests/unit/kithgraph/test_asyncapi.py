@@ -15,9 +15,9 @@ from eventkernel.adapters.kafka.records import to_message
 from eventkernel.events import COMMAND_REFUSED, COMMAND_REMEMBERED, FENCE, STREAM_RESUMED, DomainEvent, Record
 from eventkernel.writing.codec import Codec
 from eventkernel.writing.fences import fence
-from subgraphs.friends.app import EVENT_TYPES as FRIENDS_EVENT_TYPES
+from subgraphs.friends.domain import EVENT_TYPES as FRIENDS_EVENT_TYPES
 from subgraphs.friends.domain import FriendAdded, FriendRemoved
-from subgraphs.users.app import EVENT_TYPES as USERS_EVENT_TYPES
+from subgraphs.users.domain import EVENT_TYPES as USERS_EVENT_TYPES
 from subgraphs.users.domain import UserCreated, UserDeleted, UserUpdated
 
 DOCUMENT: dict[str, Any] = json.loads(asyncapi.document())

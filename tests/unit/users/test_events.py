@@ -8,8 +8,7 @@ import pytest
 
 from eventkernel.events import DomainEvent, EncodedEvent, Record
 from eventkernel.writing.codec import Codec
-from subgraphs.users.app import EVENT_TYPES
-from subgraphs.users.domain import UserCreated, UserDeleted, UserUpdated
+from subgraphs.users.domain import EVENT_TYPES, UserCreated, UserDeleted, UserUpdated
 
 VERSION_1 = [
     (

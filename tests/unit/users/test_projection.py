@@ -7,8 +7,7 @@ import pytest
 from eventkernel.events import DomainEvent
 from eventkernel.testing.projection_spec import ProjectionSpec
 from eventkernel.writing.codec import Codec
-from subgraphs.users.app import EVENT_TYPES
-from subgraphs.users.domain import UserCreated, UserDeleted, UserUpdated, stream_of
+from subgraphs.users.domain import EVENT_TYPES, UserCreated, UserDeleted, UserUpdated, stream_of
 from subgraphs.users.projection import UserDoc, projection
 from subgraphs.users.usernames import UNICODE_VERSION
 
