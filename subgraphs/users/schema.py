@@ -19,6 +19,7 @@ from eventgraph.serving.request import Request
 from eventkernel.errors import ClaimTaken, InvalidInput
 from eventkernel.events import Position, RecordedEvent
 from eventkernel.reading.bookmark import Bookmark, WrittenStream
+from eventkernel.reading.words import words
 from eventkernel.writing.commands import CommandHandler
 from subgraphs.users import domain
 from subgraphs.users.domain import (
@@ -37,7 +38,6 @@ from subgraphs.users.lookalikes import Lookalikes
 from subgraphs.users.projection import UserDoc, evolve
 from subgraphs.users.usernames import unfit
 from subgraphs.users.views import UserQuestions
-from subgraphs.users.words import words
 
 NAME_LIMIT: Final = 100
 USERNAME_LIMIT: Final = 50

@@ -1,7 +1,8 @@
 """A line through a log in SQL: which rows of a view were valid then.
 
 A view's rows say from when until when they are valid, as `since_us` and `since_offset`, `until_us` and `until_offset`
-(or other words than since and until), and which `partition` the offsets are of. An end belongs to what comes after it.
+(or other words than since and until), and which `partition` of which `log` the offsets are of. An end belongs to what
+comes after it.
 """
 
 from __future__ import annotations
@@ -23,17 +24,30 @@ class Read(Protocol):
 
 
 class SqlAsOf:
-    """Conditions on rows that come from the log of this name, and the parameters that stand in them."""
+    """Conditions on rows that come from the log of this name, and the parameters that stand in them.
 
-    def __init__(self, as_of: AsOf, log: str) -> None:
+    Without a name the rows may come from any log, whose id stands in their `log`.
+    """
+
+    def __init__(self, as_of: AsOf, log: str | None = None) -> None:
         self._by_time = isinstance(as_of, Moment)
+        prefix = log or "any"
         if isinstance(as_of, Moment):
-            self.parameters: Mapping[str, int] = {f"{log}_then": as_of.time_us}
-            self._then = f":{log}_then"
+            self.parameters: Mapping[str, str | int] = {f"{prefix}_then": as_of.time_us}
+            self._then = f":{prefix}_then"
             return
-        ends = {partition.number: end for partition, end in as_of.items() if log_name(partition.log) == log}
-        self.parameters = {f"{log}_before_{number}": end for number, end in ends.items()}
-        self._ends = " ".join(f"WHEN {number} THEN :{log}_before_{number}" for number in sorted(ends))
+        ends = sorted((place, end) for place, end in as_of.items() if log is None or log_name(place.log) == log)
+        self.parameters = {f"{prefix}_before_{number}": end for number, (_, end) in enumerate(ends)}
+        if log is None:
+            logs = sorted({place.log for place, _ in ends})
+            self.parameters |= {f"any_log_{number}": name for number, name in enumerate(logs)}
+            these = [f"{{0}}.log = :any_log_{logs.index(place.log)} AND " for place, _ in ends]
+        else:
+            these = [""] * len(ends)
+        self._ends = " ".join(
+            f"WHEN {this}{{0}}.partition = {place.number} THEN :{prefix}_before_{number}"
+            for number, (this, (place, _)) in enumerate(zip(these, ends, strict=True))
+        )
 
     def begun(self, row: str, begin: str = "since") -> str:
         """The row's `begin` had happened. Not true where it is null."""
@@ -52,4 +66,4 @@ class SqlAsOf:
         return f"{self.begun(row)} AND {self.not_ended(row)}"
 
     def _end(self, row: str) -> str:
-        return f"CASE {row}.partition {self._ends} ELSE 0 END" if self._ends else "0"
+        return f"CASE {self._ends.format(row)} ELSE 0 END" if self._ends else "0"

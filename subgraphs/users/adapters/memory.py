@@ -8,10 +8,10 @@ from eventkernel.adapters.memory_views import MemoryBuild
 from eventkernel.events import Partition
 from eventkernel.reading.as_of import AsOf, happened
 from eventkernel.reading.views import State
+from eventkernel.reading.words import words
 from subgraphs.users.domain import username_claim
 from subgraphs.users.lookalikes import remark
 from subgraphs.users.projection import UserDoc
-from subgraphs.users.words import words
 
 
 class MemoryUsers:

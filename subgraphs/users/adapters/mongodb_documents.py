@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from eventkernel.adapters.mongodb.connection import Document
 from eventkernel.reading.views import State
+from eventkernel.reading.words import prefix_end, words
 from subgraphs.users.domain import username_claim
 from subgraphs.users.projection import UserDoc
-from subgraphs.users.words import prefix_end, words
 
 Pipeline = list[Document]
 

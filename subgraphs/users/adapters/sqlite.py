@@ -21,12 +21,12 @@ from typing import ClassVar, Final
 from eventkernel.adapters.sqlite.build import SqliteViewBuild, json_list
 from eventkernel.reading.as_of import AsOf
 from eventkernel.reading.views import Change, State
+from eventkernel.reading.words import prefix_end, words
 from subgraphs.users.adapters.sqlite_past import SqlitePastUsers, beginning
 from subgraphs.users.domain import id_of, stream_of, username_claim
 from subgraphs.users.lookalikes import remark
 from subgraphs.users.projection import UserDoc
 from subgraphs.users.views import UserQuestions
-from subgraphs.users.words import prefix_end, words
 
 _STATE_COLUMNS: Final = """
     version      INTEGER NOT NULL,

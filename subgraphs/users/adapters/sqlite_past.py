@@ -16,8 +16,8 @@ from typing import Final
 from eventkernel.adapters.sqlite.as_of import Read, SqlAsOf
 from eventkernel.adapters.sqlite.build import json_list
 from eventkernel.reading.as_of import AsOf
+from eventkernel.reading.words import prefix_end
 from subgraphs.users.projection import UserDoc
-from subgraphs.users.words import prefix_end
 
 LOG: Final = "users"
 """The name of the log that the view is built from."""

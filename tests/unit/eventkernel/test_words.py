@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from subgraphs.users.words import prefix_end, words
+from eventkernel.reading.words import prefix_end, words
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,179 @@
+"""Document views in SQLite: what a declaration becomes as tables, and how these are written.
+
+    doc   key   version  since_us  …  deleted  doc                        in_author          has_title
+          01K3  2        …            0        {"author":"ada","title":…  2ada 1800…01K3…    ["hello","world"]
+    past  01K3  1        …  until_us  until_offset
+
+`doc` has one row per document, also of deleted ones; `past` has the states before, each valid from `since` until
+`until` (time and offset at both ends, the end excluded), so that any moment can be read from the two by their keys. A
+state carries its document as JSON, its place in each index (`in_…`, null where it is not in it) and its words
+(`has_…`, a JSON array). `word_…` leads from a word to the keys of the documents that have it, `past_word_…` to those
+with a state in `past` that had it; both follow from the states.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, ClassVar, Final, cast
+
+import msgspec
+
+from eventkernel.adapters.sqlite.build import SqliteViewBuild, json_list
+from eventkernel.adapters.sqlite.document_questions import SqliteQuestions, place_column, words_column
+from eventkernel.reading.as_of import AsOf
+from eventkernel.reading.documents import Documents
+from eventkernel.reading.views import Change, Doc, State
+
+_LOAD: Final = (
+    "SELECT key, version, since_us, since_offset, log, partition, doc FROM doc"
+    " WHERE key IN (SELECT value FROM json_each(?))"
+)
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class SqliteDocuments(SqliteViewBuild[Doc], SqliteQuestions[Doc]):
+    """One build of a document view; `sqlite_documents` makes the class of a declaration's builds."""
+
+    documents: ClassVar[Documents[Any]]  # a class variable cannot name the class's type parameter
+
+    many_words: ClassVar[int] = 4_000
+    """A beginning with so many words is so common that a page is found sooner by trying one document after another."""
+
+    _insert: ClassVar[str]
+    _insert_past: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "documents" in cls.__dict__:
+            cls._lay_out(cls.documents)
+
+    @classmethod
+    def _lay_out(cls, documents: Documents[Any]) -> None:
+        ordered = [place_column(index) for index in documents.placing]
+        worded = [words_column(index) for index in documents.wording]
+        state = "".join(
+            [
+                "key TEXT NOT NULL, version INTEGER NOT NULL, since_us INTEGER NOT NULL, since_offset INTEGER NOT NULL,"
+                " log TEXT NOT NULL, partition INTEGER NOT NULL, deleted INTEGER NOT NULL, doc TEXT NOT NULL",
+                *(f", {column} TEXT" for column in ordered),
+                *(f", {column} TEXT NOT NULL" for column in worded),
+            ]
+        )
+        tables = [
+            f"-- {json.dumps(documents.layout)}",
+            f"CREATE TABLE doc ({state}, PRIMARY KEY (key)) STRICT, WITHOUT ROWID;",
+            f"CREATE TABLE past ({state}, until_us INTEGER NOT NULL, until_offset INTEGER NOT NULL,"
+            " PRIMARY KEY (key, version)) STRICT, WITHOUT ROWID;",
+        ]
+        derived: list[str] = []
+        for column, index in zip(worded, documents.wording, strict=True):
+            for states, table in (("doc", f"word_{index.name}"), ("past", f"past_word_{index.name}")):
+                tables.append(
+                    f"CREATE TABLE {table} (word TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (word, key))"
+                    " STRICT, WITHOUT ROWID;"
+                )
+                derived.append(
+                    f"INSERT INTO {table} SELECT DISTINCT value, {states}.key FROM {states},"
+                    f" json_each({states}.{column}) ORDER BY 1, 2;"
+                )
+        cls.schema = "\n".join(tables)
+        cls.derived = "\n".join(derived)
+        cls.indexes = "\n".join(
+            f"CREATE INDEX IF NOT EXISTS {table}_{column} ON {table} ({column}) WHERE {column} IS NOT NULL;"
+            for column in ordered
+            for table in ("doc", "past")
+        )
+        marks = ", ".join("?" * (8 + len(ordered) + len(worded)))
+        cls._insert = f"INSERT OR REPLACE INTO doc VALUES ({marks})"
+        cls._insert_past = f"INSERT INTO past VALUES ({marks}, ?, ?)"
+
+    def __init__(self, file: Path, readers: int) -> None:
+        SqliteViewBuild.__init__(self, file, readers)  # pyright: ignore[reportUnknownMemberType]  # of any document
+        SqliteQuestions.__init__(self, self.read, self.documents, None, self.many_words)  # pyright: ignore[reportUnknownMemberType]
+        self._decode = msgspec.json.Decoder(self.documents.doc_type).decode
+
+    def as_of(self, then: AsOf | None) -> SqliteQuestions[Doc]:
+        return self if then is None else SqliteQuestions(self.read, self.documents, then, self.many_words)
+
+    def remarks_of(self, connection: sqlite3.Connection) -> Sequence[str]:
+        return [
+            line
+            for remarks in self.documents.remarks
+            for line in remarks.of(one.doc for one in self.all_of(connection, remarks.index))
+        ]
+
+    def load_documents(self, connection: sqlite3.Connection, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
+        key_of, stream_of, decode = self.documents.key_of, self.documents.stream_of, self._decode
+        rows = connection.execute(_LOAD, (json_list([key_of(stream) for stream in streams]),))
+        return {
+            stream_of(key): State(version, since_us, log, partition, since_offset, decode(doc))
+            for key, version, since_us, since_offset, log, partition, doc in rows
+        }
+
+    def write_changes(self, connection: sqlite3.Connection, changes: Sequence[Change[Doc]]) -> None:
+        stored = self.stored(connection, [change.stream for change in changes])
+        now: list[tuple[object, ...]] = []
+        past: list[tuple[object, ...]] = []
+        for change in changes:
+            key = self.documents.key_of(change.stream)
+            before = stored.get(change.stream)
+            states = change.states if before is None else (before, *change.states)
+            now.append(self._row(key, states[-1]))
+            for state, following in pairwise(states):
+                past.append((*self._row(key, state), following.time_us, following.offset))
+        connection.executemany(self._insert, now)
+        connection.executemany(self._insert_past, past)
+        if not self.filling:
+            for number, index in enumerate(self.documents.wording):
+                self._write_words(connection, index.name, number, changes, stored)
+
+    def _row(self, key: str, state: State[Doc]) -> tuple[object, ...]:
+        doc = state.doc
+        return (
+            key, state.version, state.time_us, state.offset, state.log, state.partition,
+            int(self.documents.deleted(doc)), _encode(doc).decode(),
+            *self.documents.places(doc, key), *map(_listed, self.documents.words_of(doc)),
+        )  # fmt: skip
+
+    def _write_words(
+        self,
+        connection: sqlite3.Connection,
+        name: str,
+        number: int,
+        changes: Sequence[Change[Doc]],
+        stored: Mapping[str, State[Doc]],
+    ) -> None:
+        """What `derived` would make of the states, after these changes to the stored ones."""
+        gone: list[tuple[str, str]] = []
+        come: list[tuple[str, str]] = []
+        past: list[tuple[str, str]] = []
+        for change in changes:
+            key = self.documents.key_of(change.stream)
+            before = stored.get(change.stream)
+            had = frozenset[str]() if before is None else self.documents.words_of(before.doc)[number]
+            has = self.documents.words_of(change.states[-1].doc)[number]
+            gone += [(word, key) for word in had - has]
+            come += [(word, key) for word in has - had]
+            earlier = had.union(*(self.documents.words_of(state.doc)[number] for state in change.states[:-1]))
+            past += [(word, key) for word in earlier]
+        connection.executemany(f"DELETE FROM word_{name} WHERE word = ? AND key = ?", gone)
+        connection.executemany(f"INSERT INTO word_{name} VALUES (?, ?)", come)
+        connection.executemany(f"INSERT OR IGNORE INTO past_word_{name} VALUES (?, ?)", past)
+
+
+@cache
+def sqlite_documents(documents: Documents[Doc]) -> type[SqliteDocuments[Doc]]:
+    """The class of the builds of a view of this declaration, for `SqliteView.open`."""
+    made = type("SqliteDocumentsOf", (SqliteDocuments,), {"documents": documents})
+    return cast("type[SqliteDocuments[Doc]]", made)
+
+
+@lru_cache(16_384)  # the same names come again and again
+def _listed(words: frozenset[str]) -> str:
+    return json.dumps(sorted(words), ensure_ascii=False)
