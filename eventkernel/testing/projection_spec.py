@@ -7,6 +7,7 @@
 
 `then` replays the events many times: record by record, all at once, cut anywhere, each delivered twice, everything from
 the start again in between, the streams interleaved otherwise. All must give the same documents, and nothing may park.
+Streams may stand in several logs. `composed` gives the documents that are made of several streams.
 """
 
 from __future__ import annotations
@@ -14,17 +15,20 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final, Generic, Self, TypeVar
 
 from eventkernel.events import DomainEvent, Record
+from eventkernel.reading.composing import Composition
 from eventkernel.reading.folding import ParkedStreams, fold
 from eventkernel.reading.views import Projection, State
 from eventkernel.writing.codec import Codec
 from eventkernel.writing.store import Batch
 
 Doc = TypeVar("Doc")
+Whole = TypeVar("Whole")
 
-_LOG: Final = "spec.0"
+_LOG: Final = "spec"
 _REPLAYS: Final = 20
 _START_US: Final = 1_700_000_000_000_000
 
@@ -36,6 +40,7 @@ class Given:
     stream: str
     event: DomainEvent
     time_us: int
+    log: str
 
 
 class ProjectionSpec(Generic[Doc]):
@@ -48,12 +53,12 @@ class ProjectionSpec(Generic[Doc]):
         self._encoder = encoder or codec
         self._given: list[Given] = []
 
-    def given(self, stream: str, *events: DomainEvent, time_us: int | None = None) -> Self:
+    def given(self, stream: str, *events: DomainEvent, time_us: int | None = None, log: str = _LOG) -> Self:
         """These events happened to the stream, one after the other, after what was given before; a second apart unless
-        the time is given."""
+        the time is given. `log` is the name of the log that the stream is in."""
         for event in events:
             moment = _START_US + len(self._given) * 1_000_000 if time_us is None else time_us
-            self._given.append(Given(stream, event, moment))
+            self._given.append(Given(stream, event, moment, log))
         return self
 
     def then(self) -> Mapping[str, Doc]:
@@ -69,6 +74,10 @@ class ProjectionSpec(Generic[Doc]):
             assert found == expected, f"replay {replay}: expected {expected}, found {found}"
         return {stream: state.doc for stream, state in expected.items()}
 
+    def composed(self, composition: Composition[Doc, Whole]) -> Mapping[str, Whole]:
+        """The documents that the streams' documents make, by key; raises as `then` does."""
+        return composition.all(self.then())
+
     def _records(self) -> list[Record]:
         versions: dict[str, int] = {}
         records: list[Record] = []
@@ -77,7 +86,7 @@ class ProjectionSpec(Generic[Doc]):
             encoded = self._encoder.encode(given.event, given.stream)
             records.append(
                 Record(
-                    log=_LOG,
+                    log=f"{given.log}.0",
                     partition=0,
                     offset=offset,
                     id=f"event-{offset}",
@@ -95,15 +104,20 @@ class ProjectionSpec(Generic[Doc]):
             )
         return records
 
-    def _fold(self, batches: Iterable[Sequence[Record]]) -> dict[str, State[Doc]]:
+    def _fold(self, cuts: Iterable[Sequence[Record]]) -> dict[str, State[Doc]]:
         states: dict[str, State[Doc]] = {}
-        for records in batches:
-            batch = Batch(_LOG, 0, records, 1 + max((record.offset for record in records), default=0), 0)
+        for records in cuts:
+            batches = [_batch(log, list(found)) for log, found in groupby(records, key=lambda record: record.log)]
+            readers = {batch.log: self._codec for batch in batches}
             stored = {record.stream: states[record.stream] for record in records if record.stream in states}
-            outcome = fold(self._projection, {_LOG: self._codec}, [batch], stored, ParkedStreams())
+            outcome = fold(self._projection, readers, batches, stored, ParkedStreams())
             assert not outcome.parked, f"{outcome.parked[0].record.stream} parks: {outcome.parked[0].reason}"
             states.update({change.stream: change.states[-1] for change in outcome.changes})
         return states
+
+
+def _batch(log: str, records: Sequence[Record]) -> Batch:
+    return Batch(log, 0, records, 1 + max(record.offset for record in records), 0)
 
 
 def _cut(records: Sequence[Record], chance: random.Random) -> Iterable[Sequence[Record]]:

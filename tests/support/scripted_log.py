@@ -10,6 +10,7 @@ import msgspec
 
 from eventkernel.errors import Unavailable
 from eventkernel.events import COMMAND_REMEMBERED, STREAM_RESUMED, DomainEvent, Partition, Position, Record
+from eventkernel.writing.codec import Codec
 from eventkernel.writing.store import Batch, Checkpoint
 from tests.support.doors import CODEC, Hung
 
@@ -17,8 +18,9 @@ from tests.support.doors import CODEC, Hung
 class ScriptedLog:
     """Records stand in `partitions`; what is delivered when follows from the seed."""
 
-    def __init__(self, log: str, partitions: int = 1, seed: int | None = None) -> None:
+    def __init__(self, log: str, partitions: int = 1, seed: int | None = None, codec: Codec = CODEC) -> None:
         self.log = log
+        self._codec = codec
         self.partitions: list[list[Record]] = [[] for _ in range(partitions)]
         self._random = None if seed is None else random.Random(seed)
         self._grown = asyncio.Event()
@@ -27,7 +29,7 @@ class ScriptedLog:
     def put(self, stream: str, version: int, event: DomainEvent | None, partition: int = 0) -> Position:
         """One record more; without an event, one that remembers a command. Gives the position just past it."""
         records = self.partitions[partition]
-        encoded = None if event is None else CODEC.encode(event, stream)
+        encoded = None if event is None else self._codec.encode(event, stream)
         offset = len(records)
         record = Record(
             log=self.log,
