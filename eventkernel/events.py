@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 import msgspec
 
@@ -22,8 +22,17 @@ class DomainEvent(msgspec.Struct, frozen=True, kw_only=True):
 
         class Opened(DomainEvent, frozen=True, tag="doors.Opened"): ...
 
-    The tag is the CloudEvents `type`; it is never derived from the class's name, so that classes can be renamed.
+    The tag is the CloudEvents `type`; it is never derived from the class's name, so that classes can be renamed. A type
+    that gets another tag keeps the ones of before: `old_names: ClassVar = ("doors.Unlocked",)`. Records with an old
+    name are read as this type for ever, and stay as they are; new ones have the tag.
     """
+
+    old_names: ClassVar[tuple[str, ...]] = ()
+
+
+def names_of(event: type[DomainEvent]) -> tuple[str, ...]:
+    """Every `type` that records of an event type have: its tag, then its old names."""
+    return (str(event.__struct_config__.tag), *event.old_names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ are texts, numbers too; the data are JSON. Schemas are draft 07, which is what A
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -92,9 +92,7 @@ def _operation(name: str) -> _Json:
 
 def _messages() -> _Json:
     described = {
-        _tag(event_type): _message(_tag(event_type), vars(event_type)["__doc__"], _payload(event_type))
-        for event_types in _TOPICS.values()
-        for event_type in event_types
+        _tag(event_type): message_of(event_type) for event_types in _TOPICS.values() for event_type in event_types
     }
     described[COMMAND_REMEMBERED] = _message(
         COMMAND_REMEMBERED, "A command that changed nothing, so that its id is remembered.", {"type": "object"}
@@ -115,19 +113,30 @@ def _messages() -> _Json:
     return described
 
 
+def message_of(event_type: type[DomainEvent]) -> _Json:
+    """The message of an event type, under its tag; its old names are named."""
+    return _message(_tag(event_type), vars(event_type)["__doc__"], _payload(event_type), event_type.old_names)
+
+
 def _untitled(schema: _Json) -> _Json:
     return {name: value for name, value in schema.items() if name not in {"title", "description"}}
 
 
-def _message(tag: str, summary: str | None, payload: _Json) -> _Json:
+def _message(tag: str, summary: str | None, payload: _Json, old_names: Sequence[str] = ()) -> _Json:
+    renamed = f"Older records have the type {' or '.join(old_names)}, and mean the same."
     return {
         "name": tag,
         "title": tag,
         **({"summary": " ".join(summary.split())} if summary else {}),
+        **({"description": renamed} if old_names else {}),
         "traits": [{"$ref": "#/components/messageTraits/record"}],
-        "headers": {"type": "object", "allOf": [_ENVELOPE, {"properties": {"ce_type": {"const": tag}}}]},
+        "headers": {"type": "object", "allOf": [_ENVELOPE, {"properties": {"ce_type": _one_of(tag, *old_names)}}]},
         "payload": payload,
     }
+
+
+def _one_of(*names: str) -> _Json:
+    return {"const": names[0]} if len(names) == 1 else {"enum": list(names)}
 
 
 def _record_trait() -> _Json:

@@ -51,7 +51,7 @@ from typing import Final, Generic, Literal, NoReturn, TypeVar
 from eventkernel.cancelling import finished
 from eventkernel.clock import Clock, SystemClock
 from eventkernel.errors import CheckpointMismatch, NotFound, Unavailable
-from eventkernel.events import DomainEvent, Position, Record, RecordedEvent
+from eventkernel.events import DomainEvent, Position, Record, RecordedEvent, names_of
 from eventkernel.keyed_locks import KeyedLocks
 from eventkernel.reacting.checkpoints import CheckpointStore
 from eventkernel.reacting.deadlines import Deadlines, PendingDeadlines
@@ -123,7 +123,7 @@ class ProcessManager(Generic[Read]):
         self._gate = gate
         self._react = react
         self._checkpoints = checkpoints
-        self._types = frozenset(str(event.__struct_config__.tag) for event in reacts_to)
+        self._types = frozenset(name for event in reacts_to for name in names_of(event))
         self._clock = clock or SystemClock()
         self._patience = patience or Patience()
         self._membership = membership or Alone()

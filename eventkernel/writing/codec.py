@@ -6,6 +6,7 @@ Old logs are read for ever, by code that has moved on and by code that has not y
 - a record of an older schema version goes through the upcasters from there on, one version at a time; a step without
   one needs none (it added a field with a default, say);
 - a record of a newer schema version is read as if it were the current one;
+- a type that was renamed is known by its old names, too, whatever the schema version; only its tag is written;
 - a type that nobody registered is `UnknownEventType`, or `Unread` for those who said so: never a guess.
 
 A field marked `Personal` is stored as `{"$person": "user-1", "$encrypted": "…"}` where there is a cipher, and as it is
@@ -22,7 +23,7 @@ from typing import Annotated, Any, Final, Protocol, get_args, get_origin, get_ty
 import msgspec
 
 from eventkernel.errors import CorruptData, InvalidInput, UnknownEventType
-from eventkernel.events import DomainEvent, EncodedEvent, Personal, Record, RecordedEvent, damage_of
+from eventkernel.events import DomainEvent, EncodedEvent, Personal, Record, RecordedEvent, damage_of, names_of
 
 Fields = dict[str, object]
 """An event's data as JSON has it: field name → value."""
@@ -89,10 +90,11 @@ class Unread(DomainEvent, frozen=True, tag="eventkernel.Unread"):
 
 
 class Codec:
-    """The event types of one log, by tag.
+    """The event types of one log, by tag and old names.
 
-    `upcasters` are found by (tag, schema version that they read). Event types may be given bare (schema version 1) or
-    as `EventType`. `skip_others` is for who reads a few of somebody else's types: all others are read as `Unread`.
+    `upcasters` are found by (tag, schema version that they read); the tag is today's, whatever a record's name is.
+    Event types may be given bare (schema version 1) or as `EventType`. `skip_others` is for who reads a few of somebody
+    else's types: all others are read as `Unread`.
     """
 
     def __init__(
@@ -111,12 +113,14 @@ class Codec:
         for given in event_types:
             event_type = given if isinstance(given, EventType) else EventType(given)
             registered = _register(event_type)
-            if registered.tag in self._by_tag:
-                raise TypeError(f"two event types have the tag {registered.tag!r}")
-            self._by_tag[registered.tag] = self._by_class[event_type.event] = registered
+            self._by_class[event_type.event] = registered
+            for name in names_of(event_type.event):
+                if name in self._by_tag:
+                    raise TypeError(f"two event types have the name {name!r}")
+                self._by_tag[name] = registered
         for tag, version in self._upcasters:
             known = self._by_tag.get(tag)
-            if known is None or not 1 <= version < known.schema_version:
+            if known is None or known.tag != tag or not 1 <= version < known.schema_version:
                 raise TypeError(f"an upcaster from version {version} of {tag!r} leads to no registered event type")
 
     @property

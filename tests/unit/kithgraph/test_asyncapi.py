@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -119,6 +119,21 @@ def test_a_fence_carries_what_its_schema_says() -> None:
     data = json.loads(fence("users.x7f3k2q9", 0, 1, "ab" * 32, 0).data)
     assert fits(data, MESSAGES[FENCE]["payload"])
     assert data.keys() == MESSAGES[FENCE]["payload"]["properties"].keys()
+
+
+class Renamed(DomainEvent, frozen=True, tag="doors.Unlocked"):
+    old_names: ClassVar = ("doors.Opened", "doors.SetOpen")
+
+
+def test_a_type_that_was_renamed_is_described_with_its_old_names() -> None:
+    message = asyncapi.message_of(Renamed)
+    assert message["name"] == "doors.Unlocked"
+    assert message["headers"]["allOf"][1] == {
+        "properties": {"ce_type": {"enum": ["doors.Unlocked", "doors.Opened", "doors.SetOpen"]}}
+    }
+    assert message["description"] == "Older records have the type doors.Opened or doors.SetOpen, and mean the same."
+    assert message["payload"]["properties"] == {}
+    assert "description" not in asyncapi.message_of(FriendAdded)
 
 
 def test_the_file_in_the_repository_is_this_document() -> None:
