@@ -2,7 +2,8 @@
 
 The way of a request: headers and body are read, their bookmarks joined; the gate gives the live build of the view once
 it has reached them, and knows the past that the request is about if it is about one; the document is executed on that
-one build; the answer carries a bookmark that covers what was sent, what was committed, and what of the view was read:
+one build, and where a mutation's answer reads what the mutation has changed, not before the view shows it; the answer
+carries a bookmark that covers what was sent, what was committed, and what of the view was read:
 the build is asked after the reading how far that may have been. So an answer to this bookmark is never older than
 anything that this answer has shown.
 """
@@ -103,14 +104,14 @@ class _Executor(Generic[ViewT]):
         else:
             build = await self._gate.wait_for_past(as_of, bookmark, headers.timeout)
         request = Request(
-            view=build.as_of(as_of), writes=self._writes, headers=headers, as_of=as_of, bookmark=bookmark,
+            build=build, writes=self._writes, headers=headers, as_of=as_of, bookmark=bookmark,
             gate=self._gate, deadline=deadline,
         )  # fmt: skip
         variables = cast("dict[str, object]", sent.variables)
         result = await self._documents.execute(document, variables, sent.operation_name, request)
         # A refused mutation has committed nothing: its answer, too, says how far the replica was that it looked at.
         if operation_type is OperationType.QUERY or request.read_view or not request.bookmark.position:
-            request.join(Bookmark(position=await build.shown()))
+            request.join(Bookmark(position=await request.shown()))
         return await _executed(result, request.encoded_bookmark())
 
 

@@ -136,7 +136,7 @@ class Mutations(Generic[State, Command, Event]):
             if conflict.actual == 0:
                 raise NotFound(f"{stream}: there is nothing of this id") from conflict
             raise
-        request.join(Bookmark.of_commit(outcome.commit))
+        request.wrote(Bookmark.of_commit(outcome.commit))
         return Done(
             stream=outcome.commit.stream,
             version=outcome.commit.version,

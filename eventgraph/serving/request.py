@@ -94,10 +94,16 @@ class Headers:
 
 
 class Request(Generic[ViewT, WritesT]):
-    """The context of resolvers. `view` is one build for the whole request, as of then where it is about the past;
-    `writes` is the subgraph's write side."""
+    """The context of resolvers. `view` gives one build for the whole request, as of then where it is about the past;
+    `writes` is the subgraph's write side.
+
+    A request that has written reads what it has written: the first look at the view after a commit waits until the view
+    shows it. Whoever looks at nothing waits for nothing.
+    """
 
     __slots__ = (
+        "_build",
+        "_catching_up",
         "_deadline",
         "_encoded",
         "_gate",
@@ -105,6 +111,7 @@ class Request(Generic[ViewT, WritesT]):
         "_spent",
         "_turns",
         "_view",
+        "_written",
         "as_of",
         "bookmark",
         "caller",
@@ -116,7 +123,7 @@ class Request(Generic[ViewT, WritesT]):
     def __init__(
         self,
         *,
-        view: ViewT,
+        build: ServedBuild[ViewT],
         writes: WritesT,
         headers: Headers,
         as_of: AsOf | None,
@@ -125,7 +132,11 @@ class Request(Generic[ViewT, WritesT]):
         deadline: float,
     ) -> None:
         """`deadline` is on the event loop's clock."""
-        self._view = view
+        self._build = build
+        self._view = build.as_of(as_of)
+        self._written = NO_BOOKMARK
+        """What this request has written and its view may not show yet."""
+        self._catching_up = asyncio.Lock()
         self.read_view = False
         """Whether anything of the view was, or may have been, looked at."""
         self.writes = writes
@@ -140,10 +151,32 @@ class Request(Generic[ViewT, WritesT]):
         self._spent: dict[str, int] = {}
         self._turns = Turns.of_this_loop()
 
-    @property
-    def view(self) -> ViewT:
+    async def view(self) -> ViewT:
+        """What resolvers read; it shows everything that this request has written so far.
+
+        Raises:
+            OutOfDate: the view does not get there in the request's time. What was written is written.
+        """
+        if self._written is not NO_BOOKMARK:
+            async with self._catching_up:  # one wait for all who look at this moment
+                if (written := self._written) is not NO_BOOKMARK:
+                    build = await self._gate.wait(written, self.timeout)
+                    if build is not self._build and self.read_view:
+                        self.join(Bookmark(position=await self._build.shown()))
+                    self._build, self._view = build, build.as_of(None)
+                    self._written = NO_BOOKMARK
         self.read_view = True
         return self._view
+
+    async def shown(self) -> Position:
+        """At least what the view has shown to this request."""
+        return await self._build.shown()
+
+    def wrote(self, bookmark: Bookmark) -> None:
+        """A command of this request is on the log: whatever is read from now on shows it."""
+        self.join(bookmark)
+        self._written = bookmark if self._written is NO_BOOKMARK else self._written.join(bookmark)
+        self._loaders.clear()
 
     @property
     def timeout(self) -> float:
@@ -187,10 +220,9 @@ class Request(Generic[ViewT, WritesT]):
         """
         found = self._loaders.get(load)
         if found is None:
-            view = self.view
 
             async def load_many(keys: list[Key]) -> Sequence[Value]:
-                return await load(view, keys)
+                return await load(await self.view(), keys)
 
             found = self._loaders[load] = _Loader(load_many, self._turns)
         return cast("DataLoader[Key, Value]", found)

@@ -78,7 +78,7 @@ class User:
         on the way; not so in the past, where nothing is missing."""
         request: RecommendationsRequest = info.context
         ids = [key_of(representation) for representation in representations]
-        known = await request.view.users(ids)
+        known = await (await request.view()).users(ids)
         is_hidden = _is_deleted if request.as_of is None else _is_missing
         return [None if is_hidden(known.get(user)) else User(id=strawberry.ID(user)) for user in ids]
 

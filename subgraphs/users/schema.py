@@ -96,7 +96,7 @@ class User:
     ) -> Sequence[User | None]:
         ids = [key_of(representation) for representation in representations]
         request: UsersRequest = info.context
-        found = await request.view.users(ids)
+        found = await (await request.view()).users(ids)
         return [_user_or_none(found.get(user_id)) for user_id in ids]
 
 
@@ -202,7 +202,7 @@ class Query:
         user_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The user's id.")],
     ) -> User | None:
         inputs.identifier("id", user_id)
-        return _user_or_none((await info.context.view.users([user_id])).get(user_id))
+        return _user_or_none((await (await info.context.view()).users([user_id])).get(user_id))
 
     @field("The user with this username, in any case; null if there is none.")
     async def user_by_username(
@@ -219,7 +219,7 @@ class Query:
         size = inputs.page_size(first)
         behind = connections.after_key(_LIST_ORDER, after)
         info.context.spend("users in pages", size, USERS_LIMIT)
-        found = await info.context.view.page(behind, size + 1)
+        found = await (await info.context.view()).page(behind, size + 1)
         return _connection(found, size, after)
 
     @field(
@@ -242,7 +242,7 @@ class Query:
         size = inputs.page_size(first)
         behind = connections.after_key(_LIST_ORDER, after)
         info.context.spend("users in pages", size, USERS_LIMIT)
-        found = await info.context.view.search(prefixes, behind, size + 1)
+        found = await (await info.context.view()).search(prefixes, behind, size + 1)
         return _connection(found, size, after)
 
 
@@ -355,7 +355,7 @@ async def _refuse_unfit(info: UsersInfo, username: str, key: str | None, user_id
     if character is None and not await request.writes.lookalikes.has(username, request.timeout, but=user_id):
         return
     if user_id is not None:
-        doc = (await request.view.users([user_id])).get(user_id)
+        doc = (await (await request.view()).users([user_id])).get(user_id)
         if doc is not None and doc.username == username:
             return
     if await request.writes.knows(request, key):
@@ -375,12 +375,12 @@ async def _user_of_username(request: UsersRequest, username: str) -> User | None
     """
     claim = username_claim(username)
     if request.as_of is not None:
-        return _user_or_none(await request.view.of_username(claim))
+        return _user_or_none(await (await request.view()).of_username(claim))
     holder = await request.writes.store.find_claim(claim)
     if holder is None:
         return None
     user_id = id_of(holder.stream)
-    doc = (await request.view.users([user_id])).get(user_id)
+    doc = (await (await request.view()).users([user_id])).get(user_id)
     if doc is None or doc.version < holder.version:
         records = await request.writes.store.read_stream(holder.stream, holder.version)
         taken = records[-1]

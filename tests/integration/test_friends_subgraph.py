@@ -150,6 +150,46 @@ async def test_of_two_mutations_in_one_request_the_second_does_not_wait_until_th
         assert answer["data"] == {"one": {"version": 1}, "two": {"version": 1}}
 
 
+PAYLOAD = "{ version friendship { users { id friendCount friends { edges { node { id } } } } } }"
+FIRST = 'one: addFriend(input: {userId: "a", friendId: "b"}) ' + PAYLOAD
+NESTED = "mutation { " + FIRST + ' two: addFriend(input: {userId: "a", friendId: "c"}) ' + PAYLOAD + " }"
+
+
+async def test_a_mutations_answer_shows_what_it_and_those_before_it_have_written(tmp_path: Path) -> None:
+    async with at_work(tmp_path) as social:
+        await social.create("a", "b", "c")
+        await social.settled()
+    async with opened(tmp_path) as social:
+        asked = asyncio.create_task(social.friends.data("mutation { " + FIRST + " }", bookmark=""))
+        while not await social.friends_log.read_stream(Pair("a", "b").stream):  # noqa: ASYNC110  # a log has no event
+            await asyncio.sleep(0)
+        async with social.working():
+            one = await asked
+            assert [(user["id"], user["friendCount"]) for user in one["friendship"]["users"]] == [("a", 1), ("b", 1)]
+            await social.remove("a", "b")
+            answer = await social.friends.ask(NESTED, bookmark="")
+    shown = [
+        [(user["id"], user["friendCount"], [edge["node"]["id"] for edge in user["friends"]["edges"]]) for user in users]
+        for users in (answer["data"][name]["friendship"]["users"] for name in ("one", "two"))
+    ]
+    assert shown == [[("a", 1, ["b"]), ("b", 1, ["a"])], [("a", 2, ["b", "c"]), ("c", 1, ["a"])]]
+
+
+async def test_a_mutation_whose_view_is_late_is_done_and_shows_nothing_older(tmp_path: Path) -> None:
+    async with at_work(tmp_path) as social:
+        await social.create("a", "b", "c")
+        await social.settled()
+    async with opened(tmp_path) as social:
+        answer = await social.friends.ask(NESTED, bookmark="", Bookmark_Timeout="0.01")
+        for done in answer["data"].values():
+            assert done["version"] == 1
+            assert [(user["friendCount"], user["friends"]) for user in done["friendship"]["users"]] == [
+                (None, None)
+            ] * 2
+        assert {error["extensions"]["code"] for error in answer["errors"]} == {"OUT_OF_DATE"}
+        assert social.bookmark.position.covers(await social.friends_log.head())
+
+
 async def test_whether_a_parked_user_is_there_nobody_can_tell(social: Social) -> None:
     impossible = EncodedEvent("users.UserDeleted", 1, b"{}")
     await social.users_log.append("user-z", [impossible], expected_version=0, command_id="z", fingerprint="f")

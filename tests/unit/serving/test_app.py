@@ -92,7 +92,7 @@ class Door:
         cls, representations: Sequence[Representation], info: Info[Any, None]
     ) -> Sequence[object | None]:
         ids = [key_of(representation) for representation in representations]
-        info.context.view.batches.append(["entities", *ids])
+        (await info.context.view()).batches.append(["entities", *ids])
         return [
             NotFound("locked") if i == "locked" else None if i == "none" else Door(id=strawberry.ID(i)) for i in ids
         ]
@@ -106,7 +106,7 @@ class Window:
     async def resolve_references(
         cls, representations: Sequence[Representation], info: Info[Any, None]
     ) -> Sequence[object | None]:
-        info.context.view.batches.append(["windows"])
+        (await info.context.view()).batches.append(["windows"])
         return [Window(id=strawberry.ID(f"w{key_of(representation)}")) for representation in representations]
 
 
@@ -152,6 +152,13 @@ class Mutation:
             raise AlreadyExists("door: it is open")
         info.context.join(OTHER)
         return info.context.bookmark.encode()
+
+    @field("Opens one door after the other, and gives them.")
+    async def unlock(self, info: DoorsInfo, at: int, numbers: list[int]) -> list[Door]:
+        await info.context.loader(read_doors).load("key")
+        for number in numbers:
+            info.context.wrote(Bookmark(Position.of("doors.a", number, at)))
+        return [Door(id=strawberry.ID(str(number))) for number in numbers]
 
     @field("Opens, and shows what is there then.")
     async def look(self, info: DoorsInfo) -> str | None:
@@ -262,6 +269,49 @@ async def test_a_mutation_answers_with_the_bookmark_that_it_was_sent_and_its_own
     expected = SENT.join(OTHER).encode()
     assert answer == {"data": {"open": expected}, "extensions": {"bookmark": expected}}
     assert response.headers["bookmark"] == expected
+
+
+async def test_what_a_mutation_has_written_is_waited_for_where_its_answer_reads_it(
+    client: httpx.AsyncClient, gate: Gate
+) -> None:
+    answer, _ = await ask(client, "mutation { unlock(at: 7, numbers: [1, 2]) { id } }", {"Bookmark": SENT.encode()})
+    assert answer["data"] == {"unlock": [{"id": "1"}, {"id": "2"}]}
+    assert [asked for asked, _ in gate.asked] == [SENT], "nothing of the view is read behind the commits"
+    gate.asked.clear()
+    answer, _ = await ask(client, "mutation { unlock(at: 7, numbers: [1, 2]) { id name again: name } }")
+    assert answer["data"]["unlock"][1] == {"id": "2", "name": "door 2", "again": "door 2"}
+    written = Bookmark(Position.of("doors.a", 1, 7).join(Position.of("doors.a", 2, 7)))
+    assert [asked for asked, _ in gate.asked] == [Bookmark(), written], "once, for all that were written and read"
+
+
+async def test_each_mutation_of_a_document_reads_what_was_written_before(
+    client: httpx.AsyncClient, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, other = View(), View()
+    first.position = first.position_after = Position.of("doors.a", 5, 1)
+    views = iter([first, other, gate.view])
+    asked: list[Bookmark] = []
+
+    async def wait(bookmark: Bookmark, _timeout: float) -> View:
+        asked.append(bookmark)
+        return next(views)
+
+    monkeypatch.setattr(gate, "wait", wait)
+    answer, _ = await ask(
+        client, "mutation { a: unlock(at: 7, numbers: [1]) { name } b: unlock(at: 8, numbers: [1]) { name } }"
+    )
+    assert answer["data"] == {"a": [{"name": "door 1"}], "b": [{"name": "door 1"}]}
+    assert asked == [Bookmark(), Bookmark(Position.of("doors.a", 1, 7)), Bookmark(Position.of("doors.a", 1, 8))]
+    assert (first.batches, other.batches) == ([["key"]], [["1"], ["key"]])
+    assert gate.view.batches == [["1"]], "what was loaded before a commit is loaded anew behind it"
+    bookmark = Bookmark.decode(answer["extensions"]["bookmark"]).position
+    assert bookmark.covers(first.position.join(LATER.position)), "the answer has shown all three builds"
+
+
+async def test_a_view_that_does_not_get_to_a_commit_in_time_shows_nothing_older(client: httpx.AsyncClient) -> None:
+    answer, _ = await ask(client, "mutation { unlock(at: 101, numbers: [1]) { id name } }")
+    assert (answer["data"], code(answer)) == (None, "OUT_OF_DATE")
+    assert Bookmark.decode(answer["extensions"]["bookmark"]).position.covers(Position.of("doors.a", 1, 101))
 
 
 async def test_a_mutation_whose_answer_shows_more_covers_that_too(client: httpx.AsyncClient, view: View) -> None:
