@@ -1,9 +1,11 @@
 """A model of how commands, the log and the ledger work together on Kafka and MongoDB, and its whole exploration.
 
 Two to three attempts at commands, two partitions, openers, and somebody who wipes the ledger or restores an old copy of
-it take their steps in every possible order. One step is one request to one server. Two things need no steps of their
-own: a crash is a process that takes none any more, and a time-out is a request that is answered late while the client
-has its command tried again. So every prefix of every order is looked at, and what must hold is asked of each state:
+it take their steps in every possible order. A power cut may take a partition's last records while the ledger keeps
+them, and a foreign program may write a record behind a gap in the versions of its stream. One step is one request to
+one server. Two things need no steps of their own: a crash is a process that takes none any more, and a time-out is a
+request that is answered late while the client has its command tried again. So every prefix of every order is looked at,
+and what must hold is asked of each state:
 
 * G1: an acknowledged command is in effect on the log, whole, at the version that was answered, and stays so.
 * G2: a stream has no gap and one command for each version (which records are in effect: `in_effect`).
@@ -11,6 +13,12 @@ has its command tried again. So every prefix of every order is looked at, and wh
 * G4: a command has one effect, whoever repeats it, and one answer; so has one whose refusal is to be remembered: where
   it was refused it takes no effect, whichever of its attempts comes back from wherever it hung.
 * No answer and no refusal rests on what is not on the log.
+
+A power cut takes records that were acknowledged. G1 is then asked again as soon as nobody has a step left to take: what
+the log has lost was noticed by then, and is on the log again. A foreign record never counts, neither for writers nor
+for a view, which waits at a gap until the missing versions come or an operator lets the stream go on (G10). Other
+streams do not wait. The stop comes a moment after the record: commands that were on their way may still come onto the
+stream, and the record is assumed to be further away than they are many.
 
 A *safeguard* is a part of the protocol that can be left out (`without`). The exploration is worth something because
 each of them, left out, is found to break a guarantee.
@@ -21,7 +29,7 @@ The model imports nothing of what it models.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -44,6 +52,18 @@ Safeguard: TypeAlias = Literal[
     "a back-up is restored without its generation",
     "a generation has one opener",
     "a refusal is remembered",
+    "an opening compares the log with the ledger",
+    "what came behind a lost commit comes again",
+    "unfinished commits come again, too",
+    "a generation names what it restores from",
+    "a place has one commit",
+    "a contested place closes the ledger",
+    "a shorter log contests its ledger",
+    "a commit does not stand behind a newer fence",
+    "a stream waits at a gap",
+    "a gap stops only its stream",
+    "a stream waits until the record is decided that lets it go on",
+    "what stands before a stream goes on is given up",
 ]
 
 REFUSED: Final = 0
@@ -62,6 +82,8 @@ class Command(NamedTuple):
     gives: str = ""
     size: int = 1
     binding: bool = False
+    resumes: bool = False
+    """It is an operator's, who lets a stream go on that waits."""
 
 
 class Entry(NamedTuple):
@@ -80,6 +102,10 @@ class Document(NamedTuple):
     version: int
     claims: frozenset[str]
     published: bool
+    place: int = -1
+    """The offset of its first record, where logs are cut."""
+    stops: bool = False
+    """It stands on the log behind a gap, and nobody else gets `version`, the stream's next."""
 
 
 class Collection(NamedTuple):
@@ -88,12 +114,16 @@ class Collection(NamedTuple):
     documents: frozenset[Document] = frozenset()
     indexed: bool = False
     marked: bool = False
+    contested: bool = False
+    """A commit was found to stand where another one stood: the log was cut."""
 
 
 class Generation(NamedTuple):
     number: int
     collection: str
     open: bool
+    restoring: str = ""
+    """The collection of which everything has to be on the log before this one is filled from it."""
 
 
 class Worker(NamedTuple):
@@ -109,6 +139,10 @@ class Worker(NamedTuple):
     seen: Generation | None = None
     fences: tuple[int, ...] = ()
     """Where an opener's fences stand, by partition."""
+    offset: int = -1
+    """Where the commit was put on the log."""
+    missing: tuple[tuple[str, int], ...] = ()
+    """(command, version): what an opener still has to put on the log again."""
 
 
 class State(NamedTuple):
@@ -122,6 +156,14 @@ class State(NamedTuple):
     backup: tuple[Generation | None, frozenset[tuple[str, Collection]]] | None
     wipes: int
     broken: str = ""
+    cuts: int = 0
+    """How often the power may still go."""
+    ends: tuple[int, ...] = (0, 0)
+    """How long each partition was before it was cut; 0: it was not, or was compared since."""
+    intrusions: int = 0
+    """How many foreign records are still to come."""
+    met: bool = False
+    """The foreign record was found to stand behind a gap."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +179,11 @@ class Scenario:
     restores: bool = False
     wiped: bool = False
     """Whether it begins with an empty ledger."""
+    cuts: int = 0
+    intruder: tuple[str, int] | None = None
+    """A foreign program's record: its command, which only says the stream, and its version."""
+    late: frozenset[str] = frozenset()
+    """Commands that come after the foreign record was met."""
     partitions: Mapping[str, int] = field(default_factory=lambda: {"a": 0, "b": 1})
 
 
@@ -158,6 +205,7 @@ class Model:
         self._scenario = scenario
         self._without = without
         self._commands = scenario.commands
+        self._by_place = bool(scenario.cuts) or scenario.intruder is not None
         self.in_effect = lru_cache(maxsize=None)(self._in_effect)
         self._broken_log = lru_cache(maxsize=None)(self._what_is_wrong_with)
 
@@ -168,10 +216,11 @@ class Model:
         queue = deque([start])
         while queue:
             state = queue.popleft()
-            wrong = state.broken or self._wrong(state)
+            following_steps = list(self._steps_from(state))
+            wrong = state.broken or self._wrong(state, at_rest=not following_steps)
             if wrong:
                 return Result(len(came_from), Violation(wrong, _steps(state, came_from)))
-            for step, following in self._steps_from(state):
+            for step, following in following_steps:
                 if following not in came_from:
                     came_from[following] = (state, step)
                     queue.append(following)
@@ -193,32 +242,64 @@ class Model:
         workers = tuple(Worker() for _ in [*self._scenario.attempts, *range(self._scenario.openers)])
         generation = None if self._scenario.wiped else Generation(1, "first", open=True)
         collections = frozenset() if self._scenario.wiped else frozenset({("first", collection)})
-        return State(frozen, generation, collections, workers, frozenset(), None, self._scenario.wipes)
+        answers = frozenset(
+            (entry.command, entry.version) for entry in self.in_effect(frozen) if not entry.part and self._scenario.cuts
+        )
+        return State(
+            frozen, generation, collections, workers, answers, None, self._scenario.wipes,
+            cuts=self._scenario.cuts, intrusions=int(self._scenario.intruder is not None),
+        )  # fmt: skip
 
     # What a reader makes of the log
 
     def _in_effect(self, log: tuple[tuple[Entry, ...], ...]) -> Sequence[Entry]:
         """The records that count, per partition in order: none of an older generation behind a fence, and of each
-        version the first."""
+        version the first. Where a log may have a gap, none that does not follow its stream at its place."""
         found: list[Entry] = []
         for partition in log:
-            generation, versions = 0, set[tuple[str, int]]()
-            for entry in partition:
-                if not entry.command:
-                    generation = max(generation, entry.generation)
-                    continue
-                if (
-                    entry.generation < generation
-                    and "older generations are ignored behind a fence" not in self._without
-                ):
-                    continue
-                key = (self._commands[entry.command].stream, entry.version)
+            versions, ends = set[tuple[str, int]](), dict[str, int]()
+            for entry in self._of_their_generation(partition):
+                stream = self._commands[entry.command].stream
+                key = (stream, entry.version)
                 if entry.version == REFUSED:
                     key = (f"refusal of {entry.command}", REFUSED)
+                elif self._by_place:
+                    if entry.version != ends.get(stream, 0) + 1:
+                        continue
+                    ends[stream] = entry.version
                 if key not in versions or "the first record of a version counts" in self._without:
                     versions.add(key)
                     found.append(entry)
         return found
+
+    def _of_their_generation(self, partition: tuple[Entry, ...]) -> Iterator[Entry]:
+        """A partition's records without fences, and without what is ignored behind one."""
+        generation = 0
+        for entry in partition:
+            if not entry.command:
+                generation = max(generation, entry.generation)
+            elif entry.generation >= generation or "older generations are ignored behind a fence" in self._without:
+                yield entry
+
+    def _shown(self, log: tuple[tuple[Entry, ...], ...]) -> set[tuple[str, int]]:
+        """The records that a view shows, which waits where a version is missing, and goes on when it comes."""
+        shown: set[tuple[str, int]] = set()
+        for partition in log:
+            ends: dict[str, int] = {}
+            waiting: dict[str, dict[int, str]] = {}
+            for entry in self._of_their_generation(partition):
+                stream = self._commands[entry.command].stream
+                behind = waiting.setdefault(stream, {})
+                if entry.version > ends.get(stream, 0):
+                    if self._commands[entry.command].resumes and (
+                        "what stands before a stream goes on is given up" not in self._without
+                    ):
+                        behind = waiting[stream] = {at: name for at, name in behind.items() if at < entry.version}
+                    behind[entry.version] = entry.command
+                while ends.get(stream, 0) + 1 in behind:
+                    ends[stream] = ends.get(stream, 0) + 1
+                    shown.add((behind.pop(ends[stream]), ends[stream]))
+        return shown
 
     def _holders(
         self, log: tuple[tuple[Entry, ...], ...], not_given_up_by: frozenset[str] = frozenset()
@@ -243,15 +324,42 @@ class Model:
             command = self._commands[entry.command]
             holds = (command.takes, command.stream) in held and entry.version != REFUSED
             claims = frozenset({command.takes}) if holds else frozenset[str]()
-            documents.append(Document(entry.command, entry.version, claims, published=True))
+            place = log[self._scenario.partitions[command.stream]].index(entry) if self._scenario.cuts else -1
+            documents.append(Document(entry.command, entry.version, claims, published=True, place=place))
+        if self._scenario.intruder is not None:
+            intruder, _ = self._scenario.intruder
+            stream = self._commands[intruder].stream
+            met = any(entry.command == intruder for partition in log for entry in self._of_their_generation(partition))
+            if met and not any(self._commands[entry.command].resumes for entry in entries):
+                documents.append(self._stop(stream, documents))
         return frozenset(documents)
+
+    def _stop(self, stream: str, documents: Iterable[Document]) -> Document:
+        """What keeps a stream's next version from everybody."""
+        assert self._scenario.intruder is not None
+        end = max(
+            [
+                document.version + self._commands[document.command].size - 1
+                for document in documents
+                if self._commands[document.command].stream == stream and not document.stops
+            ],
+            default=0,
+        )
+        return Document(self._scenario.intruder[0], end + 1, frozenset(), published=True, stops=True)
 
     # What must hold
 
-    def _wrong(self, state: State) -> str:
+    def _wrong(self, state: State, *, at_rest: bool) -> str:  # noqa: PLR0911 -- a case for each guarantee
         wrong = self._broken_log(state.log)
         if wrong:
             return wrong
+        if self._scenario.intruder is not None:
+            stopped = self._commands[self._scenario.intruder[0]].stream
+            for name, worker in zip(self._scenario.attempts, state.workers, strict=False):
+                if worker.at == "unknown" and self._commands[name].stream != stopped:
+                    return f"G10: {name} waits, though nothing is wrong with its stream"
+        if state.cuts < self._scenario.cuts and not at_rest:
+            return ""  # what the log has lost may not have been noticed yet
         effects = {(entry.command, entry.version) for entry in self.in_effect(state.log)}
         for command, version in state.answers:
             if version == FORGOTTEN:
@@ -285,6 +393,10 @@ class Model:
         claims = [claim for claim, _ in self._holders(log)]
         if len(set(claims)) < len(claims):
             return "G3: a claim has two holders"
+        if self._scenario.intruder is not None:
+            shown = self._shown(log)
+            if shown != {(entry.command, entry.version) for entry in entries}:
+                return "G10: a view shows other records than those that count"
         return ""
 
     # Steps
@@ -296,6 +408,10 @@ class Model:
                 yield from self._attempt(state, index, worker, self._commands[attempts[index]])
             else:
                 yield from self._opener(state, index, worker, f"opener {index - len(attempts)}")
+        if state.cuts:
+            yield from self._power_cut(state)
+        if self._scenario.intruder is not None:
+            yield from self._intrude(state, *self._scenario.intruder)
         if state.wipes:
             yield "the ledger is wiped", state._replace(generation=None, collections=frozenset(), wipes=state.wipes - 1)
         if self._scenario.restores:
@@ -311,21 +427,55 @@ class Model:
                     ),
                 )
 
-    def _attempt(  # noqa: C901, PLR0912 -- a case for each step
+    def _power_cut(self, state: State) -> Iterator[tuple[str, State]]:
+        """A partition loses its last batches, while a ledger is open."""
+        if state.generation is None or not state.generation.open:
+            return
+        for number, partition in enumerate(state.log):
+            for end in range(1, len(partition)):
+                if partition[end].part:
+                    continue
+                log = tuple(part[:end] if at == number else part for at, part in enumerate(state.log))
+                ends = tuple(len(part) if at == number else state.ends[at] for at, part in enumerate(state.log))
+                yield (
+                    f"a power cut takes partition {number} back to {end}",
+                    state._replace(log=log, ends=ends, cuts=state.cuts - 1),
+                )
+
+    def _intrude(self, state: State, intruder: str, version: int) -> Iterator[tuple[str, State]]:
+        generation, stream = state.generation, self._commands[intruder].stream
+        if generation is None or not generation.open:
+            return
+        if state.intrusions:
+            number, entry = self._scenario.partitions[stream], Entry(generation.number, intruder, version)
+            log = tuple(part + (entry,) * (at == number) for at, part in enumerate(state.log))
+            yield f"somebody writes version {version}", state._replace(log=log, intrusions=state.intrusions - 1)
+        elif not state.met:
+            ledger = dict(state.collections).get(generation.collection, _NO_COLLECTION)
+            stop = frozenset({self._stop(stream, ledger.documents)})
+            if "a stream waits at a gap" in self._without:
+                stop = frozenset()
+            changed = ledger._replace(documents=ledger.documents | stop)
+            yield "the record is met", _put(state._replace(met=True), generation.collection, changed)
+
+    def _attempt(  # noqa: C901, PLR0912, PLR0915 -- a case for each step
         self, state: State, index: int, worker: Worker, command: Command
     ) -> Iterator[tuple[str, State]]:
         name = f"{command.id} ({index})"
         if worker.at in ("answered", "refused", "unknown"):
             return
         if worker.at == "begin":
-            if state.generation is not None and state.generation.open:
-                yield f"{name} begins", _at(state, index, worker._replace(at="look up", generation=state.generation))
+            if state.generation is not None and state.generation.open and self._may_begin(state, command):
+                at = "let it go on" if command.resumes else "look up"
+                yield f"{name} begins", _at(state, index, worker._replace(at=at, generation=state.generation))
             return
         generation = worker.generation
         assert generation is not None
         step = f"{name}: {worker.at}" + (f", helping {worker.helping}" if worker.helping else "")
         ledger = dict(state.collections).get(generation.collection, _NO_COLLECTION)
         match worker.at:
+            case "let it go on":
+                yield step, self._let_go_on(state, index, worker, command, ledger)
             case "look up":
                 yield step, self._look_up(state, index, worker, command, ledger)
             case "read":
@@ -351,6 +501,11 @@ class Model:
                 yield step, self._give_up(state, index, worker, command, ledger)
             case "mark":
                 yield step, self._mark(state, index, worker, command, ledger)
+            case "contest":
+                after = state
+                if "a contested place closes the ledger" not in self._without:
+                    after = _put(state, generation.collection, ledger._replace(contested=True))
+                yield step, _at(after, index, worker._replace(at="unknown"))
             case "answer":
                 untrue = worker.version == REFUSED and not worker.refusal
                 yield (
@@ -373,9 +528,36 @@ class Model:
             case other:
                 raise AssertionError(other)
 
+    def _let_go_on(self, state: State, index: int, worker: Worker, command: Command, ledger: Collection) -> State:
+        """What stops the stream becomes the commit of the record that lets it go on, in one step."""
+        assert worker.generation is not None
+        stop = next((document for document in ledger.documents if document.stops), None)
+        if stop is None:  # the ledger is not the one any more, as its check tells
+            return _at(state, index, worker._replace(at="look up"))
+        for document in ledger.documents:
+            if self._commands[document.command].stream == command.stream and not document.published:
+                return _help(state, index, worker, document)
+        going = ledger.documents - {stop}
+        if "a stream waits until the record is decided that lets it go on" in self._without:
+            after = _at(state, index, worker._replace(at="look up"))
+        else:
+            going |= {Document(command.id, stop.version, frozenset(), published=False)}
+            after = _at(state, index, worker._replace(at="check the insert", version=stop.version))
+        return _put(after, worker.generation.collection, ledger._replace(documents=going))
+
+    def _may_begin(self, state: State, command: Command) -> bool:
+        """Where a foreign record came: whether the command is not one too many on its way to the stream."""
+        if not command.resumes and command.id not in self._scenario.late:
+            return True
+        if not state.met:
+            return False
+        stopped = any(document.stops for _, collection in state.collections for document in collection.documents)
+        going_on = any(self._commands[name].resumes for name, _ in state.answers)
+        return command.resumes or stopped or going_on or "a stream waits at a gap" in self._without
+
     def _look_up(self, state: State, index: int, worker: Worker, command: Command, ledger: Collection) -> State:
         for document in ledger.documents:
-            if document.command == command.id:
+            if document.command == command.id and not document.stops:
                 if document.published or "help before answering a repeated command" in self._without:
                     return _at(
                         state, index, worker._replace(at="answer", helping="", version=document.version, refusal=True)
@@ -386,6 +568,11 @@ class Model:
     def _read(self, state: State, index: int, worker: Worker, command: Command, ledger: Collection) -> State:
         end = 0
         for document in ledger.documents:
+            if document.stops:
+                mine = self._commands[document.command].stream == command.stream
+                if mine or "a gap stops only its stream" in self._without:
+                    return _at(state, index, Worker("unknown"))
+                continue
             if self._commands[document.command].stream == command.stream and document.version != REFUSED:
                 if not document.published and "help before building on a commit" not in self._without:
                     return _help(state, index, worker, document)
@@ -400,7 +587,9 @@ class Model:
                 other = self._commands[document.command]
                 refused = document.version == REFUSED
                 theirs = set[int]() if refused else set(range(document.version, document.version + other.size))
-                if document.command == command.id or (other.stream == command.stream and mine & theirs):
+                if (document.command == command.id and not document.stops) or (
+                    other.stream == command.stream and mine & theirs
+                ):
                     return _at(state, index, worker._replace(at="look up", version=0))
                 if claims & document.claims:
                     if not document.published and "help before refusing a claim" not in self._without:
@@ -443,7 +632,8 @@ class Model:
         log = tuple(partition + entries if index == number else partition for index, partition in enumerate(state.log))
         if torn and worker.part + 1 < target.size:
             return _at(state, index, worker._replace(part=worker.part + 1))._replace(log=log)
-        return _at(state, index, worker._replace(at="check the produce", part=0))._replace(log=log)
+        offset = len(state.log[number]) if self._scenario.cuts else -1
+        return _at(state, index, worker._replace(at="check the produce", part=0, offset=offset))._replace(log=log)
 
     def _give_up(self, state: State, index: int, worker: Worker, command: Command, ledger: Collection) -> State:
         assert worker.generation is not None
@@ -463,24 +653,40 @@ class Model:
     def _mark(self, state: State, index: int, worker: Worker, command: Command, ledger: Collection) -> State:
         assert worker.generation is not None
         target = worker.helping or command.id
+        marked = (target, True)
+        if self._is_contested(worker, self._commands[target], ledger):
+            return _at(state, index, worker._replace(at="contest"))
         changed = ledger._replace(
             documents=frozenset(
-                document._replace(published=True) if document.command == target else document
+                document._replace(published=True, place=worker.offset)
+                if (document.command, document.published) != marked and document.command == target
+                else document
                 for document in ledger.documents
             )
         )
-        following = (
-            worker._replace(at="look up", helping="", version=0) if worker.helping else worker._replace(at="answer")
-        )
+        again = "let it go on" if command.resumes and command.id not in self._known(ledger) else "look up"
+        following = worker._replace(at=again, helping="", version=0) if worker.helping else worker._replace(at="answer")
         after = _at(state, index, following)
         return after if changed == ledger else _put(after, worker.generation.collection, changed)
+
+    def _is_contested(self, worker: Worker, target: Command, ledger: Collection) -> bool:
+        """Whether another commit is known to stand where this one was put."""
+        if not self._scenario.cuts or not ledger.indexed or "a place has one commit" in self._without:
+            return False
+        partition, size = self._scenario.partitions[target.stream], 1 if worker.version == REFUSED else target.size
+        return any(
+            document.command != target.id
+            and self._scenario.partitions[self._commands[document.command].stream] == partition
+            and worker.offset <= document.place < worker.offset + size
+            for document in ledger.documents
+        )
 
     def _same(self, state: State, generation: Generation) -> bool:
         """The generation is what it was, and the ledger was not dropped."""
         ledger = dict(state.collections).get(generation.collection, _NO_COLLECTION)
-        return state.generation == generation and ledger.marked
+        return state.generation == generation and ledger.marked and not ledger.contested
 
-    def _opener(  # noqa: PLR0912 -- a case for each step
+    def _opener(  # noqa: C901, PLR0912, PLR0915 -- a case for each step
         self, state: State, index: int, worker: Worker, name: str
     ) -> Iterator[tuple[str, State]]:
         step = f"{name}: {worker.at}"
@@ -488,17 +694,21 @@ class Model:
         match worker.at:
             case "begin":
                 seen = state.generation
-                whole = seen is not None and dict(state.collections).get(seen.collection, _NO_COLLECTION).marked
-                if seen is None or not seen.open or not whole:
+                ledger = (
+                    _NO_COLLECTION if seen is None else dict(state.collections).get(seen.collection, _NO_COLLECTION)
+                )
+                whole = ledger.marked and not ledger.contested
+                short = any(end > len(partition) for end, partition in zip(state.ends, state.log, strict=True))
+                if seen is None or not seen.open or not whole or short:
                     number = 1 + max(
                         [entry.generation for partition in state.log for entry in partition]
                         + [0 if seen is None else seen.number]
                     )
-                    opening = Generation(number, f"{number} of {name}", open=False)
-                    yield (
-                        f"{name} sees that the ledger is to be opened",
-                        _at(state, index, Worker("write the generation", opening, seen=seen)),
-                    )
+                    opening = Generation(number, f"{number} of {name}", open=False, restoring=self._restoring(seen))
+                    after = _at(state, index, Worker("write the generation", opening, seen=seen))
+                    if short and seen is not None and "a shorter log contests its ledger" not in self._without:
+                        after = _put(after, seen.collection, ledger._replace(contested=True))
+                    yield f"{name} sees that the ledger is to be opened", after
             case "write the generation":
                 if state.generation == worker.seen:
                     after = _at(state, index, worker._replace(at="fence 0", seen=None))
@@ -516,8 +726,30 @@ class Model:
                 fence = () if "fences" in self._without else (Entry(mine.number),)
                 log = tuple(part + fence if at == number else part for at, part in enumerate(state.log))
                 fences = (*worker.fences, len(state.log[number]))
-                following = "fence 1" if number == 0 else "fold"
+                following = "fence 1" if number == 0 else "compare" if mine.restoring else "fold"
                 yield step, _at(state, index, worker._replace(at=following, fences=fences))._replace(log=log)
+            case "compare":
+                assert mine is not None
+                ledger = dict(state.collections).get(mine.restoring, _NO_COLLECTION)
+                missing = self._missing(state.log, ledger) if ledger.marked and ledger.indexed else ()
+                compared = worker._replace(at="restore" if missing else "fold", missing=missing)
+                yield step, _at(state, index, compared)._replace(ends=(0, 0))
+            case "restore":
+                assert mine is not None
+                (command, version), left = worker.missing[0], worker.missing[1:]
+                size = 1 if version == REFUSED else self._commands[command].size
+                again = tuple(Entry(mine.number, command, version + part, part) for part in range(size))
+                number = self._scenario.partitions[self._commands[command].stream]
+                log = tuple(part + again if at == number else part for at, part in enumerate(state.log))
+                restored = worker._replace(at="restore" if left else "go on", missing=left)
+                yield f"{step} {command}", _at(state, index, restored)._replace(log=log)
+            case "go on":
+                assert mine is not None
+                filled = Generation(mine.number + 1, f"{mine.number + 1} of {name}", open=False)
+                if state.generation == mine:
+                    yield step, _at(state, index, Worker("fence 0", filled))._replace(generation=filled)
+                else:
+                    yield step, _at(state, index, Worker())
             case "fold":
                 assert mine is not None
                 upto = tuple(partition[:end] for partition, end in zip(state.log, worker.fences, strict=True))
@@ -533,12 +765,70 @@ class Model:
                 yield step, after
             case "open":
                 assert mine is not None
+                over = Worker() if self._scenario.cuts else Worker("gone")
                 if state.generation == mine:
-                    yield step, _at(state, index, Worker("gone"))._replace(generation=mine._replace(open=True))
+                    opened = mine._replace(open=True, restoring="")
+                    yield step, _at(state, index, over)._replace(generation=opened)
                 else:
-                    yield step, _at(state, index, Worker("gone"))
+                    yield step, _at(state, index, over)
             case _:
                 return
+
+    def _restoring(self, seen: Generation | None) -> str:
+        """The collection whose commits have to be on the log before another one is filled from it."""
+        if not self._scenario.cuts or seen is None or "an opening compares the log with the ledger" in self._without:
+            return ""
+        if seen.open:
+            return seen.collection
+        return "" if "a generation names what it restores from" in self._without else seen.restoring
+
+    @staticmethod
+    def _known(ledger: Collection) -> frozenset[str]:
+        return frozenset(document.command for document in ledger.documents if not document.stops)
+
+    def _stands(self, document: Document, partition: tuple[Entry, ...]) -> bool:
+        if document.place >= len(partition):
+            return False
+        there = partition[document.place]
+        newest = max(entry.generation for entry in partition[: document.place] if not entry.command)
+        ignored = there.generation < newest and "a commit does not stand behind a newer fence" not in self._without
+        return there.command == document.command and there.part == 0 and not ignored
+
+    def _missing(self, log: tuple[tuple[Entry, ...], ...], ledger: Collection) -> tuple[tuple[str, int], ...]:
+        """The commits that the ledger has and the log has lost, and those behind them in their streams, in order. They
+        are looked for from the last one back: a log loses its end. Only where a place is contested, other commits may
+        have come behind what was lost."""
+        lost: list[Document] = []
+        for number, partition in enumerate(log):
+            placed = [
+                document
+                for document in ledger.documents
+                if document.published and self._scenario.partitions[self._commands[document.command].stream] == number
+            ]
+            for document in sorted(placed, key=lambda document: -document.place):
+                if not self._stands(document, partition):
+                    lost.append(document)
+                elif not ledger.contested:
+                    break
+        if (lost or ledger.contested) and "unfinished commits come again, too" not in self._without:
+            lost += [document for document in ledger.documents if not document.published]
+        first: dict[str, int] = {}
+        for document in lost:
+            if document.version != REFUSED:
+                stream = self._commands[document.command].stream
+                first[stream] = min(document.version, first.get(stream, document.version))
+        behind = [
+            document
+            for document in ledger.documents
+            if document.version >= first.get(self._commands[document.command].stream, document.version + 1)
+        ]
+        if "what came behind a lost commit comes again" in self._without:
+            behind = [document for document in lost if document.version != REFUSED]
+        again = {*behind, *(document for document in lost if document.version == REFUSED)}
+        return tuple(
+            (document.command, document.version)
+            for document in sorted(again, key=lambda document: (document.version, document.command))
+        )
 
 
 def _help(state: State, index: int, worker: Worker, document: Document) -> State:

@@ -14,6 +14,15 @@ TOOK: Final = Command("took", "a", takes="name")
 GIVES: Final = Command("gives", "a", gives="name")
 TAKES: Final = Command("takes", "b", takes="name")
 BOUND: Final = Command("bound", "b", takes="name", binding=True)
+FIRST: Final = Command("first", "a")
+SECOND: Final = Command("second", "a")
+THIRD: Final = Command("third", "a")
+BESIDE: Final = Command("beside", "c")
+BESIDE_OF_TWO_RECORDS: Final = Command("beside", "c", size=2)
+ELSEWHERE: Final = Command("elsewhere", "b")
+FOREIGN: Final = Command("foreign", "a")
+RESUMED: Final = Command("resumed", "a", resumes=True)
+ONE_PARTITION: Final = {"a": 0, "c": 0}
 
 
 def _commands(*commands: Command) -> Mapping[str, Command]:
@@ -41,7 +50,27 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         _commands(TOOK, GIVES, BOUND), ["took"], ["gives", "bound", "bound"], openers=0, wipes=0
     ),
     "a command that is refused loses its ledger": Scenario(_commands(TOOK, BOUND), ["took"], ["bound", "bound"]),
-}
+    "the log loses its end, and two streams go on": Scenario(
+        _commands(FIRST, SECOND, BESIDE, THIRD), ["first", "second"], ["beside", "third"],
+        wipes=0, cuts=1, partitions=ONE_PARTITION,
+    ),
+    "the log loses its end while a command is repeated": Scenario(
+        _commands(FIRST, BESIDE_OF_TWO_RECORDS), ["first"], ["beside", "beside"],
+        wipes=0, cuts=1, partitions=ONE_PARTITION,
+    ),
+    "somebody writes behind a gap": Scenario(
+        _commands(FIRST, SECOND, THIRD, FOREIGN, RESUMED), ["first"], ["second", "third", "resumed"],
+        openers=0, wipes=0, intruder=("foreign", 4), late=frozenset({"third"}),
+    ),
+    "somebody writes behind a gap, and other streams go on": Scenario(
+        _commands(FIRST, SECOND, ELSEWHERE, FOREIGN, RESUMED), ["first"], ["second", "elsewhere", "resumed"],
+        openers=0, wipes=0, intruder=("foreign", 4),
+    ),
+    "somebody writes behind a gap, and the ledger is wiped": Scenario(
+        _commands(FIRST, SECOND, FOREIGN, RESUMED), ["first"], ["second", "resumed"],
+        intruder=("foreign", 4), late=frozenset({"second"}),
+    ),
+}  # fmt: skip
 LONG_SCENARIOS: Final[Mapping[str, Scenario]] = {
     "two streams claim one name while the ledger is wiped twice and opened twice": Scenario(
         _commands(TOOK, TAKES), [], ["took", "takes"], openers=2, wiped=True
@@ -51,6 +80,15 @@ LONG_SCENARIOS: Final[Mapping[str, Scenario]] = {
     ),
     "a command that was refused is repeated when its name is free, and the ledger is wiped": Scenario(
         _commands(TOOK, GIVES, BOUND), ["took"], ["gives", "bound", "bound"]
+    ),
+    "the log loses its end, and two open the ledger": Scenario(
+        _commands(FIRST, BESIDE),
+        ["first"],
+        ["beside"],
+        openers=2,
+        wipes=0,
+        cuts=1,
+        partitions=ONE_PARTITION,
     ),
     "the ledger is restored twice, and opened twice": Scenario(
         _commands(Command("x", "a")), [], ["x"], openers=2, wipes=2, restores=True
@@ -74,6 +112,18 @@ BREAKS: Final[Mapping[Safeguard, str]] = {
     "unique keys": "two streams claim one name",
     "a back-up is restored without its generation": "a name passes on, and the ledger is restored",
     "a refusal is remembered": "a command that was refused is repeated when its name is free",
+    "an opening compares the log with the ledger": "the log loses its end, and two streams go on",
+    "what came behind a lost commit comes again": "the log loses its end, and two streams go on",
+    "unfinished commits come again, too": "the log loses its end, and two streams go on",
+    "a generation names what it restores from": "the log loses its end, and two open the ledger",
+    "a place has one commit": "the log loses its end, and two streams go on",
+    "a contested place closes the ledger": "the log loses its end, and two streams go on",
+    "a shorter log contests its ledger": "the log loses its end, and two streams go on",
+    "a commit does not stand behind a newer fence": "the log loses its end while a command is repeated",
+    "a stream waits at a gap": "somebody writes behind a gap",
+    "a gap stops only its stream": "somebody writes behind a gap, and other streams go on",
+    "a stream waits until the record is decided that lets it go on": "somebody writes behind a gap",
+    "what stands before a stream goes on is given up": "somebody writes behind a gap",
     "a generation has one opener": "two streams claim one name while the ledger is wiped twice and opened twice",
 }
 """Where each part of the protocol is missed when it is left out."""

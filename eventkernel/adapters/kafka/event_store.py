@@ -38,7 +38,17 @@ from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.adapters.kafka.sweeper import Sweeper
 from eventkernel.adapters.kafka.topic import TopicSettings, make_topic
 from eventkernel.adapters.mongodb.connection import Database
-from eventkernel.adapters.mongodb.ledger import Asked, Documents, Entry, Found, Ledger, LedgerChanged, Span, has_gap
+from eventkernel.adapters.mongodb.ledger import (
+    Asked,
+    Documents,
+    Entry,
+    Found,
+    Ledger,
+    LedgerChanged,
+    LogCut,
+    Span,
+    has_gap,
+)
 from eventkernel.clock import Clock
 from eventkernel.errors import ConcurrencyConflict, KernelError, NotFound, Unavailable
 from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Position, Record
@@ -396,11 +406,15 @@ class KafkaEventStore:
             raise Unavailable(f"{self.log}: the ledger is being opened")
         try:
             yield documents
-        except LedgerChanged:
-            self._close(documents)
+        except LedgerChanged as error:
+            await self._close(documents, error)
             raise
 
-    def _close(self, documents: Documents) -> None:
+    async def _close(self, documents: Documents, why: KernelError) -> None:
+        """The ledger is to be opened again; for every process if the log was cut."""
+        if isinstance(why, LogCut):
+            with suppress(KernelError):  # then the commit stays unfinished, and whoever finishes it meets the same
+                await documents.contest({why.partition: why.offset})
         if self._documents is documents:
             self._documents = None
             self._opened.clear()
@@ -430,7 +444,7 @@ class KafkaEventStore:
             await sweeper.run()
         except KernelError as error:
             _log.warning("%s: the ledger is opened again: %s", self.log, error)
-            self._close(documents)
+            await self._close(documents, error)
 
     async def _watch(self, documents: Documents) -> None:
         """Notices that the ledger is another one, also where no command comes, and which streams wait."""
@@ -439,8 +453,8 @@ class KafkaEventStore:
                 self._waiting = [str(entry.waits(self.log)) for entry in await documents.waiting()]
                 await asyncio.sleep(_LOOK_SECONDS)
                 await documents.check()
-            except LedgerChanged:
-                self._close(documents)
+            except LedgerChanged as error:
+                await self._close(documents, error)
                 return
             except KernelError:
                 await asyncio.sleep(_LOOK_SECONDS)  # commands meet it too, and say so

@@ -252,6 +252,10 @@ class KafkaLog:
             if offset > end:
                 raise CheckpointMismatch(f"{self._log}/{number}: the log ends at {end}, and its reader is at {offset}")
 
+    async def generation_at(self, number: int, offset: int) -> int:
+        """The newest generation with a fence before this offset of a partition; 0: none."""
+        return await self._generation_at(number, offset, {})
+
     async def _generation_at(self, number: int, offset: int, known: Mapping[int, int]) -> int:
         """The generation that a reader at this offset has seen: the newest one with a fence before it.
 

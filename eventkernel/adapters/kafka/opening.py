@@ -33,6 +33,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
+from pymongo.errors import DuplicateKeyError
 
 from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.log import KafkaLog, first_fences
@@ -225,6 +226,7 @@ class Opener:
             await compare(self.log, checkpoint)
         except CheckpointMismatch as mismatch:
             _log.error("%s; what the ledger has and the log has lost is put there again", mismatch)
+            await documents.contest({partition.number: end for partition, end in (await self.log.head()).items()})
             return False
         for partition, end in (await self.log.head()).items():
             start = checkpoint.position.get(partition, 0)
@@ -235,8 +237,12 @@ class Opener:
         return True
 
     async def _lost(self, documents: Documents) -> bool:
-        await documents.make()
-        return len(await lost_commits(self.log, documents)) > 0
+        try:
+            await documents.make()
+        except DuplicateKeyError:  # two commits have one place: the log was cut, and has grown since
+            _log.error("%s: the ledger has two commits at one place of the log", self.log.log)
+            await documents.contest(dict.fromkeys(range(self._partitions), 0))
+        return bool(await documents.contested()) or len(await lost_commits(self.log, documents)) > 0
 
     async def _restored(self, opening: Generation) -> bool:
         """Whether something was to be done: what the log has lost is on it again, in this generation. Nobody works with
@@ -247,6 +253,9 @@ class Opener:
         if not await is_trusted(documents):
             return False
         lost = await lost_commits(self.log, documents)
+        if lost or await documents.contested():
+            # One that its owner has put on the log, and not marked, may be lost as well.
+            lost = [*lost, *await documents.unfinished()]
         if not lost:
             return False
         _log.error("%s: the log has lost %d commits, which are put there again", opening.log, len(lost))

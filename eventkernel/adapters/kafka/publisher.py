@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -26,7 +27,7 @@ from eventkernel.adapters.kafka.lifecycle import give_up
 from eventkernel.adapters.kafka.producer import connected_producer
 from eventkernel.adapters.kafka.records import Message, to_message
 from eventkernel.adapters.kafka.topic import LARGEST_BATCH
-from eventkernel.adapters.mongodb.ledger import LedgerChanged
+from eventkernel.adapters.mongodb.ledger import LogCut
 from eventkernel.errors import InvalidInput, Unavailable
 from eventkernel.events import Record
 
@@ -116,7 +117,7 @@ class Publisher:
 
         Raises:
             InvalidInput: the commit is larger than a batch may be; nothing was sent.
-            LedgerChanged: the same, and the log is shorter than it was: it has to be compared with its ledger.
+            LogCut: the same, and the log is shorter than it was: it has to be compared with its ledger.
             Unavailable: the outcome is unknown: it may be on the log now, or later, or never.
         """
         messages, size = _measured(records)
@@ -167,7 +168,7 @@ class Publisher:
                 before, lane.end = lane.end, offset + sum(len(commit.messages) for commit in commits)
                 if offset < before:
                     lost = f"topic {self._topic}/{lane.partition}: the log ended at {before}, and now at {offset}"
-                    _fail(commits, LedgerChanged(lost))
+                    _fail(commits, LogCut(lost, lane.partition, offset))
                 else:
                     _answer(commits, offset)
 
@@ -240,7 +241,6 @@ def _answer(commits: Sequence[_Waiting], offset: int) -> None:
 
 def _fail(commits: Sequence[_Waiting], error: Exception) -> None:
     words = str(error) if isinstance(error, Unavailable) else type(error).__name__
-    kind = LedgerChanged if isinstance(error, LedgerChanged) else Unavailable
-    for commit in commits:
+    for commit in commits:  # an exception each: one collects where it was raised
         if not commit.base_offset.done():
-            commit.base_offset.set_exception(kind(words))
+            commit.base_offset.set_exception(copy(error) if isinstance(error, LogCut) else Unavailable(words))

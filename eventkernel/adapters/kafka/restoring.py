@@ -1,7 +1,8 @@
 """What a log has lost and its ledger still has.
 
-A log loses its end, never something in between. So the commits of a partition are looked at from the last one back,
-until one stands where the ledger says.
+A log loses its end, never something in between. So the commits of a partition are looked at from the last one back, a
+page at a time, until those of a page stand where the ledger says. Where it is known that the log was cut at a place
+(`Documents.contest`), other commits may have come behind what was lost, and the page is one from before that place.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from contextlib import aclosing
 
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.mongodb.ledger import Documents, Entry, LedgerChanged, Span
-from eventkernel.events import Partition
+from eventkernel.events import FENCE, Partition
 
 
 async def is_trusted(documents: Documents) -> bool:
@@ -24,16 +25,21 @@ async def is_trusted(documents: Documents) -> bool:
 
 
 async def lost_commits(log: KafkaLog, documents: Documents) -> Sequence[Entry]:
-    """The commits that were on the log, and are not where they were."""
+    """The commits that were on the log, and are not where they were, or do not count there any more."""
     lost: list[Entry] = []
+    contested = await documents.contested()
     for partition, end in (await log.head()).items():
         before: int | None = None
+        cut = contested.get(partition.number)
         while True:
             page = await documents.last_placed(partition.number, before)
             found = await _commands_at(log, partition, end, page)
             missing = [entry for entry in page if found.get(entry.offset) != entry.command_id]
             lost += missing
-            if not missing or page[-1] is not missing[-1]:
+            if not page:
+                break
+            lowest = page[-1].offset or 0
+            if (not missing or page[-1] is not missing[-1]) and (cut is None or lowest < cut):
                 break
             before = page[-1].offset
     return lost
@@ -55,11 +61,17 @@ async def to_publish(documents: Documents, lost: Sequence[Entry]) -> Sequence[En
 async def _commands_at(
     log: KafkaLog, partition: Partition, end: int, entries: Sequence[Entry]
 ) -> Mapping[int | None, str]:
-    """The command ids of the records at the commits' offsets."""
+    """The command ids of the commits that begin at these commits' offsets, and count there: not behind a fence of a
+    newer generation."""
     offsets = [entry.offset for entry in entries if entry.offset is not None and entry.offset < end]
     found: dict[int | None, str] = {}
     if offsets:
+        generation = await log.generation_at(partition.number, min(offsets))
         async with aclosing(log.read(partition.number, min(offsets), max(offsets) + 1)) as pieces:
             async for records in pieces:
-                found.update({record.offset: record.command_id for record in records})
+                for record in records:
+                    if record.type == FENCE:
+                        generation = max(generation, record.generation)
+                    elif record.generation >= generation and record.version in {0, record.first_version}:
+                        found[record.offset] = record.command_id
     return found

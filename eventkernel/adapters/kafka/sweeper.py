@@ -21,6 +21,7 @@ from eventkernel.adapters.mongodb.ledger import Documents, Entry, LedgerChanged
 from eventkernel.errors import Unavailable
 from eventkernel.events import Record
 from eventkernel.reading.folding import checkpoint_after
+from eventkernel.reading.landmarks import compare
 from eventkernel.reading.membership import Membership
 from eventkernel.retrying import Troubles
 from eventkernel.writing.store import Batch
@@ -34,6 +35,9 @@ _LEFT_SECONDS: Final = 2.0
 
 _INDEXES_SECONDS: Final = 1.0
 """How often it is made sure that the ledger has its indexes."""
+
+_LANDMARKS_SECONDS: Final = 10.0
+"""How often the records that the ledger's checkpoint stands behind are compared with those on the log."""
 
 Finish = Callable[[Documents, Entry, int | None], Awaitable[object]]
 """Brings a commit to its end; it is on the log at this offset, or, with None, perhaps not yet."""
@@ -62,6 +66,7 @@ class Sweeper:
             asyncio.create_task(self._keep_at(f"comparing {log} with its ledger", self._follow_shares)),
             asyncio.create_task(self._keep_at(f"looking for unpublished commits of {log}", self._publish_left)),
             asyncio.create_task(self._keep_at(f"looking at the indexes of the ledger of {log}", self._watch_indexes)),
+            asyncio.create_task(self._keep_at(f"looking whether {log} was cut", self._watch_landmarks)),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -107,6 +112,13 @@ class Sweeper:
         for record in batch.records:
             offsets.setdefault(record.command_id, record.offset)
         known = await self._documents.known(list(offsets))
+        elsewhere = [
+            (entry, offsets[command])
+            for command, entry in known.items()
+            if entry.offset is not None and entry.offset != offsets[command]
+        ]
+        if elsewhere:  # published twice; the second place may be one that the log had before for another
+            await self._documents.look_at_places(elsewhere)
         unknown = [record for record in batch.records if record.command_id not in known]
         if unknown:
             await self._documents.check()
@@ -149,6 +161,13 @@ class Sweeper:
             await asyncio.sleep(_INDEXES_SECONDS)
             for flaw in await self._documents.flaws():
                 raise LedgerChanged(f"{self._log.log}: {flaw}")
+
+    async def _watch_landmarks(self) -> None:
+        """A log that was cut, and has grown past its old end before anybody saw it shorter, has other records."""
+        while True:
+            await asyncio.sleep(_LANDMARKS_SECONDS)
+            if self._membership.assignment().leads:
+                await compare(self._log, await self._documents.checkpoint())
 
     async def _publish_left(self) -> None:
         seen = frozenset[str]()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from copy import copy
 from typing import Final, Generic, TypeVar
 
 from eventkernel.errors import KernelError
@@ -47,7 +48,7 @@ class Gathered(Generic[Q, A]):
                 answers = await self._ask([question for question, _ in group])
             except KernelError as error:
                 for _, answer in group:  # one each: an exception collects where it was raised
-                    _fail(answer, type(error)(str(error)))
+                    _fail(answer, copy(error))
             except Exception as error:  # noqa: BLE001 -- whatever it is belongs to those who wait
                 for _, answer in group:
                     _fail(answer, error)

@@ -53,7 +53,12 @@ _SOUND: Final = [
 """The indexes that decisions rest on."""
 _INDEXES: Final = [
     *_SOUND,
-    IndexModel([("partition", 1), ("offset", 1)], name="place"),
+    IndexModel(
+        [("partition", 1), ("offset", 1)],
+        name="places",
+        unique=True,
+        partialFilterExpression={"offset": {"$gte": 0}},
+    ),
     IndexModel([("stream", 1)], name="claims", partialFilterExpression=_HAS_CLAIMS),
 ]
 _WITHOUT_RECORDS: Final = {"records": False}
@@ -65,6 +70,15 @@ _WRITTEN_AT_ONCE: Final = 50
 
 class LedgerChanged(Unavailable):
     """The ledger is not the one that was opened: wiped, restored, or of another generation by now."""
+
+
+class LogCut(LedgerChanged):
+    """A commit stands on the log where another one stood, or before the end that the log had: it was cut."""
+
+    def __init__(self, message: str, partition: int = 0, offset: int = 0) -> None:
+        super().__init__(message)
+        self.partition = partition
+        self.offset = offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +375,49 @@ class Documents:
             {Partition(log, int(number)): Landmark.from_text(text) for number, text in landmarks.items()},
         )
 
+    async def contest(self, offsets: Mapping[int, int]) -> None:
+        """The log was cut, in each of these partitions at this offset or before it. From now on no process works with
+        the ledger (`check`), until it was compared with the log and opened again."""
+        async with translated("closing a ledger"):
+            # One that has no mark is not worked with either.
+            await self._collection.update_one(
+                {"_id": _MARK}, {"$min": {f"contested.{partition}": offset for partition, offset in offsets.items()}}
+            )
+
+    async def contested(self) -> Mapping[int, int]:
+        """Where the log was cut, by partition: there or before it. Empty: it was not, as far as is known."""
+        async with translated("reading the ledger's mark"):
+            mark: Mapping[str, Any] | None = await self._collection.find_one({"_id": _MARK})
+        contested: Mapping[str, int] = {} if mark is None else mark.get("contested", {})
+        return {int(number): offset for number, offset in contested.items()}
+
+    async def look_at_places(self, places: Sequence[tuple[Entry, int]]) -> None:
+        """Make sure that these commits are in the ledger, and that no other one is known to stand where they do.
+
+        Raises:
+            LogCut: another one is.
+            LedgerChanged: one of them is missing.
+        """
+        ranges: list[Document] = [
+            {"partition": entry.partition, "offset": {"$gte": offset, "$lt": offset + entry.size}}
+            for entry, offset in places
+        ]
+        async with translated("looking at places on the log"):
+            found, standing = await asyncio.gather(
+                self._find({"_id": {"$in": [entry.command_id for entry, _ in places]}}), self._find({"$or": ranges})
+            )
+        if len({entry.command_id for entry in found}) < len({entry.command_id for entry, _ in places}):
+            raise LedgerChanged(f"{self.generation.log}: the ledger lacks a commit that was inserted")
+        for entry, offset in places:
+            for other in standing:
+                inside = other.partition == entry.partition and offset <= (other.offset or 0) < offset + entry.size
+                if inside and other.command_id != entry.command_id:
+                    raise self._cut(entry.partition, offset)
+
+    def _cut(self, partition: int, offset: int) -> LogCut:
+        what = f"{self.generation.log}/{partition}: two commits were put at offset {offset}: the log was cut"
+        return LogCut(what, partition, offset)
+
     async def advance(self, checkpoint: Checkpoint) -> None:
         """Move the checkpoint on; it never goes back."""
         furthest: Document = {
@@ -369,7 +426,9 @@ class Documents:
         for partition, landmark in checkpoint.landmarks.items():
             furthest[f"landmarks.{partition.number}"] = landmark.to_text()
         async with translated("writing the ledger's checkpoint"):
-            await self._collection.update_one({"_id": _MARK}, {"$max": furthest})
+            moved = await self._collection.update_one({"_id": _MARK}, {"$max": furthest})
+        if not moved.matched_count:
+            raise LedgerChanged(f"{self.generation.log}: the ledger was dropped")
 
     async def find_command(self, command_id: str) -> Entry | None:
         async with translated("looking up a command"):
@@ -403,6 +462,11 @@ class Documents:
         async with translated("looking for unpublished commits"):
             documents = await self._collection.find({"pending": True}).to_list(_FILL_AT_ONCE)
         return [_entry(document) for document in documents]
+
+    async def unfinished(self) -> Sequence[Entry]:
+        """All commits that are not known to be on the log, without their records."""
+        async with translated("looking for unpublished commits"):
+            return await self._find({"pending": True})
 
     async def last_placed(self, partition: int, before: int | None) -> Sequence[Entry]:
         """The commits that stand last in a partition of the log, last first, before an offset where one is given."""
@@ -520,7 +584,7 @@ class Documents:
 
     async def _complete(self, published: Sequence[tuple[Entry, int]]) -> Sequence[None]:
         """Commits are on the log, each at its offset: give up the claims that they give up, then mark them."""
-        giving: list[UpdateMany | UpdateOne] = [
+        giving = [
             UpdateMany(
                 {"stream": entry.stream, "first": {"$gt": 0, "$lt": entry.first_version}},
                 {"$pull": {"keys": {"$in": [_claim(seal) for seal in entry.given_up]}}},
@@ -534,9 +598,24 @@ class Documents:
             )
             for entry, offset in published
         ]
-        async with translated("marking commits as published"):
-            # The driver's stub leaves a type open.
-            await self._collection.bulk_write([*giving, *marking], ordered=True)
+        try:
+            async with translated("marking commits as published"):
+                if giving:
+                    await self._collection.bulk_write(giving, ordered=True)
+                marked = await self._collection.bulk_write(marking, ordered=True)
+        except BulkWriteError as error:
+            # Another commit has one of the places. Which of the others were marked is not known: all are repeated.
+            failures: Sequence[Document] = (error.details or {}).get("writeErrors", ())
+            index: int = failures[0]["index"]
+            entry, offset = published[index]
+            raise self._cut(entry.partition, offset) from None
+        # A commit of several records may stand over another one's place without beginning at it. One that was not
+        # matched was marked by somebody else, perhaps at the other place that it was put at, or is gone.
+        doubtful = [(entry, offset) for entry, offset in published if entry.size > 1]
+        if marked.matched_count < len(marking):
+            doubtful = list(published)
+        if doubtful:
+            await self.look_at_places(doubtful)
         return [None] * len(published)
 
     async def _check_all(self, asked: Sequence[None]) -> Sequence[str]:
@@ -554,6 +633,8 @@ class Documents:
             return "the ledger has another generation"
         if mark is None:
             return "the ledger was dropped"
+        if mark.get("contested"):
+            return "the log was cut, and is compared with the ledger"
         for number, offset in ((int(number), offset) for number, offset in mark["checkpoint"].items()):
             if offset < furthest.get(number, 0):
                 return "the ledger is an old copy"

@@ -2,29 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from unittest.mock import patch
 
 import pytest
 
 from eventkernel.adapters.kafka.consumer import consuming
+from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.adapters.kafka.opening import Opener
 from eventkernel.adapters.kafka.publisher import Publisher
+from eventkernel.adapters.kafka.sweeper import Sweeper
 from eventkernel.adapters.kafka.topic import make_topic
-from eventkernel.adapters.mongodb.ledger import LedgerChanged
+from eventkernel.adapters.mongodb.ledger import Entry, LedgerChanged, LogCut
 from eventkernel.errors import ClaimTaken, Unavailable
 from eventkernel.events import Partition, Record
 from eventkernel.testing.event_store_contract import everything, put
 from eventkernel.writing.store import ClaimHolder
 from tests.support.kafka_log import delete_topic
-from tests.support.kafka_store import ONE_BROKER, Died, KafkaLogOnServers, effects, until
+from tests.support.kafka_store import ONE_BROKER, Died, KafkaLogOnServers, effects, patiently, until
 
 pytestmark = pytest.mark.engines
 
 
 async def cut(servers: KafkaLogOnServers, without: Sequence[str], then: Sequence[str] = ()) -> None:
-    """A power cut: from the first of these commands on each partition has lost its records. `then` have come since."""
+    """A power cut: from the first of these commands on each partition has lost its records. `then` have come since, and
+    nobody has noticed: the ledger is of a release that does not look at places."""
     (store,) = servers.stores
+    kept, later = await without_end(store, without, then)
+    await servers.close_stores()
+    await make_anew(servers, kept)
+    async with Publisher(servers.connection, servers.name, partitions=3) as publisher:
+        for record in later:
+            offset = await publisher.publish(record.partition, [record])
+            generation = await servers.database[f"{servers.name}.generation"].find_one({"_id": "generation"})
+            assert generation is not None
+            commits = servers.database[f"{servers.name}.commits.{generation['collection']}"]
+            await commits.drop_index("places")
+            await commits.update_one({"_id": record.command_id}, {"$set": {"offset": offset}})
+
+
+async def without_end(
+    store: KafkaEventStore, without: Sequence[str], then: Sequence[str] = ()
+) -> tuple[dict[int, list[Record]], list[Record]]:
+    """What is left of a log, by partition, and of the rest the records of some commands."""
     kept: dict[int, list[Record]] = {}
     later: list[Record] = []
     for partition, end in (await store.reader.head()).items():
@@ -32,7 +54,11 @@ async def cut(servers: KafkaLogOnServers, without: Sequence[str], then: Sequence
         lost = next((at for at, record in enumerate(records) if record.command_id in without), len(records))
         kept[partition.number] = records[:lost]
         later += [record for record in records[lost:] if record.command_id in then]
-    await servers.close_stores()
+    return kept, later
+
+
+async def make_anew(servers: KafkaLogOnServers, kept: Mapping[int, Sequence[Record]]) -> None:
+    """The topic with these records alone."""
     await delete_topic(servers.connection, servers.name)
     await make_topic(servers.connection, servers.name, ONE_BROKER)
 
@@ -50,12 +76,6 @@ async def cut(servers: KafkaLogOnServers, without: Sequence[str], then: Sequence
         for number, records in kept.items():
             for record in records:
                 await publisher.publish(number, [record])
-        for record in later:
-            offset = await publisher.publish(record.partition, [record])
-            generation = await servers.database[f"{servers.name}.generation"].find_one({"_id": "generation"})
-            assert generation is not None
-            commits = servers.database[f"{servers.name}.commits.{generation['collection']}"]
-            await commits.update_one({"_id": record.command_id}, {"$set": {"offset": offset}})
 
 
 async def test_the_last_acknowledged_commits_are_put_on_the_log_again(servers: KafkaLogOnServers) -> None:
@@ -140,3 +160,117 @@ async def test_a_log_that_ends_earlier_than_it_did_is_compared_before_anything_i
 
         await until(compared)
     assert (await put(store, "door-1", "b", after=1, command="c2")).version == 2
+
+
+async def forever(_: Sweeper) -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+def stream_beside(store: KafkaEventStore, stream: str) -> str:
+    """Another stream of the same partition."""
+    number = store.reader.partition_of(stream)
+    return next(name for name in (f"door-{n}" for n in range(2, 100)) if store.reader.partition_of(name) == number)
+
+
+async def test_a_commit_at_a_place_that_another_one_had_is_not_answered_before_the_log_is_whole_again(
+    servers: KafkaLogOnServers,
+) -> None:
+    """This process has not written to the partition before, and no reader of it has seen the log shorter."""
+    other = await servers.open()
+    with patch.object(Sweeper, "run", forever):
+        store = await servers.another()
+    for version, command in enumerate(["c1", "c2", "c3"]):
+        await put(other, "door-1", command, after=version, command=command)
+    kept, _ = await without_end(other, ["c2"])
+    await other.aclose()
+    servers.stores.remove(other)
+    await make_anew(servers, kept)
+    beside = stream_beside(store, "door-1")
+    with pytest.raises(LedgerChanged):
+        await put(store, beside, "a", command="new")
+    assert (await patiently(put, store, beside, "a", command="new")).version == 1
+    assert (await patiently(put, store, "door-1", "d", after=3, command="c4")).version == 4
+    assert [record.command_id for record in await store.read_stream("door-1")] == ["c1", "c2", "c3", "c4"]
+    assert {effect.command for effect in await effects(store.reader)} == {"c1", "c2", "c3", "c4", "new"}
+
+
+async def lost_at(store: KafkaEventStore, stream: str, behind_the_end: int) -> None:
+    """The ledger knows of a commit of this stream that stood at or behind the end that the log has now."""
+    assert store._documents is not None
+    await put(store, stream, "a", command="kept")
+    entry = await store._documents.find_command("kept")
+    head = await store.head()
+    assert entry is not None
+    offset = head[Partition(store.log, entry.partition)] + behind_the_end
+    lost: Entry = replace(entry, command_id="lost", first_version=2, version=2, offset=offset)
+    assert await store._documents.insert(lost)
+
+
+@pytest.mark.parametrize("behind_the_end", [0, 1, 2])
+async def test_a_commit_of_several_records_is_looked_for_at_all_of_its_places(
+    servers: KafkaLogOnServers, behind_the_end: int
+) -> None:
+    store = await servers.open()
+    await lost_at(store, "door-1", behind_the_end)
+    beside = stream_beside(store, "door-1")
+    assert store._documents is not None
+    if behind_the_end == 2:
+        assert (await put(store, beside, "a", "b", command="new")).version == 2
+        assert not await store._documents.contested()
+        return
+    documents = store._documents
+    with pytest.raises(LogCut, match="two commits were put at offset"):
+        await put(store, beside, "a", "b", command="new")
+    assert await documents.contested(), "whoever opens next looks as far back as this"
+    with pytest.raises(LedgerChanged, match="the log was cut"):
+        await documents.check()
+
+
+async def test_a_commit_that_was_published_twice_is_looked_for_at_its_second_place(servers: KafkaLogOnServers) -> None:
+    with patch.object(Sweeper, "run", forever):
+        store = await servers.open()
+    await lost_at(store, "door-1", 0)
+    assert store._documents is not None
+    (entry,) = await store._documents.whole(["kept"])
+    with pytest.raises(LogCut):
+        await store._finish(store._documents, entry)
+
+
+async def test_a_log_with_other_records_where_the_ledger_was_compared_is_noticed_while_running(
+    servers: KafkaLogOnServers,
+) -> None:
+    with patch("eventkernel.adapters.kafka.sweeper._LANDMARKS_SECONDS", 0.1):
+        store = await servers.open()
+        for version in range(3):
+            await put(store, "door-1", "a", after=version, command=f"c{version}")
+        documents, number = store._documents, store.reader.partition_of("door-1")
+        assert documents is not None
+
+        async def swept() -> bool:
+            return (await documents.checkpoint()).position == await store.head()
+
+        await until(swept)
+        landmark = (await documents.checkpoint()).landmarks[Partition(store.log, number)]
+        commits = documents._collection
+        other = landmark._replace(digest="0" * len(landmark.digest))
+        await commits.update_one({"_id": ""}, {"$set": {f"landmarks.{number}": other.to_text()}})
+
+        async def opened_again() -> bool:
+            return store._documents not in (None, documents)
+
+        await until(opened_again)
+    assert len(await store.read_stream("door-1")) == 3
+
+
+async def test_a_ledger_of_an_older_release_gets_its_missing_indexes_in_place(servers: KafkaLogOnServers) -> None:
+    store = await servers.open()
+    await put(store, "door-1", "a", command="c1", claims={"red"})
+    assert store._documents is not None
+    generation, commits = store._documents.generation, store._documents._collection
+    await servers.close_stores()
+    for name in ("claims", "places"):
+        await commits.drop_index(name)
+    again = await servers.open()
+    assert again._documents is not None
+    assert again._documents.generation == generation, "it is not filled anew"
+    assert {"claims", "places", "keys_1"} <= (await commits.index_information()).keys()

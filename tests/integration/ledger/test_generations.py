@@ -329,13 +329,27 @@ async def test_a_commit_that_is_published_behind_a_fence_is_not_acknowledged_and
     assert (await put(store, "door-1", "a", after=1, command="c1")).version == 2
 
 
-async def test_without_the_check_after_the_produce_a_commit_is_acknowledged_that_is_not_in_effect(
+async def test_an_update_that_matched_nothing_is_not_taken_for_done(servers: KafkaLogOnServers) -> None:
+    """The second line behind the check: the collection that the commit was inserted into is gone."""
+    with patch.object(Documents, "check", _no_check_of_appends):
+        store, outcome = await publish_behind_a_fence(servers)
+    assert isinstance(outcome, Unavailable)
+    assert "c1" not in [effect.command for effect in await effects(store.reader)]
+
+
+async def test_without_both_checks_after_the_produce_a_commit_is_acknowledged_that_is_not_in_effect(
     servers: KafkaLogOnServers,
 ) -> None:
-    with patch.object(Documents, "check", _no_check_of_appends):
+    with (
+        patch.object(Documents, "check", _no_check_of_appends),
+        patch.object(Documents, "look_at_places", _look_at_nothing),
+    ):
         store, outcome = await publish_behind_a_fence(servers)
     assert not isinstance(outcome, Unavailable)
     assert "c1" not in [effect.command for effect in await effects(store.reader)]
+
+
+async def _look_at_nothing(_documents: Documents, _places: object) -> None: ...
 
 
 async def test_a_commit_behind_a_fence_stays_without_effect_when_the_ledger_is_opened_once_more(

@@ -497,6 +497,29 @@ async def test_a_defect_in_one_command_is_its_own(lamps: Handler, store: Interru
     assert isinstance(outcomes[2], Outcome)
 
 
+async def test_what_comes_behind_a_commit_whose_answer_was_lost_is_answered_with_all_of_the_stream() -> None:
+    """The first append of the round takes effect and nobody is told; the second stands on it."""
+
+    class Losing(InterruptedStore):
+        async def append(self, stream: str, events: Sequence[EncodedEvent], **more: Any) -> Commit:
+            commit = await super().append(stream, events, **more)
+            if more["command_id"] == "k1":
+                raise Unavailable("the answer was lost")
+            return commit
+
+    store = Losing()
+    lamps = handler(store)
+    store.before_append = a_moment
+    _, lost, out = await asyncio.gather(
+        run(lamps, Dim(), "k0"), run(lamps, Light("a"), "k1"), run(lamps, Dim(), "k2"), return_exceptions=True
+    )
+    assert isinstance(lost, Unavailable)
+    assert isinstance(out, Outcome)
+    assert (out.commit.version, types(out)) == (2, ["lamps.Lit", "lamps.Out"])
+    again = await run(lamps, Light("b"), "k3")
+    assert (again.commit.version, types(again)) == (3, ["lamps.Lit", "lamps.Out", "lamps.Lit"])
+
+
 async def test_who_goes_away_leaves_the_others_served(lamps: Handler, store: InterruptedStore) -> None:
     held = asyncio.Event()
     store.before_append = held.wait
