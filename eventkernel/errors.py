@@ -11,6 +11,7 @@ KernelError
 │   └── IdempotencyMismatch  IDEMPOTENCY_MISMATCH
 ├── ConcurrencyConflict      the stream has moved on between reading and appending: decide again
 ├── UnexpectedRefusal        a process manager has no branch for what a rule has said to its command
+├── AppendConditionFailed    VERSION_CONFLICT: events that the decision rests on have come since: decide again
 ├── OutOfDate                OUT_OF_DATE: a view did not reach the bookmark in time
 ├── Unavailable              UNAVAILABLE: unknown outcome; a retry with the same command id is safe
 │   └── StreamWaits          the stream has a gap on the log: nothing comes onto it until an operator says so
@@ -102,6 +103,16 @@ class UnexpectedRefusal(KernelError):
 
     def __init__(self, stream: str, code: str) -> None:
         super().__init__(f"{stream[:200]}: expected a refusal that there is a branch for, found {code}")
+
+
+class AppendConditionFailed(KernelError):
+    """Raised by `EventStore.append` when an event has come that the append's condition excludes."""
+
+    code = "VERSION_CONFLICT"
+
+    def __init__(self, event_type: str) -> None:
+        super().__init__(f"expected no more events that the decision rests on, found one of type {event_type[:200]}")
+        self.event_type = event_type
 
 
 class OutOfDate(KernelError):

@@ -48,6 +48,17 @@ class Personal:
     erased: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """Marks a field whose value is a tag of the event: with `owner: Annotated[str, Tag("owner")]` it is `owner:17`.
+
+    A field may hold several values (a list or a set: a tag each) or none (None). A log has tags sealed, as it has
+    claims; so they can be compared, and cannot be read.
+    """
+
+    name: str
+
+
 class Metadata(msgspec.Struct, frozen=True, gc=False):
     """Who caused a command and within what; carried by every record that comes of it.
 
@@ -67,11 +78,12 @@ NO_METADATA: Final = Metadata()
 
 
 class EncodedEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event as bytes: its type (the tag), the version of its schema, and its data as JSON."""
+    """An event as bytes: its type, the version of its schema, its data as JSON, and its tags in clear."""
 
     type: str
     schema_version: int
     data: bytes
+    tags: tuple[str, ...] = ()
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -115,6 +127,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     traceparent: str | None = None
     tracestate: str | None = None
     data: bytes = b""
+    tags: tuple[str, ...] = ()
+    """HMACs with the log's claims key, never the clear text."""
     intact: bool = True
     """False: it is not what was written, as its checksum tells. Such a record cannot be decoded."""
 

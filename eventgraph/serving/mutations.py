@@ -17,6 +17,7 @@ from eventkernel.errors import NotFound, VersionConflict
 from eventkernel.events import STREAM_RESUMED, RecordedEvent
 from eventkernel.reading.bookmark import Bookmark
 from eventkernel.writing.commands import CommandHandler, Outcome, command_id, fingerprint
+from eventkernel.writing.decisions import DecisionHandler
 from eventkernel.writing.store import EventStore
 
 Doc = TypeVar("Doc")
@@ -83,7 +84,7 @@ class Payload:
 class Mutations(Generic[State, Command, Event]):
     """Runs the commands of one aggregate for requests."""
 
-    def __init__(self, handler: CommandHandler[State, Command, Event]) -> None:
+    def __init__(self, handler: CommandHandler[State, Command, Event] | DecisionHandler[State, Command, Event]) -> None:
         self._handler = handler
 
     @property

@@ -12,7 +12,8 @@ from eventkernel.clock import Clock
 from eventkernel.errors import NotFound, Unavailable
 from eventkernel.events import FENCE, NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
 from eventkernel.reading.landmarks import compare
-from eventkernel.writing.appending import Append, Ledger, checked, resuming, seal_claims, settle
+from eventkernel.writing.appending import Append, Ledger, prepared, resuming, settle
+from eventkernel.writing.boundary import AppendCondition, Query, Reading, TaggedBatch
 from eventkernel.writing.claims import ClaimsKey
 from eventkernel.writing.refusals import Refused
 from eventkernel.writing.store import Batch, Checkpoint, ClaimHolder, Commit, Writing
@@ -34,6 +35,7 @@ class MemoryEventStore:
         self._ledger = Ledger(log, next_offset=1)
         self._partitions = [[_fence(log, number, clock.now_us())] for number in range(partitions)]
         self._streams: dict[str, list[Record]] = {}
+        self._tagged: dict[str, list[Record]] = {}
         self._grown = asyncio.Event()
         self.available = True
 
@@ -41,20 +43,21 @@ class MemoryEventStore:
     def log(self) -> str:
         return self._ledger.log
 
-    async def append(
+    async def append(  # noqa: PLR0913 -- the port's
         self,
         stream: str,
         events: Sequence[EncodedEvent],
         *,
-        expected_version: int,
+        expected_version: int | None,
         command_id: str,
         fingerprint: str,
         claims: frozenset[str] | None = None,
         metadata: Metadata = NO_METADATA,
         refusal: Refused | None = None,
+        condition: AppendCondition | None = None,
     ) -> Commit:
-        sealed = seal_claims(self._key, claims)
-        append = checked(Append(stream, events, expected_version, command_id, fingerprint, sealed, metadata, refusal))
+        asked = Append(stream, events, expected_version, command_id, fingerprint, None, metadata, refusal, condition)
+        append = prepared(asked, self._key, claims)
         self._check_available()
         number = zlib.crc32(stream.encode()) % len(self._partitions)
         partition = self._partitions[number]
@@ -64,6 +67,9 @@ class MemoryEventStore:
             partition += records
             if commit.events:
                 self._streams.setdefault(stream, []).extend(records)
+            for record in records:
+                for tag in record.tags:
+                    self._tagged.setdefault(tag, []).append(record)
             self._grown.set()
             self._grown = asyncio.Event()
         return commit
@@ -94,6 +100,16 @@ class MemoryEventStore:
     async def read_stream(self, stream: str, up_to: int | None = None, after: int = 0) -> Sequence[Record]:
         self._check_available()
         return self._streams.get(stream, [])[after:up_to]
+
+    async def read_tagged(self, query: Query, after: tuple[int, ...] = ()) -> AsyncGenerator[TaggedBatch, None]:
+        self._check_available()
+        reading = Reading(self._key, query, after)
+        guarded = [self._tagged.get(item.guard, ()) for item in reading.items]
+        found = {record.id: record for records in guarded for record in records}
+        records = sorted(found.values(), key=lambda record: (record.time_us, record.offset))
+        until = [max((record.time_us for record in records), default=0) for records in guarded]
+        for start in range(0, len(records) or 1, _LARGEST_BATCH):
+            yield reading.batch(records[start : start + _LARGEST_BATCH], until)
 
     async def head(self) -> Position:
         self._check_available()

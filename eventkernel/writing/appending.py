@@ -4,7 +4,7 @@ A store gathers what is known about the appends at hand (`Ledger`), and `settle`
 or this refusal. Where they are kept, and what makes the step atomic, is the store's business.
 
 The order of the questions matters. First the command id: a repeated command gets its commit, also where its own effect
-would now be in the way. Then the version, then the claims.
+would now be in the way. Then the version, then the condition, then the claims.
 """
 
 from __future__ import annotations
@@ -27,6 +27,15 @@ from eventkernel.events import (
     Position,
     Record,
 )
+from eventkernel.writing.boundary import (
+    MOST_TAGS,
+    AppendCondition,
+    TaggedEvent,
+    check_condition,
+    checked_query,
+    seal_query,
+    seal_tags,
+)
 from eventkernel.writing.claims import ClaimsKey
 from eventkernel.writing.refusals import Refused
 from eventkernel.writing.store import ClaimHolder, Commit
@@ -48,16 +57,19 @@ _metadata: Final = re.compile(f"[^{_UNPRINTABLE}]{{0,{LONGEST_METADATA}}}").full
 
 
 class Append(msgspec.Struct, frozen=True, gc=False):
-    """One call of `EventStore.append`, checked; `claims` are sealed, each with its clear text."""
+    """One call of `EventStore.append`, checked; `claims` are sealed, each with its clear text, and so are tags."""
 
     stream: str
     events: Sequence[EncodedEvent]
-    expected_version: int
+    expected_version: int | None
     command_id: str
     fingerprint: str
     claims: Mapping[str, str] | None
     metadata: Metadata
     refusal: Refused | None = None
+    condition: AppendCondition | None = None
+    tags: frozenset[str] = frozenset()
+    """Those of the events, and the guards of the condition: in whose order the commit has a place."""
 
 
 class StreamEnd(msgspec.Struct, frozen=True, gc=False):
@@ -83,6 +95,11 @@ class Ledger:
     """By sealed claim."""
     held: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     """The sealed claims of each stream."""
+    tag_times: dict[str, int] = field(default_factory=dict[str, int])
+    """The time of the last commit that has a place in a tag's order, by sealed tag."""
+    tagged: dict[str, list[TaggedEvent]] = field(default_factory=dict[str, list[TaggedEvent]])
+    """Events by sealed tag, in the order of their times. Of those that an append's condition excludes, one is enough.
+    """
 
 
 def is_name(text: str) -> bool:
@@ -105,8 +122,7 @@ def checked(append: Append) -> Append:
         raise InvalidInput("stream: expected a name, found '*', which stands for any stream in bookmarks")
     if append.metadata is not NO_METADATA:
         _check_metadata(append.metadata)
-    if append.expected_version < 0:
-        raise InvalidInput(f"expected version: expected 0 or more, found {append.expected_version}")
+    _check_expected_version(append)
     if not append.events and append.claims is not None:
         raise InvalidInput("claims: expected none with a commit without events, found some")
     if append.events and append.refusal is not None:
@@ -117,6 +133,26 @@ def checked(append: Append) -> Append:
     if size > LARGEST_COMMIT:
         raise InvalidInput(f"events: expected at most {LARGEST_COMMIT} bytes of data in one commit, found {size}")
     return append
+
+
+def _check_expected_version(append: Append) -> None:
+    if append.expected_version is None:
+        if append.condition is None:
+            raise InvalidInput("expected version: expected a number where there is no condition, found none")
+    elif append.expected_version < 0:
+        raise InvalidInput(f"expected version: expected 0 or more, found {append.expected_version}")
+
+
+def _check_tags(events: Sequence[EncodedEvent], condition: AppendCondition | None) -> None:
+    tags = {tag for event in events for tag in event.tags}
+    if condition is not None:
+        checked_query(condition.query, condition.after)
+        tags |= {tag for item in condition.query.items for tag in item.tags}
+    for tag in tags:
+        if _name(tag) is None:
+            raise InvalidInput(_unexpected_text("tag", tag, 1, LONGEST_NAME))
+    if len(tags) > MOST_TAGS:
+        raise InvalidInput(f"tags: expected at most {MOST_TAGS} different ones in one commit, found {len(tags)}")
 
 
 def _are_plain(one: str, two: str, three: str) -> bool:
@@ -139,6 +175,29 @@ def _check_metadata(metadata: Metadata) -> None:
             raise InvalidInput(_unexpected_text(name, value, 0, LONGEST_METADATA))
 
 
+def prepared(append: Append, key: ClaimsKey, claims: frozenset[str] | None) -> Append:
+    """The append that a store was asked for, in clear, checked and sealed.
+
+    Raises:
+        InvalidInput: what is malformed, what was expected, and what was found.
+    """
+    if claims is not None:
+        append = msgspec.structs.replace(append, claims=seal_claims(key, claims))
+    if append.condition is not None or any([event.tags for event in append.events]):  # noqa: C419 -- half the time
+        append = _with_tags_sealed(append, key)
+    return checked(append)
+
+
+def _with_tags_sealed(append: Append, key: ClaimsKey) -> Append:
+    _check_tags(append.events, append.condition)
+    events, condition = seal_tags(key, append.events), append.condition
+    places = {tag for event in events for tag in event.tags}
+    if condition is not None:
+        condition = AppendCondition(seal_query(key, condition.query), condition.after)
+        places |= {item.guard for item in condition.query.items}
+    return msgspec.structs.replace(append, events=events, condition=condition, tags=frozenset(places))
+
+
 def seal_claims(key: ClaimsKey, claims: frozenset[str] | None) -> Mapping[str, str] | None:
     """The claims as `Append` has them."""
     if claims is None:
@@ -153,7 +212,8 @@ def settle(append: Append, ledger: Ledger, now_us: int) -> tuple[Commit, Sequenc
     """What an append leads to: its commit, and the records that are to be kept now (none for a repeated command).
 
     Raises:
-        IdempotencyMismatch, ConcurrencyConflict, ClaimTaken: as `EventStore.append` says; the ledger is as before.
+        IdempotencyMismatch, ConcurrencyConflict, AppendConditionFailed, ClaimTaken: as `EventStore.append` says; the
+            ledger is as before.
     """
     known = ledger.commits.get(append.command_id)
     if known is not None:
@@ -162,11 +222,18 @@ def settle(append: Append, ledger: Ledger, now_us: int) -> tuple[Commit, Sequenc
         return known, ()
     stream = append.stream
     end = ledger.ends.get(stream, _NEW_STREAM)
-    if end.version != append.expected_version:
+    if append.expected_version is not None and end.version != append.expected_version:
         raise ConcurrencyConflict(stream, append.expected_version, end.version)
+    if append.condition is not None:
+        check_condition(append.condition, ledger.tagged)
     taken, given_up = _claims(append, ledger)
 
-    records = _records(append, ledger, end, max(now_us, end.time_us), (taken, given_up))
+    time_us = max(now_us, end.time_us)
+    if append.tags:
+        time_us = max(time_us, 1 + max([ledger.tag_times.get(tag, 0) for tag in append.tags]))
+    records = _records(append, ledger, end, time_us, (taken, given_up))
+    if append.tags:
+        _place(append, ledger, records)
     ledger.next_offset += len(records)
     events = len(append.events)
     position = Position.of(ledger.log, ledger.partition, ledger.next_offset)
@@ -182,6 +249,14 @@ def settle(append: Append, ledger: Ledger, now_us: int) -> tuple[Commit, Sequenc
         del ledger.holders[seal]
         ledger.held[stream].remove(seal)
     return commit, records
+
+
+def _place(append: Append, ledger: Ledger, records: Sequence[Record]) -> None:
+    """The commit is the last one in the order of its tags."""
+    ledger.tag_times.update(dict.fromkeys(append.tags, records[0].time_us))
+    for record in records:
+        for tag in record.tags:
+            ledger.tagged.setdefault(tag, []).append(TaggedEvent(record.time_us, record.type, record.tags))
 
 
 def _claims(append: Append, ledger: Ledger) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -226,6 +301,7 @@ def _records(
             traceparent=metadata.traceparent,
             tracestate=metadata.tracestate,
             data=event.data,
+            tags=event.tags,
         )
         for index, event in enumerate(events)
     ]

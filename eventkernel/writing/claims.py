@@ -1,7 +1,8 @@
-"""Claims on the log: who looks at a log sees that a name was taken, and never which.
+"""Claims and tags on the log: who looks at a log sees that a name was taken, and never which.
 
-A claim (`username:ada`) is kept as an HMAC with a key that belongs to one log. The key is drawn when the log is made
-and lives outside of it; its fingerprint stands on the log, so that another key is noticed before it does harm.
+A claim (`username:ada`) is kept as an HMAC with a key that belongs to one log, and so is a tag (`owner:17`). The key is
+drawn when the log is made and lives outside of it; its fingerprint stands on the log, so that another key is noticed
+before it does harm.
 """
 
 from __future__ import annotations
@@ -54,6 +55,10 @@ class ClaimsKey:
         """The claim as the log has it: 64 hexadecimal digits (HMAC-SHA256)."""
         # surrogatepass: a text that no append takes as a claim can be looked up all the same, and is nobody's.
         return hmac.digest(self.secret, claim.encode("utf-8", "surrogatepass"), "sha256").hex()
+
+    def seal_tag(self, tag: str) -> str:
+        """The tag as the log has it; another text than the seal of a claim that reads the same."""
+        return self.seal(f"tag\n{tag}")
 
     def seal_all(self, claims: Iterable[str]) -> Mapping[str, str]:
         """The claims by their seals."""

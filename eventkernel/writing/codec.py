@@ -18,12 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Protocol, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Protocol, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from eventkernel.errors import CorruptData, InvalidInput, UnknownEventType
-from eventkernel.events import DomainEvent, EncodedEvent, Personal, Record, RecordedEvent, damage_of, names_of
+from eventkernel.events import DomainEvent, EncodedEvent, Personal, Record, RecordedEvent, Tag, damage_of, names_of
 
 Fields = dict[str, object]
 """An event's data as JSON has it: field name → value."""
@@ -81,6 +81,8 @@ class _Registered:
     fields: frozenset[str]
     """As JSON has them."""
     personal: Mapping[str, _PersonalField]
+    tagging: Mapping[str, str]
+    """The names of tags, by field, as Python has it."""
     decode: Callable[[bytes], DomainEvent]
     convert: Callable[[Fields], DomainEvent]
 
@@ -145,7 +147,9 @@ class Codec:
             data = self._encrypted(self._cipher, registered, event, stream)
         else:
             data = _without_tag(_encoder.encode(event), registered.tag_length)
-        return EncodedEvent(registered.tag, registered.schema_version, data)
+        if not registered.tagging:
+            return EncodedEvent(registered.tag, registered.schema_version, data)
+        return EncodedEvent(registered.tag, registered.schema_version, data, _tags(registered.tagging, event))
 
     def decode(self, record: Record) -> DomainEvent:
         """The event of a record.
@@ -226,6 +230,7 @@ def _register(event_type: EventType) -> _Registered:
         tag_length=len(_encoder.encode({"type": config.tag})) - 1,
         fields=frozenset(field.encode_name for field in msgspec.structs.fields(event)),
         personal=_personal_fields(event),
+        tagging=_tagging_fields(event),
         decode=msgspec.json.Decoder(event).decode,
         convert=convert,
     )
@@ -253,6 +258,26 @@ def _personal_fields(event: type[DomainEvent]) -> Mapping[str, _PersonalField]:
             erased=field.default if isinstance(field.default, str | None) else mark.erased,
         )
     return personal
+
+
+def _tagging_fields(event: type[DomainEvent]) -> Mapping[str, str]:
+    marks = {
+        name: [mark for mark in hint.__metadata__ if isinstance(mark, Tag)]
+        for name, hint in get_type_hints(event, include_extras=True).items()
+        if get_origin(hint) is Annotated
+    }
+    return {name: mark.name for name, found in marks.items() for mark in found}
+
+
+def _tags(tagging: Mapping[str, str], event: DomainEvent) -> tuple[str, ...]:
+    tags: list[str] = []
+    for field, name in tagging.items():
+        value = getattr(event, field)
+        if isinstance(value, list | tuple | set | frozenset):
+            tags += [f"{name}:{one}" for one in cast("Iterable[object]", value)]
+        elif value is not None:
+            tags.append(f"{name}:{value}")
+    return tuple(tags)
 
 
 def _personal_mark(hint: Any) -> Personal | None:  # what get_type_hints gives has no type

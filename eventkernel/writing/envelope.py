@@ -50,6 +50,7 @@ class _Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     causation: str | None = None
     traceparent: str | None = None
     tracestate: str | None = None
+    tags: str = ""
 
 
 class _Line(_Envelope, frozen=True, kw_only=True, omit_defaults=True):
@@ -132,6 +133,7 @@ def _envelope(record: Record) -> _Envelope:
         causation=record.causation,
         traceparent=record.traceparent,
         tracestate=record.tracestate,
+        tags=" ".join(record.tags),
     )
 
 
@@ -161,6 +163,7 @@ def _record(envelope: _Envelope, data: bytes, partition: int, offset: int) -> Re
         traceparent=envelope.traceparent,
         tracestate=envelope.tracestate,
         data=data,
+        tags=tuple(envelope.tags.split()),
     )
 
 

@@ -1,4 +1,4 @@
-"""The port of an event store: one log that is the truth, with conditional appends, command ids and claims."""
+"""The port of an event store: one log that is the truth, with conditional appends, command ids, claims and tags."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol, Self
 import msgspec
 
 from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
+from eventkernel.writing.boundary import AppendCondition, Query, TaggedBatch
 from eventkernel.writing.refusals import Refused
 
 
@@ -153,17 +154,18 @@ class EventStore(LogReader, Protocol):
     A look-up by a name that no append would take finds nothing.
     """
 
-    async def append(
+    async def append(  # noqa: PLR0913 -- all of it is one step
         self,
         stream: str,
         events: Sequence[EncodedEvent],
         *,
-        expected_version: int,
+        expected_version: int | None,
         command_id: str,
         fingerprint: str,
         claims: frozenset[str] | None = None,
         metadata: Metadata = NO_METADATA,
         refusal: Refused | None = None,
+        condition: AppendCondition | None = None,
     ) -> Commit:
         """Put the events after `expected_version` (0: the stream is new), all or nothing, durably before returning.
 
@@ -172,8 +174,12 @@ class EventStore(LogReader, Protocol):
         as it is. No events: one record without a version remembers the command id (claims must then be None), and that
         the command was refused, where a refusal is given.
 
+        `condition`: nothing has come that the decision should have known (`boundary.py`). With a condition, and only
+        then, `expected_version` may be None: wherever the stream is.
+
         Raises:
             ConcurrencyConflict: the stream is at another version.
+            AppendConditionFailed: the condition does not hold.
             ClaimTaken: another stream holds one of the claims.
             StreamWaits: the stream has a gap on the log; so does `read_stream`.
             IdempotencyMismatch: the command id is known with another fingerprint. With the same fingerprint the
@@ -208,4 +214,18 @@ class EventStore(LogReader, Protocol):
     async def read_stream(self, stream: str, up_to: int | None = None, after: int = 0) -> Sequence[Record]:
         """The stream's records with a version, oldest first: all, or up to a version, or behind one. Empty for an
         unknown stream. What is left out costs nothing."""
+        ...
+
+    def read_tagged(self, query: Query, after: tuple[int, ...] = ()) -> AsyncGenerator[TaggedBatch, None]:
+        """The events that a query matches, each once, up to the log's end at this moment; along each tag in the order
+        in which they came.
+
+        `after`: of an earlier reading's condition; what it has had is left out. There is one batch at least, and each
+        has some hundreds of records at most. The last one's condition is for the append that rests on all of them.
+
+        Raises:
+            InvalidInput: the query is malformed.
+            CorruptData: the log is damaged.
+            Unavailable: the log cannot be read now; read again.
+        """
         ...

@@ -10,6 +10,7 @@ import pytest
 from eventkernel.adapters.memory import MemoryEventStore
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.clock import ManualClock
+from eventkernel.testing.boundary_contract import BoundaryContract
 from eventkernel.testing.event_store_contract import EventStoreContract, LogUnderTest
 from eventkernel.writing.store import EventStore
 
@@ -59,13 +60,13 @@ class SqliteLogFile:
         self._store._writer.execute(f"PRAGMA max_page_count = {max(count, 1)}").fetchone()
 
 
-class TestMemoryEventStore(EventStoreContract):
+class TestMemoryEventStore(EventStoreContract, BoundaryContract):
     @pytest.fixture(params=[1, 3], ids=["one partition", "three partitions"])
     def log(self, request: pytest.FixtureRequest) -> LogUnderTest:
         return MemoryLog(request.param)
 
 
-class TestSqliteEventStore(EventStoreContract):
+class TestSqliteEventStore(EventStoreContract, BoundaryContract):
     @pytest.fixture
     async def log(self, tmp_path: Path) -> AsyncIterator[LogUnderTest]:
         log = SqliteLogFile(tmp_path / "doors.sqlite")

@@ -146,7 +146,9 @@ async def test_a_damaged_record_is_not_exported_as_if_it_were_whole(path: Path) 
 async def test_a_log_of_release_0_1_0_is_read_and_written_and_its_new_records_have_checksums(path: Path) -> None:
     written = await filled(path)
     connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("ALTER TABLE records DROP COLUMN checksum")
+    for column in ("checksum", "tags"):
+        connection.execute(f"ALTER TABLE records DROP COLUMN {column}")
+    connection.execute("DROP TABLE tags")
     connection.execute("PRAGMA user_version = 1")
     connection.close()
     assert scanned(path) == written

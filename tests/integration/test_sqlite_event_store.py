@@ -15,7 +15,7 @@ import pytest
 
 from eventkernel.adapters.sqlite import log_statements as statements
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore, SqliteLog
-from eventkernel.adapters.sqlite.log_file import claims_key_path
+from eventkernel.adapters.sqlite.log_file import FORMAT, claims_key_path
 from eventkernel.clock import ManualClock
 from eventkernel.errors import CannotOpen, ClaimTaken, ConcurrencyConflict, CorruptData, Unavailable
 from eventkernel.events import FENCE, EncodedEvent, Position, Record
@@ -165,7 +165,7 @@ async def test_a_key_that_was_drawn_before_a_crash_is_used_for_the_log(path: Pat
     assert claims_key_path(path).read_text() == key
 
 
-@pytest.mark.parametrize("pragma", ["PRAGMA user_version = 3", "UPDATE log SET envelope = 2"])
+@pytest.mark.parametrize("pragma", [f"PRAGMA user_version = {FORMAT + 1}", "UPDATE log SET envelope = 2"])
 async def test_a_log_of_a_newer_release_is_refused(path: Path, pragma: str) -> None:
     await (await opened(path)).aclose()
     connection = sqlite3.connect(path, isolation_level=None)

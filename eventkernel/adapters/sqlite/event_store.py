@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, Self, TypeAlias, TypeVar, cast
 
@@ -22,7 +23,8 @@ from eventkernel.clock import Clock
 from eventkernel.errors import NotFound, StreamWaits
 from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
 from eventkernel.reading.landmarks import compare
-from eventkernel.writing.appending import Append, checked, is_name, resuming, seal_claims
+from eventkernel.writing.appending import Append, is_name, prepared, resuming
+from eventkernel.writing.boundary import AppendCondition, Query, Reading, TaggedBatch
 from eventkernel.writing.refusals import Refused
 from eventkernel.writing.store import Batch, Checkpoint, ClaimHolder, Commit, Writing
 
@@ -136,7 +138,7 @@ class SqliteEventStore(SqliteLog):
     """The log with its one writer: the port `EventStore`."""
 
     def __init__(self, opened: OpenLog, clock: Clock) -> None:
-        super().__init__(opened.path, statements.RecordsOf(opened.log, checksums=True))
+        super().__init__(opened.path, statements.RecordsOf(opened.log, checksums=True, tags=True))
         self._key = opened.key
         self._writer = opened.writer
         self._commits = GroupCommit(opened, clock)
@@ -168,20 +170,21 @@ class SqliteEventStore(SqliteLog):
         await super().aclose()
         await asyncio.to_thread(self._writer.close)  # the last connection moves the write-ahead log into the file
 
-    async def append(
+    async def append(  # noqa: PLR0913 -- the port's
         self,
         stream: str,
         events: Sequence[EncodedEvent],
         *,
-        expected_version: int,
+        expected_version: int | None,
         command_id: str,
         fingerprint: str,
         claims: frozenset[str] | None = None,
         metadata: Metadata = NO_METADATA,
         refusal: Refused | None = None,
+        condition: AppendCondition | None = None,
     ) -> Commit:
-        sealed = seal_claims(self._key, claims)
-        append = checked(Append(stream, events, expected_version, command_id, fingerprint, sealed, metadata, refusal))
+        asked = Append(stream, events, expected_version, command_id, fingerprint, None, metadata, refusal, condition)
+        append = prepared(asked, self._key, claims)
         return await self._appends.ask(append)
 
     async def writing(self) -> Writing:
@@ -211,6 +214,19 @@ class SqliteEventStore(SqliteLog):
     async def find_claim(self, claim: str) -> ClaimHolder | None:
         seal = self._key.seal(claim)
         return await self._ask(self._lookups, lambda db: statements.find_claim(db, seal))
+
+    async def read_tagged(self, query: Query, after: tuple[int, ...] = ()) -> AsyncGenerator[TaggedBatch, None]:
+        reading = Reading(self._key, query, after)
+        guards = [item.guard for item in reading.items]
+        until = await self._ask(self._lookups, lambda db: statements.last_times(db, guards))
+        place = statements.START
+        while True:
+            page = statements.TaggedPage(reading.items, reading.after, until, place, _LARGEST_BATCH)
+            records = await self._ask(self._lookups, partial(self._records.tagged, page))
+            yield reading.batch(records, until)
+            if len(records) < _LARGEST_BATCH:
+                return
+            place = (records[-1].time_us, records[-1].offset)
 
     async def _end(self) -> int:
         return self._known_end

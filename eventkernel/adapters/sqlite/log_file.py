@@ -19,15 +19,20 @@ from eventkernel.events import ENVELOPE_VERSION
 from eventkernel.writing.claims import ClaimsKey
 from eventkernel.writing.fences import FenceData, fence
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Raised whenever an older release could not use the file any more; kept in the file as `user_version`.
 
-1: release 0.1.0. 2: every record that is written has a checksum.
+1: release 0.1.0. 2: every record that is written has a checksum. 3: records have tags.
 """
 _CHECKSUMS_SINCE: Final = 2
+_TAGS_SINCE: Final = 3
 
 _APPLICATION_ID: Final = int.from_bytes(b"evkl", "big")
 
+# In the order in which the commits of a tag came, which is that of their times.
+_TAGS_TABLE: Final = """
+    CREATE TABLE tags (tag TEXT, time_us INTEGER, offset INTEGER, PRIMARY KEY (tag, time_us, offset)) WITHOUT ROWID
+"""
 _TABLES: Final = (
     "CREATE TABLE log (id TEXT NOT NULL, envelope INTEGER NOT NULL)",
     """
@@ -51,7 +56,8 @@ _TABLES: Final = (
         traceparent     TEXT,
         tracestate      TEXT,
         data            TEXT NOT NULL,              -- JSON
-        checksum        INTEGER                     -- NULL: written in format 1
+        checksum        INTEGER,                    -- NULL: written in format 1
+        tags            TEXT                        -- sealed, separated by spaces
     )
     """,
     "CREATE UNIQUE INDEX records_by_version ON records (stream, version) WHERE version > 0",
@@ -59,6 +65,7 @@ _TABLES: Final = (
     # What claims are held could be folded from the records; here it is an answer.
     "CREATE TABLE claims (claim TEXT PRIMARY KEY, stream TEXT NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE INDEX claims_by_stream ON claims (stream)",
+    _TAGS_TABLE,
 )
 
 
@@ -117,11 +124,14 @@ def read_log(path: Path) -> RecordsOf:
 
 
 def _bring_up_to_date(connection: sqlite3.Connection) -> None:
-    """From format 1 on. The records that are there stay as they are, without checksums."""
+    """From format 1 on. The records that are there stay as they are, without checksums or tags."""
     connection.execute("BEGIN IMMEDIATE")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version < _CHECKSUMS_SINCE:
         connection.execute("ALTER TABLE records ADD COLUMN checksum INTEGER")
+    if version < _TAGS_SINCE:
+        connection.execute("ALTER TABLE records ADD COLUMN tags TEXT")
+        connection.execute(_TAGS_TABLE)
         connection.execute(f"PRAGMA user_version = {FORMAT}")
     connection.execute("COMMIT")
 
@@ -171,7 +181,7 @@ def _checked(connection: sqlite3.Connection, path: Path, name: str | None) -> Re
         raise CannotOpen(f"{path}: envelope {envelope} is of a newer release, this one reads up to {ENVELOPE_VERSION}")
     if name is not None and log.rpartition(".")[0] != name:
         raise CannotOpen(f"{path}: expected the log {name!r}, found {log!r}")
-    return RecordsOf(str(log), checksums=version >= _CHECKSUMS_SINCE)
+    return RecordsOf(str(log), checksums=version >= _CHECKSUMS_SINCE, tags=version >= _TAGS_SINCE)
 
 
 def check_key(path: Path) -> None:

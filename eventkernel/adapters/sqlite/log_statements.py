@@ -5,8 +5,8 @@ The reason: Python's sqlite3 gives the interpreter lock away at every step and q
 another thread computes. A thousand rows that are fetched one by one beside a busy event loop take half a second; as one
 text they take two milliseconds.
 
-Every record has a checksum (CRC-32 of its columns as one MessagePack array), which is compared whenever it is read.
-Records that were written by release 0.1.0 have none.
+Every record has a checksum (CRC-32 of its columns as one MessagePack array, and of its tags, if it has any, behind
+that), which is compared whenever it is read. Records that were written by release 0.1.0 have none.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
+from eventkernel.errors import CorruptData
 from eventkernel.events import COMMAND_REFUSED, FENCE, Position, Record
 from eventkernel.writing.appending import Append, Ledger, StreamEnd, record_id
+from eventkernel.writing.boundary import QueryItem, TaggedEvent
 from eventkernel.writing.refusals import Refused
 from eventkernel.writing.store import ClaimHolder, Commit
 
@@ -29,6 +31,20 @@ GENERATION: Final = 0
 
 LAST_VERSION: Final = 2**62
 """Above every version."""
+_LAST_OFFSET: Final = 2**62
+
+START: Final = (-1, -1)
+"""Before every place of a tagged record: its time and its offset."""
+
+
+class TaggedPage(NamedTuple):
+    """Which records of a reading are asked for: behind a place, by item behind a time and up to another."""
+
+    items: Sequence[QueryItem]
+    after: Sequence[int]
+    until: Sequence[int]
+    place: tuple[int, int]
+    most: int
 
 
 class _RecordRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -77,6 +93,7 @@ _HEAD: Final = "SELECT coalesce(max(offset) + 1, 0) FROM records"
 
 # Nothing but these constants is put together here: S608 does not apply.
 _SCAN: Final = "SELECT * FROM records WHERE offset >= ? ORDER BY offset LIMIT ?"
+_AT_OFFSETS: Final = "SELECT * FROM records WHERE offset IN (SELECT value FROM json_each(?))"
 _BEFORE: Final = "SELECT * FROM records WHERE offset < ? ORDER BY offset DESC LIMIT 1"
 # SQLite seeks by the first of several lower bounds; the last one is there for the partial index.
 _STREAM: Final = """
@@ -102,12 +119,42 @@ _TAKE: Final = """
     INSERT INTO claims
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(?)
 """
-_ROW: Final = f"({', '.join('?' * len(_COLUMNS))}, ?)"
+# What has all tags of an item and one of its types; the guard, the other tags and the types take the placeholders.
+_MATCHING: Final = """
+    tags.tag = {0}
+    AND NOT EXISTS (
+        SELECT 1 FROM json_each({1}) AS other
+        WHERE NOT EXISTS (SELECT 1 FROM tags AS its
+                          WHERE its.tag = other.value AND its.time_us = tags.time_us AND its.offset = tags.offset)
+    )
+    AND ({2} = '[]' OR (SELECT type FROM records WHERE records.offset = tags.offset)
+                       IN (SELECT value FROM json_each({2})))
+"""
+_EXCLUDED: Final = f"""
+    SELECT tags.time_us, (SELECT type FROM records WHERE records.offset = tags.offset) FROM tags
+    WHERE {_MATCHING.format("?1", "?2", "?3")} AND time_us > ?4 LIMIT 1
+"""
+_PLACES: Final = f"""
+    SELECT * FROM (
+        SELECT time_us, offset FROM tags
+        WHERE {_MATCHING.format("?", "?", "?")} AND time_us <= ? AND (time_us, offset) > (?, ?)
+        ORDER BY time_us, offset LIMIT ?
+    )
+"""
+_LAST_TIMES: Final = """
+    SELECT json_group_array(coalesce((SELECT max(time_us) FROM tags WHERE tag = value), 0)) FROM json_each(?)
+"""
+_TAG: Final = """
+    INSERT INTO tags
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(?)
+"""
+_ROW: Final = f"({', '.join('?' * len(_COLUMNS))}, ?, ?)"
 _INSERTS: Final = tuple((count, f"INSERT INTO records VALUES {', '.join([_ROW] * count)}") for count in (128, 16, 1))
 
-_decode_records: Final = msgspec.json.Decoder(list[tuple[_RecordRow, int | None]]).decode
+_decode_records: Final = msgspec.json.Decoder(list[tuple[_RecordRow, int | None, str | None]]).decode
 _decode_commits: Final = msgspec.json.Decoder(list[_CommitRow]).decode
 _decode_ends: Final = msgspec.json.Decoder(list[tuple[str, int, int]]).decode
+_decode_times: Final = msgspec.json.Decoder(list[int]).decode
 _decode_claims: Final = msgspec.json.Decoder(list[tuple[str, str, int]]).decode
 _encode: Final = msgspec.json.Encoder().encode
 _pack: Final = msgspec.msgpack.Encoder().encode
@@ -122,10 +169,10 @@ def head(connection: sqlite3.Connection) -> int:
 class RecordsOf:
     """Reads the records of one log's file."""
 
-    def __init__(self, log: str, *, checksums: bool) -> None:
-        """`checksums` says whether the file has them: one that only release 0.1.0 has written does not."""
+    def __init__(self, log: str, *, checksums: bool, tags: bool) -> None:
+        """Whether the file has checksums and tags: one that only release 0.1.0 has written does not."""
         self.log = log
-        self._checksum = "checksum" if checksums else "NULL"
+        self._more = ("checksum" if checksums else "NULL", "tags" if tags else "NULL")
 
     def scan(self, connection: sqlite3.Connection, offset: int, most: int) -> tuple[Sequence[Record], int]:
         """Up to `most` records from an offset on, without fences, and the offset to go on from."""
@@ -145,11 +192,35 @@ class RecordsOf:
         """The stream's events behind a version and up to one, oldest first."""
         return self._records(connection, _STREAM, (stream, after, up_to))
 
+    def tagged(self, page: TaggedPage, connection: sqlite3.Connection) -> Sequence[Record]:
+        """The records of a page, in the order of their times.
+
+        Raises:
+            CorruptData: one of them is missing.
+        """
+        places, values = list[str](), list[object]()
+        for item, after, until in zip(page.items, page.after, page.until, strict=True):
+            tags, types = _json(item.tags - {item.guard}), _json(item.types)
+            places.append(_PLACES)
+            start = max(page.place, (after, _LAST_OFFSET))  # one lower bound: SQLite seeks by one
+            values += [item.guard, tags, types, types, until, *start, page.most]
+        union = f"{' UNION '.join(places)} ORDER BY time_us, offset LIMIT ?"
+        found = connection.execute(union, [*values, page.most]).fetchall()
+        offsets = _json(offset for _, offset in found)
+        records = {record.offset: record for record in self._records(connection, _AT_OFFSETS, (offsets,))}
+        missing = next((offset for _, offset in found if offset not in records), None)
+        if missing is not None:
+            raise CorruptData(f"{self.log}, offset {missing}: expected a record with tags, found none")
+        return [records[offset] for _, offset in found]
+
     def _records(self, connection: sqlite3.Connection, query: str, values: tuple[object, ...]) -> list[Record]:
         try:
-            pair = f"json_array(json_array({', '.join(_COLUMNS)}), {self._checksum})"
+            pair = f"json_array(json_array({', '.join(_COLUMNS)}), {', '.join(self._more)})"
             (rows,) = connection.execute(f"SELECT json_group_array({pair}) FROM ({query})", values).fetchone()
-            return [_record(self.log, row, _is_intact(row, checksum)) for row, checksum in _decode_records(rows)]
+            return [
+                _record(self.log, row, tags, _is_intact(row, checksum, tags))
+                for row, checksum, tags in _decode_records(rows)
+            ]
         except (msgspec.MsgspecError, sqlite3.OperationalError) as error:
             if getattr(error, "sqlite_errorcode", 0):
                 raise
@@ -160,7 +231,7 @@ class RecordsOf:
         """The rows with their texts as bytes."""
         decoding, connection.text_factory = connection.text_factory, bytes
         try:
-            columns = ", ".join((*_COLUMNS, self._checksum))
+            columns = ", ".join((*_COLUMNS, *self._more))
             return connection.execute(f"SELECT {columns} FROM ({query})", values).fetchall()
         finally:
             connection.text_factory = decoding
@@ -176,12 +247,21 @@ def find_claim(connection: sqlite3.Connection, seal: str) -> ClaimHolder | None:
     return next((ClaimHolder(stream, version) for _, stream, version in _decode_claims(rows)), None)
 
 
+def last_times(connection: sqlite3.Connection, tags: Sequence[str]) -> Sequence[int]:
+    """The time of the last commit of each tag; 0: there is none."""
+    (times,) = connection.execute(_LAST_TIMES, (_json(tags),)).fetchone()
+    return _decode_times(times)
+
+
 def load_ledger(connection: sqlite3.Connection, log: str, appends: Iterable[Append]) -> Ledger:
     """All that is known of these appends."""
     commands, streams, claims, claiming = set[str](), set[str](), set[str](), set[str]()
+    tagging: list[Append] = []
     for append in appends:
         commands.add(append.command_id)
         streams.add(append.stream)
+        if append.tags:
+            tagging.append(append)
         if append.claims is not None:
             claims.update(append.claims)
             claiming.add(append.stream)
@@ -194,7 +274,22 @@ def load_ledger(connection: sqlite3.Connection, log: str, appends: Iterable[Appe
     for seal, stream, version in _decode_claims(claimed):
         ledger.holders[seal] = ClaimHolder(stream, version)
         ledger.held.setdefault(stream, set()).add(seal)
+    if tagging:
+        _load_tags(connection, ledger, tagging)
     return ledger
+
+
+def _load_tags(connection: sqlite3.Connection, ledger: Ledger, appends: Iterable[Append]) -> None:
+    """The ends of the tags, and of what each condition excludes one event where there is any."""
+    tags = sorted({tag for append in appends for tag in append.tags})
+    ledger.tag_times = dict(zip(tags, last_times(connection, tags), strict=True))
+    for append in appends:
+        for item, after in () if append.condition is None else append.condition.items():
+            values = (item.guard, _json(item.tags - {item.guard}), _json(item.types), after)
+            for time_us, kind in connection.execute(_EXCLUDED, values):
+                ledger.tagged.setdefault(item.guard, []).append(TaggedEvent(time_us, kind, tuple(item.tags)))
+    for events in ledger.tagged.values():
+        events.sort()
 
 
 def insert(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
@@ -207,7 +302,10 @@ def insert(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
             start += count
     given_up = set[str]()
     taken: dict[str, tuple[str, str, int]] = {}
+    tagged: list[tuple[str, int, int]] = []
     for record in records:
+        if record.tags:
+            tagged += [(tag, record.time_us, record.offset) for tag in record.tags]
         for seal in record.claims_given_up:
             given_up.add(seal)
             taken.pop(seal, None)
@@ -217,6 +315,8 @@ def insert(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
         connection.execute(_GIVE_UP, (_json(given_up),))
     if taken:
         connection.execute(_TAKE, (_json(taken.values()),))
+    if tagged:
+        connection.execute(_TAG, (_json(tagged),))
 
 
 def _json(values: Iterable[object]) -> str:
@@ -236,22 +336,28 @@ def _commit(log: str, row: _CommitRow) -> Commit:
     )
 
 
-def _is_intact(row: _RecordRow, checksum: object) -> bool:
+def _is_intact(row: _RecordRow, checksum: object, tags: str | None) -> bool:
     """`checksum` is None for what release 0.1.0 has written."""
-    return checksum is None or zlib.crc32(_pack(row)) == checksum
+    return checksum is None or _checksum(row, tags) == checksum
 
 
-def _salvaged(row: tuple[object, ...]) -> tuple[_RecordRow, bool]:
+def _checksum(row: _RecordRow | Sequence[object], tags: str | None) -> int:
+    checksum = zlib.crc32(_pack(row))
+    return checksum if tags is None else zlib.crc32(tags.encode(), checksum)
+
+
+def _salvaged(row: tuple[object, ...]) -> tuple[_RecordRow, str | None, bool]:
     """What can be read of a row with texts as bytes, and whether that is all of it."""
     values = [value.decode(errors="replace") if isinstance(value, bytes) else value for value in row]
-    checksum = values.pop()
+    tags, checksum = values.pop(), values.pop()
+    tags = tags if isinstance(tags, str) else None
     try:
         read = msgspec.convert(values, _RecordRow)
     except msgspec.ValidationError:
         fields = msgspec.structs.fields(_RecordRow)
         fitting = [_fitting(value, field.type) for value, field in zip(values, fields, strict=True)]
-        return msgspec.convert(fitting, _RecordRow), False
-    return read, all(map(_is_text, row)) and _is_intact(read, checksum)
+        return msgspec.convert(fitting, _RecordRow), tags, False
+    return read, tags, all(map(_is_text, row)) and _is_intact(read, checksum, tags)
 
 
 def _is_text(raw: object) -> bool:
@@ -271,7 +377,7 @@ def _fitting(value: object, column: object) -> object:
         return {int: 0, str: ""}.get(column) if isinstance(column, type) else None
 
 
-def _record(log: str, row: _RecordRow, intact: bool) -> Record:
+def _record(log: str, row: _RecordRow, tags: str | None, intact: bool) -> Record:
     command_id = row.command_id or ""
     return Record(
         log=log,
@@ -296,12 +402,13 @@ def _record(log: str, row: _RecordRow, intact: bool) -> Record:
         traceparent=row.traceparent,
         tracestate=row.tracestate,
         data=row.data.encode(),
+        tags=tuple(tags.split()) if tags else (),
         intact=intact,
     )
 
 
 def _row(record: Record) -> list[object]:
-    """The columns and the checksum."""
+    """The columns, the checksum and the tags."""
     row: list[object] = [
         record.offset,
         record.type,
@@ -323,5 +430,6 @@ def _row(record: Record) -> list[object]:
         record.tracestate,
         record.data.decode(),
     ]
-    row.append(zlib.crc32(_pack(row)))
+    tags = " ".join(record.tags) or None
+    row += (_checksum(row, tags), tags)
     return row

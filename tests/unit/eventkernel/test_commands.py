@@ -34,6 +34,7 @@ from eventkernel.events import (
     RecordedEvent,
 )
 from eventkernel.writing.appending import StreamEnd
+from eventkernel.writing.boundary import AppendCondition
 from eventkernel.writing.codec import Codec
 from eventkernel.writing.commands import CommandHandler, Outcome, command_id, fingerprint
 from eventkernel.writing.refusals import Refused, binding_refusals
@@ -103,12 +104,13 @@ class InterruptedStore(MemoryEventStore):
         stream: str,
         events: Sequence[EncodedEvent],
         *,
-        expected_version: int,
+        expected_version: int | None,
         command_id: str,
         fingerprint: str,
         claims: frozenset[str] | None = None,
         metadata: Metadata = NO_METADATA,
         refusal: Refused | None = None,
+        condition: AppendCondition | None = None,
     ) -> Commit:
         self.appends += 1
         interrupt, self.before_append = self.before_append, None
@@ -123,6 +125,7 @@ class InterruptedStore(MemoryEventStore):
             claims=claims,
             metadata=metadata,
             refusal=refusal,
+            condition=condition,
         )
 
 
