@@ -56,7 +56,7 @@ class Query(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def of(cls, *tags: str, types: Iterable[str | type[DomainEvent]] = ()) -> Query:
-        """One item: all of these tags (`owner:17`), and one of these types (none: any), each by its class or its name."""
+        """One item: all of these tags (`owner:17`), and one of these types, by class or name (none: any)."""
         names = [(kind,) if isinstance(kind, str) else names_of(kind) for kind in types]
         return cls((QueryItem(frozenset(tags), frozenset(chain.from_iterable(names))),))
 
