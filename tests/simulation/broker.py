@@ -11,11 +11,12 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError, OffsetOutOfRangeError
 
+from tests.simulation.loop import PROCESS
 from tests.simulation.network import Network, Server
 
 T = TypeVar("T")
@@ -52,6 +53,9 @@ class Delivered:
     offset: int
 
 
+Fetched: TypeAlias = Mapping[TopicPartition, Sequence[Message]]
+
+
 class Broker(Server):
     def __init__(self, network: Network) -> None:
         super().__init__("kafka")
@@ -60,7 +64,7 @@ class Broker(Server):
         self._producers = 0
         self._seen: dict[tuple[int, int], int] = {}
         """Base offsets, by producer and number of its batch."""
-        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self._held: dict[TopicPartition, list[Held]] = {}
 
     def new_producer(self) -> int:
         self._producers += 1
@@ -78,10 +82,10 @@ class Broker(Server):
             )  # fmt: skip
         if identity is not None:
             self._seen[identity] = base
-        self.wake(place.topic)
+        self.wake(place)
         return Delivered(base)
 
-    def fetch(self, offsets: Mapping[TopicPartition, int], most: int) -> dict[TopicPartition, list[Message]]:
+    def fetch(self, offsets: Mapping[TopicPartition, int], most: int) -> Fetched:
         """Something of what there is after these offsets: some partitions before others, and not always all of one."""
         found: dict[TopicPartition, list[Message]] = {}
         for place, offset in offsets.items():
@@ -104,25 +108,48 @@ class Broker(Server):
                 del log[log[-1].batch :]
         return before - len(log)
 
-    async def something_new(self, topic: str, seconds: float) -> None:
-        """Returns when something was appended, some time after it was; or else when the time is over."""
-        new: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(topic, []).append(new)
-        timer = self.network.later(seconds, lambda: _settle(new))
-        try:
-            await new
-        finally:
-            timer.cancel()
+    def poll(self, offsets: Mapping[TopicPartition, int], most: int, asker: str) -> Fetched | Held:
+        """What there is after these offsets, or else a request that is held until something comes."""
+        found = self.fetch(offsets, most)
+        if found:
+            return found
+        held = Held(offsets, most, asker)
+        for place in offsets:
+            self._held.setdefault(place, []).append(held)
+        return held
 
-    def wake(self, topic: str) -> None:
-        """Tell those who wait for something new."""
-        for new in self._waiting.pop(topic, ()):
-            self.network.later(self.network.delay(), partial(_settle, new))
+    def wake(self, place: TopicPartition) -> None:
+        """Answer the requests that were held for want of something on this partition."""
+        for held in self._held.pop(place, ()):
+            if not held.answer.done() and held.asker not in self.cut_off:
+                try:
+                    found = self.fetch(held.offsets, held.most)
+                except OffsetOutOfRangeError as gone:
+                    self.network.later(self.network.delay(), partial(_fail, held.answer, gone))
+                else:
+                    self.network.later(self.network.delay(), partial(_settle, held.answer, found))
 
 
-def _settle(future: asyncio.Future[None]) -> None:
+class Held:
+    """A fetch that waits at the broker."""
+
+    __slots__ = ("answer", "asker", "most", "offsets")
+
+    def __init__(self, offsets: Mapping[TopicPartition, int], most: int, asker: str) -> None:
+        self.offsets = offsets
+        self.most = most
+        self.asker = asker
+        self.answer: asyncio.Future[Fetched] = asyncio.get_running_loop().create_future()
+
+
+def _settle(future: asyncio.Future[T], result: T) -> None:
     if not future.done():
-        future.set_result(None)
+        future.set_result(result)
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
 
 
 def _lost() -> Exception:
@@ -227,6 +254,8 @@ class Consumer:
     def __init__(self, broker: Broker, **settings: Any) -> None:
         self._broker = broker
         self._offsets: dict[TopicPartition, int] = {}
+        process = PROCESS.get()
+        self._asker = "" if process is None else process.name
         self._client = self
 
     async def start(self) -> None:
@@ -249,15 +278,24 @@ class Consumer:
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_ms / 1_000
         while True:
+            found: Fetched = {}
+            poll = partial(self._broker.poll, dict(self._offsets), max_records or 500, self._asker)
             try:
-                found = await self._ask(lambda: self._broker.fetch(self._offsets, max_records or 500))
+                answer = await self._ask(poll)
             except KafkaConnectionError:
-                found = {}
                 await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                found = await self._answered(answer, until - loop.time()) if isinstance(answer, Held) else answer
             if found or loop.time() >= until:
                 self._offsets.update({place: messages[-1].offset + 1 for place, messages in found.items()})
                 return found
-            await self._broker.something_new(next(iter(self._offsets)).topic, until - loop.time())
+
+    async def _answered(self, held: Held, seconds: float) -> Fetched:
+        timer = self._broker.network.later(seconds, partial(_settle, held.answer, {}))
+        try:
+            return await held.answer
+        finally:
+            timer.cancel()
 
     async def end_offsets(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
         asked = list(partitions)

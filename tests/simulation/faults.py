@@ -8,6 +8,8 @@ from dataclasses import replace
 from random import Random
 from typing import Any, Final
 
+from aiokafka import TopicPartition
+
 from tests.simulation.broker import Message
 from tests.simulation.network import Server, Weather
 from tests.simulation.plan import Fault
@@ -205,7 +207,7 @@ async def drop_index(on: Faults, fault: Fault) -> None:
 async def foreign_record(on: Faults, fault: Fault) -> None:
     """A well-formed record whose version leaves a gap, from nobody of ours."""
     system = on.system(fault)
-    for log in on.world.broker.topics[system].partitions:
+    for number, log in enumerate(on.world.broker.topics[system].partitions):
         last = next((message for message in reversed(log) if message.key is not None), None)
         if last is not None:
             headers = dict(last.headers)
@@ -217,7 +219,7 @@ async def foreign_record(on: Faults, fault: Fault) -> None:
             on.tell(f"somebody puts version {version} of {last.key!r} on the log of {system}")
             changed = replace(last, offset=len(log), headers=list(headers.items()), batch=len(log))
             log.append(changed)
-            on.world.broker.wake(system)
+            on.world.broker.wake(TopicPartition(system, number))
             return
 
 

@@ -16,7 +16,6 @@ from unittest.mock import patch
 
 import uuid6
 
-from eventgraph.serving.execution import Document, Documents, InvalidDocument
 from eventkernel.errors import KernelError
 from eventkernel.events import Partition, Position
 from eventkernel.reading.bookmark import Bookmark
@@ -26,6 +25,7 @@ from tests.simulation.drivers import simulated_kafka
 from tests.simulation.faults import Faults
 from tests.simulation.logs import Log, read
 from tests.simulation.loop import Stuck
+from tests.simulation.made_once import made_once
 from tests.simulation.network import Weather
 from tests.simulation.oracles import ALIVE, FOLD, Violation
 from tests.simulation.plan import Op, Plan
@@ -59,7 +59,7 @@ def run(plan: Plan) -> Result:
     world = World(f"{plan.seed}/{plan.again}", in_order=plan.in_order)
     history = _History(plan, world)
     try:
-        with simulated_kafka(world.broker), _one_chance(Random(f"{plan.seed} names")), quiet():
+        with simulated_kafka(world.broker), _one_chance(Random(f"{plan.seed} names")), made_once(), quiet():
             try:
                 world.loop.run_until_complete(history.happen())
             except Stuck as stuck:
@@ -89,7 +89,6 @@ def _one_chance(chance: Random) -> Generator[None]:
         patch.object(secrets, "token_hex", token_hex),
         patch.object(secrets, "token_urlsafe", token_hex),
         patch.object(uuid6, "uuid7", uuid7),
-        patch.object(Documents, "_prepared", _prepared),
     ):
         before = random.getstate()
         random.seed(chance.random())
@@ -97,18 +96,6 @@ def _one_chance(chance: Random) -> Generator[None]:
             yield
         finally:
             random.setstate(before)
-
-
-_documents: Final[dict[tuple[int, str], Document | InvalidDocument]] = {}
-_prepare: Final = Documents._prepared
-
-
-def _prepared(documents: Documents, text: str) -> Document | InvalidDocument:
-    """A text is parsed and validated once for all histories, which changes nothing but the time that they take."""
-    key = (id(documents._schema), text)
-    if key not in _documents:
-        _documents[key] = _prepare(documents, text)
-    return _documents[key]
 
 
 class _History:

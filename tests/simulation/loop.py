@@ -38,10 +38,51 @@ class Process:
         self.name = name
         self.frozen = False
         self.crashed = False
-        self.held: list[asyncio.Handle] = []
+        self.held: list[_Handle] = []
 
     def __repr__(self) -> str:
         return self.name
+
+
+class _Handle:
+    """A callback that is to run, and the process whose step it is. asyncio's own handle looks for more than is asked
+    of it here, and half a history is handles."""
+
+    __slots__ = ("args", "callback", "dropped", "process", "run")
+
+    def __init__(
+        self, callback: Callable[..., object], args: tuple[Any, ...], context: contextvars.Context | None
+    ) -> None:
+        if context is None:
+            context = contextvars.copy_context()
+        self.callback = callback
+        self.args = args
+        self.run: Callable[..., object] = context.run
+        self.process: Process | None = context.get(PROCESS)
+        self.dropped = False
+
+    def cancel(self) -> None:
+        self.dropped = True
+
+    def cancelled(self) -> bool:
+        return self.dropped
+
+
+class _Timer(_Handle):
+    __slots__ = ("_when",)
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: contextvars.Context | None,
+    ) -> None:
+        super().__init__(callback, args, context)
+        self._when = when
+
+    def when(self) -> float:
+        return self._when
 
 
 PROCESS: Final = contextvars.ContextVar[Process | None]("process", default=None)
@@ -50,30 +91,21 @@ PROCESS: Final = contextvars.ContextVar[Process | None]("process", default=None)
 class _Future(asyncio.Future[Any]):
     """A future that has the same place in a set each time, which an address does not give."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
-        self._number = number
-        super().__init__(loop=loop)
+    number = 0
 
     def __hash__(self) -> int:
-        return self._number
+        return self.number
 
 
 class _Task(asyncio.Task[T]):
     """The same for a task: a group of tasks cancels its set of them in turn."""
 
-    def __init__(
-        self,
-        coro: Generator[Any, None, T] | Coroutine[Any, Any, T],
-        loop: asyncio.AbstractEventLoop,
-        number: int,
-        name: str | None,
-        context: contextvars.Context | None,
-    ) -> None:
-        self._number = number
+    def __init__(self, coro: Any, loop: SimulatedLoop, name: str | None, context: contextvars.Context | None) -> None:
+        self.number = loop.next_number()
         super().__init__(coro, loop=loop, name=name, context=context)
 
     def __hash__(self) -> int:
-        return self._number
+        return self.number
 
 
 class SimulatedLoop(asyncio.AbstractEventLoop):
@@ -82,9 +114,10 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         self._chance = chance.random
         self._in_order = in_order
         self._now = 0.0
-        self._ready: list[tuple[asyncio.Handle, Process | None]] = []
-        self._timers: list[tuple[float, int, asyncio.TimerHandle, Process | None]] = []
+        self._ready: list[_Handle] = []
+        self._timers: list[tuple[float, int, _Timer]] = []
         self._count = itertools.count()
+        self.next_number: Callable[[], int] = self._count.__next__
         self._running = False
         self._closed = False
         self.steps = 0
@@ -99,9 +132,9 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     def call_soon(
         self, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
-        handle = asyncio.Handle(callback, args, self, context)
-        self._ready.append((handle, PROCESS.get() if context is None else context.get(PROCESS)))
-        return handle
+        handle = _Handle(callback, args, context)
+        self._ready.append(handle)
+        return handle  # type: ignore[return-value]
 
     call_soon_threadsafe = call_soon
 
@@ -113,57 +146,59 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     def call_at(
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
-        process = PROCESS.get() if context is None else context.get(PROCESS)
-        heapq.heappush(self._timers, (when, next(self._count), handle, process))
-        return handle
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """It is passed over when its time comes."""
+        timer = _Timer(when, callback, args, context)
+        heapq.heappush(self._timers, (when, next(self._count), timer))
+        return timer  # type: ignore[return-value]
 
     def freeze(self, process: Process) -> None:
         process.frozen = True
 
     def thaw(self, process: Process) -> None:
         process.frozen = False
-        self._ready.extend((handle, process) for handle in process.held)
+        self._ready.extend(process.held)
         process.held.clear()
 
     def _run_until(self, done: Callable[[], bool]) -> None:
         """Run one ready callback after the other."""
-        ready, chance, in_order = self._ready, self._chance, self._in_order
+        ready, chance = self._ready, self._chance
         while not done():
             self.steps += 1
             if not ready:
                 self._advance()
                 continue
-            if in_order:
-                handle, process = ready.pop(0)
+            if self._in_order:
+                handle = ready.pop(0)
             else:
                 at = int(chance() * len(ready))
-                handle, process = ready[at]
+                handle = ready[at]
                 ready[at] = ready[-1]
                 ready.pop()
-            if handle._cancelled:
+            if handle.dropped:
                 continue
+            process = handle.process
             if process is not None and process.frozen:
                 process.held.append(handle)
-            else:
-                handle._run()
+                continue
+            try:
+                handle.run(handle.callback, *handle.args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # noqa: BLE001 -- as asyncio's loop has it
+                self.unhandled.append({"message": "a callback failed", "exception": error})
             if self.steps > MOST_STEPS:
                 raise Stuck(f"{MOST_STEPS} steps, and no end")
 
     def _advance(self) -> None:
         timers = self._timers
-        while timers and timers[0][2].cancelled():
+        while timers and timers[0][2].dropped:
             heapq.heappop(timers)
         if not timers:
             raise Stuck("nothing is ready, and no timer is set")
-        self._now = max(self._now, timers[0][0])
-        while timers and timers[0][0] <= self._now:
-            _, _, handle, process = heapq.heappop(timers)
-            if not handle.cancelled():
-                self._ready.append((handle, process))
+        now = self._now = max(self._now, timers[0][0])
+        while timers and timers[0][0] <= now:
+            timer = heapq.heappop(timers)[2]
+            if not timer.dropped:
+                self._ready.append(timer)
 
     # Running
 
@@ -214,7 +249,9 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     # What asyncio makes on a loop
 
     def create_future(self) -> asyncio.Future[Any]:
-        return _Future(self, next(self._count))
+        future = _Future(loop=self)
+        future.number = self.next_number()
+        return future
 
     def create_task(
         self,
@@ -223,7 +260,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         name: str | None = None,
         context: contextvars.Context | None = None,
     ) -> asyncio.Task[T]:
-        return _Task(coro, self, next(self._count), name, context)
+        return _Task(coro, self, name, context)
 
     def run_in_executor(self, executor: object, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """What a thread would do is done in one step, some time later."""

@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 from unittest.mock import patch
 
+from eventkernel.adapters.kafka import log as kafka_log
+from eventkernel.adapters.kafka import opening
 from eventkernel.adapters.mongodb.build import MongoViewBuild
 from eventkernel.adapters.mongodb.ledger import Documents, Entry
 from eventkernel.events import Position
+from eventkernel.reacting import process, reaction
 from eventkernel.reacting.process import ProcessManager
+from eventkernel.reading import fitting
 from eventkernel.reading.audit import Audit
 from eventkernel.reading.gate import BookmarkGate
 from eventkernel.reading.landmarks import compare
@@ -104,7 +108,7 @@ def _no_announcement() -> AbstractContextManager[object]:
 
 
 def _no_binding_of_reactions() -> AbstractContextManager[object]:
-    return patch("eventkernel.reacting.reaction.binding_refusals", nullcontext)
+    return patch.object(reaction, "binding_refusals", nullcontext)
 
 
 def _no_binding_of_keys() -> AbstractContextManager[object]:
@@ -132,9 +136,9 @@ def _no_landmarks() -> AbstractContextManager[object]:
         return ()
 
     stack = ExitStack()
-    for place in ("adapters.kafka.log", "adapters.kafka.opening", "fitting", "process"):
-        stack.enter_context(patch(f"eventkernel.{place}.compare", ends_alone))
-    stack.enter_context(patch("eventkernel.reading.fitting.not_shown", no_documents))
+    for place in (kafka_log, opening, fitting, process):
+        stack.enter_context(patch.object(place, "compare", ends_alone))
+    stack.enter_context(patch.object(fitting, "not_shown", no_documents))
     return stack
 
 

@@ -20,8 +20,19 @@ _ROUND_SECONDS: Final = 1.5
 _LOOKS: Final = 10
 """How often somebody who is in a hurry reads at a time."""
 
-SECONDS: Final = 6.0
-"""Faults begin within so many seconds."""
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """The most of a plan: clients, what each asks for beside its first two, faults, and when those begin."""
+
+    clients: int
+    ops: int
+    faults: int
+    seconds: float
+
+
+_SIZES: Final = (_Size(2, 1, 2, 1.0), _Size(2, 2, 3, 1.5), _Size(2, 3, 3, 2.0), _Size(3, 4, 4, 4.0))
+"""Most failures need little, and a few need much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +92,31 @@ def drawn(seed: int, mix: Mix) -> Plan:
     replicas = chance.choice(list(mix.systems))
     draw = _bank_op if "bank" in replicas else _social_op
     clients: list[list[Op]] = []
-    for client in range(2 + ("friends" not in replicas)):
+    size = chance.choice(_SIZES)
+    for client in range(size.clients):
         first = "open" if "bank" in replicas else "create"
         names = [chance.choice((f"{first}er{client}", NAMES[0])), f"{first}er{client}x"]
         ops = [Op(first, f"{client}.{at}", 0.0, (2 * client + at) % SLOTS, name=names[at]) for at in range(2)]
-        ops += [draw(chance, f"{client}.{at}", "friends" in replicas) for at in range(2, chance.randint(4, 8))]
+        ops += [
+            draw(chance, f"{client}.{at}", "friends" in replicas) for at in range(2, 3 + chance.randrange(size.ops))
+        ]
         clients.append(ops)
     if mix.hurry:
         clients = [[more for number, op in enumerate(ops) for more in _hurried(op, number, chance)] for ops in clients]
-    kinds = [chance.choice(mix.faults) for _ in range(chance.randint(0, mix.most_faults))] if mix.faults else []
-    faults = [_fault(chance, kind) for kind in [*kinds, *([mix.always] if mix.always else [])]]
+    kinds = (
+        [chance.choice(mix.faults) for _ in range(chance.randint(0, min(size.faults, mix.most_faults)))]
+        if mix.faults
+        else []
+    )
+    faults = [_fault(chance, kind, size.seconds) for kind in [*kinds, *([mix.always] if mix.always else [])]]
     return Plan(seed, replicas, clients, sorted(faults, key=lambda fault: fault.at), in_order=chance.random() < 0.1)
 
 
-def _fault(chance: Random, kind: str) -> Fault:
+def _fault(chance: Random, kind: str, within: float) -> Fault:
     return Fault(
         kind,
-        at=round(chance.random() * SECONDS, 3),
-        seconds=round(chance.choice((0.3, 1.0, 5.0)) * (0.5 + chance.random()), 3),
+        at=round(chance.random() * within, 3),
+        seconds=round(chance.choice((0.2, 0.8, 3.5)) * (0.5 + chance.random()), 3),
         target=chance.randrange(4),
         amount=chance.randint(1, 3),
     )
@@ -112,7 +130,7 @@ def _hurried(op: Op, number: int, chance: Random) -> Sequence[Op]:
 
 
 def _wait(chance: Random) -> float:
-    return round(chance.choice((0.0, 0.02, 0.5, 2.0)) * chance.random(), 3)
+    return round(chance.choice((0.0, 0.02, 0.2, 1.0)) * chance.random(), 3)
 
 
 def _social_op(chance: Random, key: str, friends: bool) -> Op:
