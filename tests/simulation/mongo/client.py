@@ -188,8 +188,9 @@ class SimulatedCollection:
     async def delete_many(self, query: Mapping[str, Any]) -> Done:
         return Done(deleted_count=await self._ask(lambda: self._made().delete(query, many=True)))
 
-    async def bulk_write(self, operations: Sequence[Any], *, ordered: bool = True) -> None:
-        await self._bulk([partial(_write, operation) for operation in operations], ordered=ordered)
+    async def bulk_write(self, operations: Sequence[Any], *, ordered: bool = True) -> Done:
+        matched = await self._bulk([partial(_write, operation) for operation in operations], ordered=ordered)
+        return Done(matched_count=matched)
 
     async def create_index(self, keys: str | Sequence[tuple[str, int]], **options: Any) -> None:
         key = {keys: 1} if isinstance(keys, str) else dict(keys)
@@ -211,14 +212,16 @@ class SimulatedCollection:
         found = await self._ask(lambda: self._made().update(query, update, upsert=upsert, many=many))
         return Done(matched_count=len(found), modified_count=len(found))
 
-    async def _bulk(self, writes: Sequence[Callable[[Collection], None]], *, ordered: bool) -> None:
+    async def _bulk(self, writes: Sequence[Callable[[Collection], int]], *, ordered: bool) -> int:
+        """How many documents were matched."""
         failures: list[dict[str, Any]] = []
+        matched: list[int] = []
 
-        def one(index: int, write: Callable[[Collection], None]) -> None:
+        def one(index: int, write: Callable[[Collection], int]) -> None:
             if failures and ordered:
                 return
             try:
-                write(self._made())
+                matched.append(write(self._made()))
             except DuplicateKeyError:
                 failures.append({"index": index, "code": DUPLICATE_KEY})
 
@@ -227,6 +230,7 @@ class SimulatedCollection:
             await self._server.network.ask_steps(self._server, steps, _lost, _PATIENCE)
         if failures:
             raise BulkWriteError({"writeErrors": failures, "writeConcernErrors": []})
+        return sum(matched)
 
     async def _ask(self, work: Callable[[], Any]) -> Any:
         try:
@@ -241,12 +245,13 @@ class SimulatedCollection:
         return self._server.collection(self._database, self.name)
 
 
-def _insert(document: Document, collection: Collection) -> None:
+def _insert(document: Document, collection: Collection) -> int:
     collection.insert(document)
+    return 0
 
 
-def _write(operation: Any, collection: Collection) -> None:
-    collection.write(operation)
+def _write(operation: Any, collection: Collection) -> int:
+    return collection.write(operation)
 
 
 def _code(error: PyMongoError) -> dict[str, Any]:

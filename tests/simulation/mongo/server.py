@@ -114,20 +114,23 @@ class Collection:
             self._forget(self.documents.pop(identity(document["_id"])))
         return len(found) if many else len(found[:1])
 
-    def write(self, operation: Any) -> None:
-        """One operation of a bulk."""
+    def write(self, operation: Any) -> int:
+        """One operation of a bulk: how many documents it has matched."""
+        matched = 0
         match operation:
             case InsertOne():
                 self.insert(operation._doc)
             case UpdateOne() | UpdateMany():
                 many = isinstance(operation, UpdateMany)
-                self.update(operation._filter, operation._doc, upsert=bool(operation._upsert), many=many)  # type: ignore[arg-type]
+                found = self.update(operation._filter, operation._doc, upsert=bool(operation._upsert), many=many)  # type: ignore[arg-type]
+                matched = len(found)
             case ReplaceOne():
-                self.replace(operation._filter, operation._doc, upsert=bool(operation._upsert))  # type: ignore[arg-type]
+                matched = self.replace(operation._filter, operation._doc, upsert=bool(operation._upsert))  # type: ignore[arg-type]
             case DeleteOne() | DeleteMany():
                 self.delete(operation._filter, many=isinstance(operation, DeleteMany))
             case _:
                 raise NotImplementedError(f"the simulated MongoDB knows no {type(operation).__name__}")
+        return matched
 
     def _put(self, document: Document) -> None:
         key = identity(document["_id"])
