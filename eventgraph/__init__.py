@@ -1,5 +1,6 @@
 """Systems of event-sourced subgraphs, whatever their domain: declared, run, operated, described."""
 
-from importlib.metadata import version
+from eventgraph.ports import Ports
+from eventgraph.system import Api, Builds, Subgraph, System, documents
 
-__version__ = version("kithgraph")
+__all__ = ["Api", "Builds", "Ports", "Subgraph", "System", "documents"]

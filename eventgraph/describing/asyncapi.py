@@ -13,32 +13,28 @@ from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from eventgraph import __version__
+from eventgraph.system import EventTypes, System
 from eventkernel.events import COMMAND_REFUSED, COMMAND_REMEMBERED, FENCE, STREAM_RESUMED, DomainEvent, Personal
+from eventkernel.writing.codec import EventType
 from eventkernel.writing.envelope import attributes_schema
 from eventkernel.writing.fences import FenceData
 from eventkernel.writing.refusals import Refused
-from subgraphs.friends.domain import EVENT_TYPES as FRIENDS_EVENT_TYPES
-from subgraphs.users.domain import EVENT_TYPES as USERS_EVENT_TYPES
 
 _Json = dict[str, Any]
 
-_TOPICS: Final[Mapping[str, Iterable[type[DomainEvent]]]] = {
-    "users": USERS_EVENT_TYPES,
-    "friends": FRIENDS_EVENT_TYPES,
-}
 _BINDING_VERSION: Final = "0.5.0"
 _ENVELOPE: Final = {"$ref": "#/components/schemas/envelope"}
 _ENCRYPTED: Final = {"$ref": "#/components/schemas/encrypted"}
 
 
-def document() -> str:
-    """The document as JSON text."""
+def document(system: System) -> str:
+    """The document of a system's topics as JSON text."""
+    topics = {subgraph.name: _classes(subgraph.events) for subgraph in system.subgraphs if subgraph.owns_log}
     whole: _Json = {
         "asyncapi": "3.0.0",
         "info": {
-            "title": "Kithgraph's events",
-            "version": __version__,
+            "title": f"{system.title}'s events",
+            "version": system.version,
             "description": (
                 "Each subgraph that owns data has one topic, which is its event log: never compacted, never expired. "
                 "Every message is a CloudEvents 1.0 event in Kafka's binary mode. docs/events.md specifies the "
@@ -47,10 +43,10 @@ def document() -> str:
             ),
         },
         "defaultContentType": "application/json",
-        "channels": {name: _channel(name, event_types) for name, event_types in _TOPICS.items()},
-        "operations": {f"publish-{name}": _operation(name) for name in _TOPICS},
+        "channels": {name: _channel(name, event_types, system) for name, event_types in topics.items()},
+        "operations": {f"publish-{name}": _operation(name) for name in topics},
         "components": {
-            "messages": _messages(),
+            "messages": _messages(topics),
             "messageTraits": {"record": _record_trait()},
             "schemas": {"envelope": _envelope(), "encrypted": _encrypted()},
         },
@@ -58,7 +54,7 @@ def document() -> str:
     return msgspec.json.format(msgspec.json.encode(whole), indent=2).decode() + "\n"
 
 
-def _channel(name: str, event_types: Iterable[type[DomainEvent]]) -> _Json:
+def _channel(name: str, event_types: Iterable[type[DomainEvent]], system: System) -> _Json:
     tags = [
         *(_tag(event_type) for event_type in event_types),
         COMMAND_REMEMBERED,
@@ -70,7 +66,10 @@ def _channel(name: str, event_types: Iterable[type[DomainEvent]]) -> _Json:
         "address": "{system}." + name,
         "description": f"The log of the subgraph {name}, in order per stream; a stream stays in one partition.",
         "parameters": {
-            "system": {"description": "The name of the installation (setting KITH_NAME).", "default": "kithgraph"}
+            "system": {
+                "description": f"The name of the installation (setting {system.prefix}NAME).",
+                "default": system.mark,
+            }
         },
         "messages": {tag: {"$ref": f"#/components/messages/{tag}"} for tag in tags},
         "bindings": {
@@ -82,6 +81,10 @@ def _channel(name: str, event_types: Iterable[type[DomainEvent]]) -> _Json:
     }
 
 
+def _classes(event_types: EventTypes) -> list[type[DomainEvent]]:
+    return [one.event if isinstance(one, EventType) else one for one in event_types]
+
+
 def _operation(name: str) -> _Json:
     return {
         "action": "send",
@@ -90,9 +93,9 @@ def _operation(name: str) -> _Json:
     }
 
 
-def _messages() -> _Json:
+def _messages(topics: Mapping[str, Iterable[type[DomainEvent]]]) -> _Json:
     described = {
-        _tag(event_type): message_of(event_type) for event_types in _TOPICS.values() for event_type in event_types
+        _tag(event_type): message_of(event_type) for event_types in topics.values() for event_type in event_types
     }
     described[COMMAND_REMEMBERED] = _message(
         COMMAND_REMEMBERED, "A command that changed nothing, so that its id is remembered.", {"type": "object"}

@@ -1,58 +1,51 @@
-"""The generated files at the repository's top: schema.graphql for clients, supergraph.graphql for routers, and
+"""The generated files of a system: schema.graphql for clients, supergraph.graphql for routers, and
 asyncapi.json for those who read the events."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from graphql import print_schema
 
 from eventgraph.describing import asyncapi
+from eventgraph.system import System
 from graphrouter.composition import SubgraphSdl, compose
 from graphrouter.supergraph import read_supergraph
-from subgraphs.friends.schema import schema as friends_schema
-from subgraphs.recommendations.schema import schema as recommendations_schema
-from subgraphs.users.schema import schema as users_schema
-
-URLS: Final = {
-    "users": "http://127.0.0.1:9001/graphql",
-    "friends": "http://127.0.0.1:9002/graphql",
-    "recommendations": "http://127.0.0.1:9003/graphql",
-}
-"""Where `kith up --http` puts the subgraphs."""
 
 
-def supergraph_sdl(urls: Mapping[str, str] = URLS) -> str:
-    """The supergraph of the three subgraphs, found at these URLs."""
-    schemas = {"users": users_schema, "friends": friends_schema, "recommendations": recommendations_schema}
+def supergraph_sdl(system: System, urls: Mapping[str, str]) -> str:
+    """The supergraph of the system's subgraphs, found at these URLs."""
     return compose(
-        [SubgraphSdl(name=name, url=urls[name], sdl=schema.as_str()) for name, schema in schemas.items()]
+        [
+            SubgraphSdl(name=subgraph.name, url=urls[subgraph.name], sdl=subgraph.api().schema.as_str())
+            for subgraph in system.subgraphs
+        ]
     ).supergraph_sdl
 
 
-def texts() -> Mapping[str, str]:
+def texts(system: System) -> Mapping[str, str]:
     """The files' texts by their names."""
-    supergraph = supergraph_sdl()
+    supergraph = supergraph_sdl(system, system.urls)
     api = print_schema(read_supergraph(supergraph).api_schema)
     return {
         "schema.graphql": api.rstrip() + "\n",
         "supergraph.graphql": supergraph.rstrip() + "\n",
-        "asyncapi.json": asyncapi.document(),
+        "asyncapi.json": asyncapi.document(system),
     }
 
 
-def write(folder: Path) -> Sequence[Path]:
-    for name, text in texts().items():
+def write(system: System, folder: Path) -> Sequence[Path]:
+    found = texts(system)
+    for name, text in found.items():
         (folder / name).write_text(text)
-    return [folder / name for name in texts()]
+    return [folder / name for name in found]
 
 
-def stale(folder: Path) -> Sequence[Path]:
-    """Those files that are missing or differ from what the subgraphs' schemas give now."""
+def stale(system: System, folder: Path) -> Sequence[Path]:
+    """Those files that are missing or differ from what the system's declaration gives now."""
     return [
         folder / name
-        for name, text in texts().items()
+        for name, text in texts(system).items()
         if not (folder / name).exists() or (folder / name).read_text() != text
     ]

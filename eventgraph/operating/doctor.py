@@ -1,4 +1,4 @@
-"""`kith doctor`: what is wrong with a data folder or the system that runs on it, why it matters, what to do.
+"""The command `doctor`: what is wrong with a data folder or the system that runs on it, why it matters, what to do.
 
 It only reads, and asks the running system where there is one. An *error* needs somebody; a *notice* mends itself or can
 wait.
@@ -14,14 +14,15 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from eventgraph.errors import StartError
 from eventgraph.operating.findings import Finding, behind, not_on_the_log, remarks, waiting
 from eventgraph.running.control_socket import Control
-from eventgraph.running.data_folder import FORMAT, LOG_NAMES, log_file
+from eventgraph.running.data_folder import FORMAT, log_file, marker_file
 from eventgraph.running.status import SystemStatus
-from eventgraph.running.views import VIEWS
+from eventgraph.running.views import sqlite_build, sqlite_identity
+from eventgraph.system import Subgraph, System
 from eventkernel.adapters.sqlite.build_check import ReaderFile, live_build, look_at
 from eventkernel.adapters.sqlite.build_snapshot import BuildSnapshot
 from eventkernel.adapters.sqlite.event_store import SqliteLog
@@ -30,17 +31,15 @@ from eventkernel.adapters.sqlite.log_file import check_key, claims_key_path, rea
 from eventkernel.adapters.sqlite.views import ASIDE
 from eventkernel.clock import LARGEST_STEP_SECONDS, SystemClock
 from eventkernel.errors import CheckpointMismatch, KernelError
-from eventkernel.events import Partition, moment
+from eventkernel.events import Partition, log_name, moment
 from eventkernel.reading.fitting import check_fit
 from eventkernel.reading.landmarks import compare
-from subgraphs.friends import endings
 
 _LITTLE_ROOM: Final = 512 * 1024 * 1024
 _BACK_UP: Final = "stop the system, keep a copy of the folder, and go back to a back-up or an export"
-_REBUILD: Final = "run `kith rebuild {}`: it is filled again from the logs"
 
 
-def examine(data: Path) -> Iterator[Finding]:
+def examine(system: System, data: Path) -> Iterator[Finding]:
     """What is wrong, one finding after the other.
 
     Raises:
@@ -49,13 +48,13 @@ def examine(data: Path) -> Iterator[Finding]:
     if not data.is_dir():
         raise StartError(f"there is no data folder {data.absolute()}: name one with --data")
     try:
-        yield from _examine(data)
+        yield from _examine(system, data)
     except OSError as error:
         raise StartError(f"{error.filename or data} cannot be read: {error.strerror}") from error
 
 
-def _examine(data: Path) -> Iterator[Finding]:
-    yield from _marker(data)
+def _examine(system: System, data: Path) -> Iterator[Finding]:
+    yield from _marker(system, data)
     yield from _room(data)
     status = None
     try:
@@ -68,17 +67,21 @@ def _examine(data: Path) -> Iterator[Finding]:
             "error", "control.sock", str(error), "commands cannot reach the running system", "look at its log"
         )
     ends: dict[str, int] = {}
-    for name in LOG_NAMES:
+    for name in system.logs:
         yield from _log(data, name, ends)
-    for view in VIEWS:
-        yield from _view(data, view, ends, running=status is not None)
-    yield from _processes(data, ends)
+    for subgraph in system.subgraphs:
+        yield from _view(system, data, subgraph, ends, running=status is not None)
+    yield from _processes(system, data, ends)
     if status is not None:
-        yield from _running(status)
+        yield from _running(system, status)
 
 
-def _marker(data: Path) -> Iterator[Finding]:
-    path = data / "kithgraph.json"
+def _rebuild(system: System, view: str) -> str:
+    return f"run `{system.name} rebuild {view}`: it is filled again from the logs"
+
+
+def _marker(system: System, data: Path) -> Iterator[Finding]:
+    path = marker_file(data, system)
     why = "without it nobody knows which release can read the folder"
     try:
         found: object = json.loads(path.read_bytes())["format"]
@@ -89,7 +92,7 @@ def _marker(data: Path) -> Iterator[Finding]:
     else:
         if not isinstance(found, int) or not 1 <= found <= FORMAT:
             what = f"its format is {found!r}, this release reads 1 to {FORMAT}"
-            yield Finding("error", path.name, what, "this release cannot start on it", "use a newer Kithgraph")
+            yield Finding("error", path.name, what, "this release cannot start on it", f"use a newer {system.title}")
 
 
 def _room(data: Path) -> Iterator[Finding]:
@@ -139,12 +142,12 @@ def _log(data: Path, name: str, ends: dict[str, int]) -> Iterator[Finding]:
     try:
         check_key(path)
     except KernelError as error:
-        why = "without its key nobody can tell which usernames are taken"
+        why = "without its key nobody can tell which claims are taken"
         yield Finding("error", f"{where}.claims-key", str(error), why, "get it from the back-up of this log")
         return
     mode = stat.S_IMODE(key.stat().st_mode)
     if mode & 0o077:
-        why = "with it, anybody can tell from the log who has which username"
+        why = "with it, anybody can tell from the log who holds which claim"
         yield Finding(
             "error", str(key.relative_to(data)), f"others may open it (mode {mode:o})", why, f"chmod 600 {key}"
         )
@@ -159,11 +162,14 @@ def _future(path: Path, where: str) -> Iterator[Finding]:
         yield Finding("notice", where, what, why, "is the clock of this machine right? If it is, it was ahead once")
 
 
-def _view(data: Path, view: str, ends: Mapping[str, int], *, running: bool) -> Iterator[Finding]:
+def _view(
+    system: System, data: Path, subgraph: Subgraph[Any], ends: Mapping[str, int], *, running: bool
+) -> Iterator[Finding]:
+    view = subgraph.name
     folder = data / "views" / view
     where = f"views/{view}"
     live = live_build(folder)
-    todo = _REBUILD.format(view) if running else "the next start fills it again from the logs"
+    todo = _rebuild(system, view) if running else "the next start fills it again from the logs"
     if live is None or not live.exists():
         yield Finding("notice", where, "it has no live build", "requests are refused until it is filled", todo)
         return
@@ -174,17 +180,16 @@ def _view(data: Path, view: str, ends: Mapping[str, int], *, running: bool) -> I
         flaws, build = [str(error)], None
     for flaw in flaws:
         yield Finding(
-            "error", where, f"its live build is damaged: {flaw}", "answers may be wrong", _REBUILD.format(view)
+            "error", where, f"its live build is damaged: {flaw}", "answers may be wrong", _rebuild(system, view)
         )
     if build is None:
         return
-    kind = VIEWS[view]
-    if build.identity != kind.build.identity(kind.projection.shape, [log for log in ends if _name(log) in kind.codecs]):
+    if build.identity != sqlite_identity(subgraph, [log for log in ends if log_name(log) in subgraph.codecs]):
         why = "this release fills it with another shape, other tables or other logs"
         yield Finding("notice", where, "its live build is of another kind", why, "the next start fills it again")
-    yield from _reader(data, where, view, build, ends, _REBUILD.format(view))
-    yield from _misfit(data, view, live)
-    yield from _remarks(where, view, live)
+    yield from _reader(system, data, subgraph, where, build, ends, _rebuild(system, view))
+    yield from _misfit(data, subgraph, live)
+    yield from _remarks(where, subgraph, live)
     yield from _kept_aside(folder, where)
     left = sorted(file.stem for file in folder.glob("*.sqlite") if file != live)
     if left and not running:
@@ -192,24 +197,23 @@ def _view(data: Path, view: str, ends: Mapping[str, int], *, running: bool) -> I
         yield Finding("notice", where, what, "they take room", "nothing: the next start removes them")
 
 
-def _remarks(where: str, view: str, live: Path) -> Iterator[Finding]:
+def _remarks(where: str, subgraph: Subgraph[Any], live: Path) -> Iterator[Finding]:
     async def read() -> Sequence[str]:
-        with BuildSnapshot(live, VIEWS[view].build) as build:
+        with BuildSnapshot(live, sqlite_build(subgraph)) as build:
             return build.remarks()
 
     with suppress(KernelError):  # of a build that cannot be read is told elsewhere
         yield from remarks(where, asyncio.run(read()))
 
 
-def _misfit(data: Path, view: str, live: Path) -> Iterator[Finding]:
+def _misfit(data: Path, subgraph: Subgraph[Any], live: Path) -> Iterator[Finding]:
     """Whether the live build was filled from the logs as they are."""
-    kind = VIEWS[view]
 
     async def misfit() -> str:
         async with AsyncExitStack() as stack:
-            files = [log_file(data, name) for name in kind.codecs]
+            files = [log_file(data, name) for name in subgraph.codecs]
             logs = [await stack.enter_async_context(await SqliteLog.open_read_only(file)) for file in files]
-            build = stack.enter_context(BuildSnapshot(live, kind.build))
+            build = stack.enter_context(BuildSnapshot(live, sqlite_build(subgraph)))
             try:
                 await check_fit(build, logs)
             except CheckpointMismatch as mismatch:
@@ -221,7 +225,7 @@ def _misfit(data: Path, view: str, live: Path) -> Iterator[Finding]:
         if flaw:
             why = "it shows events that the log has lost, and not those that came instead"
             todo = f"{_BACK_UP}; or start: it is kept aside and filled again from the logs"
-            yield Finding("error", f"views/{view}", f"its live build is of another history: {flaw}", why, todo)
+            yield Finding("error", f"views/{subgraph.name}", f"its live build is of another history: {flaw}", why, todo)
 
 
 def _kept_aside(folder: Path, where: str) -> Iterator[Finding]:
@@ -232,7 +236,7 @@ def _kept_aside(folder: Path, where: str) -> Iterator[Finding]:
         yield Finding("error", where, f"{what}{kept.read_text().strip()}", why, todo)
 
 
-def _processes(data: Path, ends: Mapping[str, int]) -> Iterator[Finding]:
+def _processes(system: System, data: Path, ends: Mapping[str, int]) -> Iterator[Finding]:
     path = data / "processes.sqlite"
     if not path.exists():
         return
@@ -240,12 +244,15 @@ def _processes(data: Path, ends: Mapping[str, int]) -> Iterator[Finding]:
     try:
         for flaw in full_check(path):
             yield Finding("error", path.name, f"it is damaged: {flaw}", "process managers stand still", todo)
-        found = look_at(path, endings.NAME)
+        readers = [
+            (subgraph, look_at(path, process.name)) for subgraph in system.subgraphs for process in subgraph.processes
+        ]
     except KernelError as error:
         yield Finding("error", path.name, f"it cannot be read: {error}", "process managers stand still", todo)
         return
-    yield from _reader(data, path.name, endings.NAME, found, ends, todo)
-    yield from _misread(data, path.name, found, ends)
+    for subgraph, found in readers:
+        yield from _reader(system, data, subgraph, path.name, found, ends, todo)
+        yield from _misread(data, path.name, found, ends)
 
 
 def _misread(data: Path, where: str, found: ReaderFile, ends: Mapping[str, int]) -> Iterator[Finding]:
@@ -260,7 +267,7 @@ def _misread(data: Path, where: str, found: ReaderFile, ends: Mapping[str, int])
         return ""
 
     for log in ends:
-        flaw = asyncio.run(misread(_name(log)))
+        flaw = asyncio.run(misread(log_name(log)))
         if flaw:
             why = "it has reacted to events that the log has lost"
             yield Finding(
@@ -269,33 +276,34 @@ def _misread(data: Path, where: str, found: ReaderFile, ends: Mapping[str, int])
 
 
 def _reader(
-    data: Path, where: str, name: str, found: ReaderFile, ends: Mapping[str, int], again: str
+    system: System,
+    data: Path,
+    subgraph: Subgraph[Any],
+    where: str,
+    found: ReaderFile,
+    ends: Mapping[str, int],
+    again: str,
 ) -> Iterator[Finding]:
     now = {Partition(log, 0): end for log, end in ends.items()}
     past = [one for one, offset in found.position.items() if one in now and offset > now[one]]
-    now |= {one: end_of_log(log_file(data, _name(one.log))) for one in past}  # it may have grown meanwhile
+    now |= {one: end_of_log(log_file(data, log_name(one.log))) for one in past}  # it may have grown meanwhile
     yield from not_on_the_log(where, found.position, now, f"{_BACK_UP}; or {again}")
-    if name in VIEWS:
-        read = {one: end for one, end in now.items() if _name(one.log) in VIEWS[name].codecs}
-        yield from behind(where, found.position, read)
-    yield from waiting(where, found.parked)
+    read = {one: end for one, end in now.items() if log_name(one.log) in subgraph.codecs}
+    yield from behind(where, found.position, read)
+    yield from waiting(system.name, where, found.parked)
 
 
-def _running(status: SystemStatus) -> Iterator[Finding]:
+def _running(system: System, status: SystemStatus) -> Iterator[Finding]:
     for subgraph in status.subgraphs:
         for damage in subgraph.damage:
             why = "the streams that it is in are refused, and the system is not ready"
             yield Finding("error", subgraph.name, f"a log that it reads is damaged: {damage}", why, _BACK_UP)
         for flaw in subgraph.flaws:
             what = f"its live build is not what the logs say: {flaw}"
-            yield Finding("error", subgraph.name, what, "it answers nobody", _REBUILD.format(subgraph.view.view))
+            yield Finding("error", subgraph.name, what, "it answers nobody", _rebuild(system, subgraph.view.view))
         view = subgraph.view
         troubles = [*view.troubles, *(view.live.troubles if view.live else ())]
         troubles += [trouble for process in subgraph.processes for trouble in process.troubles]
         for trouble in troubles:
             what = f"{trouble.doing} has failed {trouble.attempts} times in a row: {trouble.error}"
             yield Finding("error", subgraph.name, what, "it makes no progress meanwhile", "fix what the error names")
-
-
-def _name(log: str) -> str:
-    return log.rpartition(".")[0]

@@ -1,17 +1,16 @@
-"""`kith doctor --distributed`: what is wrong with the engines and what is stored there, why it matters, what to do."""
+"""The command `doctor --distributed`: what is wrong with the engines and what they hold, why it matters, what to do."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, suppress
-from typing import Final
+from typing import Any, Final
 
 from eventgraph.operating.findings import Finding, behind, not_on_the_log, remarks, waiting
 from eventgraph.running.claims_keys import from_settings
-from eventgraph.running.data_folder import LOG_NAMES
 from eventgraph.running.engines import Engines, Work, kafka_connection, mongodb_settings, topic_settings
 from eventgraph.running.settings import EngineSettings
-from eventgraph.running.views import VIEWS
+from eventgraph.system import Subgraph, System
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.kafka.topic import check_topic
 from eventkernel.adapters.mongodb.checkpoints import MongoCheckpointStore
@@ -19,42 +18,49 @@ from eventkernel.adapters.mongodb.connection import MongoConnection
 from eventkernel.adapters.mongodb.ledger import Ledger, LedgerChanged
 from eventkernel.clock import SystemClock
 from eventkernel.errors import CannotOpen, CheckpointMismatch, CorruptData, KernelError, Unavailable
-from eventkernel.events import Partition, Position
+from eventkernel.events import Partition, Position, log_name
+from eventkernel.reacting.reactions import Reactions
 from eventkernel.reading.fitting import check_fit
 from eventkernel.reading.landmarks import compare
 from eventkernel.reading.status import parked_streams
 from eventkernel.reading.views import BuildRetired
 from eventkernel.writing.store import Checkpoint
-from subgraphs.friends import endings
 
 _REACHED: Final = "is the server there, and do the settings name it?"
 _LOG_WHY: Final = "it is the truth that all else is made from"
 _LEDGER_WHY: Final = "it decides about commands"
-_REBUILD: Final = "run `kith rebuild {} --distributed`: it is filled again from the logs"
 
 
-async def examine(settings: EngineSettings) -> list[Finding]:
+async def examine(system: System, settings: EngineSettings) -> list[Finding]:
     """What is wrong; only reads.
 
     Raises:
         StartError: the claims keys cannot be had.
     """
-    keys = from_settings(settings)
+    keys = from_settings(system, settings)
     async with AsyncExitStack() as stack:
-        engines = Engines(settings, Work.LOOKING, SystemClock(), stack)
+        engines = Engines(system, settings, Work.LOOKING, SystemClock(), stack)
         found: list[Finding] = []
         ends: dict[Partition, int] = {}
         logs: dict[str, KafkaLog] = {}
-        for name in LOG_NAMES:
-            found += [finding async for finding in _log(engines, settings, name, keys[name].fingerprint, ends, logs)]
-            found += [finding async for finding in _ledger(settings, name, ends, logs)]
-        for view in VIEWS:
-            found += [finding async for finding in _view(engines, view, ends, logs)]
-        found += [finding async for finding in _processes(settings, ends, logs)]
+        for name in system.logs:
+            fingerprint = keys[name].fingerprint
+            found += [one async for one in _log(system, engines, settings, name, fingerprint, ends, logs)]
+            found += [one async for one in _ledger(system, settings, name, ends, logs)]
+        for subgraph in system.subgraphs:
+            found += [one async for one in _view(system, engines, subgraph, ends, logs)]
+        for subgraph in system.subgraphs:
+            for process in subgraph.processes:
+                found += [one async for one in _process(system, settings, subgraph, process, ends, logs)]
     return found
 
 
+def _rebuild(system: System, view: str) -> str:
+    return f"run `{system.name} rebuild {view} --distributed`: it is filled again from the logs"
+
+
 async def _log(
+    system: System,
     engines: Engines,
     settings: EngineSettings,
     name: str,
@@ -68,7 +74,7 @@ async def _log(
     except CannotOpen as error:
         yield Finding("error", topic, str(error), _LOG_WHY, "set the topic's configuration, or ours, to what is meant")
     except Unavailable as error:
-        yield Finding("error", topic, str(error), _LOG_WHY, f"has a `kith serve {name}` made it? {_REACHED}")
+        yield Finding("error", topic, str(error), _LOG_WHY, f"has a `{system.name} serve {name}` made it? {_REACHED}")
         return
     try:
         log: KafkaLog = await engines.log(name)
@@ -77,17 +83,17 @@ async def _log(
     except CorruptData as error:
         yield Finding("error", topic, str(error), _LOG_WHY, "bring the topic back from a replica or a back-up")
     except KernelError as error:
-        yield Finding("error", topic, str(error), _LOG_WHY, f"has a `kith serve {name}` made it? {_REACHED}")
+        yield Finding("error", topic, str(error), _LOG_WHY, f"has a `{system.name} serve {name}` made it? {_REACHED}")
     else:
         if log.claims_key_fingerprint != key:
-            why = "with another key nobody can tell which usernames are taken, and no service starts"
+            why = "with another key nobody can tell which claims are taken, and no service starts"
             yield Finding(
                 "error", topic, "its claims key is another one", why, "name the file of keys that it began with"
             )
 
 
 async def _ledger(
-    settings: EngineSettings, name: str, ends: dict[Partition, int], logs: Mapping[str, KafkaLog]
+    system: System, settings: EngineSettings, name: str, ends: dict[Partition, int], logs: Mapping[str, KafkaLog]
 ) -> AsyncGenerator[Finding, None]:
     where = f"the ledger of {name}"
     async with MongoConnection(mongodb_settings(settings)) as mongodb:
@@ -96,14 +102,14 @@ async def _ledger(
             generation = await ledger.generation()
             if generation is None or not generation.open:
                 what = "it is being opened" if generation else "there is none"
-                todo = f"nothing: a `kith serve {name}` fills it from the log"
+                todo = f"nothing: a `{system.name} serve {name}` fills it from the log"
                 yield Finding("notice", where, what, "commands wait until it is filled", todo)
                 return
             checkpoint = await ledger.documents(generation).checkpoint()
             flaws = await ledger.documents(generation).flaws()
             stopped = await ledger.documents(generation).waiting()
         except LedgerChanged as error:
-            todo = f"nothing: a `kith serve {name}` notices, and fills it from the log"
+            todo = f"nothing: a `{system.name} serve {name}` notices, and fills it from the log"
             yield Finding("notice", where, str(error), _LEDGER_WHY, todo)
         except KernelError as error:
             yield Finding("error", where, str(error), _LEDGER_WHY, _REACHED)
@@ -111,10 +117,12 @@ async def _ledger(
             await _look_again(ends, logs)
             own = {one: end for one, end in ends.items() if one.log == generation.log}
             for flaw in flaws:
-                todo = f"nothing: a running `kith serve {name}` notices it, and fills the ledger again from the log"
-                yield Finding("error", where, flaw, "two commands can take one version or one username", todo)
+                todo = (
+                    f"nothing: a running `{system.name} serve {name}` notices, and fills the ledger again from the log"
+                )
+                yield Finding("error", where, flaw, "two commands can take one version or one claim", todo)
             for entry in stopped:
-                todo = f'kith parked resume {entry.stream} --log {name} --reason "…" --distributed'
+                todo = f'{system.name} parked resume {entry.stream} --log {name} --reason "…" --distributed'
                 yield Finding("error", where, str(entry.waits(generation.log)), "its commands are refused", todo)
             todo = "stop the services; the log was cut"
             for finding in not_on_the_log(where, _of_read_logs(checkpoint.position, ends), own, todo):
@@ -127,37 +135,42 @@ async def _ledger(
 
 
 async def _view(
-    engines: Engines, view: str, ends: dict[Partition, int], logs: Mapping[str, KafkaLog]
+    system: System,
+    engines: Engines,
+    subgraph: Subgraph[Any],
+    ends: dict[Partition, int],
+    logs: Mapping[str, KafkaLog],
 ) -> AsyncGenerator[Finding, None]:
+    view = subgraph.name
     where = f"the view of {view}"
     try:
         build = (await engines.live_view(view)).live()
         position = (await build.checkpoint()).position
         parked = await build.parked()
     except Unavailable as error:
-        todo = f"`kith serve {view}` or `kith project {view}` fills it; {_REACHED}"
+        todo = f"`{system.name} serve {view}` or `{system.name} project {view}` fills it; {_REACHED}"
         yield Finding("error", where, str(error), "requests are refused until it is filled", todo)
         return
     except KernelError as error:
         yield Finding("error", where, str(error), "requests are refused", _REACHED)
         return
     await _look_again(ends, logs)
-    read = {one: end for one, end in ends.items() if _name(one) in VIEWS[view].codecs}
-    for finding in not_on_the_log(where, _of_read_logs(position, ends), read, _REBUILD.format(view)):
+    read = {one: end for one, end in ends.items() if log_name(one.log) in subgraph.codecs}
+    for finding in not_on_the_log(where, _of_read_logs(position, ends), read, _rebuild(system, view)):
         yield finding
     for finding in behind(where, position, read):
         yield finding
-    for finding in waiting(where, parked_streams(parked)):
+    for finding in waiting(system.name, where, parked_streams(parked)):
         yield finding
     try:
         for finding in remarks(where, await build.remarks()):
             yield finding
-        await check_fit(build, [log for name, log in logs.items() if name in VIEWS[view].codecs])
+        await check_fit(build, [log for name, log in logs.items() if name in subgraph.codecs])
         for flaw in await build.flaws():
-            yield Finding("error", where, flaw, "answers may be wrong, and it gives none", _REBUILD.format(view))
+            yield Finding("error", where, flaw, "answers may be wrong, and it gives none", _rebuild(system, view))
     except CheckpointMismatch as mismatch:
         why = "it shows events that the log has lost, and not those that came instead"
-        yield Finding("error", where, f"it is of another history: {mismatch}", why, _REBUILD.format(view))
+        yield Finding("error", where, f"it is of another history: {mismatch}", why, _rebuild(system, view))
     except (KernelError, BuildRetired):
         return  # of a log or a view that cannot be read is told elsewhere
 
@@ -179,37 +192,39 @@ async def _misread(where: str, log: KafkaLog, checkpoint: Checkpoint, todo: str)
         return  # of a log that cannot be read is told elsewhere
 
 
-async def _processes(
-    settings: EngineSettings, ends: dict[Partition, int], logs: Mapping[str, KafkaLog]
+async def _process(
+    system: System,
+    settings: EngineSettings,
+    subgraph: Subgraph[Any],
+    process: Reactions[Any],
+    ends: dict[Partition, int],
+    logs: Mapping[str, KafkaLog],
 ) -> AsyncGenerator[Finding, None]:
-    where = f"the process manager {endings.NAME}"
+    where = f"the process manager {process.name}"
     async with MongoConnection(mongodb_settings(settings)) as mongodb:
-        store = MongoCheckpointStore(mongodb.database(f"{settings.name}_friends"))
+        store = MongoCheckpointStore(mongodb.database(f"{settings.name}_{subgraph.name}"))
         try:
-            checkpoint = await store.checkpoint(endings.NAME)
+            checkpoint = await store.checkpoint(process.name)
             position = checkpoint.position
-            parked = await store.parked(endings.NAME)
+            parked = await store.parked(process.name)
         except KernelError as error:
-            yield Finding("error", where, str(error), "friendships of deleted users are not ended", _REACHED)
+            yield Finding("error", where, str(error), "what it would do is not done", _REACHED)
             return
         await _look_again(ends, logs)
         todo = "nothing: the next start lets it read the log from the start again, with one effect"
-        for log in logs.values():
+        read = {one: end for one, end in ends.items() if log_name(one.log) in subgraph.codecs}
+        for log in (log for name, log in logs.items() if name in subgraph.codecs):
             async for finding in _misread(where, log, checkpoint, todo):
                 yield finding
-        for finding in not_on_the_log(where, _of_read_logs(position, ends), ends, todo):
+        for finding in not_on_the_log(where, _of_read_logs(position, ends), read, todo):
             yield finding
-        for finding in behind(where, position, ends):
+        for finding in behind(where, position, read):
             yield finding
-        for finding in waiting(where, parked_streams(parked)):
+        for finding in waiting(system.name, where, parked_streams(parked)):
             yield finding
 
 
 def _of_read_logs(position: Position, ends: Mapping[Partition, int]) -> Position:
     """Without the logs that could not be read: that these are not here is told of them, and nothing else is known."""
-    read = {_name(one) for one in ends}
-    return Position({one: offset for one, offset in position.items() if _name(one) in read})
-
-
-def _name(partition: Partition) -> str:
-    return partition.log.rpartition(".")[0]
+    read = {log_name(one.log) for one in ends}
+    return Position({one: offset for one, offset in position.items() if log_name(one.log) in read})

@@ -14,13 +14,14 @@ from typing import Any, Final, Self
 import msgspec
 
 from eventgraph.errors import StartError
+from eventgraph.operating.folder_logs import check_logs
 from eventgraph.operating.operated import served_here
 from eventgraph.running.claims_keys import from_settings as claims_keys
 from eventgraph.running.control_socket import Control
-from eventgraph.running.data_folder import LOG_NAMES, VIEW_NAMES
 from eventgraph.running.engines import Engines, Work, opened
-from eventgraph.running.settings import EngineSettings, loaded
-from eventgraph.serving.subgraph import Subgraph
+from eventgraph.running.settings import EngineSettings, engine_settings
+from eventgraph.serving.served import ServedSubgraph
+from eventgraph.system import System
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.sqlite.log_statements import GENERATION
 from eventkernel.clock import SystemClock
@@ -87,27 +88,26 @@ async def _export(source: KafkaLog, name: str, key: ClaimsKey) -> _Export:
 class EnginesInstallation:
     """The distributed system that the settings name, whatever of it runs: as `Installation` has it."""
 
+    system: System
     settings: EngineSettings
 
     @classmethod
-    def from_environment(cls) -> Self:
+    def from_environment(cls, system: System) -> Self:
         """
         Raises:
             StartError: a setting is wrong.
         """
         # What it warns of becomes the error of the command, or passes: the person at the terminal is told once.
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-        return cls(loaded(EngineSettings))
+        return cls(system, engine_settings(system))
 
     @property
     def name(self) -> str:
         return f"the system {self.settings.name} on {self.settings.kafka_bootstrap}"
 
     @asynccontextmanager
-    async def logs(self, names: Sequence[str] = LOG_NAMES) -> AsyncGenerator[Sequence[LogReader]]:
-        unknown = sorted(set(names) - set(LOG_NAMES))
-        if unknown:
-            raise StartError(f"there is no log {unknown[0]!r}, only {' and '.join(LOG_NAMES)}")
+    async def logs(self, names: Sequence[str]) -> AsyncGenerator[Sequence[LogReader]]:
+        check_logs(self.system, names)
         async with self._looking() as engines:
             try:
                 yield [await engines.log(name) for name in names]
@@ -116,11 +116,11 @@ class EnginesInstallation:
 
     @asynccontextmanager
     async def exports(self) -> AsyncGenerator[Sequence[_Export]]:
-        keys = claims_keys(self.settings)
+        keys, logs = claims_keys(self.system, self.settings), self.system.logs
         async with self._looking() as engines:
-            # The friends' end first: whom a friendship names is then before the end of the users' log, taken later.
-            made = {name: await _export(await engines.log(name), name, keys[name]) for name in reversed(LOG_NAMES)}
-            yield [made[name] for name in LOG_NAMES]
+            # The last one's end first: what its events name of the others is then before their ends, taken later.
+            made = {name: await _export(await engines.log(name), name, keys[name]) for name in reversed(logs)}
+            yield [made[name] for name in logs]
 
     @asynccontextmanager
     async def live_view(self, view: str) -> AsyncGenerator[_Live]:
@@ -132,19 +132,22 @@ class EnginesInstallation:
             yield _Live(build, (await build.checkpoint()).position, await build.parked())
 
     @contextmanager
-    def system(self) -> Generator[Control]:
+    def operated(self) -> Generator[Control]:
         @asynccontextmanager
-        async def all_of_it() -> AsyncGenerator[Sequence[Subgraph]]:
+        async def all_of_it() -> AsyncGenerator[Sequence[ServedSubgraph]]:
             await self._look_for_views()
             async with AsyncExitStack() as stack:
-                yield [
-                    (await stack.enter_async_context(opened(self.settings, name, Work.LOOKING, SystemClock()))).subgraph
-                    for name in VIEW_NAMES
+                looking = [
+                    await stack.enter_async_context(
+                        opened(self.system, self.settings, name, Work.LOOKING, SystemClock())
+                    )
+                    for name in self.system.names
                 ]
+                yield [one.subgraph for one in looking]
 
-        with tempfile.TemporaryDirectory(prefix="kith-") as folder:
+        with tempfile.TemporaryDirectory(prefix=f"{self.system.name}-") as folder:
             try:
-                with served_here(all_of_it, Path(folder), self.name, catch_up=False) as control:
+                with served_here(self.system, all_of_it, Path(folder), self.name, catch_up=False) as control:
                     yield control
             except KernelError as error:
                 raise StartError(f"{self.name} cannot be reached: {error}") from error
@@ -157,14 +160,17 @@ class EnginesInstallation:
             Unavailable: a log is not made yet, or an engine does not answer.
         """
         async with self._looking() as engines:
-            for name in VIEW_NAMES:
+            for name in self.system.names:
                 view = await engines.live_view(name)
                 try:
                     view.live()
                 except Unavailable as error:
-                    raise StartError(f"{error}: `kith serve {name}` or `kith project {name}` fills it") from error
+                    command = self.system.name
+                    raise StartError(
+                        f"{error}: `{command} serve {name}` or `{command} project {name}` fills it"
+                    ) from error
 
     @asynccontextmanager
     async def _looking(self) -> AsyncGenerator[Engines]:
         async with AsyncExitStack() as stack:
-            yield Engines(self.settings, Work.LOOKING, SystemClock(), stack)
+            yield Engines(self.system, self.settings, Work.LOOKING, SystemClock(), stack)

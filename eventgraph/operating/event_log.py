@@ -1,4 +1,4 @@
-"""`kith events`: the logs as CloudEvents JSON lines, filtered, and followed."""
+"""The command `events`: the logs as CloudEvents JSON lines, filtered, and followed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import BinaryIO, Final
 
 from eventgraph.errors import StartError
 from eventgraph.operating.installation import Installation
-from eventgraph.running.data_folder import LOG_NAMES
 from eventkernel.events import Partition, Position, Record
 from eventkernel.writing.envelope import to_json
 from eventkernel.writing.store import Checkpoint, LogReader
@@ -100,7 +99,7 @@ async def print_events(
     """
     if follow and wanted.until is not None:
         raise StartError("--follow goes on for ever, --until has an end: leave one of them out")
-    async with installation.logs(names or LOG_NAMES) as logs:
+    async with installation.logs(names or installation.system.logs) as logs:
         ends = [await log.head() for log in logs]
         async with aclosing(recorded(logs, ends)) as records:
             async for record in records:

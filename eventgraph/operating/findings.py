@@ -1,4 +1,4 @@
-"""What `kith doctor` has found, and what it says of every reader of logs, wherever that keeps how far it is."""
+"""What the command `doctor` has found, and what it says of every reader of logs, wherever that keeps how far it is."""
 
 from __future__ import annotations
 
@@ -50,14 +50,15 @@ def behind(where: str, position: Position, ends: Mapping[Partition, int]) -> Ite
 def remarks(where: str, lines: Iterable[str]) -> Iterator[Finding]:
     """What a view's own documents have for an operator to know."""
     for line in lines:
-        todo = "nothing has to be done: they keep what they have, and nobody new can have it"
-        yield Finding("notice", where, line, "one may be taken for the other", todo)
+        why = "the view's documents say so; the system works with it"
+        yield Finding("notice", where, line, why, "decide whether anything has to be done about it")
 
 
-def waiting(where: str, parked: Iterable[ParkedStream]) -> Iterator[Finding]:
-    """The streams that a reader has parked."""
+def waiting(command: str, where: str, parked: Iterable[ParkedStream]) -> Iterator[Finding]:
+    """The streams that a reader has parked; `command` is the system's."""
     for one in parked:
         what = f"the stream {one.stream} is parked at version {one.version} ({one.waiting} records): {one.reason}"
         why = "what happened to it since is not shown"
-        todo = f"kith parked show {one.stream}; fix the cause, then `kith parked retry`, or skip it with a reason"
+        show = f"{command} parked show {one.stream}"
+        todo = f"{show}; fix the cause, then `{command} parked retry`, or skip it with a reason"
         yield Finding("error", where, what, why, todo)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eventgraph.errors import StartError
-from eventgraph.running.data_folder import LOG_NAMES, log_file
+from eventgraph.running.data_folder import log_file
+from eventgraph.system import System
 from eventkernel.adapters.sqlite.event_store import SqliteLog
 from eventkernel.adapters.sqlite.log_copy import LogExport
 from eventkernel.adapters.sqlite.log_file import claims_key_path, read_key
@@ -17,16 +18,21 @@ from eventkernel.events import Record
 from eventkernel.writing.claims import ClaimsKey
 
 
+def check_logs(system: System, names: Sequence[str]) -> None:
+    """Raises StartError where a name is no log's."""
+    unknown = sorted(set(names) - set(system.logs))
+    if unknown:
+        raise StartError(f"there is no log {unknown[0]!r}, only {' and '.join(system.logs)}")
+
+
 @asynccontextmanager
-async def logs_of(data: Path, names: Sequence[str] = LOG_NAMES) -> AsyncGenerator[Sequence[SqliteLog]]:
+async def logs_of(system: System, data: Path, names: Sequence[str]) -> AsyncGenerator[Sequence[SqliteLog]]:
     """These logs of a data folder, to be read.
 
     Raises:
         StartError: a name is no log's, or the folder holds no such log, or one that cannot be read.
     """
-    unknown = sorted(set(names) - set(LOG_NAMES))
-    if unknown:
-        raise StartError(f"there is no log {unknown[0]!r}, only {' and '.join(LOG_NAMES)}")
+    check_logs(system, names)
     async with AsyncExitStack() as stack:
         try:
             logs = [
@@ -61,9 +67,9 @@ class _Export:
 
 
 @asynccontextmanager
-async def exports_of(data: Path) -> AsyncGenerator[Sequence[_Export]]:
-    """Every log of a data folder, for `kith export`; as it is, with its fences."""
+async def exports_of(system: System, data: Path) -> AsyncGenerator[Sequence[_Export]]:
+    """Every log of a data folder, for an export; as it is, with its fences."""
     with ExitStack() as stack:
-        # The friends' end first: whom a friendship names is then before the end of the users' log, taken later.
-        files = {name: stack.enter_context(LogExport(log_file(data, name))) for name in reversed(LOG_NAMES)}
-        yield [_Export(files[name], read_key(claims_key_path(log_file(data, name)))) for name in LOG_NAMES]
+        # The last one's end first: what its events name of the others is then before their ends, taken later.
+        files = {name: stack.enter_context(LogExport(log_file(data, name))) for name in reversed(system.logs)}
+        yield [_Export(files[name], read_key(claims_key_path(log_file(data, name)))) for name in system.logs]

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from eventgraph.errors import StartError
-from eventgraph.running.views import VIEWS
+from eventgraph.running.views import sqlite_build
+from eventgraph.system import System
 from eventkernel.adapters.sqlite.build_check import live_build
 from eventkernel.adapters.sqlite.build_snapshot import BuildSnapshot
 from eventkernel.events import Position
@@ -35,13 +36,13 @@ class _Snapshot:
 
 
 @asynccontextmanager
-async def snapshot_of(data: Path, view: str) -> AsyncGenerator[_Snapshot]:
+async def snapshot_of(system: System, data: Path, view: str) -> AsyncGenerator[_Snapshot]:
     """
     Raises:
         StartError: the view has no live build.
     """
     live = live_build(data / "views" / view)
     if live is None or not live.exists():
-        raise StartError(f"the view {view} has no live build to compare with: `kith up` fills one")
-    with BuildSnapshot(live, VIEWS[view].build) as snapshot:
+        raise StartError(f"the view {view} has no live build to compare with: `{system.name} up` fills one")
+    with BuildSnapshot(live, sqlite_build(system.subgraph(view))) as snapshot:
         yield _Snapshot(snapshot)

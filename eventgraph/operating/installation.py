@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from eventgraph.running.control_socket import Control
-from eventgraph.running.data_folder import LOG_NAMES
+from eventgraph.system import System
 from eventkernel.events import Position, Record
 from eventkernel.reading.views import ParkedRecord, State
 from eventkernel.writing.claims import ClaimsKey
@@ -55,11 +55,14 @@ class Installation(Protocol):
     """What commands need that work on both."""
 
     @property
+    def system(self) -> System: ...
+
+    @property
     def name(self) -> str:
         """What messages call it."""
         ...
 
-    def logs(self, names: Sequence[str] = LOG_NAMES) -> AbstractAsyncContextManager[Sequence[LogReader]]:
+    def logs(self, names: Sequence[str]) -> AbstractAsyncContextManager[Sequence[LogReader]]:
         """These logs, to be read, also while others write them.
 
         Raises:
@@ -78,7 +81,7 @@ class Installation(Protocol):
         """
         ...
 
-    def system(self) -> AbstractContextManager[Control]:
+    def operated(self) -> AbstractContextManager[Control]:
         """The system, to ask how it is and to have its views rebuilt and parked streams tried again.
 
         Raises:
@@ -89,39 +92,40 @@ class Installation(Protocol):
 
 @dataclass(frozen=True)
 class FolderInstallation:
-    """A data folder, whether or not `kith up` runs on it."""
+    """A data folder, whether or not the system runs on it."""
 
+    system: System
     data: Path
 
     @property
     def name(self) -> str:
         return f"the data folder {self.data}"
 
-    def logs(self, names: Sequence[str] = LOG_NAMES) -> AbstractAsyncContextManager[Sequence[LogReader]]:
+    def logs(self, names: Sequence[str]) -> AbstractAsyncContextManager[Sequence[LogReader]]:
         from eventgraph.operating.folder_logs import logs_of  # noqa: PLC0415  # loads no more than the command needs
 
-        return logs_of(self.data, names)
+        return logs_of(self.system, self.data, names)
 
     def exports(self) -> AbstractAsyncContextManager[Sequence[ExportedLog]]:
         from eventgraph.operating.folder_logs import exports_of  # noqa: PLC0415  # the same
 
-        return exports_of(self.data)
+        return exports_of(self.system, self.data)
 
     def live_view(self, view: str) -> AbstractAsyncContextManager[LiveView]:
         from eventgraph.operating.folder_views import snapshot_of  # noqa: PLC0415  # the same
 
-        return snapshot_of(self.data, view)
+        return snapshot_of(self.system, self.data, view)
 
-    def system(self) -> AbstractContextManager[Control]:
+    def operated(self) -> AbstractContextManager[Control]:
         from eventgraph.operating.operated import system_of  # noqa: PLC0415  # loads the schemas
 
-        return system_of(self.data)
+        return system_of(self.system, self.data)
 
 
-def chosen(data: Path, distributed: bool) -> Installation:
+def chosen(system: System, data: Path, distributed: bool) -> Installation:
     """What the options `--data` and `--distributed` name."""
     if not distributed:
-        return FolderInstallation(data)
+        return FolderInstallation(system, data)
     from eventgraph.operating.engines_installation import EnginesInstallation  # noqa: PLC0415  # loads the drivers
 
-    return EnginesInstallation.from_environment()
+    return EnginesInstallation.from_environment(system)

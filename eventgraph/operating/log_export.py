@@ -1,8 +1,8 @@
-"""The whole of the logs as text: `kith export` writes it, `kith import` makes the same system of it.
+"""The whole of the logs as text: the command `export` writes it, `import` makes the same system of it.
 
-An export is CloudEvents JSON lines: log after log, every record as `kith events` prints it, its fences too, with two
-more extension attributes, `partition` and `offset`, which say where it stands. The last line is of type
-`kithgraph.Exported`: how many records each log has, and the SHA-256 of all lines before it. The keys of the claims are
+An export is CloudEvents JSON lines: log after log, every record as the command `events` prints it, its fences too, with
+two more extension attributes, `partition` and `offset`, which say where it stands. The last line is of a type of its
+own (`end_type`): how many records each log has, and the SHA-256 of all lines before it. The keys of the claims are
 secrets and lie in a file of their own: a JSON object, log id → key.
 """
 
@@ -22,6 +22,7 @@ import msgspec
 from eventgraph.errors import StartError
 from eventgraph.operating.installation import ExportedLog, Installation
 from eventgraph.progress_bar import progress_bar
+from eventgraph.system import System
 from eventkernel.errors import KernelError
 from eventkernel.events import Record
 from eventkernel.writing.envelope import to_attributes
@@ -29,7 +30,10 @@ from eventkernel.writing.envelope import to_attributes
 FORMAT: Final = 1
 """Raised whenever an older release could not read an export any more."""
 
-END: Final = "kithgraph.Exported"
+
+def end_type(system: System) -> str:
+    """The type of an export's last line."""
+    return f"{system.mark}.Exported"
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +50,8 @@ class EndLine(msgspec.Struct, frozen=True, kw_only=True):
 
     specversion: Literal["1.0"] = "1.0"
     id: str
-    source: str = "kithgraph"
-    type: str = END
+    source: str
+    type: str
     time: str
     datacontenttype: Literal["application/json"] = "application/json"
     data: Exported
@@ -74,12 +78,12 @@ async def _export(installation: Installation, target: str, keys: Path) -> None:
             with _new_file(keys) as key_file:
                 key_file.write(msgspec.json.format(_encode(secrets)) + b"\n")
                 with _standard_output() if target == "-" else _new_file(Path(target)) as file:
-                    await _write(logs, file)
+                    await _write(installation.system, logs, file)
     except KernelError as error:
         raise StartError(f"{installation.name} cannot be exported: {error}") from error
 
 
-async def _write(logs: Sequence[ExportedLog], file: BinaryIO) -> None:
+async def _write(system: System, logs: Sequence[ExportedLog], file: BinaryIO) -> None:
     digest = hashlib.sha256()
     total, done = sum(log.size for log in logs), 0
     records = dict.fromkeys((log.log for log in logs), 0)
@@ -93,6 +97,8 @@ async def _write(logs: Sequence[ExportedLog], file: BinaryIO) -> None:
                 done += len(batch)
                 advance(done, max(done, total))
     end = EndLine(
+        source=system.mark,
+        type=end_type(system),
         id=digest.hexdigest(),
         time=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         data=Exported(format=FORMAT, records=records, sha256=digest.hexdigest()),

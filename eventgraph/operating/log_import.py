@@ -16,9 +16,10 @@ from typing import BinaryIO, Final
 import msgspec
 
 from eventgraph.errors import StartError
-from eventgraph.operating.log_export import END, FORMAT, EndLine, Exported
+from eventgraph.operating.log_export import FORMAT, EndLine, Exported, end_type
 from eventgraph.progress_bar import Advance, progress_bar
-from eventgraph.running.data_folder import LOG_NAMES, filling_folder, log_file
+from eventgraph.running.data_folder import filling_folder, log_file
+from eventgraph.system import System
 from eventkernel.adapters.sqlite.log_copy import Contradiction, LogImport
 from eventkernel.errors import CannotOpen, InvalidInput, KernelError
 from eventkernel.writing.claims import ClaimsKey
@@ -43,7 +44,7 @@ _decode_head: Final = msgspec.json.Decoder(_Head).decode
 _decode_end: Final = msgspec.json.Decoder(EndLine).decode
 
 
-def import_(source: str, keys: Path, data: Path) -> dict[str, int]:
+def import_(system: System, source: str, keys: Path, data: Path) -> dict[str, int]:
     """Make a data folder, which must be missing or empty, out of an export (`-`: standard input) and its keys.
 
     Gives the number of records by log id.
@@ -52,13 +53,13 @@ def import_(source: str, keys: Path, data: Path) -> dict[str, int]:
         StartError: the folder is not empty, a line is damaged (the message names its number), a key is missing or
             another one.
     """
-    secrets = _read_keys(keys)
+    secrets = _read_keys(system, keys)
     with ExitStack() as stack:
         file, size = stack.enter_context(_opened(source))
-        draft = stack.enter_context(filling_folder(data))
+        draft = stack.enter_context(filling_folder(data, system))
         try:
             with progress_bar(f"import {source}") as advance:
-                reading = _Reading(draft, secrets)
+                reading = _Reading(system, draft, secrets)
                 stack.callback(reading.close)
                 return reading.read(file, size, advance)
         except KernelError as error:
@@ -68,7 +69,9 @@ def import_(source: str, keys: Path, data: Path) -> dict[str, int]:
 class _Reading:
     """One export on its way into a folder."""
 
-    def __init__(self, folder: Path, keys: dict[str, ClaimsKey]) -> None:
+    def __init__(self, system: System, folder: Path, keys: dict[str, ClaimsKey]) -> None:
+        self._system = system
+        self._end_type = end_type(system)
         self._folder = folder
         self._keys = keys
         self._logs: dict[str, LogImport] = {}
@@ -112,10 +115,11 @@ class _Reading:
             head = _decode_head(line)
         except msgspec.MsgspecError as error:
             raise InvalidInput(f"expected a CloudEvents JSON object: {error}") from None
-        if head.type == END:
+        if head.type == self._end_type:
             return self._read_end(line)
         if head.partition < 0 or head.offset < 0:
-            raise InvalidInput("expected the attributes `partition` and `offset`, which lines of `kith export` have")
+            expected = f"the attributes `partition` and `offset`, which lines of `{self._system.name} export` have"
+            raise InvalidInput(f"expected {expected}")
         record = from_json(line, partition=head.partition, offset=head.offset)
         log = self._logs.get(head.source) or self._begin(head.source)
         self._lines[head.source].append(self._number)
@@ -125,8 +129,8 @@ class _Reading:
 
     def _begin(self, log: str) -> LogImport:
         name = log.rpartition(".")[0]
-        if name not in LOG_NAMES:
-            raise InvalidInput(f"source: expected a log {' or '.join(LOG_NAMES)}, found {log!r}")
+        if name not in self._system.logs:
+            raise InvalidInput(f"source: expected a log {' or '.join(self._system.logs)}, found {log!r}")
         if any(known.rpartition(".")[0] == name for known in self._logs):
             raise InvalidInput(f"source: {log!r} is a second log of the name {name!r}")
         key = self._keys.get(log)
@@ -148,8 +152,8 @@ class _Reading:
         found = {name: log.end for name, log in self._logs.items()}
         if found != end.records:
             raise InvalidInput(f"the export's last line: expected {end.records} records, found {found}")
-        if {log.rpartition(".")[0] for log in found} != set(LOG_NAMES):
-            raise InvalidInput(f"expected the logs {' and '.join(LOG_NAMES)}, found {sorted(found)}")
+        if {log.rpartition(".")[0] for log in found} != set(self._system.logs):
+            raise InvalidInput(f"expected the logs {' and '.join(self._system.logs)}, found {sorted(found)}")
         if end.sha256 != self._digest.hexdigest():
             raise InvalidInput("the lines before are not those that were exported: their SHA-256 is another one")
         return end
@@ -158,14 +162,14 @@ class _Reading:
         return StartError(f"line {self._number} of the export is damaged: {why}")
 
 
-def _read_keys(path: Path) -> dict[str, ClaimsKey]:
+def _read_keys(system: System, path: Path) -> dict[str, ClaimsKey]:
     try:
         texts = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
         return {log: ClaimsKey.from_text(text) for log, text in texts.items()}
     except OSError as error:
         raise StartError(f"the file of keys {path} cannot be read: {error.strerror}") from error
     except (msgspec.MsgspecError, CannotOpen):
-        raise StartError(f"the file of keys {path}: expected what `kith export --keys` wrote") from None
+        raise StartError(f"the file of keys {path}: expected what `{system.name} export --keys` wrote") from None
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""`kith migrate`: an embedded system becomes a distributed one; the logs are copied, all else is made anew from them.
+"""The command `migrate`: an embedded system becomes a distributed one; the logs are copied, all else is made from them.
 
-Streams, commits, command ids, usernames and times are the same there. The logs have new ids, because their records
+Streams, commits, command ids, claims and times are the same there. The logs have new ids, because their records
 stand elsewhere: a bookmark from before is refused, and clients forget it. The data folder is left as it was.
 """
 
@@ -19,9 +19,10 @@ from eventgraph.errors import StartError
 from eventgraph.operating.log_import import import_
 from eventgraph.progress_bar import Advance, progress_bar
 from eventgraph.running.claims_keys import from_settings, to_text
-from eventgraph.running.data_folder import LOG_NAMES, DataFolder, log_file
+from eventgraph.running.data_folder import DataFolder, log_file, marker_file
 from eventgraph.running.engines import kafka_connection, mongodb_settings, topic_settings
 from eventgraph.running.settings import EngineSettings
+from eventgraph.system import System
 from eventkernel.adapters.kafka.log_copy import copy_into
 from eventkernel.adapters.mongodb.connection import MongoConnection
 from eventkernel.adapters.sqlite.event_store import SqliteLog
@@ -33,22 +34,22 @@ from eventkernel.writing.claims import ClaimsKey
 from eventkernel.writing.copying import commits_in_order
 
 
-def migrate(data: Path, settings: EngineSettings) -> Mapping[str, int]:
+def migrate(system: System, data: Path, settings: EngineSettings) -> Mapping[str, int]:
     """Copy the logs of a data folder, on which nothing runs, to empty topics; the number of records by log.
 
     Raises:
         StartError: it is no data folder or in use, the claims keys are others, or an engine refuses or has data.
     """
-    if not (data / "kithgraph.json").exists():
+    if not marker_file(data, system).exists():
         raise StartError(f"{data.absolute()} is no data folder: name one with --data")
-    with DataFolder.open(data) as folder:
+    with DataFolder.open(data, system) as folder:
         try:
-            keys = {name: read_key(claims_key_path(log_file(folder.path, name))) for name in LOG_NAMES}
-            _keep(keys, settings)
+            keys = {name: read_key(claims_key_path(log_file(folder.path, name))) for name in system.logs}
+            _keep(system, keys, settings)
             return asyncio.run(_copy_all(folder.path, keys, settings))
         except KernelError as error:
             made = ", ".join(
-                f"the topic {settings.name}.{log} and the database {settings.name}_{log}" for log in LOG_NAMES
+                f"the topic {settings.name}.{log} and the database {settings.name}_{log}" for log in system.logs
             )
             raise StartError(
                 f"the data folder {folder.path} was not copied to the end: {error}. "
@@ -56,20 +57,20 @@ def migrate(data: Path, settings: EngineSettings) -> Mapping[str, int]:
             ) from error
 
 
-def import_to_engines(source: str, keys: Path, settings: EngineSettings) -> Mapping[str, int]:
+def import_to_engines(system: System, source: str, keys: Path, settings: EngineSettings) -> Mapping[str, int]:
     """Make a distributed system of an export: checked to its last line in a folder that is thrown away, then copied.
 
     Raises:
         StartError: as for `import_` and `migrate`.
     """
-    with tempfile.TemporaryDirectory(prefix="kith-import-") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"{system.name}-import-") as folder:
         data = Path(folder) / "data"
-        import_(source, keys, data)
-        return migrate(data, settings)
+        import_(system, source, keys, data)
+        return migrate(system, data, settings)
 
 
 async def _copy_all(data: Path, keys: Mapping[str, ClaimsKey], settings: EngineSettings) -> dict[str, int]:
-    return {name: await _copy(data, name, keys[name], settings) for name in LOG_NAMES}
+    return {name: await _copy(data, name, keys[name], settings) for name in keys}
 
 
 async def _copy(data: Path, name: str, key: ClaimsKey, settings: EngineSettings) -> int:
@@ -100,7 +101,7 @@ async def _records(source: SqliteLog, log: str, advance: Advance) -> AsyncGenera
         yield [msgspec.structs.replace(record, log=log) for record in commit]
 
 
-def _keep(keys: Mapping[str, ClaimsKey], settings: EngineSettings) -> None:
+def _keep(system: System, keys: Mapping[str, ClaimsKey], settings: EngineSettings) -> None:
     """The claims keys go with their logs: into the file that the settings name, if that is not there yet.
 
     Raises:
@@ -108,11 +109,11 @@ def _keep(keys: Mapping[str, ClaimsKey], settings: EngineSettings) -> None:
     """
     file = settings.claims_keys_file
     if file is None or file.exists():
-        if from_settings(settings) != keys:
-            where = "KITH_CLAIMS_KEYS" if file is None else str(file)
+        if from_settings(system, settings) != keys:
+            where = f"{system.prefix}CLAIMS_KEYS" if file is None else str(file)
             raise StartError(
                 f"{where}: expected the claims keys of the data folder, found others: "
-                "name a file that is not there yet with KITH_CLAIMS_KEYS_FILE, and they are written to it"
+                f"name a file that is not there yet with {system.prefix}CLAIMS_KEYS_FILE, and they are written to it"
             )
         return
     try:

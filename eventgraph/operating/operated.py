@@ -1,7 +1,7 @@
 """The system of a data folder for who operates it: the one that runs, or else one opened here meanwhile.
 
 What is opened here serves no clients and starts no process managers: it keeps the views, and answers on the same socket
-as `kith up` does.
+as the running system does.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from eventgraph.errors import StartError
 from eventgraph.running.control_app import control_app
 from eventgraph.running.control_socket import Control, listen_for_control, remove_control
-from eventgraph.running.data_folder import DataFolder
+from eventgraph.running.data_folder import DataFolder, marker_file
 from eventgraph.running.embedded import opened
 from eventgraph.running.servers import Endpoint, Servers
 from eventgraph.running.status import StatusSource
-from eventgraph.serving.subgraph import Subgraph
+from eventgraph.serving.served import ServedSubgraph
+from eventgraph.system import System
 from eventkernel.clock import SystemClock
 from eventkernel.errors import KernelError
 
@@ -29,7 +31,7 @@ _LOOK_SECONDS: Final = 0.02
 
 
 @contextmanager
-def system_of(data: Path) -> Generator[Control]:
+def system_of(system: System, data: Path) -> Generator[Control]:
     """
     Raises:
         StartError: it is no data folder, a process has it that does not answer, or something in it is damaged.
@@ -38,13 +40,12 @@ def system_of(data: Path) -> Generator[Control]:
     if control.answers():
         yield control
         return
-    if not (data / "kithgraph.json").exists():
+    if not marker_file(data, system).exists():
         raise StartError(f"{data.absolute()} is no data folder: name one with --data")
-    with DataFolder.open(data) as folder:
+    with DataFolder.open(data, system) as folder:
         try:
-            with served_here(
-                lambda: opened(folder, SystemClock()), folder.path, str(folder.path), catch_up=True
-            ) as served:
+            opening = partial(opened, system, folder, SystemClock())
+            with served_here(system, opening, folder.path, str(folder.path), catch_up=True) as served:
                 yield served
         except KernelError as error:
             raise StartError(f"the data folder {folder.path} cannot be opened: {error}") from error
@@ -52,7 +53,12 @@ def system_of(data: Path) -> Generator[Control]:
 
 @contextmanager
 def served_here(
-    opened: Callable[[], AbstractAsyncContextManager[Sequence[Subgraph]]], folder: Path, name: str, *, catch_up: bool
+    system: System,
+    opened: Callable[[], AbstractAsyncContextManager[Sequence[ServedSubgraph]]],
+    folder: Path,
+    name: str,
+    *,
+    catch_up: bool,
 ) -> Generator[Control]:
     """Subgraphs that are open for as long as the block lasts, reached by a socket in this folder; `name` is what their
     status calls the place of their data. With `catch_up`, which is for who keeps their views alone, these are at the
@@ -75,7 +81,7 @@ def served_here(
             stack.push_async_callback(servers.shut_down)
             listener = listen_for_control(folder)
             stack.callback(remove_control, folder)
-            await servers.start([Endpoint(control_app(StatusSource(name, subgraphs), subgraphs), listener)])
+            await servers.start([Endpoint(control_app(StatusSource(system, name, subgraphs), subgraphs), listener)])
             ready.set_result(None)
             await loop.create_future()
 
@@ -102,7 +108,7 @@ def served_here(
         thread.join()
 
 
-async def _caught_up(subgraphs: Sequence[Subgraph]) -> None:
+async def _caught_up(subgraphs: Sequence[ServedSubgraph]) -> None:
     """Returns when every view is at the end of its logs, or something hinders it that its status then shows."""
     for subgraph in subgraphs:
         while (live := (await subgraph.projector.status()).live) is not None:

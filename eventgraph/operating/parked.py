@@ -1,4 +1,4 @@
-"""`kith parked`: streams that a view or a process manager cannot go on with, and what to do about them."""
+"""The commands `parked`: streams that a view or a process manager cannot go on with, and what to do about them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def parked(installation: Installation, view: str | None) -> list[ParkedIn]:
     Raises:
         StartError: there is no view or process manager of this name, or the system cannot be reached.
     """
-    with installation.system() as control:
+    with installation.operated() as control:
         return _parked(control, view)
 
 
@@ -54,8 +54,11 @@ def show(installation: Installation, stream: str, view: str | None, *, values: b
     Raises:
         StartError: nothing of it waits, or as for `parked`.
     """
-    with installation.system() as control:
-        return [asyncio.run(_waiting(installation, entry, values)) for entry in _of_stream(control, stream, view)]
+    with installation.operated() as control:
+        return [
+            asyncio.run(_waiting(installation, entry, values))
+            for entry in _of_stream(installation, control, stream, view)
+        ]
 
 
 def retry(installation: Installation, stream: str, view: str | None) -> list[ParkedIn]:
@@ -64,8 +67,8 @@ def retry(installation: Installation, stream: str, view: str | None) -> list[Par
     Raises:
         StartError: as for `show`.
     """
-    with installation.system() as control:
-        for entry in _of_stream(control, stream, view):
+    with installation.operated() as control:
+        for entry in _of_stream(installation, control, stream, view):
             control.retry(entry.view, stream)
         return [entry for entry in _parked(control, view) if entry.stream == stream]
 
@@ -76,8 +79,8 @@ def skip(installation: Installation, stream: str, view: str | None, reason: str)
     Raises:
         StartError: as for `show`, or the stream waits in several views and none is named.
     """
-    with installation.system() as control:
-        entries = _of_stream(control, stream, view)
+    with installation.operated() as control:
+        entries = _of_stream(installation, control, stream, view)
         if len(entries) > 1:
             views = ", ".join(entry.view for entry in entries)
             raise StartError(f"the stream {stream!r} waits in {views}: name one of them with --view")
@@ -91,7 +94,7 @@ def resume(installation: Installation, log: str, stream: str, reason: str) -> No
     Raises:
         StartError: there is no such stream or log, or the system cannot be reached.
     """
-    with installation.system() as control:
+    with installation.operated() as control:
         control.resume(log, stream, reason)
 
 
@@ -102,11 +105,12 @@ def _parked(control: Control, view: str | None) -> list[ParkedIn]:
     return [_entry(name, line) for name, line in status.parked() if view in {None, name}]
 
 
-def _of_stream(control: Control, stream: str, view: str | None) -> list[ParkedIn]:
+def _of_stream(installation: Installation, control: Control, stream: str, view: str | None) -> list[ParkedIn]:
     found = [entry for entry in _parked(control, view) if entry.stream == stream]
     if not found:
         where = "any view" if view is None else view
-        raise StartError(f"no record of the stream {stream!r} waits in {where}: `kith parked list` shows what waits")
+        told = f"`{installation.system.name} parked list` shows what waits"
+        raise StartError(f"no record of the stream {stream!r} waits in {where}: {told}")
     return found
 
 

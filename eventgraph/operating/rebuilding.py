@@ -1,4 +1,4 @@
-"""`kith rebuild`: fill views anew from the logs, while the live ones answer queries."""
+"""The command `rebuild`: fill views anew from the logs, while the live ones answer queries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def rebuild(installation: Installation, views: Sequence[str]) -> Sequence[Rebuil
     Raises:
         StartError: there is no such view, it is being rebuilt already, or it cannot be had.
     """
-    with installation.system() as control:
+    with installation.operated() as control:
         known = [subgraph.view.view for subgraph in control.status().subgraphs]
         unknown = [view for view in views if view not in known]
         if unknown:

@@ -1,4 +1,4 @@
-"""`kith what-if`: what would differ from a live view if it were filled anew by the working tree's projection.
+"""The command `what-if`: what would differ from a live view if it were filled anew by the working tree's projection.
 
 The live build is read at one moment, or, where its engine has no such thing, bit by bit: what has changed since the
 beginning is then counted and not compared. The logs are folded, up to where the live build was at the beginning, into a
@@ -23,10 +23,11 @@ from eventgraph.errors import StartError
 from eventgraph.operating.installation import Installation
 from eventgraph.operating.tables import print_table
 from eventgraph.progress_bar import Advance, progress_bar
-from eventgraph.running.views import VIEWS, ViewKind
+from eventgraph.running.views import sqlite_build, sqlite_identity
+from eventgraph.system import Subgraph
 from eventkernel.adapters.sqlite.build import SqliteViewBuild
 from eventkernel.errors import KernelError
-from eventkernel.events import Partition, Position, Record
+from eventkernel.events import Partition, Position, Record, log_name
 from eventkernel.reading.folding import ParkedStreams, fold, streams_of
 from eventkernel.reading.views import State, waiting_streams
 from eventkernel.writing.store import Batch, Checkpoint, LogReader
@@ -71,11 +72,12 @@ async def what_if(installation: Installation, views: Sequence[str], *, values: b
     Raises:
         StartError: there is no such view, it has no live build or one with other tables, or something cannot be read.
     """
-    unknown = [view for view in views if view not in VIEWS]
+    known = installation.system.names
+    unknown = [view for view in views if view not in known]
     if unknown:
-        raise StartError(f"there is no view {unknown[0]!r}, only {', '.join(VIEWS)}")
+        raise StartError(f"there is no view {unknown[0]!r}, only {', '.join(known)}")
     try:
-        return [await _compare(installation, view, values) for view in dict.fromkeys(views or VIEWS)]
+        return [await _compare(installation, view, values) for view in dict.fromkeys(views or known)]
     except KernelError as error:
         raise StartError(f"the views of {installation.name} cannot be compared: {error}") from error
 
@@ -102,15 +104,16 @@ def tell(found: Sequence[WhatIf]) -> None:
 
 
 async def _compare(installation: Installation, view: str, values: bool) -> WhatIf:
-    kind = VIEWS[view]
+    subgraph = installation.system.subgraph(view)
     async with AsyncExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kith-what-if-"))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{installation.system.name}-what-if-"))
         live = await stack.enter_async_context(installation.live_view(view))
-        logs = await stack.enter_async_context(installation.logs(list(kind.codecs)))
-        build = await stack.enter_async_context(aclosing(kind.build(Path(folder) / "b-what-if.sqlite", 1)))
-        await build.open(kind.build.identity(kind.projection.shape, [log.log for log in logs]))
+        logs = await stack.enter_async_context(installation.logs(list(subgraph.codecs)))
+        made = sqlite_build(subgraph)(Path(folder) / "b-what-if.sqlite", 1)
+        build = await stack.enter_async_context(aclosing(made))
+        await build.open(sqlite_identity(subgraph, [log.log for log in logs]))
         with progress_bar(f"fold {view}") as advance:
-            waiting = await _fold(kind, logs, live.position, build, advance)
+            waiting = await _fold(subgraph, logs, live.position, build, advance)
         found = WhatIf(view, would_park=sorted(waiting - waiting_streams(live.parked).keys()))
         with progress_bar(f"compare {view}") as advance:
             async with aclosing(_batches(logs, live.position, advance)) as batches:
@@ -124,15 +127,15 @@ async def _compare(installation: Installation, view: str, values: bool) -> WhatI
 
 
 async def _fold(
-    kind: ViewKind, logs: Sequence[LogReader], until: Position, build: SqliteViewBuild[Any], advance: Advance
+    subgraph: Subgraph[Any], logs: Sequence[LogReader], until: Position, build: SqliteViewBuild[Any], advance: Advance
 ) -> set[str]:
     """Fill the build; gives the streams that it has parked."""
-    readers = {log.log: kind.codecs[log.log.rpartition(".")[0]] for log in logs}
+    readers = {log.log: subgraph.codecs[log_name(log.log)] for log in logs}
     parked = ParkedStreams()
     async with aclosing(_batches(logs, until, advance)) as batches:
         async for batch in batches:
             stored = await build.load(streams_of([batch]))
-            outcome = fold(kind.projection, readers, [batch], stored, parked)
+            outcome = fold(subgraph.projection, readers, [batch], stored, parked)
             await build.save(outcome)
             parked.saved(outcome)
     return parked.waiting

@@ -22,7 +22,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from eventgraph.running.status import BuildLine, StatusSource, encode
-from eventgraph.serving.subgraph import ProcessWorker, Subgraph, ViewWorker
+from eventgraph.serving.served import ProcessWorker, ServedSubgraph, ViewWorker
 from eventkernel.errors import InvalidInput, KernelError, NotFound, Refusal
 from eventkernel.events import log_name
 
@@ -50,7 +50,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
 _order: Final = msgspec.json.Decoder(Order).decode
 
 
-def control_app(source: StatusSource, subgraphs: Sequence[Subgraph]) -> Starlette:
+def control_app(source: StatusSource, subgraphs: Sequence[ServedSubgraph]) -> Starlette:
     control = _Control(source, subgraphs)
     return Starlette(
         routes=[
@@ -64,7 +64,7 @@ def control_app(source: StatusSource, subgraphs: Sequence[Subgraph]) -> Starlett
 
 
 class _Control:
-    def __init__(self, source: StatusSource, subgraphs: Sequence[Subgraph]) -> None:
+    def __init__(self, source: StatusSource, subgraphs: Sequence[ServedSubgraph]) -> None:
         self._source = source
         self._subgraphs = subgraphs
 
@@ -73,20 +73,20 @@ class _Control:
 
     async def rebuild(self, order: Order) -> Response:
         worker = await self._worker(order.view)
-        if not isinstance(worker, Subgraph):
+        if not isinstance(worker, ServedSubgraph):
             raise InvalidInput(f"{order.view} is a process manager: only views can be rebuilt")
         return StreamingResponse(_rebuilding(worker.projector), media_type="application/jsonl")
 
     async def retry(self, order: Order) -> Response:
         worker = await self._worker(order.view)
-        await (worker.projector if isinstance(worker, Subgraph) else worker).retry(order.stream)
+        await (worker.projector if isinstance(worker, ServedSubgraph) else worker).retry(order.stream)
         return Response(b"{}", media_type=_JSON)
 
     async def skip(self, order: Order) -> Response:
         worker = await self._worker(order.view)
         if not order.reason.strip():
             raise InvalidInput("reason: expected why the record shall have no effect, found nothing")
-        await (worker.projector if isinstance(worker, Subgraph) else worker).skip(order.stream, order.reason)
+        await (worker.projector if isinstance(worker, ServedSubgraph) else worker).skip(order.stream, order.reason)
         return Response(b"{}", media_type=_JSON)
 
     async def resume(self, order: Order) -> Response:
@@ -98,7 +98,7 @@ class _Control:
         await stores[order.view].resume(order.stream, order.reason)
         return Response(b"{}", media_type=_JSON)
 
-    async def _worker(self, name: str) -> Subgraph | ProcessWorker:
+    async def _worker(self, name: str) -> ServedSubgraph | ProcessWorker:
         """The subgraph of the view, or the process manager, of this name."""
         known: list[str] = []
         for subgraph in self._subgraphs:

@@ -1,7 +1,7 @@
 """The data folder of the embedded mode: one format version, one process at a time, a place for everything.
 
 data/
-  kithgraph.json           the format's version
+  <system>.json            the format's version
   lock                     held by the process that writes here
   logs/<name>.sqlite       the truth: one event log per owning subgraph, its claims key beside it
   views/<name>/            what is derived from the logs and can be rebuilt
@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import IO, Final, Self
 
 from eventgraph.errors import StartError
+from eventgraph.system import System
 
 FORMAT: Final = 1
 """Raised by one whenever an older release could not read the folder any more."""
@@ -31,18 +32,17 @@ FORMAT: Final = 1
 _DRAFT: Final = "import.draft"
 
 _PRIVATE: Final = 0o700
-"""A new data folder's mode: its files have people's names in them."""
-
-LOG_NAMES: Final = ("users", "friends")
-"""The logs of the system, one per owning subgraph."""
-
-VIEW_NAMES: Final = ("users", "friends", "recommendations")
-"""The views of the system, one per subgraph."""
+"""A new data folder's mode: what is in its files may be personal."""
 
 
 def log_file(folder: Path, name: str) -> Path:
     """Where a data folder keeps a log."""
     return folder / "logs" / f"{name}.sqlite"
+
+
+def marker_file(folder: Path, system: System) -> Path:
+    """What says that this is a data folder of the system, and in which format."""
+    return folder / f"{system.mark}.json"
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,12 @@ class DataFolder:
     _lock: IO[bytes]
 
     @classmethod
-    def open(cls, path: Path) -> DataFolder:
+    def open(cls, path: Path, system: System) -> DataFolder:
         """Make the folder where it is missing, take its lock, check its format.
 
         Raises:
-            StartError: it cannot be written, another process has it, a newer release wrote it, or a log is gone.
+            StartError: it cannot be written, another process has it, a newer release wrote it, it is another system's,
+                or a log is gone.
         """
         path = path.absolute()
         try:
@@ -66,8 +67,8 @@ class DataFolder:
             lock = (path / "lock").open("ab+", buffering=0)
             try:
                 _take(lock, path)
-                _check_format(path)
-                _check_logs(path)
+                _check_format(path, system)
+                _check_logs(path, system)
             except BaseException:
                 lock.close()
                 raise
@@ -99,7 +100,7 @@ class DataFolder:
 
 
 @contextmanager
-def filling_folder(path: Path) -> Generator[Path]:
+def filling_folder(path: Path, system: System) -> Generator[Path]:
     """A draft of a data folder, which takes the place of a missing or empty one when the block ends well.
 
     Where the block raises, the folder is as it was. One that was killed left a lock and a draft behind: that counts as
@@ -124,7 +125,7 @@ def filling_folder(path: Path) -> Generator[Path]:
                 yield draft
                 _sync(draft / "logs")
                 (draft / "logs").rename(path / "logs")
-                _write_marker(path / "kithgraph.json")
+                _write_marker(marker_file(path, system))
             except BaseException:
                 shutil.rmtree(draft, ignore_errors=True)
                 (path / "lock").unlink()
@@ -165,11 +166,12 @@ def _take(lock: IO[bytes], path: Path) -> None:
     lock.write(str(os.getpid()).encode())
 
 
-def _check_format(path: Path) -> None:
-    marker = path / "kithgraph.json"
+def _check_format(path: Path, system: System) -> None:
+    marker = marker_file(path, system)
     try:
         found = json.loads(marker.read_bytes())["format"]
     except FileNotFoundError:
+        _refuse_anothers(path, system)
         _write_marker(marker)
         return
     except (ValueError, KeyError, TypeError) as error:
@@ -180,18 +182,28 @@ def _check_format(path: Path) -> None:
         raise StartError(f"{marker} is damaged: expected a format from 1, found {found!r}")
     if found > FORMAT:
         raise StartError(
-            f"the data folder {path} has format {found}, this release reads up to {FORMAT}: use a newer Kithgraph"
+            f"the data folder {path} has format {found}, this release reads up to {FORMAT}: use a newer {system.title}"
         )
 
 
-def _check_logs(path: Path) -> None:
-    """Views are made after the logs that they are filled from: where there are views, the logs are not to be made anew.
+def _refuse_anothers(path: Path, system: System) -> None:
+    """A folder without this system's mark, and with logs that it does not know, is another system's."""
+    unknown = sorted(log.stem for log in path.glob("logs/*.sqlite") if log.stem not in system.logs)
+    if unknown:
+        raise StartError(
+            f"the data folder {path} is of another system than {system.title}: it has a log {unknown[0]}, and no "
+            f"{marker_file(path, system).name}; name another folder with --data"
+        )
 
-    An empty log beside them would start a system without its history, as if nothing had ever happened.
+
+def _check_logs(path: Path, system: System) -> None:
+    """Views are made after the logs that they are filled from: where there is a view, its logs are not to be made anew.
+
+    An empty log beside it would start a system without its history, as if nothing had ever happened. A subgraph that
+    is new in the system has no view yet.
     """
-    if next(path.glob("views/*/live"), None) is None:
-        return
-    for log in (log_file(path, name) for name in LOG_NAMES):
+    filled = [subgraph for subgraph in system.subgraphs if (path / "views" / subgraph.name / "live").exists()]
+    for log in dict.fromkeys(log_file(path, name) for subgraph in filled for name in subgraph.codecs):
         if not log.exists() or log.stat().st_size == 0:
             raise StartError(
                 f"the log {log} is {'empty' if log.exists() else 'gone'}, and what was made from it is there: "

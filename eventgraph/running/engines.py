@@ -6,39 +6,33 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+from typing import Any, cast
 
 from pydantic import SecretStr
 
+from eventgraph.ports import Adapters
 from eventgraph.running.claims_keys import from_settings as claims_keys
-from eventgraph.running.data_folder import LOG_NAMES
 from eventgraph.running.settings import EngineSettings
-from eventgraph.running.views import VIEWS
-from eventgraph.serving.subgraph import Subgraph, Worker
+from eventgraph.serving.served import ServedSubgraph, Worker
+from eventgraph.serving.wiring import served
+from eventgraph.system import Subgraph, System
 from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.kafka.membership import KafkaMembership
 from eventkernel.adapters.kafka.topic import TopicSettings
+from eventkernel.adapters.mongodb.build import MongoViewBuild
 from eventkernel.adapters.mongodb.checkpoints import MongoCheckpointStore
 from eventkernel.adapters.mongodb.connection import Database, MongoConnection, MongoSettings
 from eventkernel.adapters.mongodb.snapshots import MongoSnapshotStore
 from eventkernel.adapters.mongodb.views import MongoView
+from eventkernel.adapters.neo4j.build import Neo4jViewBuild
 from eventkernel.adapters.neo4j.connection import Neo4jConnection, Neo4jSettings
 from eventkernel.adapters.neo4j.views import Neo4jView
 from eventkernel.clock import Clock
 from eventkernel.reading.membership import Membership, Watching
 from eventkernel.reading.views import View, ViewBuild
 from eventkernel.writing.store import LogReader
-from subgraphs.friends.adapters.mongodb import MongoFriendView
-from subgraphs.friends.app import friends_subgraph
-from subgraphs.friends.projection import projection as friends_projection
-from subgraphs.recommendations.adapters.neo4j import Neo4jRecommendationView
-from subgraphs.recommendations.app import recommendations_subgraph
-from subgraphs.recommendations.projection import projection as recommendations_projection
-from subgraphs.users.adapters.mongodb import MongoUserView
-from subgraphs.users.app import users_subgraph
-from subgraphs.users.projection import projection as users_projection
 
 
 class Work(Enum):
@@ -58,12 +52,14 @@ class Work(Enum):
 class Opened:
     """A subgraph on its engines, and what has to run beside it in this process."""
 
-    subgraph: Subgraph
+    subgraph: ServedSubgraph
     workers: Sequence[Worker]
 
 
 @asynccontextmanager
-async def opened(settings: EngineSettings, name: str, work: Work, clock: Clock) -> AsyncGenerator[Opened]:
+async def opened(
+    system: System, settings: EngineSettings, name: str, work: Work, clock: Clock
+) -> AsyncGenerator[Opened]:
     """One subgraph, and the workers that this kind of work needs beside it.
 
     Raises:
@@ -72,9 +68,7 @@ async def opened(settings: EngineSettings, name: str, work: Work, clock: Clock) 
         Unavailable: an engine does not answer, or a log that this subgraph reads is not made yet.
     """
     async with AsyncExitStack() as stack:
-        engines = Engines(settings, work, clock, stack)
-        opening = {"users": engines.users, "friends": engines.friends, "recommendations": engines.recommendations}
-        subgraph = await opening[name]()
+        subgraph = await Engines(system, settings, work, clock, stack).subgraph(system.subgraph(name))
         match work:
             case Work.ALL | Work.KEEPING:
                 workers = subgraph.workers
@@ -88,52 +82,35 @@ async def opened(settings: EngineSettings, name: str, work: Work, clock: Clock) 
 class Engines:
     """What one process has open."""
 
-    def __init__(self, settings: EngineSettings, work: Work, clock: Clock, stack: AsyncExitStack) -> None:
+    def __init__(
+        self, system: System, settings: EngineSettings, work: Work, clock: Clock, stack: AsyncExitStack
+    ) -> None:
+        self._system = system
         self._settings = settings
         self._work = work
         self._clock = clock
         self._stack = stack
         self._kafka = kafka_connection(settings)
+        self._databases: dict[str, Database] = {}
 
-    async def users(self) -> Subgraph:
-        database = await self._database("users")
-        store = await self._store("users", database)
-        view = await self.users_view(database, [store])
-        membership = await self._membership("users", [store.reader])
-        return users_subgraph(
-            store,
-            view,
-            log_names=LOG_NAMES,
-            clock=self._clock,
-            membership=membership,
-            snapshots=MongoSnapshotStore(database),
-        )
-
-    async def friends(self) -> Subgraph:
-        users_log = await self.log("users")
-        database = await self._database("friends")
-        store = await self._store("friends", database)
-        view = await self.friends_view(database, [users_log, store])
-        checkpoints = await MongoCheckpointStore.open(database)
-        membership = await self._membership("friends", [users_log, store.reader])
-        return friends_subgraph(
-            store,
-            users_log,
-            view,
-            checkpoints,
-            log_names=LOG_NAMES,
-            clock=self._clock,
-            membership=membership,
-            snapshots=MongoSnapshotStore(database),
-        )
-
-    async def recommendations(self) -> Subgraph:
-        users_log, friends_log = await self.log("users"), await self.log("friends")
-        logs = [users_log, friends_log]
-        view = await self.recommendations_view(logs)
-        membership = await self._membership("recommendations", logs)
-        return recommendations_subgraph(
-            users_log, friends_log, view, log_names=LOG_NAMES, clock=self._clock, membership=membership
+    async def subgraph(self, subgraph: Subgraph[Any]) -> ServedSubgraph:
+        """One subgraph of the system."""
+        read = [await self.log(name) for name in subgraph.reads]
+        name = subgraph.name
+        store = await self._store(name) if subgraph.owns_log else None
+        logs = [*read, store.reader] if store is not None else read
+        return served(
+            subgraph,
+            Adapters(
+                await self._view(subgraph, logs),
+                dict(zip(subgraph.codecs, logs, strict=True)),
+                self._system.logs,
+                store=store,
+                checkpoints=await MongoCheckpointStore.open(await self._database(name)) if subgraph.processes else None,
+                snapshots=MongoSnapshotStore(await self._database(name)) if subgraph.aggregates else None,
+                clock=self._clock,
+                membership=await self._membership(name, logs),
+            ),
         )
 
     async def log(self, name: str) -> KafkaLog:
@@ -142,43 +119,30 @@ class Engines:
 
     async def live_view(self, name: str) -> View[ViewBuild[Any]]:
         """The view of this name, to be looked at."""
-        logs = [await self.log(log) for log in VIEWS[name].codecs]
-        match name:
-            case "users":
-                return await self.users_view(await self._database(name), logs)
-            case "friends":
-                return await self.friends_view(await self._database(name), logs)
-            case _:
-                return await self.recommendations_view(logs)
+        subgraph = self._system.subgraph(name)
+        logs = [await self.log(log) for log in subgraph.codecs]
+        return await self._view(subgraph, logs)
 
-    async def users_view(self, database: Database, logs: Sequence[LogReader]) -> MongoView[MongoUserView]:
-        opening = MongoView[MongoUserView].open(
-            database, "users", MongoUserView, shape=users_projection.shape, logs=_ids(logs)
-        )
-        return await self._stack.enter_async_context(aclosing(await opening))
-
-    async def friends_view(self, database: Database, logs: Sequence[LogReader]) -> MongoView[MongoFriendView]:
-        opening = MongoView[MongoFriendView].open(
-            database, "friends", MongoFriendView, shape=friends_projection.shape, logs=_ids(logs)
-        )
-        return await self._stack.enter_async_context(aclosing(await opening))
-
-    async def recommendations_view(self, logs: Sequence[LogReader]) -> Neo4jView[Neo4jRecommendationView]:
+    async def _view(self, subgraph: Subgraph[Any], logs: Sequence[LogReader]) -> MongoView[Any] | Neo4jView[Any]:
+        build: type[Any] = subgraph.view.distributed()
+        shape, ids = subgraph.projection.shape, [log.log for log in logs]
+        if issubclass(build, MongoViewBuild):
+            documents = cast("type[MongoViewBuild[Any]]", build)
+            database = await self._database(subgraph.name)
+            view = await MongoView[Any].open(database, subgraph.name, documents, shape=shape, logs=ids)
+            return await self._stack.enter_async_context(aclosing(view))
+        if not issubclass(build, Neo4jViewBuild):
+            expected = f"{subgraph.name}: expected a MongoViewBuild or a Neo4jViewBuild in the distributed mode"
+            raise TypeError(f"{expected}, found {build.__name__}")
         connection = await self._stack.enter_async_context(Neo4jConnection(neo4j_settings(self._settings)))
-        opening = Neo4jView[Neo4jRecommendationView].open(
-            connection,
-            "recommendations",
-            Neo4jRecommendationView,
-            shape=recommendations_projection.shape,
-            logs=_ids(logs),
-            system=self._settings.name,
-        )
-        return await self._stack.enter_async_context(aclosing(await opening))
+        nodes, system = cast("type[Neo4jViewBuild[Any]]", build), self._settings.name
+        graph = await Neo4jView[Any].open(connection, subgraph.name, nodes, shape=shape, logs=ids, system=system)
+        return await self._stack.enter_async_context(aclosing(graph))
 
     def _topic(self, name: str) -> str:
         return f"{self._settings.name}.{name}"
 
-    async def _store(self, name: str, database: Database) -> KafkaEventStore:
+    async def _store(self, name: str) -> KafkaEventStore:
         """The log that this subgraph owns."""
         settings = self._settings
         memberships = AsyncExitStack()
@@ -192,9 +156,9 @@ class Engines:
 
         store = await KafkaEventStore.open(
             self._kafka,
-            database,
+            await self._database(name),
             name=name,
-            key=claims_keys(settings)[name],
+            key=claims_keys(self._system, settings)[name],
             clock=self._clock,
             topic=self._topic(name),
             settings=topic_settings(settings),
@@ -205,8 +169,11 @@ class Engines:
         return store
 
     async def _database(self, name: str) -> Database:
-        connection = await self._stack.enter_async_context(MongoConnection(mongodb_settings(self._settings)))
-        return connection.database(f"{self._settings.name}_{name}")
+        """Of the subgraph of this name, on one connection."""
+        if name not in self._databases:
+            connection = await self._stack.enter_async_context(MongoConnection(mongodb_settings(self._settings)))
+            self._databases[name] = connection.database(f"{self._settings.name}_{name}")
+        return self._databases[name]
 
     async def _membership(self, name: str, logs: Sequence[KafkaLog]) -> Membership:
         """This process's place among those that keep this subgraph's view, where it is one of them."""
@@ -214,10 +181,6 @@ class Engines:
             return Watching()
         group = f"{self._settings.name}.{name}"
         return await self._stack.enter_async_context(KafkaMembership(self._kafka, group, logs))
-
-
-def _ids(logs: Sequence[LogReader]) -> Sequence[str]:
-    return [log.log for log in logs]
 
 
 def topic_settings(settings: EngineSettings) -> TopicSettings:

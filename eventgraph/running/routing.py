@@ -1,4 +1,4 @@
-"""The router of this system: the three subgraphs' schemas composed, wherever they are served."""
+"""The router of a system: its subgraphs' schemas composed, wherever they are served."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Mapping
 
 from eventgraph.describing.schema_files import supergraph_sdl
 from eventgraph.running.settings import Reach
+from eventgraph.system import System
 from graphrouter import GraphRouter, RouterOptions
 from graphrouter.options import DEFAULT_FORWARDED_HEADERS
 from graphrouter.router import SubgraphSource
-from kithgraph.playground import EXAMPLES
 
 
-async def started_router(sources: Mapping[str, SubgraphSource], reach: Reach) -> GraphRouter:
-    """The router over these subgraphs: the app, or the URL, of each by its name.
+async def started_router(sources: Mapping[str, SubgraphSource], reach: Reach, system: System) -> GraphRouter:
+    """The router over the system's subgraphs: the app, or the URL, of each by its name.
 
     The schemas are known here: a subgraph is not asked for its own, which it may not tell before its view is filled.
     Until then it answers UNAVAILABLE, and the health says why.
     """
     urls = {name: source if isinstance(source, str) else f"in-process:{name}" for name, source in sources.items()}
-    supergraph = await asyncio.to_thread(supergraph_sdl, urls)
+    supergraph = await asyncio.to_thread(supergraph_sdl, system, urls)
     options = RouterOptions(
-        examples=EXAMPLES,
+        examples=tuple(system.examples()),
         hosts=reach.hosts,
         cors_origins=reach.origins,
         health_paths=dict.fromkeys(sources, "/health/ready"),

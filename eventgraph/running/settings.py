@@ -1,19 +1,22 @@
-"""The one place that reads the environment: every setting, its default, its variable `KITH_…`.
+"""The one place that reads the environment: every setting, its default, its variable.
 
-A setting of the distributed mode may also be a file of that name in the folder that `KITH_SECRETS` names (by default
-`/run/secrets`, where there is one), as container engines lay out secrets: `/run/secrets/kith_kafka_password`.
+The variable of a setting begins with the system's name: `NOTES_PORT` is the setting `port` of a system named notes.
+A setting of the distributed mode may also be a file of that name in the folder that `NOTES_SECRETS` names (by default
+`/run/secrets`, where there is one), as container engines lay out secrets: `/run/secrets/notes_kafka_password`.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, create_model, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from eventgraph.errors import StartError
+from eventgraph.system import ROUTER_PORT, System
 from graphrouter.http.hosts import check_hosts
 from graphrouter.http.origins import check_origins
 
@@ -23,7 +26,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 class Reach(BaseSettings):
     """The hosts and origins that a server accepts requests of."""
 
-    model_config = SettingsConfigDict(env_prefix="KITH_", frozen=True)
+    model_config = SettingsConfigDict(frozen=True)
 
     allow_hosts: str = Field(
         default="",
@@ -55,10 +58,10 @@ class Reach(BaseSettings):
 
 
 class Settings(Reach):
-    """How `kith up` runs; an option on the command line wins over the environment."""
+    """How the embedded mode runs; an option on the command line wins over the environment."""
 
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
-    port: int = Field(default=9000, ge=0, le=65_532, description="The router's port; 0 takes any free one.")
+    port: int = Field(default=ROUTER_PORT, ge=0, le=65_535, description="The router's port; 0 takes any free one.")
     data: Path = Field(default=Path("data"), description="The folder that keeps the logs and the views.")
     http: bool = Field(default=False, description="Put each subgraph on a port of its own, after the router's.")
     log_level: LogLevel = Field(default="warning", description="How much is logged to standard error.")
@@ -74,10 +77,9 @@ class Settings(Reach):
 class EngineSettings(BaseSettings):
     """Where Kafka, MongoDB and Neo4j are, how to authenticate there, and how the topics are made."""
 
-    model_config = SettingsConfigDict(env_prefix="KITH_", frozen=True)
+    model_config = SettingsConfigDict(frozen=True)
 
     name: str = Field(
-        default="kithgraph",
         pattern=r"^[a-z0-9_-]{1,40}$",
         description="Prefix of topics, databases, groups and builds; systems on the same engines differ in it.",
     )
@@ -117,21 +119,22 @@ class EngineSettings(BaseSettings):
     neo4j_ca: Path | None = Field(default=None, description="The authority of its certificate (PEM); turns TLS on.")
 
     claims_keys: SecretStr | None = Field(
-        default=None, description="The logs' claims keys, as `kith claims-keys` prints them."
+        default=None, description="The logs' claims keys, as the command `claims-keys` prints them."
     )
     claims_keys_file: Path | None = Field(default=None, description="A file that has them, instead.")
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
+        prefix = self.model_config.get("env_prefix", "")
         if self.kafka_in_sync_replicas > self.kafka_replicas:
             raise ValueError(
-                f"KITH_KAFKA_IN_SYNC_REPLICAS: expected at most KITH_KAFKA_REPLICAS ({self.kafka_replicas}), "
+                f"{prefix}KAFKA_IN_SYNC_REPLICAS: expected at most {prefix}KAFKA_REPLICAS ({self.kafka_replicas}), "
                 f"found {self.kafka_in_sync_replicas}"
             )
         if self.kafka_security.startswith("SASL") and (self.kafka_user is None or self.kafka_password is None):
-            raise ValueError(f"KITH_KAFKA_SECURITY {self.kafka_security}: expected a user and a password as well")
+            raise ValueError(f"{prefix}KAFKA_SECURITY {self.kafka_security}: expected a user and a password as well")
         if self.claims_keys is not None and self.claims_keys_file is not None:
-            raise ValueError("KITH_CLAIMS_KEYS and KITH_CLAIMS_KEYS_FILE: expected one of them, found both")
+            raise ValueError(f"{prefix}CLAIMS_KEYS and {prefix}CLAIMS_KEYS_FILE: expected one of them, found both")
         return self
 
 
@@ -144,13 +147,9 @@ class ServeSettings(Reach):
 
 
 class SubgraphUrls(BaseSettings):
-    """Where the router of the distributed mode finds the subgraphs."""
+    """Where the router of the distributed mode finds the subgraphs: a field `…_url` for each (`subgraph_urls`)."""
 
-    model_config = SettingsConfigDict(env_prefix="KITH_", frozen=True)
-
-    users_url: str = Field(default="http://127.0.0.1:9001/graphql", description="The users subgraph.")
-    friends_url: str = Field(default="http://127.0.0.1:9002/graphql", description="The friends subgraph.")
-    recommendations_url: str = Field(default="http://127.0.0.1:9003/graphql", description="The recommendations.")
+    model_config = SettingsConfigDict(frozen=True)
 
     @field_validator("*")
     @classmethod
@@ -167,25 +166,62 @@ def _listed(text: str) -> tuple[str, ...]:
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 
-def load(**options: object) -> Settings:
-    """The settings of `kith up`; as for `loaded`."""
-    return loaded(Settings, **options)
+def load(system: System, **options: object) -> Settings:
+    """The settings of the embedded mode; as for `loaded`.
+
+    Raises:
+        StartError: as for `loaded`, or the subgraphs would be at ports that there are not.
+    """
+    settings = loaded(system, Settings, **options)
+    largest = 65_535 - len(system.subgraphs)
+    if settings.port > largest:
+        expected = f"port: Input should be less than or equal to {largest}, the subgraphs' ports come after it"
+        raise StartError(f"a setting is wrong: {expected}, found {settings.port}")
+    return settings
 
 
-def loaded(kind: type[SettingsT], /, **options: object) -> SettingsT:
-    """The settings from the environment, with those options on top that are not None.
+def engine_settings(system: System) -> EngineSettings:
+    """Where the engines are; as for `loaded`."""
+    return loaded(system, EngineSettings)
+
+
+def subgraph_urls(system: System) -> Mapping[str, str]:
+    """Where the router of the distributed mode finds each subgraph, by its name; as for `loaded`."""
+    found = loaded(system, SubgraphUrls).model_dump()
+    return {name: found[f"{name}_url"] for name in system.names}
+
+
+def loaded(system: System, kind: type[SettingsT], /, **options: object) -> SettingsT:
+    """The system's settings from the environment, with those options on top that are not None.
 
     Raises:
         StartError: a value is not allowed; the message names the setting, the rule and what was found, unless that is
             a secret.
     """
+    of_system = settings_of(system, kind)
     given = {name: value for name, value in options.items() if value is not None}
-    folder = Path(os.environ.get("KITH_SECRETS", "/run/secrets"))
+    folder = Path(os.environ.get(f"{system.prefix}SECRETS", "/run/secrets"))
     try:
-        return kind(_secrets_dir=folder if folder.is_dir() else None, **given)  # type: ignore[arg-type]  # checked by it
+        return of_system(_secrets_dir=folder if folder.is_dir() else None, **given)  # type: ignore[arg-type]  # by it
     except ValidationError as error:
-        found = "; ".join(_told(kind, fault["loc"], fault["msg"], fault["input"]) for fault in error.errors())
+        found = "; ".join(_told(of_system, fault["loc"], fault["msg"], fault["input"]) for fault in error.errors())
         raise StartError(f"a setting is wrong: {found}") from None
+
+
+def settings_of(system: System, kind: type[SettingsT]) -> type[SettingsT]:
+    """The settings with the names and defaults that they have in one system."""
+    fields: dict[str, Any] = {}
+    if issubclass(kind, EngineSettings):
+        name = kind.model_fields["name"]
+        fields["name"] = (str, Field(default=system.mark, pattern=r"^[a-z0-9_-]{1,40}$", description=name.description))
+    if issubclass(kind, SubgraphUrls):
+        fields |= {
+            f"{name}_url": (str, Field(default=url, description=f"The subgraph {name}."))
+            for name, url in system.urls.items()
+        }
+    made = create_model(kind.__name__, __base__=kind, **fields)
+    made.model_config["env_prefix"] = system.prefix
+    return made
 
 
 def _told(kind: type[BaseSettings], place: tuple[int | str, ...], message: str, found: object) -> str:

@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from eventgraph import __version__
-from eventgraph.serving.subgraph import Subgraph
+from eventgraph.serving.served import ServedSubgraph
+from eventgraph.system import System
 
 
 class _Json(msgspec.Struct, frozen=True, rename="camel"):
@@ -131,8 +131,14 @@ class StatusSource:
     """Asks everything that runs in this process how it is."""
 
     def __init__(
-        self, data: str, subgraphs: Sequence[Subgraph], caches: Callable[[], Mapping[str, object]] = dict
+        self,
+        system: System,
+        data: str,
+        subgraphs: Sequence[ServedSubgraph],
+        caches: Callable[[], Mapping[str, object]] = dict,
     ) -> None:
+        self.title = system.title
+        self._version = system.version
         self._data = data
         self._subgraphs = subgraphs
         self._caches = caches
@@ -140,7 +146,7 @@ class StatusSource:
 
     async def status(self) -> SystemStatus:
         return SystemStatus(
-            version=__version__,
+            version=self._version,
             process=os.getpid(),
             started=self._started,
             data=self._data,
@@ -149,7 +155,7 @@ class StatusSource:
         )
 
 
-async def _subgraph_line(subgraph: Subgraph) -> SubgraphLine:
+async def _subgraph_line(subgraph: ServedSubgraph) -> SubgraphLine:
     return SubgraphLine(
         name=subgraph.name,
         view=msgspec.convert(await subgraph.projector.status(), ViewLine, from_attributes=True),

@@ -39,7 +39,7 @@ def status_routes(source: StatusSource) -> Sequence[BaseRoute]:
         if "application/json" in accepted and "text/html" not in accepted:
             return _json(status)
         return HTMLResponse(
-            render(status, datetime.now(UTC)),
+            render(status, source.title, datetime.now(UTC)),
             headers={"content-security-policy": _POLICY, "cache-control": "no-store", "vary": "accept"},
         )
 
@@ -54,9 +54,10 @@ def _json(status: SystemStatus) -> Response:
     return Response(encode(status), media_type="application/json", headers=headers)
 
 
-def render(status: SystemStatus, now: datetime) -> str:
+def render(status: SystemStatus, title: str, now: datetime) -> str:
     """The page."""
     return Template(_PAGE.read_text()).substitute(
+        title=escape(title),
         version=escape(status.version),
         process=status.process,
         data=escape(status.data),

@@ -62,11 +62,11 @@ def load(
     Other data may be in the system: the people that this makes up only befriend one another. They stay there.
     Exit code 1 where an answer is not what the model says.
 
-    Example: kith load parallel
+    Example: {command} load parallel
 
-    Example: kith load --people 10000 --friends-per-person 20 --requests 5000 --seed 7
+    Example: {command} load --people 10000 --friends-per-person 20 --requests 5000 --seed 7
     """
-    # Imported here, because `kith --version` and completion should not wait for them to load.
+    # Imported here, because the version and completion should not wait for them to load.
     import random  # noqa: PLC0415
 
     import uvloop  # noqa: PLC0415

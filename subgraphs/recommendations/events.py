@@ -35,4 +35,6 @@ class FriendRemoved(DomainEvent, frozen=True, tag="friends.FriendRemoved"):
 
 UserEvent = UserCreated | UserUpdated | UserDeleted
 FriendshipEvent = FriendAdded | FriendRemoved
-EVENT_TYPES: Final = (UserCreated, UserUpdated, UserDeleted, FriendAdded, FriendRemoved)
+USER_EVENTS: Final = (UserCreated, UserUpdated, UserDeleted)
+FRIENDSHIP_EVENTS: Final = (FriendAdded, FriendRemoved)
+EVENT_TYPES: Final = (*USER_EVENTS, *FRIENDSHIP_EVENTS)

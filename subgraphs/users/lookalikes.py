@@ -24,7 +24,10 @@ _MOST_NAMED: Final = 10
 def remark(ids: Sequence[str]) -> str:
     """What an operator is told of users whose usernames look alike: who they are, not what they are called."""
     named = ", ".join(ids[:_MOST_NAMED]) + (" and others" if len(ids) > _MOST_NAMED else "")
-    return f"{len(ids)} users have usernames that look alike: {named}"
+    return (
+        f"{len(ids)} users have usernames that look alike: {named}. One may be taken for the other; they keep what "
+        "they have, and nobody new can have it"
+    )
 
 
 class Lookalikes:

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from eventgraph.running.data_folder import DataFolder
+from kithgraph.system import SOCIAL_NETWORK
 from tests.benchmark.bench_system import Started, cpu_seconds, started
 from tests.benchmark.histories import write_logs
 
@@ -82,7 +83,7 @@ def nested(user: str, page: int, levels: int) -> str:
 def main() -> None:
     with tempfile.TemporaryDirectory() as root:
         folder = Path(root, "data")
-        with DataFolder.open(folder):
+        with DataFolder.open(folder, SOCIAL_NETWORK):
             asyncio.run(write_logs(folder / "logs", PEOPLE, PEOPLE, FRIENDSHIPS))
         kith = started(folder)
         (user,) = asked(kith.endpoint, "{ users(first: 1) { edges { node { id } } } }")["data"]["users"]["edges"]

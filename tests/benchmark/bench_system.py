@@ -22,7 +22,8 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from eventgraph.running.data_folder import VIEW_NAMES, DataFolder
+from eventgraph.running.data_folder import DataFolder
+from kithgraph.system import SOCIAL_NETWORK
 from tests.benchmark.histories import write_logs
 
 COMMAND = Path(sys.executable).with_name("kith")
@@ -94,14 +95,14 @@ def memory() -> None:
 def start_up(events: int) -> None:
     with tempfile.TemporaryDirectory() as root:
         folder = Path(root, "data")
-        with DataFolder.open(folder):
+        with DataFolder.open(folder, SOCIAL_NETWORK):
             asyncio.run(write_logs(folder / "logs", events // 11, events // 11, events - events // 11))
         told: list[str] = []
         for how in ("with views to fill", "with its views"):
             runs: list[Started] = []
             for _ in range(ROUNDS):
                 if how == "with views to fill":
-                    for view in VIEW_NAMES:
+                    for view in SOCIAL_NETWORK.names:
                         shutil.rmtree(folder / "views" / view, ignore_errors=True)
                 runs.append(started(folder))
                 runs[-1].stop()

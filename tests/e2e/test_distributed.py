@@ -20,6 +20,7 @@ from eventkernel.clock import SystemClock
 from eventkernel.events import EncodedEvent
 from infra.local import kafka, mongodb, neo4j
 from infra.patience import seconds
+from kithgraph.system import SOCIAL_NETWORK
 from tests.e2e.test_social_network import ADD, CREATE, DELETE, RECOMMENDATIONS, befriend, create, network
 from tests.support.distributed import SUBGRAPHS, Engines, distributed_kith, part, router
 from tests.support.kith import Json, RunningKith, run_kith
@@ -235,7 +236,7 @@ async def test_a_service_refuses_a_topic_of_another_size(engines: Engines) -> No
         assert refused.code == 1
         assert f"{engines.name}.users: partitions: expected 4, found 3" in refused.errors
         assert refused.errors.count("\n") == 1
-        other = {**engines.environment, "KITH_CLAIMS_KEYS": drawn()}
+        other = {**engines.environment, "KITH_CLAIMS_KEYS": drawn(SOCIAL_NETWORK)}
         refused = await run_kith("serve", "users", "--port", "0", environment=other)
         assert refused.code == 1
         assert "claims key" in refused.errors

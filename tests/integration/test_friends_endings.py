@@ -16,6 +16,7 @@ from eventkernel.errors import Unavailable
 from eventkernel.events import Position
 from eventkernel.reacting.reaction import Patience
 from eventkernel.retrying import Backoff
+from kithgraph.system import SOCIAL_NETWORK
 from subgraphs.friends.domain import Pair
 from tests.support.social import ADD, Social, opened
 
@@ -168,7 +169,7 @@ async def test_a_reaction_that_is_set_aside_is_told_by_the_health_and_done_when_
             }
             assert await life_of(social, "a", "b") == ["Added"]
             subgraphs = list(social.subgraphs.values())
-            control = control_app(StatusSource("a folder", subgraphs), subgraphs)
+            control = control_app(StatusSource(SOCIAL_NETWORK, "a folder", subgraphs), subgraphs)
             order = {"view": "friends-endings", "stream": "user-a", "reason": "settled by hand"}
             async with AsyncClient(transport=ASGITransport(control), base_url="http://control") as operator:
                 assert (await operator.post("/skip", json=order)).json() == {}

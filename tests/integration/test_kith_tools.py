@@ -35,6 +35,7 @@ from eventkernel.clock import ManualClock
 from eventkernel.errors import CannotOpen, InvalidInput
 from eventkernel.events import EncodedEvent, Record
 from eventkernel.writing.claims import ClaimsKey
+from kithgraph.system import SOCIAL_NETWORK
 
 
 async def filled(path: Path, streams: int) -> list[Record]:
@@ -114,7 +115,7 @@ def test_a_folder_is_filled_in_one_step_or_stays_as_it_was(tmp_path: Path) -> No
     folder = tmp_path / "data"
 
     def fail() -> None:
-        with filling_folder(folder) as draft:
+        with filling_folder(folder, SOCIAL_NETWORK) as draft:
             (draft / "logs" / "a").write_text("a")
             assert not (folder / "logs").exists()
             raise KeyboardInterrupt
@@ -129,13 +130,13 @@ def test_a_folder_is_filled_in_one_step_or_stays_as_it_was(tmp_path: Path) -> No
     (folder / "import.draft" / "logs").mkdir(parents=True)  # as a killed import leaves it
     (folder / "import.draft" / "logs" / "old").write_text("old")
     (folder / "lock").write_text("1")
-    with filling_folder(folder) as draft:
+    with filling_folder(folder, SOCIAL_NETWORK) as draft:
         (draft / "logs" / "a").write_text("a")
         with pytest.raises(StartError, match="in use by process"):
-            DataFolder.open(folder)
+            DataFolder.open(folder, SOCIAL_NETWORK)
     assert [path.name for path in (folder / "logs").iterdir()] == ["a"]
     assert json.loads((folder / "kithgraph.json").read_text()) == {"format": 1}
-    with pytest.raises(StartError, match="not empty"), filling_folder(folder):
+    with pytest.raises(StartError, match="not empty"), filling_folder(folder, SOCIAL_NETWORK):
         pass
 
 
@@ -186,7 +187,7 @@ def test_the_page_shows_what_it_is_told_as_text() -> None:
     none_yet = SubgraphLine("friends", ViewLine("friends", None, live, ()), ())
     now = datetime(2026, 1, 31, tzinfo=UTC)
     caches = {"plans": CacheLine(1, 1, 3, 1, 0, 0.25)}
-    page = render(SystemStatus("1", 1, now, evil, (subgraph, none_yet), caches), now)
+    page = render(SystemStatus("1", 1, now, evil, (subgraph, none_yet), caches), "Kithgraph", now)
     assert "<script" not in page
     for shown in ("1,003", "2.5 s", "7 of 1,010", "75.0%", "1 stream is parked; 1 view is not there yet", "none yet"):
         assert shown in page

@@ -13,7 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from eventgraph.serving.subgraph import running
+from eventgraph.ports import Adapters
+from eventgraph.serving.served import running
+from eventgraph.serving.wiring import served
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.adapters.sqlite.views import SqliteView
 from eventkernel.clock import ManualClock
@@ -25,9 +27,9 @@ from eventkernel.writing.commands import command_id, fingerprint
 from eventkernel.writing.store import ClaimHolder, Commit
 from infra.patience import seconds
 from subgraphs.users.adapters.sqlite import SqliteUserView
-from subgraphs.users.app import users_subgraph
 from subgraphs.users.domain import EVENT_TYPES, UserCreated, stream_of, username_claim
 from subgraphs.users.projection import projection
+from subgraphs.users.subgraph import USERS as DECLARED
 
 CREATE = """
 mutation ($input: CreateUserInput!) {
@@ -125,7 +127,7 @@ async def serving(folder: Path, *, projecting: bool = True) -> AsyncGenerator[Us
     clock = ManualClock()
     store = await SqliteEventStore.open(folder / "users.sqlite", name="users", clock=clock)
     view = await SqliteView.open(folder / "views", SqliteUserView, shape=projection.shape, logs=[store.log])
-    subgraph = users_subgraph(store, view, log_names=["users", "friends"], clock=clock)
+    subgraph = served(DECLARED, Adapters(view, {"users": store}, ["users", "friends"], store=store, clock=clock))
     try:
         if not projecting:
             await view.switch((await view.create()).name)

@@ -14,7 +14,9 @@ from typing import Any, Final
 import msgspec
 from starlette.types import ASGIApp, Message
 
-from eventgraph.serving.subgraph import Subgraph
+from eventgraph.ports import Adapters
+from eventgraph.serving.served import ServedSubgraph
+from eventgraph.serving.wiring import served
 from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.adapters.kafka.log import KafkaLog
@@ -25,11 +27,11 @@ from eventkernel.adapters.mongodb.views import MongoView
 from eventkernel.events import Partition
 from eventkernel.writing.claims import ClaimsKey
 from subgraphs.friends.adapters.mongodb import MongoFriendView
-from subgraphs.friends.app import friends_subgraph
 from subgraphs.friends.projection import projection as friends_projection
+from subgraphs.friends.subgraph import FRIENDS
 from subgraphs.users.adapters.mongodb import MongoUserView
-from subgraphs.users.app import users_subgraph
 from subgraphs.users.projection import projection as users_projection
+from subgraphs.users.subgraph import USERS
 from tests.simulation.bank import Bank, MongoAccounts, bank_of
 from tests.simulation.bank import projection as accounts_projection
 from tests.simulation.mongo.client import database_of
@@ -60,7 +62,7 @@ class GraphQL:
     """A subgraph, to be asked."""
 
     app: ASGIApp
-    subgraph: Subgraph
+    subgraph: ServedSubgraph
 
     async def ask(self, query: str, variables: dict[str, Any], bookmark: str = "") -> Answer:
         body = msgspec.json.encode({"query": query, "variables": variables})
@@ -111,14 +113,16 @@ class Systems:
             )
             await stack.enter_async_context(aclosing(view))
             membership = self._member(replica, "users", store.reader)
-            subgraph = users_subgraph(
-                store,
+            adapters = Adapters(
                 view,
-                log_names=LOG_NAMES,
+                {"users": store.reader},
+                LOG_NAMES,
+                store=store,
+                snapshots=MongoSnapshotStore(database),
                 clock=replica.clock,
                 membership=membership,
-                snapshots=MongoSnapshotStore(database),
             )
+            subgraph = served(USERS, adapters)
             yield Served(GraphQL(subgraph.app, subgraph), list(subgraph.workers))
 
     @asynccontextmanager
@@ -133,9 +137,16 @@ class Systems:
             await stack.enter_async_context(aclosing(view))
             checkpoints = await MongoCheckpointStore.open(database)
             membership = self._member(replica, "friends", users_log, store.reader)
-            subgraph = friends_subgraph(
-                store, users_log, view, checkpoints, log_names=LOG_NAMES, clock=replica.clock, membership=membership
+            adapters = Adapters(
+                view,
+                {"users": users_log, "friends": store.reader},
+                LOG_NAMES,
+                store=store,
+                checkpoints=checkpoints,
+                clock=replica.clock,
+                membership=membership,
             )
+            subgraph = served(FRIENDS, adapters)
             yield Served(GraphQL(subgraph.app, subgraph), list(subgraph.workers))
 
     @asynccontextmanager

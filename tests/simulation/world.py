@@ -19,7 +19,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from structlog.testing import capture_logs
 
-from eventgraph.serving.subgraph import Worker, running
+from eventgraph.serving.served import Worker, running
 from eventkernel.errors import CannotOpen, CorruptData, Unavailable
 from eventkernel.events import Partition
 from eventkernel.reading.membership import NOTHING, Assignment

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from eventgraph.running.claims_keys import drawn
 from eventkernel.writing.claims import ClaimsKey
 from infra.local import KafkaAddress, MongodbAddress, Neo4jAddress
+from kithgraph.system import SOCIAL_NETWORK
 from tests.support.kith import RunningKith, running_kith
 
 SUBGRAPHS: Sequence[str] = ("users", "friends", "recommendations")
@@ -24,7 +25,7 @@ class Engines:
     mongodb: MongodbAddress
     neo4j: Neo4jAddress
     name: str
-    keys: str = field(default_factory=drawn)
+    keys: str = field(default_factory=lambda: drawn(SOCIAL_NETWORK))
     more: Mapping[str, str] = field(default_factory=dict[str, str])
     """Settings on top of the usual ones."""
 

@@ -14,6 +14,7 @@ from eventkernel.clock import SystemClock
 from eventkernel.reading.views import Change, Fold
 from eventkernel.testing.event_store_contract import put
 from eventkernel.testing.view_contract import LOG, state, upto
+from kithgraph.system import SOCIAL_NETWORK
 from tests.support.doors import Door, SqliteDoors
 
 MANY = 300
@@ -31,7 +32,7 @@ def change(number: int) -> Change[Door]:
 
 
 async def run(data: Path) -> None:
-    with DataFolder.open(data) as folder:
+    with DataFolder.open(data, SOCIAL_NETWORK) as folder:
         say("data folder")
         store = await SqliteEventStore.open(folder.log("users"), name="users", clock=SystemClock())
         say("empty log with its key")

@@ -22,7 +22,7 @@ from graphql import DocumentNode, parse, validate
 
 from eventgraph.running.data_folder import DataFolder
 from eventgraph.running.embedded import opened
-from eventgraph.serving.subgraph import running
+from eventgraph.serving.served import running
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.clock import SystemClock
 from eventkernel.reading.bookmark import Bookmark
@@ -42,6 +42,7 @@ from graphrouter.router import SubgraphSource
 from graphrouter.supergraph import read_supergraph
 from graphrouter.transport.inprocess import InProcessTransport
 from graphrouter.transport.recorded import Exchange, RecordedTransport, RecordingTransport
+from kithgraph.system import SOCIAL_NETWORK
 from subgraphs.users import domain as users
 
 ROOT: Final = Path(__file__).parents[2]
@@ -294,9 +295,9 @@ async def _router(
 ) -> AsyncGenerator[tuple[GraphRouter, Mapping[str, RecordingTransport], str]]:
     """A router over the real subgraphs, and a bookmark behind which all users exist."""
     async with AsyncExitStack() as stack:
-        folder = stack.enter_context(DataFolder.open(path))
+        folder = stack.enter_context(DataFolder.open(path, SOCIAL_NETWORK))
         bookmark = await _create_users(folder)
-        subgraphs = await stack.enter_async_context(opened(folder, SystemClock()))
+        subgraphs = await stack.enter_async_context(opened(SOCIAL_NETWORK, folder, SystemClock()))
         for subgraph in subgraphs:
             await stack.enter_async_context(running(subgraph.workers))
         recorders = {one.name: RecordingTransport(InProcessTransport(one.app)) for one in subgraphs}

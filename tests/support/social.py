@@ -11,7 +11,9 @@ from typing import Any
 
 import httpx
 
-from eventgraph.serving.subgraph import Subgraph, running
+from eventgraph.ports import Adapters
+from eventgraph.serving.served import ServedSubgraph, running
+from eventgraph.serving.wiring import served
 from eventkernel.adapters.sqlite.checkpoints import SqliteCheckpointStore
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.adapters.sqlite.views import SqliteView
@@ -25,11 +27,11 @@ from infra.patience import seconds
 from subgraphs.friends import domain as friendships
 from subgraphs.friends import projection as friends_projection
 from subgraphs.friends.adapters.sqlite import SqliteFriendView
-from subgraphs.friends.app import friends_subgraph
 from subgraphs.friends.domain import AddFriend, FriendAdded, FriendRemoved, Pair
+from subgraphs.friends.subgraph import FRIENDS
 from subgraphs.recommendations import projection as recommendations_projection
 from subgraphs.recommendations.adapters.sqlite import SqliteRecommendationView
-from subgraphs.recommendations.app import recommendations_subgraph
+from subgraphs.recommendations.subgraph import RECOMMENDATIONS
 from subgraphs.users import domain as users
 
 LOG_NAMES = ("users", "friends")
@@ -74,7 +76,7 @@ class Social:
     friends_view: View[SqliteFriendView]
     recommendations_view: View[SqliteRecommendationView]
     clock: ManualClock
-    subgraphs: dict[str, Subgraph] = field(default_factory=dict[str, Subgraph])
+    subgraphs: dict[str, ServedSubgraph] = field(default_factory=dict[str, ServedSubgraph])
     clients: dict[str, Client] = field(default_factory=dict[str, Client])
     bookmark: Bookmark = field(default_factory=Bookmark)
 
@@ -171,10 +173,14 @@ async def opened(folder: Path) -> AsyncGenerator[Social]:
         checkpoints = await stack.enter_async_context(
             aclosing(await SqliteCheckpointStore.open(folder / "processes.sqlite"))
         )
+        both = {"users": users_log, "friends": friends_log}
         social = Social(users_log, friends_log, friends_view, recommendations_view, clock)
         for subgraph in (
-            friends_subgraph(friends_log, users_log, friends_view, checkpoints, log_names=LOG_NAMES, clock=clock),
-            recommendations_subgraph(users_log, friends_log, recommendations_view, log_names=LOG_NAMES, clock=clock),
+            served(
+                FRIENDS,
+                Adapters(friends_view, both, LOG_NAMES, store=friends_log, checkpoints=checkpoints, clock=clock),
+            ),
+            served(RECOMMENDATIONS, Adapters(recommendations_view, both, LOG_NAMES, clock=clock)),
         ):
             http = httpx.AsyncClient(transport=httpx.ASGITransport(subgraph.app), base_url=f"http://{subgraph.name}")
             await stack.enter_async_context(http)

@@ -12,8 +12,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from eventgraph.running import claims_keys
-from eventgraph.running.settings import EngineSettings, ServeSettings, SubgraphUrls
+from eventgraph.running.settings import EngineSettings, ServeSettings, SubgraphUrls, settings_of
 from infra.rehearsal.images import STAND_INS
+from kithgraph.system import SOCIAL_NETWORK
 
 REPOSITORY = Path(__file__).parents[2]
 COMPOSE = (REPOSITORY / "docker-compose.yml").read_text()
@@ -45,8 +46,10 @@ def test_everything_that_compose_asks_for_is_drawn_and_readable_by_its_owner_onl
 
 def test_the_drawn_claims_keys_are_keys_that_the_services_take(drawn: Path) -> None:
     text = variables(drawn)["KITH_CLAIMS_KEYS"]
-    settings = EngineSettings.model_validate({"claims_keys": text.removeprefix("'").removesuffix("'")})
-    assert claims_keys.from_settings(settings).keys() == {"users", "friends"}
+    settings = settings_of(SOCIAL_NETWORK, EngineSettings).model_validate(
+        {"claims_keys": text.removeprefix("'").removesuffix("'")}
+    )
+    assert claims_keys.from_settings(SOCIAL_NETWORK, settings).keys() == {"users", "friends"}
 
 
 def test_secrets_that_are_there_are_never_drawn_again(drawn: Path) -> None:
@@ -74,9 +77,8 @@ def test_no_secret_stands_in_the_compose_file() -> None:
 
 
 def test_every_setting_of_our_services_exists() -> None:
-    known = {
-        f"KITH_{name.upper()}" for kind in (EngineSettings, ServeSettings, SubgraphUrls) for name in kind.model_fields
-    }
+    kinds = [settings_of(SOCIAL_NETWORK, kind) for kind in (EngineSettings, ServeSettings, SubgraphUrls)]
+    known = {f"KITH_{name.upper()}" for kind in kinds for name in kind.model_fields}
     for name in OURS:
         assert SERVICES[name]["environment"].keys() <= known
 

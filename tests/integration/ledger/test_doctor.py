@@ -11,6 +11,7 @@ from eventgraph.running.settings import EngineSettings
 from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.events import Partition
 from eventkernel.testing.event_store_contract import put
+from kithgraph.system import SOCIAL_NETWORK
 from tests.integration.ledger.test_gaps import intrude, waits
 from tests.support.kafka_log import delete_topic
 from tests.support.kafka_store import KEY, ONE_BROKER, KafkaLogOnServers, until
@@ -33,7 +34,9 @@ async def test_commands_while_it_looks_are_no_loss_and_a_stream_that_waits_is_na
     ) as store:
 
         async def examined(ends: dict[Partition, int]) -> list[Finding]:
-            return [finding async for finding in _ledger(settings, "users", ends, {"users": store.reader})]
+            return [
+                finding async for finding in _ledger(SOCIAL_NETWORK, settings, "users", ends, {"users": store.reader})
+            ]
 
         before = dict(await store.head())
         await put(store, "door-1", "a")

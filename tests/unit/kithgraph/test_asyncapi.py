@@ -15,12 +15,13 @@ from eventkernel.adapters.kafka.records import to_message
 from eventkernel.events import COMMAND_REFUSED, COMMAND_REMEMBERED, FENCE, STREAM_RESUMED, DomainEvent, Record
 from eventkernel.writing.codec import Codec
 from eventkernel.writing.fences import fence
+from kithgraph.system import SOCIAL_NETWORK
 from subgraphs.friends.domain import EVENT_TYPES as FRIENDS_EVENT_TYPES
 from subgraphs.friends.domain import FriendAdded, FriendRemoved
 from subgraphs.users.domain import EVENT_TYPES as USERS_EVENT_TYPES
 from subgraphs.users.domain import UserCreated, UserDeleted, UserUpdated
 
-DOCUMENT: dict[str, Any] = json.loads(asyncapi.document())
+DOCUMENT: dict[str, Any] = json.loads(asyncapi.document(SOCIAL_NETWORK))
 MESSAGES: dict[str, Any] = DOCUMENT["components"]["messages"]
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 
@@ -138,13 +139,13 @@ def test_a_type_that_was_renamed_is_described_with_its_old_names() -> None:
 
 def test_the_file_in_the_repository_is_this_document() -> None:
     root = Path(__file__).parents[3]
-    assert root / "asyncapi.json" not in stale(root)
+    assert root / "asyncapi.json" not in stale(SOCIAL_NETWORK, root)
 
 
 def test_a_file_that_is_missing_or_differs_is_stale(tmp_path: Path) -> None:
     file = tmp_path / "asyncapi.json"
-    assert file in stale(tmp_path)
-    file.write_text(asyncapi.document())
-    assert file not in stale(tmp_path)
-    file.write_text(asyncapi.document().replace("users.UserCreated", "users.UserMade"))
-    assert file in stale(tmp_path)
+    assert file in stale(SOCIAL_NETWORK, tmp_path)
+    file.write_text(asyncapi.document(SOCIAL_NETWORK))
+    assert file not in stale(SOCIAL_NETWORK, tmp_path)
+    file.write_text(asyncapi.document(SOCIAL_NETWORK).replace("users.UserCreated", "users.UserMade"))
+    assert file in stale(SOCIAL_NETWORK, tmp_path)

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
 import pytest
-import typer.main
-from typer.testing import CliRunner
 
-from eventgraph.cli import app, main
+from eventgraph.cli import Command, command_line, run
 from eventgraph.errors import StartError
-from eventgraph.running.data_folder import LOG_NAMES, VIEW_NAMES
-from eventgraph.running.views import VIEWS
-
-
-class Command(Protocol):
-    """What Typer makes of a function or a group."""
-
-    help: str | None
+from kithgraph.system import SOCIAL_NETWORK
 
 
 def commands(command: Command, path: str = "kith") -> Iterator[tuple[str, Command]]:
@@ -30,7 +21,7 @@ def commands(command: Command, path: str = "kith") -> Iterator[tuple[str, Comman
         yield from commands(child, f"{path} {name}")
 
 
-COMMANDS = dict(commands(cast("Command", typer.main.get_command(app))))
+COMMANDS = dict(commands(command_line(SOCIAL_NETWORK)))
 
 
 def test_these_are_the_commands() -> None:
@@ -63,33 +54,49 @@ def test_every_command_has_an_example_of_itself(path: str) -> None:
         ("kith events --log ", {"users", "friends"}),
     ],
 )
-def test_a_shell_completes_commands_and_names(typed: str, completed: set[str]) -> None:
+def test_a_shell_completes_commands_and_names(
+    typed: str, completed: set[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = typed.split(" ")
     environment = {"_KITH_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(words) - 1)}
-    result = CliRunner().invoke(app, [], prog_name="kith", env=environment)
-    assert set(result.output.split()) == completed
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        command_line(SOCIAL_NETWORK)(prog_name="kith")
+    assert set(capsys.readouterr().out.split()) == completed
 
 
-def test_the_names_that_are_completed_are_those_that_there_are() -> None:
-    assert tuple(VIEWS) == VIEW_NAMES
-    assert {log for kind in VIEWS.values() for log in kind.codecs} == set(LOG_NAMES)
-    assert all(kind.projection.name == name for name, kind in VIEWS.items())
+@pytest.mark.parametrize(
+    ("typed", "names"),
+    [("serve", "'router', 'users', 'friends', 'recommendations'"), ("project", "'users', 'friends'")],
+)
+def test_a_part_that_the_system_has_not_is_refused_with_those_that_it_has(
+    typed: str, names: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command_line(SOCIAL_NETWORK)([typed, "nobody"], prog_name="kith")
+    assert ended.value.code == 2
+    told = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert f"'nobody' is not one of {names}" in told
+
+
+def test_no_word_is_left_in_braces() -> None:
+    for path, found in COMMANDS.items():
+        texts = [found.help, *(text for one in found.params for text in (one.help, one.envvar))]
+        assert not [text for text in texts if text and "{" in text], path
 
 
 def test_without_an_option_the_data_folder_is_the_one_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StartError, match="data"):
-        CliRunner().invoke(app, ["events"], catch_exceptions=False)
+        command_line(SOCIAL_NETWORK)(["events"])
 
 
-def test_without_the_drivers_the_distributed_mode_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_the_drivers_the_distributed_mode_says_what_to_install(capsys: pytest.CaptureFixture[str]) -> None:
     def without_drivers() -> None:
         raise ModuleNotFoundError("No module named 'aiokafka'", name="aiokafka")
 
-    monkeypatch.setattr("eventgraph.cli.app", without_drivers)
     with pytest.raises(SystemExit) as ended:
-        main()
+        run(SOCIAL_NETWORK, without_drivers)
     assert ended.value.code == 1
     assert "install kithgraph[distributed]" in capsys.readouterr().err

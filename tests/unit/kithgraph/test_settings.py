@@ -10,7 +10,8 @@ import pytest
 from eventgraph.errors import StartError
 from eventgraph.running.claims_keys import drawn, from_settings
 from eventgraph.running.engines import kafka_connection, mongodb_settings, neo4j_settings
-from eventgraph.running.settings import EngineSettings, ServeSettings, SubgraphUrls, loaded
+from eventgraph.running.settings import EngineSettings, ServeSettings, loaded, subgraph_urls
+from kithgraph.system import SOCIAL_NETWORK
 
 SECRET = "correct horse battery staple"
 
@@ -23,7 +24,7 @@ def no_secrets_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 def test_a_secret_may_be_a_file_of_its_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "kith_mongodb_password").write_text(SECRET)
     monkeypatch.setenv("KITH_SECRETS", str(tmp_path))
-    assert mongodb_settings(loaded(EngineSettings, mongodb_user="ada")).password == SECRET
+    assert mongodb_settings(loaded(SOCIAL_NETWORK, EngineSettings, mongodb_user="ada")).password == SECRET
 
 
 def test_the_environment_wins_over_a_file_and_an_option_over_both(
@@ -31,10 +32,10 @@ def test_the_environment_wins_over_a_file_and_an_option_over_both(
 ) -> None:
     (tmp_path / "kith_kafka_bootstrap").write_text("file:1")
     monkeypatch.setenv("KITH_SECRETS", str(tmp_path))
-    assert loaded(EngineSettings).kafka_bootstrap == "file:1"
+    assert loaded(SOCIAL_NETWORK, EngineSettings).kafka_bootstrap == "file:1"
     monkeypatch.setenv("KITH_KAFKA_BOOTSTRAP", "environment:2")
-    assert loaded(EngineSettings).kafka_bootstrap == "environment:2"
-    assert loaded(EngineSettings, kafka_bootstrap="option:3").kafka_bootstrap == "option:3"
+    assert loaded(SOCIAL_NETWORK, EngineSettings).kafka_bootstrap == "environment:2"
+    assert loaded(SOCIAL_NETWORK, EngineSettings, kafka_bootstrap="option:3").kafka_bootstrap == "option:3"
 
 
 @pytest.mark.parametrize(
@@ -53,15 +54,15 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, variables: di
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(StartError, match=told):
-        loaded(EngineSettings)
+        loaded(SOCIAL_NETWORK, EngineSettings)
 
 
 def test_a_url_that_is_none_and_a_port_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KITH_USERS_URL", "localhost:9001")
     with pytest.raises(StartError, match=r"users_url: .*expected http"):
-        loaded(SubgraphUrls)
+        subgraph_urls(SOCIAL_NETWORK)
     with pytest.raises(StartError, match="port"):
-        loaded(ServeSettings, port=70_000)
+        loaded(SOCIAL_NETWORK, ServeSettings, port=70_000)
 
 
 def test_no_secret_is_told_by_settings_errors_or_what_is_made_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,26 +71,26 @@ def test_no_secret_is_told_by_settings_errors_or_what_is_made_of_them(monkeypatc
     monkeypatch.setenv("KITH_MONGODB_URL", f"mongodb://ada:{SECRET}@db.example/")
     monkeypatch.setenv("KITH_KAFKA_SECURITY", "SASL_PLAINTEXT")
     monkeypatch.setenv("KITH_KAFKA_USER", "ada")
-    settings = loaded(EngineSettings)
+    settings = loaded(SOCIAL_NETWORK, EngineSettings)
     made = (settings, kafka_connection(settings), mongodb_settings(settings), neo4j_settings(settings))
     assert SECRET not in repr(made) + str(made) + str(settings.model_dump())
     with pytest.raises(StartError) as caught:
-        from_settings(settings)
+        from_settings(SOCIAL_NETWORK, settings)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
     monkeypatch.setenv("KITH_KAFKA_PARTITIONS", "0")
     with pytest.raises(StartError) as caught:
-        loaded(EngineSettings)
+        loaded(SOCIAL_NETWORK, EngineSettings)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
 def test_claims_keys_are_one_for_each_log_and_read_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "claims.keys"
-    file.write_text(drawn())
-    keys = from_settings(loaded(EngineSettings, claims_keys_file=file))
+    file.write_text(drawn(SOCIAL_NETWORK))
+    keys = from_settings(SOCIAL_NETWORK, loaded(SOCIAL_NETWORK, EngineSettings, claims_keys_file=file))
     assert set(keys) == {"users", "friends"}
     assert keys["users"] != keys["friends"]
     file.write_text('{"users": "00"}')
     with pytest.raises(StartError, match="expected what `kith claims-keys` prints"):
-        from_settings(loaded(EngineSettings, claims_keys_file=file))
+        from_settings(SOCIAL_NETWORK, loaded(SOCIAL_NETWORK, EngineSettings, claims_keys_file=file))
     with pytest.raises(StartError, match="claims-keys > FILE"):
-        from_settings(loaded(EngineSettings))
+        from_settings(SOCIAL_NETWORK, loaded(SOCIAL_NETWORK, EngineSettings))

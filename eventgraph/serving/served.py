@@ -1,4 +1,4 @@
-"""What a subgraph is to the composition root: a name, an ASGI app, a schema, and work that runs beside the requests."""
+"""What a subgraph is to those who serve and operate it: a name, an ASGI app, and work that runs beside the requests."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ViewAudit(Worker, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Subgraph:
+class ServedSubgraph:
     """One subgraph, ready to be served.
 
     The app has no lifespan of its own: who serves it decides whether its workers run in this process (`running`) or in

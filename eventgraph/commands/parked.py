@@ -1,4 +1,4 @@
-"""The commands `kith parked …`."""
+"""The commands `parked …`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from eventgraph.commands.options import DataOption, DistributedOption, JsonOption, complete_view, declared
 from eventgraph.operating.installation import chosen
-from eventgraph.operating.options import DataOption, DistributedOption, JsonOption, complete_view
 
 if TYPE_CHECKING:
     from eventgraph.operating.parked import ParkedIn
@@ -27,11 +27,12 @@ ViewOption = Annotated[
         autocompletion=complete_view,
     ),
 ]
-StreamArgument = Annotated[str, typer.Argument(help="The stream, as `kith parked list` shows it.")]
+StreamArgument = Annotated[str, typer.Argument(help="The stream, as `{command} parked list` shows it.")]
 
 
 @app.command("list")
 def list_(
+    ctx: typer.Context,
     view: ViewOption = None,
     data: DataOption = Path("data"),
     distributed: DistributedOption = False,
@@ -41,15 +42,16 @@ def list_(
 
     Uses the running system, or opens the folder if none runs. So do the other `parked` commands.
 
-    Example: kith parked list --view users
+    Example: {command} parked list --view {view}
     """
     from eventgraph.operating.parked import parked  # noqa: PLC0415
 
-    _tell(parked(chosen(data, distributed), view), as_json)
+    _tell(parked(chosen(declared(ctx), data, distributed), view), as_json)
 
 
 @app.command()
 def show(
+    ctx: typer.Context,
     stream: StreamArgument,
     view: ViewOption = None,
     values: Annotated[
@@ -61,12 +63,12 @@ def show(
 ) -> None:
     """Show the waiting records of a stream, and why they wait.
 
-    Example: kith parked show user-018f3c2e --values
+    Example: {command} parked show {stream} --values
     """
     from eventgraph.operating.parked import show as found_of  # noqa: PLC0415
     from eventgraph.operating.tables import print_json, print_table  # noqa: PLC0415
 
-    found = found_of(chosen(data, distributed), stream, view, values=values)
+    found = found_of(chosen(declared(ctx), data, distributed), stream, view, values=values)
     if as_json:
         print_json(found)
         return
@@ -80,6 +82,7 @@ def show(
 
 @app.command()
 def retry(
+    ctx: typer.Context,
     stream: StreamArgument,
     view: ViewOption = None,
     data: DataOption = Path("data"),
@@ -88,11 +91,11 @@ def retry(
 ) -> None:
     """Try a stream's records again, in order. Exit code 1 if some still wait.
 
-    Example: kith parked retry user-018f3c2e
+    Example: {command} parked retry {stream}
     """
     from eventgraph.operating.parked import retry as try_again  # noqa: PLC0415
 
-    left = try_again(chosen(data, distributed), stream, view)
+    left = try_again(chosen(declared(ctx), data, distributed), stream, view)
     _tell(left, as_json)
     if left:
         raise typer.Exit(1)
@@ -100,6 +103,7 @@ def retry(
 
 @app.command()
 def skip(
+    ctx: typer.Context,
     stream: StreamArgument,
     reason: Annotated[str, typer.Option(help="Why the record shall have no effect; it is stored beside the view.")],
     view: ViewOption = None,
@@ -112,11 +116,11 @@ def skip(
     The log keeps the record, and a rebuild of the view takes it again. With a process manager it has no reaction, now
     and later.
 
-    Example: kith parked skip user-018f3c2e --reason "written by a broken import, see the log book" --view users
+    Example: {command} parked skip {stream} --reason "written by a broken import, see the log book" --view {view}
     """
     from eventgraph.operating.parked import skip as leave_out  # noqa: PLC0415
 
-    left = leave_out(chosen(data, distributed), stream, view, reason)
+    left = leave_out(chosen(declared(ctx), data, distributed), stream, view, reason)
     _tell(left, as_json)
     if left:
         raise typer.Exit(1)
@@ -124,22 +128,23 @@ def skip(
 
 @app.command()
 def resume(
+    ctx: typer.Context,
     stream: StreamArgument,
-    log: Annotated[str, typer.Option("--log", help="The log that the stream is in: users, friends.")],
+    log: Annotated[str, typer.Option("--log", help="The log that the stream is in: {logs}.")],
     reason: Annotated[str, typer.Option(help="Why the stream shall go on; it is kept on the log.")],
     data: DataOption = Path("data"),
     distributed: DistributedOption = False,
 ) -> None:
-    """Let a stream take commands again that has a gap on its log, as `kith doctor` and /health/ready say.
+    """Let a stream take commands again that has a gap on its log, as `{command} doctor` and /health/ready say.
 
     What stands on the log behind the gap never has an effect. The stream gets a record more, that says why, and every
     view goes on with it.
 
-    Example: kith parked resume user-018f3c2e --log users --reason "a foreign program wrote version 13" --distributed
+    Example: {command} parked resume {stream} --log {log} --reason "a foreign program wrote version 13" --distributed
     """
     from eventgraph.operating.parked import resume as go_on  # noqa: PLC0415
 
-    go_on(chosen(data, distributed), log, stream, reason)
+    go_on(chosen(declared(ctx), data, distributed), log, stream, reason)
     typer.echo(f"The stream {stream} goes on.")
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from eventgraph.serving.subgraph import running
+from eventgraph.serving.served import running
 
 
 class Working:

@@ -1,0 +1,1 @@
+"""The commands of a system, as functions that Typer reads; `cli.py` puts them together."""

@@ -1,0 +1,34 @@
+"""The router of the distributed mode: a process that needs no engine; there may be several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+
+from eventgraph.running.logs import log_to_stderr
+from eventgraph.running.routing import started_router
+from eventgraph.running.servers import Endpoint, Servers, banner, listen, origin_of
+from eventgraph.running.settings import ServeSettings
+from eventgraph.system import ROUTER_PORT, System
+
+
+async def serve_router(
+    system: System, serve: ServeSettings, urls: Mapping[str, str], announce: Callable[[str], None]
+) -> None:
+    """Serve the router over subgraphs that other processes serve, until a signal says stop.
+
+    Raises:
+        StartError: the port is taken.
+    """
+    log_to_stderr(serve.log_level)
+    listener = listen(serve.host, ROUTER_PORT if serve.port is None else serve.port)
+    async with AsyncExitStack() as stack:
+        servers = Servers()
+        servers.stop_on_signals()
+        stack.push_async_callback(servers.shut_down)
+        router = await started_router(urls, serve, system)
+        await servers.start([Endpoint(router.app(), listener, serve.hosts)])
+        origin = origin_of(listener)
+        rows = {"playground": f"{origin}/", "endpoint": f"{origin}/graphql", "health": f"{origin}/health/ready"}
+        announce(banner(f"{system.title} {system.version}: the router is ready.", {**rows, **urls}))
+        await servers.until_stopped()

@@ -1,0 +1,88 @@
+"""A subgraph out of its declaration and its ports: commands against the event store, queries against the view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from eventgraph.ports import Adapters, Ports, ViewT
+from eventgraph.serving.app import subgraph_app
+from eventgraph.serving.readiness import Readiness, readiness_of
+from eventgraph.serving.served import ServedSubgraph
+from eventgraph.system import Subgraph
+from eventkernel.errors import Unavailable
+from eventkernel.reacting.checkpoints import CheckpointStore
+from eventkernel.reacting.process import ProcessManager
+from eventkernel.reacting.reactions import Reactions
+from eventkernel.reading.audit import Audit
+from eventkernel.reading.gate import BookmarkGate
+from eventkernel.reading.projector import Projector, Source
+from eventkernel.writing.aggregates import CommandHandlers
+
+
+def served(subgraph: Subgraph[ViewT], adapters: Adapters[ViewT]) -> ServedSubgraph:
+    """Raises TypeError where the adapters are not those that the subgraph's declaration needs."""
+    view, store = adapters.view, adapters.store
+    logs = [adapters.logs[name] for name in subgraph.codecs]
+    sources = [Source(adapters.logs[name], codec) for name, codec in subgraph.codecs.items()]
+    audit = Audit(view, logs)
+    gate = BookmarkGate(view, logs, adapters.known_logs, adapters.clock, audit)
+    ports = Ports(subgraph.name, gate, adapters.logs, adapters.clock, _handlers(subgraph, adapters))
+    api = subgraph.api()
+    processes = [_process(process, ports, sources, adapters) for process in subgraph.processes]
+
+    async def readiness() -> Readiness:
+        found = await readiness_of(view, logs, audit, store)
+        return await _with_processes(found, processes, adapters.checkpoints)
+
+    return ServedSubgraph(
+        name=subgraph.name,
+        app=subgraph_app(api.schema, gate=gate, writes=api.services(ports), readiness=readiness),
+        sdl=api.schema.as_str(),
+        projector=Projector(subgraph.projection, sources, view, membership=adapters.membership, audit=audit),
+        audit=audit,
+        store=store,
+        processes=processes,
+    )
+
+
+def _handlers(subgraph: Subgraph[ViewT], adapters: Adapters[ViewT]) -> CommandHandlers | None:
+    if subgraph.owns_log != (adapters.store is not None):
+        raise TypeError(f"{subgraph.name}: expected its own log to be written exactly where it owns one")
+    if adapters.store is None:
+        return None
+    return CommandHandlers(adapters.store, subgraph.codecs[subgraph.name], subgraph.aggregates, adapters.snapshots)
+
+
+def _process(
+    reactions: Reactions[Any], ports: Ports[ViewT], sources: Sequence[Source], adapters: Adapters[ViewT]
+) -> ProcessManager[Any]:
+    if adapters.checkpoints is None:
+        raise TypeError(f"{ports.name}: expected a store of checkpoints for the process manager {reactions.name}")
+    return reactions.process(
+        ports.handlers,
+        sources,
+        adapters.checkpoints,
+        gate=ports.gate,
+        clock=adapters.clock,
+        membership=adapters.membership,
+    )
+
+
+async def _with_processes(
+    found: Readiness, processes: Sequence[ProcessManager[Any]], checkpoints: CheckpointStore | None
+) -> Readiness:
+    """What hinders process managers, too."""
+    if checkpoints is None:
+        return found
+    warnings: list[str] = []
+    try:
+        for process in processes:
+            set_aside = sum(not entry.skipped for entry in await checkpoints.parked(process.name))
+            if set_aside:
+                warnings.append(f"{set_aside} reactions of the process manager {process.name} are set aside")
+    except Unavailable as unavailable:
+        reason = f"the checkpoints of process managers cannot be read: {unavailable}"
+        return replace(found, reasons=[*found.reasons, reason])
+    return replace(found, warnings=[*found.warnings, *warnings])
