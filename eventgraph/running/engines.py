@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, cast
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -127,7 +127,7 @@ class Engines:
         build: type[Any] = subgraph.view.distributed()
         shape, ids = subgraph.projection.shape, [log.log for log in logs]
         if issubclass(build, MongoViewBuild):
-            documents = cast("type[MongoViewBuild[Any]]", build)
+            documents: type[MongoViewBuild[Any]] = build
             database = await self._database(subgraph.name)
             view = await MongoView[Any].open(database, subgraph.name, documents, shape=shape, logs=ids)
             return await self._stack.enter_async_context(aclosing(view))
@@ -135,7 +135,8 @@ class Engines:
             expected = f"{subgraph.name}: expected a MongoViewBuild or a Neo4jViewBuild in the distributed mode"
             raise TypeError(f"{expected}, found {build.__name__}")
         connection = await self._stack.enter_async_context(Neo4jConnection(neo4j_settings(self._settings)))
-        nodes, system = cast("type[Neo4jViewBuild[Any]]", build), self._settings.name
+        nodes: type[Neo4jViewBuild[Any]] = build
+        system = self._settings.name
         graph = await Neo4jView[Any].open(connection, subgraph.name, nodes, shape=shape, logs=ids, system=system)
         return await self._stack.enter_async_context(aclosing(graph))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from eventgraph.system import Subgraph
 from eventkernel.adapters.sqlite.views import SqliteViewBuild
@@ -13,10 +13,11 @@ def sqlite_build(subgraph: Subgraph[Any]) -> type[SqliteViewBuild[Any]]:
     Raises:
         TypeError: its declaration names something else.
     """
-    build: type[Any] = subgraph.view.embedded()
-    if not issubclass(build, SqliteViewBuild):
-        raise TypeError(f"{subgraph.name}: expected a SqliteViewBuild in the embedded mode, found {build.__name__}")
-    return cast("type[SqliteViewBuild[Any]]", build)
+    found: type[Any] = subgraph.view.embedded()
+    if not issubclass(found, SqliteViewBuild):
+        raise TypeError(f"{subgraph.name}: expected a SqliteViewBuild in the embedded mode, found {found.__name__}")
+    build: type[SqliteViewBuild[Any]] = found
+    return build
 
 
 def sqlite_identity(subgraph: Subgraph[Any], logs: list[str]) -> str:
