@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import pytest
 
 from eventkernel.errors import AlreadyExists, InvalidInput, NotFound
+from eventkernel.testing.decider_spec import DeciderSpec
 from subgraphs.friends.domain import (
     AddFriend,
     FriendAdded,
     FriendRemoved,
-    FriendshipCommand,
     FriendshipEvent,
     Pair,
     Reason,
@@ -27,42 +27,32 @@ ADD = AddFriend(PAIR)
 REMOVE = RemoveFriend(PAIR, Reason.BY_HAND)
 
 
-def when(command: FriendshipCommand, *given: FriendshipEvent) -> Sequence[FriendshipEvent]:
-    return decider.decide(command, decider.fold(given))
+PAIRS = DeciderSpec(decider)
 
 
-def test_two_users_become_friends() -> None:
-    assert when(ADD) == [ADDED]
-
-
-def test_friends_do_not_become_friends() -> None:
-    with pytest.raises(AlreadyExists, match="a and b are friends already"):
-        when(ADD, ADDED)
+def test_two_users_become_friends_once() -> None:
+    PAIRS.when(ADD).then(ADDED).when(ADD).refused(AlreadyExists, "a and b are friends already")
 
 
 def test_a_friendship_ends_for_a_reason() -> None:
-    assert when(REMOVE, ADDED) == [REMOVED]
+    PAIRS.given(ADDED).when(REMOVE).then(REMOVED)
     ended = FriendRemoved(users=("a", "b"), reason="user deleted")
-    assert when(RemoveFriend(PAIR, Reason.USER_DELETED), ADDED) == [ended]
+    PAIRS.given(ADDED).when(RemoveFriend(PAIR, Reason.USER_DELETED)).then(ended)
 
 
 @pytest.mark.parametrize("given", [(), (ADDED, REMOVED), (ADDED, REMOVED, ADDED, REMOVED)])
 def test_what_is_no_friendship_does_not_end(given: Sequence[FriendshipEvent]) -> None:
-    with pytest.raises(NotFound, match="a and b are not friends"):
-        when(REMOVE, *given)
+    PAIRS.given(*given).when(REMOVE).refused(NotFound, "a and b are not friends")
 
 
 def test_after_the_end_two_users_can_become_friends_again() -> None:
-    assert when(ADD, ADDED, REMOVED) == [ADDED]
-    assert when(REMOVE, ADDED, REMOVED, ADDED) == [REMOVED]
+    PAIRS.given(ADDED, REMOVED).when(ADD).then(ADDED).when(REMOVE).then(REMOVED)
 
 
 @pytest.mark.parametrize("given", [(), (ADDED,), (ADDED, REMOVED)])
 def test_nobody_becomes_friends_with_somebody_who_is_no_user(given: Sequence[FriendshipEvent]) -> None:
-    with pytest.raises(NotFound, match="no user b"):
-        when(AddFriend(PAIR, missing=("b",)), *given)
-    with pytest.raises(NotFound, match="no user a and no user b"):
-        when(AddFriend(PAIR, missing=("a", "b")), *given)
+    PAIRS.given(*given).when(AddFriend(PAIR, missing=("b",))).refused(NotFound, "no user b")
+    PAIRS.given(*given).when(AddFriend(PAIR, missing=("a", "b"))).refused(NotFound, "no user a and no user b")
 
 
 def test_a_pair_is_the_same_either_way_round() -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
 from eventkernel.errors import NotFound
+from eventkernel.testing.decider_spec import DeciderSpec
 from subgraphs.users.domain import (
     CreateUser,
     DeleteUser,
@@ -28,67 +27,65 @@ OF_BEFORE = UserCreated(first_name="Ada", last_name="Lovelace", username="Ada")
 """Without a claim of look-alikes, as in 0.1.0."""
 
 
-def after(given: Sequence[UserEvent], command: UserCommand) -> Sequence[UserEvent]:
-    return decider.decide(command, decider.fold(given))
-
-
-def held(given: Sequence[UserEvent]) -> frozenset[str]:
-    return claims(decider.fold(given))
+NOBODY = DeciderSpec(decider, claims)
+ADA_IS_THERE = NOBODY.given(ADA)
 
 
 def test_a_user_is_created_with_names_and_a_username() -> None:
-    assert after([], CreateUser("Ada", "Lovelace", "Ada")) == [ADA]
+    NOBODY.when(CreateUser("Ada", "Lovelace", "Ada")).then(ADA)
 
 
 def test_a_user_is_created_once() -> None:
-    with pytest.raises(AssertionError):
-        after([ADA], CreateUser("Ada", "Lovelace"))
+    with pytest.raises(AssertionError, match="drawn twice"):
+        ADA_IS_THERE.when(CreateUser("Ada", "Lovelace")).refused()
 
 
 def test_an_update_tells_what_has_changed_and_nothing_else() -> None:
-    assert after([ADA], UpdateUser(first_name="Augusta", last_name="Lovelace")) == [UserUpdated(first_name="Augusta")]
-    assert after([ADA], UpdateUser(username="countess")) == [
-        UserUpdated(username="countess", username_unicode=UNICODE_VERSION)
-    ]
+    augusta = UpdateUser(first_name="Augusta", last_name="Lovelace")
+    ADA_IS_THERE.when(augusta).then(UserUpdated(first_name="Augusta"))
+    countess = UserUpdated(username="countess", username_unicode=UNICODE_VERSION)
+    ADA_IS_THERE.when(UpdateUser(username="countess")).then(countess)
 
 
 def test_an_update_to_what_is_there_already_changes_nothing() -> None:
-    assert after([ADA], UpdateUser()) == []
-    assert after([ADA], UpdateUser(first_name="Ada", last_name="Lovelace", username="Ada")) == []
+    ADA_IS_THERE.when(UpdateUser()).then()
+    ADA_IS_THERE.when(UpdateUser(first_name="Ada", last_name="Lovelace", username="Ada")).then()
 
 
 def test_a_username_is_taken_away_once() -> None:
-    assert after([ADA], UpdateUser(username=None)) == [UserUpdated(username_removed=True)]
-    assert after([ADA, UserUpdated(username_removed=True)], UpdateUser(username=None)) == []
+    away = UpdateUser(username=None)
+    ADA_IS_THERE.when(away).then(UserUpdated(username_removed=True)).when(away).then()
 
 
 def test_a_username_may_change_its_case() -> None:
-    assert after([ADA], UpdateUser(username="ada")) == [UserUpdated(username="ada", username_unicode=UNICODE_VERSION)]
+    ada = UserUpdated(username="ada", username_unicode=UNICODE_VERSION)
+    ADA_IS_THERE.when(UpdateUser(username="ada")).then(ada)
 
 
 @pytest.mark.parametrize("given", [[], [ADA, UserDeleted()]], ids=["never created", "deleted"])
 @pytest.mark.parametrize("command", [UpdateUser(first_name="Augusta"), UpdateUser(), DeleteUser()], ids=repr)
 def test_whoever_is_not_there_can_be_neither_changed_nor_deleted(given: list[UserEvent], command: UserCommand) -> None:
-    with pytest.raises(NotFound):
-        after(given, command)
+    NOBODY.given(*given).when(command).refused(NotFound)
 
 
 def test_a_user_is_deleted() -> None:
-    assert after([ADA], DeleteUser()) == [UserDeleted()]
+    ADA_IS_THERE.when(DeleteUser()).then(UserDeleted())
+
+
+ADAS = ("username:ada", lookalike_claim("ada"))
 
 
 def test_a_user_claims_the_username_in_any_case_and_what_looks_like_it() -> None:
-    assert held([ADA]) == {"username:ada", lookalike_claim("ada")}
-    assert held([ADA, UserUpdated(username="ADA", username_unicode=UNICODE_VERSION)]) == held([ADA])
+    ADA_IS_THERE.claiming(*ADAS)
+    ADA_IS_THERE.given(UserUpdated(username="ADA", username_unicode=UNICODE_VERSION)).claiming(*ADAS)
 
 
 def test_a_username_that_was_judged_by_no_data_or_by_others_claims_itself_only() -> None:
-    assert held([OF_BEFORE]) == {"username:ada"}
-    assert held([OF_BEFORE, UserUpdated(first_name="Augusta")]) == {"username:ada"}
-    assert held([UserCreated(first_name="A", last_name="B", username="ada", username_unicode="1.0.0")]) == {
-        "username:ada"
-    }
-    assert held([OF_BEFORE, UserUpdated(username="ADA", username_unicode=UNICODE_VERSION)]) == held([ADA])
+    NOBODY.given(OF_BEFORE).claiming("username:ada")
+    NOBODY.given(OF_BEFORE, UserUpdated(first_name="Augusta")).claiming("username:ada")
+    others = UserCreated(first_name="A", last_name="B", username="ada", username_unicode="1.0.0")
+    NOBODY.given(others).claiming("username:ada")
+    NOBODY.given(OF_BEFORE, UserUpdated(username="ADA", username_unicode=UNICODE_VERSION)).claiming(*ADAS)
 
 
 def test_no_claim_is_too_long_for_a_log() -> None:
@@ -96,11 +93,11 @@ def test_no_claim_is_too_long_for_a_log() -> None:
 
 
 def test_a_claim_is_given_up_with_the_username_and_with_the_user() -> None:
-    assert held([]) == frozenset()
+    NOBODY.claiming()
     countess = UserUpdated(username="countess", username_unicode=UNICODE_VERSION)
-    assert held([ADA, countess]) == {"username:countess", lookalike_claim("countess")}
-    assert held([ADA, UserUpdated(username_removed=True)]) == frozenset()
-    assert held([ADA, UserDeleted()]) == frozenset()
+    ADA_IS_THERE.given(countess).claiming("username:countess", lookalike_claim("countess"))
+    ADA_IS_THERE.given(UserUpdated(username_removed=True)).claiming()
+    ADA_IS_THERE.given(UserDeleted()).claiming()
 
 
 @pytest.mark.parametrize(
