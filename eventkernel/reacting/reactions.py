@@ -341,7 +341,7 @@ class _Sending:
     async def _one(self, place: str, sent: Send) -> None:
         because = self.because
         try:
-            await self.handlers.of(sent.aggregate).execute(
+            await self.handlers.any_of(sent.aggregate).execute(
                 sent.stream,
                 sent.command,
                 # No request's caller has such a name: a line feed stands in no header.

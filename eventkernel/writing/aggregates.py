@@ -8,6 +8,11 @@
 
 What belongs to the log is shared by its aggregates: command ids, and claims. So two kinds that claim the same text
 exclude one another; kinds that are not to do so begin their claims with a word of their own.
+
+A rule about more than one stream is declared in the same way, with a `boundary` (`decisions.py`), and its events go on
+streams of the aggregate whose prefix it shares:
+
+    LIMITS = Aggregate("limit", "account-", limits.decider, (Debited,), boundary=lambda command: Query.of(…))
 """
 
 from __future__ import annotations
@@ -19,8 +24,10 @@ from typing import Any, Generic, cast
 
 from eventkernel.decider import Command, Decider, Event, State
 from eventkernel.events import DomainEvent
+from eventkernel.writing.boundary import Query
 from eventkernel.writing.codec import Codec, EventType
 from eventkernel.writing.commands import CommandHandler
+from eventkernel.writing.decisions import DecisionHandler
 from eventkernel.writing.snapshots import Snapshots, SnapshotStore
 from eventkernel.writing.store import EventStore
 from eventkernel.writing.stream_states import Answer
@@ -43,6 +50,12 @@ class Aggregate(Generic[State, Command, Event]):
     `prefix` never changes once there are streams. `events` are the types that the decider makes. `claims` gives all
     that a stream holds in a state; `answer` is what outcomes are folded with; `snapshots` is the form that long streams
     are kept short in. None: this kind has none of it.
+
+    `boundary` gives the events that a command's rule is about, where those are not the stream's. Such a kind claims
+    nothing and has no snapshots.
+
+    Raises:
+        TypeError: it has a boundary, and claims or snapshots.
     """
 
     name: str
@@ -52,6 +65,11 @@ class Aggregate(Generic[State, Command, Event]):
     claims: Callable[[State], frozenset[str]] | None = None
     answer: Answer | None = None
     snapshots: SnapshotForm | None = None
+    boundary: Callable[[Command], Query] | None = None
+
+    def __post_init__(self) -> None:
+        if self.boundary is not None and (self.claims is not None or self.snapshots is not None):
+            raise TypeError(f"{self.name}: a rule about more than one stream has neither claims nor snapshots")
 
     def stream(self, id: str) -> str:
         """The stream of the aggregate with this id."""
@@ -73,6 +91,7 @@ class Aggregate(Generic[State, Command, Event]):
 
 
 AnyAggregate = Aggregate[Any, Any, Any]
+AnyHandler = CommandHandler[Any, Any, Any] | DecisionHandler[Any, Any, Any]
 
 
 class CommandHandlers:
@@ -93,27 +112,39 @@ class CommandHandlers:
         told_apart(aggregates)
         self.store = store
         self._aggregates = {aggregate.name: aggregate for aggregate in aggregates}
-        self._handlers = {
-            aggregate.name: CommandHandler(
-                store,
-                codec,
-                aggregate.decider,
-                aggregate.claims,
-                answer=aggregate.answer,
-                snapshots=_kept(aggregate.snapshots, snapshots),
-                prefix=aggregate.prefix,
-            )
-            for aggregate in aggregates
-        }
+        self._handlers = {aggregate.name: _handler(aggregate, store, codec, snapshots) for aggregate in aggregates}
 
     def of(self, aggregate: Aggregate[State, Command, Event]) -> CommandHandler[State, Command, Event]:
+        """The handler of an aggregate whose rules are about one stream.
+
+        Raises:
+            TypeError: it is none of this log, or it has a boundary.
         """
+        found = self.any_of(aggregate)
+        if not isinstance(found, CommandHandler):
+            raise TypeError(f"{aggregate.name} has a boundary: ask for its handler by `across`")
+        return cast("CommandHandler[State, Command, Event]", found)
+
+    def across(self, aggregate: Aggregate[State, Command, Event]) -> DecisionHandler[State, Command, Event]:
+        """The handler of a rule about more than one stream.
+
+        Raises:
+            TypeError: it is none of this log, or it has no boundary.
+        """
+        found = self.any_of(aggregate)
+        if not isinstance(found, DecisionHandler):
+            raise TypeError(f"{aggregate.name} has no boundary: ask for its handler by `of`")
+        return cast("DecisionHandler[State, Command, Event]", found)
+
+    def any_of(self, aggregate: AnyAggregate) -> AnyHandler:
+        """The handler of either kind.
+
         Raises:
             TypeError: it is none of this log.
         """
         if self._aggregates.get(aggregate.name) is not aggregate:
             raise TypeError(f"the log {self.store.log} has no aggregate {aggregate.name!r} with this declaration")
-        return cast("CommandHandler[State, Command, Event]", self._handlers[aggregate.name])
+        return self._handlers[aggregate.name]
 
 
 def event_types(aggregates: Iterable[AnyAggregate]) -> Sequence[type[DomainEvent] | EventType]:
@@ -124,10 +155,12 @@ def event_types(aggregates: Iterable[AnyAggregate]) -> Sequence[type[DomainEvent
 def told_apart(aggregates: Iterable[AnyAggregate]) -> None:
     """
     Raises:
-        TypeError: two have the same name, or what one's streams begin with is how the other's may begin, too.
+        TypeError: two have the same name, or what one's streams begin with is how the other's may begin, too. Rules
+            about more than one stream share the streams of others.
     """
-    found = sorted(aggregates, key=lambda aggregate: aggregate.prefix)
-    names = sorted(aggregate.name for aggregate in found)
+    declared = list(aggregates)
+    found = sorted((one for one in declared if one.boundary is None), key=lambda aggregate: aggregate.prefix)
+    names = sorted(aggregate.name for aggregate in declared)
     for name, same in pairwise(names):
         if name == same:
             raise TypeError(f"two aggregates of one log have the name {name!r}")
@@ -137,6 +170,20 @@ def told_apart(aggregates: Iterable[AnyAggregate]) -> None:
                 f"a stream {longer.prefix}… may be one of {longer.name!r} or of {shorter.name!r}: "
                 f"expected prefixes of which none begins with another"
             )
+
+
+def _handler(aggregate: AnyAggregate, store: EventStore, codec: Codec, snapshots: SnapshotStore | None) -> AnyHandler:
+    if aggregate.boundary is not None:
+        return DecisionHandler(store, codec, aggregate.decider, aggregate.boundary, answer=aggregate.answer)
+    return CommandHandler(
+        store,
+        codec,
+        aggregate.decider,
+        aggregate.claims,
+        answer=aggregate.answer,
+        snapshots=_kept(aggregate.snapshots, snapshots),
+        prefix=aggregate.prefix,
+    )
 
 
 def _kept(form: SnapshotForm | None, store: SnapshotStore | None) -> Snapshots | None:

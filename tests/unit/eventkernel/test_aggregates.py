@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Annotated
 
 import pytest
 
 from eventkernel.adapters.memory import MemoryEventStore
 from eventkernel.adapters.memory_snapshots import MemorySnapshotStore
 from eventkernel.clock import ManualClock
+from eventkernel.decider import Decider
 from eventkernel.errors import ClaimTaken, IdempotencyMismatch
-from eventkernel.writing.aggregates import Aggregate, AnyAggregate, CommandHandlers
+from eventkernel.events import DomainEvent, Record, Tag
+from eventkernel.reacting.reactions import Reactions, Send, send
+from eventkernel.writing.aggregates import Aggregate, AnyAggregate, CommandHandlers, event_types
+from eventkernel.writing.boundary import Query
+from eventkernel.writing.codec import Codec
 from tests.support.transfers import (
     ACCOUNTS,
     CODEC,
@@ -23,6 +29,7 @@ from tests.support.transfers import (
     Opened,
     Request,
     Requested,
+    TooLittle,
     transfers,
 )
 
@@ -94,6 +101,55 @@ async def test_each_aggregate_keeps_snapshots_of_its_own_form(store: MemoryEvent
     fresh = CommandHandlers(store, CODEC, [ACCOUNTS, TRANSFERS], kept)
     outcome = await fresh.of(ACCOUNTS).execute("account-1", Credit(1), command_id="last", fingerprint="f")
     assert outcome.commit.version == 5
+
+
+class Spent(DomainEvent, frozen=True, tag="money.Spent"):
+    owner: Annotated[str, Tag("owner")]
+    amount: int
+
+
+def _within_limit(command: Spent, spent: int) -> list[Spent]:
+    if spent + command.amount > 10:
+        raise TooLittle(10 - spent)
+    return [command]
+
+
+LIMITS: Aggregate[int, Spent, Spent] = Aggregate(
+    "limit",
+    ACCOUNTS.prefix,
+    Decider(int, _within_limit, lambda spent, event: spent + event.amount),
+    (Spent,),
+    boundary=lambda command: Query.of(f"owner:{command.owner}", types=[Spent]),
+)
+
+
+async def test_a_rule_about_more_than_one_stream_is_an_aggregate_with_a_boundary(store: MemoryEventStore) -> None:
+    codec = Codec(event_types([ACCOUNTS, LIMITS]))
+    handlers = CommandHandlers(store, codec, [ACCOUNTS, LIMITS])
+    await handlers.of(ACCOUNTS).execute("account-1", Open("Ada"), command_id="c1", fingerprint="f")
+    limits = handlers.across(LIMITS)
+    await limits.execute("account-1", Spent(owner="Ada", amount=6), command_id="c2", fingerprint="f")
+
+    def spend(_event: Opened, record: Record) -> list[Send]:
+        within = send(LIMITS, "2", Spent(owner="Ada", amount=5))
+        return [within.on_refusal(TooLittle, lambda left: [send(LIMITS, "2", Spent(owner="Ada", amount=left.balance))])]
+
+    opened = codec.recorded((await store.read_stream("account-1"))[0])
+    for _ in range(2):
+        await Reactions[None]("spending").on(Opened, spend).react(handlers, opened, None)
+    assert [codec.decode(record) for record in await store.read_stream("account-2")] == [Spent(owner="Ada", amount=4)]
+
+
+def test_a_rule_with_a_boundary_is_asked_for_as_such(store: MemoryEventStore) -> None:
+    handlers = CommandHandlers(store, Codec(event_types([ACCOUNTS, LIMITS])), [LIMITS, ACCOUNTS])
+    with pytest.raises(TypeError, match="limit has a boundary"):
+        handlers.of(LIMITS)
+    with pytest.raises(TypeError, match="account has no boundary"):
+        handlers.across(ACCOUNTS)
+    with pytest.raises(TypeError, match="neither claims nor snapshots"):
+        replace(LIMITS, claims=lambda _: frozenset[str]())
+    with pytest.raises(TypeError, match="two aggregates of one log have the name 'account'"):
+        CommandHandlers(store, CODEC, [ACCOUNTS, replace(LIMITS, name="account")])
 
 
 def test_aggregates_that_cannot_be_told_apart_are_refused(store: MemoryEventStore) -> None:
