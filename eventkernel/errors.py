@@ -5,7 +5,7 @@ KernelError
 │   ├── InvalidInput         INVALID_INPUT
 │   ├── NotFound             NOT_FOUND
 │   ├── AlreadyExists        ALREADY_EXISTS
-│   ├── ClaimTaken           CLAIM_TAKEN (a domain gives it its own name, such as USERNAME_TAKEN)
+│   ├── ClaimTaken           CLAIM_TAKEN (a domain gives it its own name, such as NAME_TAKEN)
 │   ├── VersionConflict      VERSION_CONFLICT
 │   ├── TooCostly            TOO_COSTLY
 │   └── IdempotencyMismatch  IDEMPOTENCY_MISMATCH

@@ -8,8 +8,8 @@ that are sent in another way than by a `CommandHandler` from within the reaction
 does not bind may be another answer the next time, and a reaction must not do anything because of it that it would not
 take back.
 
-**Write before read.** Two events of different logs may concern one another, and have no order: a user is deleted while
-a friendship with them is being added. Whichever reaction looks at the view must not do so before the view has stored
+**Write before read.** Two events of different logs may concern one another, and have no order: a member leaves while
+somebody is lending them a book. Whichever reaction looks at the view must not do so before the view has stored
 its own event. Then, of two events, one is stored second; the reaction to that one looks later still, and so sees the
 other. It may be that both see each other (one of the two commands then is a repetition or is refused), never that
 neither does. A `ProcessManager` therefore waits for its view before it calls the reaction; if the view has parked the

@@ -38,7 +38,7 @@ class SnapshotForm:
     """The form of an aggregate's snapshots: as in `Snapshots`, wherever they are kept."""
 
     form: int
-    state: Any  # a type, such as `User | None`
+    state: Any  # a type, such as `Book | None`
     answer: Any = None
     every: int = 1_000
 

@@ -1,6 +1,6 @@
 """Claims and tags on the log: who looks at a log sees that a name was taken, and never which.
 
-A claim (`username:ada`) is kept as an HMAC with a key that belongs to one log, and so is a tag (`owner:17`). The key is
+A claim (`shelf:17`) is kept as an HMAC with a key that belongs to one log, and so is a tag (`owner:17`). The key is
 drawn when the log is made and lives outside of it; its fingerprint stands on the log, so that another key is noticed
 before it does harm.
 """

@@ -9,7 +9,7 @@ Old logs are read for ever, by code that has moved on and by code that has not y
 - a type that was renamed is known by its old names, too, whatever the schema version; only its tag is written;
 - a type that nobody registered is `UnknownEventType`, or `Unread` for those who said so: never a guess.
 
-A field marked `Personal` is stored as `{"$person": "user-1", "$encrypted": "…"}` where there is a cipher, and as it is
+A field marked `Personal` is stored as `{"$person": "reader", "$encrypted": "…"}` where there is a cipher, and as it is
 where there is none. A stored field says itself whether it is encrypted and whose it is, so that logs may hold both,
 types may change, and upcasters see clear text.
 """

@@ -115,7 +115,7 @@ _Taken: TypeAlias = "tuple[_Order[Command], Commit | Exception | _Refused]"
 class CommandHandler(Generic[State, Command, Event]):
     """Runs the commands of one kind of aggregate against one log.
 
-    `claims` gives all that a stream holds in a state (`username:ada`); None: this aggregate claims nothing. `answer`
+    `claims` gives all that a stream holds in a state (`shelf:17`); None: this aggregate claims nothing. `answer`
     is what outcomes are folded with; None: their callers ask for none. `snapshots` says how long streams are kept
     short; None: they are not. The names of its streams begin with `prefix`; other aggregates of the log have others.
     """

@@ -64,7 +64,7 @@ class Snapshots:
 
     store: SnapshotStore
     form: int
-    state: Any  # a type, such as `User | None`
+    state: Any  # a type, such as `Book | None`
     answer: Any = None
     every: int = 1_000
     """So many events lie between two snapshots of a stream, and before its first."""

@@ -114,7 +114,7 @@ class LogReader(Protocol):
 
     @property
     def log(self) -> str:
-        """The log's id: its name, a dot, and random characters drawn when it was made (`users.x7f3k2q9`)."""
+        """The log's id: its name, a dot, and random characters drawn when it was made (`books.x7f3k2q9`)."""
         ...
 
     async def head(self) -> Position:

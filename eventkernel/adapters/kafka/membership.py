@@ -35,7 +35,7 @@ class KafkaMembership:
     """The port `Membership`. Made inside a running event loop; joins in the background, for as long as it takes."""
 
     def __init__(self, connection: KafkaConnection, group: str, logs: Sequence[KafkaLog]) -> None:
-        """A member of `group` (such as `kithgraph.users-view`); who has partition 0 of the first log leads."""
+        """A member of `group` (such as `library.books-view`); who has partition 0 of the first log leads."""
         self._connection = connection
         self._group = group
         self._logs = {log.topic: log.log for log in logs}

@@ -1,6 +1,6 @@
 """The builds of one view, as the database knows them: a collection with one document per build.
 
-    users.builds: {_id: "b-3f9a2c41", identity: "{…}", live_number: 7, writing: {…}, checkpoint: {…}, parking: 0,
+    books.builds: {_id: "b-3f9a2c41", identity: "{…}", live_number: 7, writing: {…}, checkpoint: {…}, parking: 0,
                    alive_at: …}
 
 All that several processes have to agree on is a field of such a document, and changes in one update of it: which build

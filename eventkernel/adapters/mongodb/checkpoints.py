@@ -1,6 +1,6 @@
 """Checkpoints of readers without a view of their own (process managers), in two collections of a database.
 
-    processes         {_id: "end friendships", checkpoint: {…}}
+    processes         {_id: "reminders", checkpoint: {…}}
     processes.parked  a document per record that was set aside
 
 There are no transactions: what is set aside is written before the checkpoint. Where a save breaks off in between, the

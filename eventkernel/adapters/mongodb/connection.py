@@ -1,9 +1,9 @@
 """The one module that knows MongoDB's drivers: a client from settings, and what failures mean to the kernel.
 
-    connection = MongoConnection(MongoSettings("mongodb://db.example/", username="kith", password=secret))
-    users = connection.database("users")["users"]
-    async with translated("looking up a user"):
-        found = await users.find_one({"_id": user_id})
+    connection = MongoConnection(MongoSettings("mongodb://db.example/", username="library", password=secret))
+    books = connection.database("books")["books"]
+    async with translated("looking up a book"):
+        found = await books.find_one({"_id": isbn})
 
 Everything is read from the primary as a majority of the servers has it, and a write is answered when a majority has it
 in its journal: what was read or acknowledged is not rolled back. Every await on a database is inside `translated`:

@@ -2,7 +2,7 @@
 
 A checkpoint is a field of the reader's own document, an entry per partition, so that one update moves all of it:
 
-    checkpoint: {"users%2e3f9a/0": {log: "users.3f9a", partition: 0, next_offset: 812, generation: 1, landmark: "…"}, …}
+    checkpoint: {"books%2e3f9a/0": {log: "books.3f9a", partition: 0, next_offset: 812, generation: 1, landmark: "…"}, …}
 
 A parked record is a document of its own, with the envelope's attributes as fields of `record`.
 """

@@ -1,6 +1,6 @@
 """Snapshots of streams in a collection of a database, which may be dropped at any time.
 
-{_id: {log: "users.3f9a", stream: "user-1"}, form: 1, version: 4000, command: "…", time: 17…, data: …}
+{_id: {log: "books.3f9a", stream: "book-1"}, form: 1, version: 4000, command: "…", time: 17…, data: …}
 """
 
 from __future__ import annotations

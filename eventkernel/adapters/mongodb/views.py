@@ -1,7 +1,7 @@
 """A view in MongoDB: builds as collections of one database, shared by any number of processes.
 
-    users.builds                     a document per build: which one is live, how far it is (`build_list.py`)
-    users.b-3f9a2c41.docs, .past, …  a build's collections
+    books.builds                     a document per build: which one is live, how far it is (`build_list.py`)
+    books.b-3f9a2c41.docs, .past, …  a build's collections
 
 Each process watches the list of builds: a few milliseconds apart while somebody waits for progress, and otherwise twice
 a second, so that it learns of a switch by another process, and of its progress. Every few minutes it says which builds

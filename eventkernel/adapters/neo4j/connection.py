@@ -1,7 +1,7 @@
 """The one module that speaks to Neo4j's driver: a pool of connections from settings, and what failures mean here.
 
     async with Neo4jConnection(Neo4jSettings("bolt://graph.example", user="neo4j", password=secret)) as connection:
-        rows = await connection.read("UNWIND $ids AS id MATCH (u:User {id: id}) RETURN u.id, u.name", {"ids": ids})
+        rows = await connection.read("UNWIND $ids AS id MATCH (b:Book {id: id}) RETURN b.id, b.title", {"ids": ids})
 
 A statement is a transaction of its own, and one round trip: the driver's transaction functions take two more. What may
 pass by itself (a deadlock, a connection that a restarted server has cut) is tried again a few times; so a statement

@@ -1,6 +1,6 @@
 """A view in SQLite: a folder with one file per build, and a pointer to the live one.
 
-    views/users/
+    views/books/
         live                   the live build's name, replaced by one atomic rename
         b-3f9a2c41.sqlite      a build (with SQLite's -wal and -shm beside it)
         aside/                 builds from another history of a log, and why: for people, never read again
