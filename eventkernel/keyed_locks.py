@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 @dataclass(slots=True)
 class _Entry:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    users: int = 0
+    holders: int = 0
     """Tasks that hold the lock or wait for it."""
 
 
@@ -26,7 +26,7 @@ class KeyedLocks:
         wanted = sorted(set(keys))
         entries = [self._entries.setdefault(key, _Entry()) for key in wanted]
         for entry in entries:
-            entry.users += 1
+            entry.holders += 1
         taken: list[_Entry] = []
         try:
             for entry in entries:
@@ -37,6 +37,6 @@ class KeyedLocks:
             for entry in taken:
                 entry.lock.release()
             for key, entry in zip(wanted, entries, strict=True):
-                entry.users -= 1
-                if not entry.users:
+                entry.holders -= 1
+                if not entry.holders:
                     del self._entries[key]

@@ -1,4 +1,4 @@
-"""The socket `control.sock` in the data folder: how the command `kith` speaks with the process that has the folder.
+"""The socket `control.sock` in the data folder: how a system's command speaks with the process that has the folder.
 
 Only its owner can open it. A path in the file system may be longer than a socket's name may be (108 bytes); it is then
 named by way of an open descriptor of its folder.
@@ -67,7 +67,7 @@ class _Connection(HTTPConnection):
     """HTTP by way of the socket."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__("kith")
+        super().__init__("localhost")
         self._path = path
 
     def connect(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic import SecretStr
 
@@ -124,20 +124,18 @@ class Engines:
         return await self._view(subgraph, logs)
 
     async def _view(self, subgraph: Subgraph[Any], logs: Sequence[LogReader]) -> MongoView[Any] | Neo4jView[Any]:
-        build: type[Any] = subgraph.view.distributed()
+        build = subgraph.view.distributed()
         shape, ids = subgraph.projection.shape, [log.log for log in logs]
-        if issubclass(build, MongoViewBuild):
-            documents: type[MongoViewBuild[Any]] = build
+        if _is_mongodbs(build):
             database = await self._database(subgraph.name)
-            view = await MongoView[Any].open(database, subgraph.name, documents, shape=shape, logs=ids)
+            view = await MongoView[Any].open(database, subgraph.name, build, shape=shape, logs=ids)
             return await self._stack.enter_async_context(aclosing(view))
-        if not issubclass(build, Neo4jViewBuild):
+        if not _is_neo4js(build):
             expected = f"{subgraph.name}: expected a MongoViewBuild or a Neo4jViewBuild in the distributed mode"
             raise TypeError(f"{expected}, found {build.__name__}")
         connection = await self._stack.enter_async_context(Neo4jConnection(neo4j_settings(self._settings)))
-        nodes: type[Neo4jViewBuild[Any]] = build
         system = self._settings.name
-        graph = await Neo4jView[Any].open(connection, subgraph.name, nodes, shape=shape, logs=ids, system=system)
+        graph = await Neo4jView[Any].open(connection, subgraph.name, build, shape=shape, logs=ids, system=system)
         return await self._stack.enter_async_context(aclosing(graph))
 
     def _topic(self, name: str) -> str:
@@ -182,6 +180,14 @@ class Engines:
             return Watching()
         group = f"{self._settings.name}.{name}"
         return await self._stack.enter_async_context(KafkaMembership(self._kafka, group, logs))
+
+
+def _is_mongodbs(build: type[object]) -> TypeGuard[type[MongoViewBuild[Any]]]:
+    return issubclass(build, MongoViewBuild)
+
+
+def _is_neo4js(build: type[object]) -> TypeGuard[type[Neo4jViewBuild[Any]]]:
+    return issubclass(build, Neo4jViewBuild)
 
 
 def topic_settings(settings: EngineSettings) -> TopicSettings:

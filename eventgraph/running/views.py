@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from eventgraph.system import Subgraph
 from eventkernel.adapters.sqlite.views import SqliteViewBuild
@@ -13,11 +13,14 @@ def sqlite_build(subgraph: Subgraph[Any]) -> type[SqliteViewBuild[Any]]:
     Raises:
         TypeError: its declaration names something else.
     """
-    found: type[Any] = subgraph.view.embedded()
-    if not issubclass(found, SqliteViewBuild):
-        raise TypeError(f"{subgraph.name}: expected a SqliteViewBuild in the embedded mode, found {found.__name__}")
-    build: type[SqliteViewBuild[Any]] = found
+    build = subgraph.view.embedded()
+    if not _is_sqlites(build):
+        raise TypeError(f"{subgraph.name}: expected a SqliteViewBuild in the embedded mode, found {build.__name__}")
     return build
+
+
+def _is_sqlites(build: type[object]) -> TypeGuard[type[SqliteViewBuild[Any]]]:
+    return issubclass(build, SqliteViewBuild)
 
 
 def sqlite_identity(subgraph: Subgraph[Any], logs: list[str]) -> str:

@@ -1,4 +1,1 @@
-"""What every subgraph shares to be served over GraphQL: the ASGI app, bookmarks, errors, connections, inputs.
-
-Nothing here knows users or friendships.
-"""
+"""What every subgraph shares to be served over GraphQL: the ASGI app, bookmarks, errors, connections, inputs."""

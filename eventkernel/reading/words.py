@@ -1,6 +1,6 @@
 """The words that a document is found by: what a search compares, the same in every database.
 
-A name is decomposed (NFKD), loses its accents (nonspacing marks) and its case, and is taken apart at everything that is
+A text is decomposed (NFKD), loses its accents (nonspacing marks) and its case, and is taken apart at everything that is
 no letter, digit or other mark: `Jean-François O'Neill` is found by `jean`, `francois`, `o` and `neill`, and by any
 beginnings of these. A search text is taken apart in the same way; a document is found if every word of the text is
 the beginning of some word of its own.

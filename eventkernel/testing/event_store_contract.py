@@ -679,7 +679,7 @@ class EventStoreContract:
         assert await store.find_claim(name) is None
 
     async def test_names_may_have_any_other_characters(self, store: EventStore) -> None:
-        for stream in ("friendship-a~b", "a/\"b\"\\ 'c' *", "Zoë 😀", "%_", "x" * LONGEST_NAME):
+        for stream in ("pair-a~b", "a/\"b\"\\ 'c' *", "Zoë 😀", "%_", "x" * LONGEST_NAME):
             await put(store, stream, stream.replace('"', "").replace("\\", ""), command=stream, claims={stream})
             assert [record.stream for record in await store.read_stream(stream)] == [stream]
             assert (await store.find_claim(stream)) == ClaimHolder(stream, 1)

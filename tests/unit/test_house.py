@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,41 @@ def test_no_name_from_the_subgraphs_appears_in_the_router() -> None:
         if names.search(line)
     ]
     assert found == []
+
+
+def test_the_runtime_and_the_kernel_speak_of_no_domain() -> None:
+    """In no text of theirs the social network is named, and in no message, name or key any domain that a system has.
+
+    `user`, `username` and `person` are words of theirs where they are about a server's credentials and about who an
+    event's data are about.
+    """
+    texts = re.compile(r"kith|friend|recommend|createUser|subgraphs\.[a-z]+\.|\busers\b", re.IGNORECASE)
+    words = re.compile(
+        r"\b(?:users?|usernames?|friends?|accounts?|transfers?|balances?|customers?|orders?|posts?|bank|shop)\b",
+        re.IGNORECASE,
+    )
+    spoken = {"user", "username", "POST", "order", "Order", "ORDER"}  # of engines, HTTP, sorting, asking
+    found: list[str] = []
+    for path in sorted(path for name in ("eventkernel", "eventgraph") for path in (ROOT / name).rglob("*")):
+        if path.suffix not in {".py", ".html"}:
+            continue
+        place = path.relative_to(ROOT)
+        lines = enumerate(path.read_text().splitlines(), 1)
+        found += [f"{place}:{number}: {line.strip()}" for number, line in lines if texts.search(line)]
+        if path.suffix == ".py" and "testing" not in path.parts:
+            found += [f"{place}: {text!r}" for text in said(path) if set(words.findall(text)) - spoken]
+    assert found == []
+
+
+def said(path: Path) -> Iterator[str]:
+    """The texts in a module that a program sees: those that are no docstring."""
+    tree = ast.parse(path.read_text())
+    told = {
+        node.value for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in told:
+            yield node.value
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

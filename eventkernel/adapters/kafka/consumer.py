@@ -62,7 +62,7 @@ async def consuming(connection: KafkaConnection, topic: str) -> AsyncGenerator[C
         Unavailable: brokers cannot be reached.
     """
     consumer = AIOKafkaConsumer(
-        **connection.client_settings("kithgraph-reader"),
+        **connection.client_settings("eventkernel-reader"),
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="none",  # an offset that is not there is an error, not a place to go on from

@@ -74,7 +74,7 @@ class KafkaMembership:
 
     async def _take_part(self) -> None:
         consumer = AIOKafkaConsumer(
-            **self._connection.client_settings("kithgraph-member"),
+            **self._connection.client_settings("eventkernel-member"),
             group_id=self._group,
             enable_auto_commit=False,
             auto_offset_reset="latest",

@@ -16,7 +16,7 @@ async def connected_producer(connection: KafkaConnection) -> AIOKafkaProducer:
         KafkaError, OSError, TimeoutError: there is none to be had now.
     """
     producer = AIOKafkaProducer(
-        **connection.client_settings("kithgraph-publisher"),
+        **connection.client_settings("eventkernel-publisher"),
         acks="all",
         enable_idempotence=True,
         max_batch_size=LARGEST_BATCH,

@@ -96,7 +96,7 @@ async def count_partitions(connection: KafkaConnection, topic: str) -> int:
 
 @asynccontextmanager
 async def _admin(connection: KafkaConnection, topic: str) -> AsyncGenerator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(**connection.client_settings("kithgraph-topics"))
+    admin = AIOKafkaAdminClient(**connection.client_settings("eventkernel-topics"))
     with failures_of(f"topic {topic}"):
         try:
             async with asyncio.timeout(3 * connection.patience):
