@@ -6,9 +6,9 @@ the opener
 
 1. makes the next *generation* known: who still works with another one notices at its next check;
 2. puts a *fence* of that generation on every partition: behind it, every reader ignores records of older ones;
-3. folds the log up to its fences into a new collection of documents: first who holds which claim at the end (partitions
-   have no common order), then the commits, each with the claims that are held through it;
-4. makes known that the generation is open.
+3. makes known where the fences stand: from here on whoever wants to open the ledger helps to fill it, partition by
+   partition, and whoever comes back goes on where somebody was (`ledger_filler.py`);
+4. folds the log up to its fences into a new collection of documents, and makes known that the generation is open.
 
 A log can be shorter than its ledger: a broker that had not written its last records to the disk lost its power, or an
 older copy of the topic was brought back. What was acknowledged is in the ledger still. So whoever opens compares the
@@ -17,7 +17,7 @@ that is filled. Until then the generation names the collection that they are in.
 
 A generation has one opener. The generation is changed only from what was seen before, but where the ledger is wiped in
 between, two openers can come to the same number. Each finds the other's fence before its own in some partition, or is
-alone; who finds one takes a higher number. An opener that is not heard of for a while is replaced.
+alone; who finds one takes a higher number. An opener that is not heard of for a while before 3 is replaced.
 
 A log is made in the same way: it is the opening of generation 1, whose fences are its first records.
 """
@@ -27,32 +27,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 from pymongo.errors import DuplicateKeyError
 
 from eventkernel.adapters.kafka.connection import KafkaConnection
+from eventkernel.adapters.kafka.ledger_filler import SILENCE_SECONDS, Filler
 from eventkernel.adapters.kafka.log import KafkaLog, first_fences
 from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.adapters.kafka.restoring import is_trusted, lost_commits, to_publish
-from eventkernel.adapters.mongodb.ledger import Documents, Entry, Generation, Ledger, LedgerChanged
+from eventkernel.adapters.mongodb.ledger import Documents, Generation, Ledger, LedgerChanged
+from eventkernel.adapters.mongodb.ledger_filling import LedgerFilling
 from eventkernel.clock import Clock
 from eventkernel.errors import CannotOpen, CheckpointMismatch, Unavailable
-from eventkernel.events import FENCE, STREAM_RESUMED, Partition, Position, Record, log_name
+from eventkernel.events import FENCE, Partition, Position, Record, log_name
 from eventkernel.reading.landmarks import compare
 from eventkernel.writing.claims import ClaimsKey
 from eventkernel.writing.fences import claims_key_of, fence
 
 _log: Final = logging.getLogger(__name__)
 
-_SILENCE_SECONDS: Final = 5.0
-"""An opener that gives no sign of life for so long is replaced."""
 _LOOK_SECONDS: Final = 0.2
-_MOST_ENTRIES: Final = 500
 
 
 class Opener:
@@ -78,6 +77,7 @@ class Opener:
         self._partitions = partitions
         self._key = key
         self._clock = clock
+        self._token = secrets.token_hex(8)
         self._opened_log: KafkaLog | None = None
 
     @property
@@ -110,6 +110,12 @@ class Opener:
                 documents = self._ledger.documents(seen)
                 if await self._has_everything(documents) and not await self._lost(documents):
                     return documents
+            elif seen is not None and seen.fences:
+                opened = await self._join(seen)
+                if isinstance(opened, Documents):
+                    return opened
+                if opened is None:
+                    continue
             elif seen is not None and not await self._is_left_alone(seen):
                 continue
             opened = await self.open_after(seen)
@@ -131,10 +137,14 @@ class Opener:
                     if not await self._ledger.replace(opening, seen):
                         return None
                     continue
-                fold = await self._folded(fences, opening.number)
-                if fold.last_fence < opening.number:
-                    return await self._fill(opening, fences, fold)
-            seen, number = opening, fold.last_fence + 1
+                filling = replace(opening, fences=tuple(fences))
+                await LedgerFilling(self._ledger.documents(filling)).begin(self._partitions)
+                if not await self._ledger.replace(opening, filling):
+                    return None
+                opened = await self._fill(filling)
+            if not isinstance(opened, int):
+                return opened
+            seen, number = filling, opened + 1
 
     async def put_fences(self, generation: Generation) -> Sequence[int]:
         """Their offsets, by partition."""
@@ -191,7 +201,7 @@ class Opener:
             now = await self._ledger.signs_of_life()
             if now != life:
                 life, heard = now, clock()
-            elif clock() - heard > _SILENCE_SECONDS:
+            elif clock() - heard > SILENCE_SECONDS:
                 return True
             await asyncio.sleep(_LOOK_SECONDS)
         return False
@@ -200,7 +210,7 @@ class Opener:
     async def _showing_life(self, generation: Generation) -> AsyncGenerator[None]:
         async def show() -> None:
             while True:
-                await asyncio.sleep(_SILENCE_SECONDS / 5)
+                await asyncio.sleep(SILENCE_SECONDS / 5)
                 try:
                     await self._ledger.give_sign_of_life(generation)
                 except Unavailable as error:
@@ -264,121 +274,55 @@ class Opener:
             await self._publisher.publish(entry.partition, records)
         return True
 
-    async def _folded(self, fences: Sequence[int], generation: int) -> _Fold:
-        fold = _Fold()
-        for number, end in enumerate(fences):
-            async with aclosing(commits_in_effect(self.log, number, end, fold)) as pieces:
-                async for commits in pieces:
-                    for commit in commits:
-                        fold.add(commit[0])
-            if fold.last_fence >= generation:
-                break
-        return fold
+    async def _fill(self, filling: Generation) -> Documents | int | None:
+        """The documents, filled and open. A number: the log has fences of this generation, or a newer one, before
+        those of this opener. None: somebody else has made another generation known.
 
-    async def _fill(self, opening: Generation, fences: Sequence[int], fold: _Fold) -> Documents | None:
-        documents = self._ledger.documents(opening)
-        await documents.make()
-        held = fold.holders(opening.log)
-        await asyncio.gather(*(self._fill_from(number, end, documents, held) for number, end in enumerate(fences)))
-        for commits in fold.behind_gaps.values():
-            waits = (await documents.stop(_entry(commits[0], {}))).waits(opening.log)
-            _log.error("%s; %s", waits, "nothing comes onto it until it is told to go on")
-        log = opening.log
-        await documents.mark(Position({Partition(log, number): end + 1 for number, end in enumerate(fences)}))
-        opened = replace(opening, open=True, restoring="")
-        if not await self._ledger.replace(opening, opened):
+        Raises:
+            LedgerChanged: the ledger was dropped meanwhile.
+        """
+        documents, log = self._ledger.documents(filling), filling.log
+        ledger = LedgerFilling(documents)
+        last_fence = await Filler(self.log, ledger, filling, self._token).fill()
+        if last_fence >= filling.number:
+            return last_fence
+        without_claims, waiting = await ledger.settle()
+        for entry in without_claims:
+            _log.error("%s: two streams hold one claim; %s is without it", log, entry.stream)
+        for entry in waiting:
+            _log.error("%s; nothing comes onto it until it is told to go on", entry.waits(log))
+        ends = {Partition(log, number): end + 1 for number, end in enumerate(filling.fences)}
+        await documents.mark(Position(ends))
+        if not await self._ledger.replace(filling, filling.opened()):
             return None
-        _log.info("%s: the ledger is open, generation %d", log, opening.number)
-        await self._ledger.drop_older(opened)
-        return self._ledger.documents(opened)
+        _log.info("%s: the ledger is open, generation %d", log, filling.number)
+        await self._ledger.drop_older(filling)
+        return self._ledger.documents(filling.opened())
 
-    async def _fill_from(
-        self, number: int, end: int, documents: Documents, held: Mapping[tuple[str, str], int]
-    ) -> None:
-        async with aclosing(commits_in_effect(self.log, number, end, _Fold())) as pieces:
-            async for commits in pieces:
-                for start in range(0, len(commits), _MOST_ENTRIES):
-                    entries = [_entry(commit, held) for commit in commits[start : start + _MOST_ENTRIES]]
-                    for refused in await documents.fill(entries):
-                        if refused.first_version:
-                            _log.error("%s: two commits have the id of the command of %s, version %d",
-                                       self.log.log, refused.stream, refused.first_version)  # fmt: skip
+    async def _join(self, filling: Generation) -> Documents | int | None:
+        """As `_fill`, of a generation that somebody has begun to fill; 0 where this cannot be brought to an end."""
+        if not await self._has_fences(filling):
+            return 0
+        try:
+            async with self._showing_life(filling):
+                return await self._fill(filling)
+        except LedgerChanged as changed:
+            _log.warning("%s; it is filled from the start", changed)
+            return 0
 
-
-@dataclass(slots=True)
-class _Fold:
-    """What is gathered from a log before its commits are kept."""
-
-    held: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
-    """(claim, stream): the version that took it."""
-    last_fence: int = 0
-    behind_gaps: dict[str, list[Sequence[Record]]] = field(default_factory=dict[str, list[Sequence[Record]]])
-    """Commits that do not count, because something is missing before them, by stream: the stream waits."""
-
-    def add(self, first: Record) -> None:
-        """The first record of the next commit of its stream."""
-        for seal in first.claims_given_up:
-            self.held.pop((seal, first.stream), None)
-        for seal in first.claims_taken:
-            self.held[seal, first.stream] = first.first_version
-
-    def holders(self, log: str) -> Mapping[tuple[str, str], int]:
-        """(claim, stream): the version that took it; a claim has one holder."""
-        holders: dict[str, str] = {}
-        for seal, stream in self.held:
-            if holders.setdefault(seal, stream) != stream:
-                _log.error("%s: two streams hold one claim, %s and %s", log, holders[seal], stream)
-        return {(seal, stream): version for (seal, stream), version in self.held.items() if holders[seal] == stream}
-
-
-async def commits_in_effect(
-    log: KafkaLog, partition: int, end: int, fold: _Fold
-) -> AsyncGenerator[Sequence[Sequence[Record]], None]:
-    """The commits of a partition up to an offset that count, in order, in pieces: none of an older generation behind a
-    fence, and of each stream those that follow one another from version 1 on. A commit without events may come twice.
-    """
-    generation, ends, begun = 0, dict[str, int](), list[Record]()
-    async with aclosing(log.read(partition, 0, end)) as pieces:
-        async for records in pieces:
-            commits: list[Sequence[Record]] = []
-            for record in records:
-                if record.type == FENCE:
-                    generation = max(generation, record.generation)
-                    fold.last_fence = max(fold.last_fence, generation)
-                elif record.generation >= generation:
-                    if begun and begun[0].command_id != record.command_id:
-                        begun = []
-                    begun.append(record)
-                    if len(begun) == record.commit_size:
-                        if _counts(begun, ends, fold):
-                            commits.append(begun)
-                        begun = []
-            yield commits
-
-
-def _counts(commit: Sequence[Record], ends: dict[str, int], fold: _Fold) -> bool:
-    first = commit[0]
-    if not first.version:
+    async def _has_fences(self, filling: Generation) -> bool:
+        """Whether the log has the generation's fences where they were put: it may have been cut since."""
+        if self._opened_log is None or len(filling.fences) != self._opened_log.partitions:
+            return False
+        ends = await self._opened_log.head()
+        for number, offset in enumerate(filling.fences):
+            if offset >= ends[Partition(filling.log, number)]:
+                return False
+            async with aclosing(self._opened_log.read(number, offset, offset + 1)) as pieces:
+                found = [record async for records in pieces for record in records]
+            if [(record.type, record.generation) for record in found] != [(FENCE, filling.number)]:
+                return False
         return True
-    stream, end = first.stream, ends.get(first.stream, 0)
-    if first.version > end + 1:
-        fold.behind_gaps.setdefault(stream, []).append(commit)
-        return False
-    if first.version <= end:
-        return False
-    ends[stream] = end = commit[-1].version
-    if stream in fold.behind_gaps:
-        missing = [other for other in fold.behind_gaps[stream] if other[-1].version > end]
-        fold.behind_gaps[stream] = [] if first.type == STREAM_RESUMED else missing
-        if not fold.behind_gaps[stream]:
-            del fold.behind_gaps[stream]
-    return True
-
-
-def _entry(commit: Sequence[Record], held: Mapping[tuple[str, str], int]) -> Entry:
-    first = commit[0]
-    claims = [seal for seal in first.claims_taken if held.get((seal, first.stream)) == first.first_version]
-    return Entry.of(commit, first.partition, claims, first.offset)
 
 
 async def lacking(documents: Documents, records: Sequence[Record]) -> bool:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -94,11 +95,16 @@ class Generation:
     restoring: str = ""
     """The collection of an earlier generation, whose commits have to be on the log before this one is filled from it.
     """
+    fences: tuple[int, ...] = ()
+    """While it is being filled, by whoever comes: where its fences stand, by partition."""
 
     @staticmethod
     def next(log: str, number: int, *, copying: bool = False, restoring: str = "") -> Generation:
         """Not open yet; its collection has a name that none had before."""
         return Generation(log, number, f"{number}.{secrets.token_hex(4)}", copying=copying, restoring=restoring)
+
+    def opened(self) -> Generation:
+        return Generation(self.log, self.number, self.collection, open=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +203,11 @@ class Entry:
     def _keys(self) -> Sequence[str]:
         """Never empty: a unique index takes two empty arrays for the same."""
         if self.stops_at is not None:
-            return [_version(self.stream, self.stops_at + 1)]  # nobody else gets it
+            return [version_key(self.stream, self.stops_at + 1)]  # nobody else gets it
         if not self.first_version:
             return [f"command {self.command_id}"]
-        versions = [_version(self.stream, version) for version in range(self.first_version, self.version + 1)]
-        return versions + [_claim(seal) for seal in self.claims]
+        versions = [version_key(self.stream, version) for version in range(self.first_version, self.version + 1)]
+        return versions + [claim_key(seal) for seal in self.claims]
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,8 +323,8 @@ class Documents:
         self.complete = Gathered(self._complete, most=_WRITTEN_AT_ONCE)
         self._check = Gathered(self._check_all)
         self._generations = generations
-        self._collection = collection
-        self._opened = replace(generation, open=True, copying=False, restoring="")
+        self.collection = collection
+        self._opened = generation.opened()
         self._furthest: dict[int, int] = {}
 
     async def check(self) -> None:
@@ -334,27 +340,19 @@ class Documents:
     async def make(self) -> None:
         """An empty collection with its indexes, not yet marked."""
         async with translated("making a ledger"):
-            await self._collection.create_indexes(_INDEXES)
+            await self.collection.create_indexes(_INDEXES)
 
     async def flaws(self) -> Sequence[str]:
         """What is wrong with its indexes; without the unique one over the keys two commits can have one version."""
         async with translated("looking at the ledger's indexes"):
-            return await missing_indexes(self._collection, _SOUND)
-
-    async def fill(self, entries: Sequence[Entry]) -> Sequence[Entry]:
-        """Insert what is on the log already. What contradicts a document before it is given back."""
-        refused: list[Entry] = []
-        for start in range(0, len(entries), _FILL_AT_ONCE):
-            group = entries[start : start + _FILL_AT_ONCE]
-            done = await self._insert(group)
-            refused += [entry for entry, inserted in zip(group, done, strict=True) if not inserted]
-        return refused
+            return await missing_indexes(self.collection, _SOUND)
 
     async def mark(self, checkpoint: Position) -> None:
-        """Everything on the log up to this position is in the ledger."""
-        mark = {"_id": _MARK, "keys": [_MARK], "checkpoint": _offsets(checkpoint)}
+        """Everything on the log up to this position is in the ledger. A mark that is there already stays."""
+        mark = {"keys": [_MARK], "checkpoint": _offsets(checkpoint)}
         async with translated("marking a ledger"):
-            await self._collection.replace_one({"_id": _MARK}, mark, upsert=True)
+            with suppress(DuplicateKeyError):  # somebody else has marked it at this moment
+                await self.collection.update_one({"_id": _MARK}, {"$setOnInsert": mark}, upsert=True)
 
     async def checkpoint(self) -> Checkpoint:
         """How far the log is known to be in the ledger, and which records stand behind that.
@@ -363,7 +361,7 @@ class Documents:
             LedgerChanged: the ledger has no mark.
         """
         async with translated("reading the ledger's checkpoint"):
-            mark = await self._collection.find_one({"_id": _MARK})
+            mark = await self.collection.find_one({"_id": _MARK})
         if mark is None:
             raise LedgerChanged(f"{self.generation.log}: the ledger was dropped")
         log, generation = self.generation.log, self.generation.number
@@ -380,14 +378,14 @@ class Documents:
         the ledger (`check`), until it was compared with the log and opened again."""
         async with translated("closing a ledger"):
             # One that has no mark is not worked with either.
-            await self._collection.update_one(
+            await self.collection.update_one(
                 {"_id": _MARK}, {"$min": {f"contested.{partition}": offset for partition, offset in offsets.items()}}
             )
 
     async def contested(self) -> Mapping[int, int]:
         """Where the log was cut, by partition: there or before it. Empty: it was not, as far as is known."""
         async with translated("reading the ledger's mark"):
-            mark: Mapping[str, Any] | None = await self._collection.find_one({"_id": _MARK})
+            mark: Mapping[str, Any] | None = await self.collection.find_one({"_id": _MARK})
         contested: Mapping[str, int] = {} if mark is None else mark.get("contested", {})
         return {int(number): offset for number, offset in contested.items()}
 
@@ -426,22 +424,22 @@ class Documents:
         for partition, landmark in checkpoint.landmarks.items():
             furthest[f"landmarks.{partition.number}"] = landmark.to_text()
         async with translated("writing the ledger's checkpoint"):
-            moved = await self._collection.update_one({"_id": _MARK}, {"$max": furthest})
+            moved = await self.collection.update_one({"_id": _MARK}, {"$max": furthest})
         if not moved.matched_count:
             raise LedgerChanged(f"{self.generation.log}: the ledger was dropped")
 
     async def find_command(self, command_id: str) -> Entry | None:
         async with translated("looking up a command"):
-            document = await self._collection.find_one({"_id": command_id})
-        return None if document is None else _entry(document)
+            document = await self.collection.find_one({"_id": command_id})
+        return None if document is None else entry_of(document)
 
     async def find_claim(self, seal: str) -> tuple[ClaimHolder, Entry] | None:
         """Who holds a claim, and the commit that took it."""
         async with translated("looking up a claim"):
-            document = await self._collection.find_one({"keys": _claim(seal)})
+            document = await self.collection.find_one({"keys": claim_key(seal)})
         if document is None:
             return None
-        entry = _entry(document)
+        entry = entry_of(document)
         return ClaimHolder(entry.stream, entry.version), entry
 
     async def known(self, command_ids: Sequence[str]) -> Mapping[str, Entry]:
@@ -460,8 +458,8 @@ class Documents:
     async def pending(self) -> Sequence[Entry]:
         """Commits that are not known to be on the log, some of them where they are very many."""
         async with translated("looking for unpublished commits"):
-            documents = await self._collection.find({"pending": True}).to_list(_FILL_AT_ONCE)
-        return [_entry(document) for document in documents]
+            documents = await self.collection.find({"pending": True}).to_list(_FILL_AT_ONCE)
+        return [entry_of(document) for document in documents]
 
     async def unfinished(self) -> Sequence[Entry]:
         """All commits that are not known to be on the log, without their records."""
@@ -473,8 +471,8 @@ class Documents:
         offset: Document = {"$gte": 0} if before is None else {"$gte": 0, "$lt": before}
         query = {"partition": partition, "offset": offset}
         async with translated("comparing the ledger with the log"):
-            found = self._collection.find(query, _WITHOUT_RECORDS, sort=[("offset", -1)])
-            return [_entry(document) for document in await found.limit(_COMPARED_AT_ONCE).to_list(None)]
+            found = self.collection.find(query, _WITHOUT_RECORDS, sort=[("offset", -1)])
+            return [entry_of(document) for document in await found.limit(_COMPARED_AT_ONCE).to_list(None)]
 
     async def whole(self, command_ids: Sequence[str]) -> Sequence[Entry]:
         """The commits of these commands, with their records."""
@@ -484,9 +482,9 @@ class Documents:
     async def end_of(self, stream: str) -> Entry | None:
         """A stream's last commit with events."""
         async with translated("looking for the end of a stream"):
-            query = {"stream": stream, "first": {"$gt": 0}, "stopsAt": {"$exists": False}}
-            document = await self._collection.find_one(query, _WITHOUT_RECORDS, sort=[("first", -1)])
-        return None if document is None else _entry(document)
+            query = {"stream": stream, **has_events()}
+            document = await self.collection.find_one(query, _WITHOUT_RECORDS, sort=[("first", -1)])
+        return None if document is None else entry_of(document)
 
     async def stop(self, entry: Entry) -> Entry:
         """A commit stands on the log behind a gap in its stream: from now on nothing comes onto the stream, until
@@ -507,22 +505,22 @@ class Documents:
         if stream is not None:
             query["stream"] = stream
         async with translated("looking for streams that wait"):
-            documents = await self._collection.find(query, _WITHOUT_RECORDS).to_list(_FILL_AT_ONCE)
-        return [_entry(document) for document in documents]
+            documents = await self.collection.find(query, _WITHOUT_RECORDS).to_list(_FILL_AT_ONCE)
+        return [entry_of(document) for document in documents]
 
     async def let_go_on(self, stream: str) -> None:
         """The stream does not wait any more."""
         async with translated("letting a stream go on"):
             # The documents stay, as of something without versions: whoever meets the records again knows them.
-            await self._collection.update_many(
+            await self.collection.update_many(
                 {"stream": stream, "pending": _BEHIND_A_GAP},
                 [{"$set": {"first": 0, "keys": [{"$concat": ["command ", "$_id"]}]}}, {"$unset": ["pending"]}],
             )
 
     async def _look_up(self, asked: Sequence[Asked]) -> Sequence[Found]:
-        keys = {_claim(seal) for question in asked for seal in question.claims or ()}
+        keys = {claim_key(seal) for question in asked for seal in question.claims or ()}
         for question in asked:
-            keys |= {_version(question.stream, question.expected_version + more) for more in (0, 1)}
+            keys |= {version_key(question.stream, question.expected_version + more) for more in (0, 1)}
         claiming = {question.stream for question in asked if question.claims is not None}
         async with translated("looking up what an append meets"):
             repeated, found, holding = await asyncio.gather(
@@ -563,15 +561,20 @@ class Documents:
     async def _find(self, query: Document | None, *, with_records: bool = False) -> Sequence[Entry]:
         if query is None:
             return ()
-        found = self._collection.find(query, None if with_records else _WITHOUT_RECORDS)
-        return [_entry(document) for document in await found.to_list(None)]
+        found = self.collection.find(query, None if with_records else _WITHOUT_RECORDS)
+        return [entry_of(document) for document in await found.to_list(None)]
 
     async def _insert(self, entries: Sequence[Entry]) -> Sequence[bool]:
+        return await self.insert_documents([entry.document() for entry in entries])
+
+    async def insert_documents(self, documents: Sequence[Document]) -> Sequence[bool]:
         """Which of the commits are in the ledger now: not those with a key that another one has."""
-        done = [True] * len(entries)
+        done = [True] * len(documents)
+        if not documents:
+            return done
         async with translated("inserting commits into the ledger"):
             try:
-                await self._collection.insert_many([entry.document() for entry in entries], ordered=False)
+                await self.collection.insert_many(documents, ordered=False)
             except BulkWriteError as error:
                 failures: Sequence[Document] = (error.details or {}).get("writeErrors", ())
                 if any(failure["code"] != DUPLICATE_KEY for failure in failures):
@@ -587,7 +590,7 @@ class Documents:
         giving = [
             UpdateMany(
                 {"stream": entry.stream, "first": {"$gt": 0, "$lt": entry.first_version}},
-                {"$pull": {"keys": {"$in": [_claim(seal) for seal in entry.given_up]}}},
+                {"$pull": {"keys": {"$in": [claim_key(seal) for seal in entry.given_up]}}},
             )
             for entry, _ in published
             if entry.given_up
@@ -601,8 +604,8 @@ class Documents:
         try:
             async with translated("marking commits as published"):
                 if giving:
-                    await self._collection.bulk_write(giving, ordered=True)
-                marked = await self._collection.bulk_write(marking, ordered=True)
+                    await self.collection.bulk_write(giving, ordered=True)
+                marked = await self.collection.bulk_write(marking, ordered=True)
         except BulkWriteError as error:
             # Another commit has one of the places. Which of the others were marked is not known: all are repeated.
             failures: Sequence[Document] = (error.details or {}).get("writeErrors", ())
@@ -627,7 +630,7 @@ class Documents:
         furthest = dict(self._furthest)  # as of before the reading: another check may come further meanwhile
         async with translated("checking the ledger's generation"):
             generation, mark = await asyncio.gather(
-                self._generations.find_one({"_id": _GENERATION}), self._collection.find_one({"_id": _MARK})
+                self._generations.find_one({"_id": _GENERATION}), self.collection.find_one({"_id": _MARK})
             )
         if generation is None or _generation(generation) != self._opened:
             return "the ledger has another generation"
@@ -642,11 +645,16 @@ class Documents:
         return ""
 
 
-def _claim(seal: str) -> str:
+def has_events() -> Document:
+    """What finds the commits that have events, and count."""
+    return {"first": {"$gt": 0}, "stopsAt": {"$exists": False}}
+
+
+def claim_key(seal: str) -> str:
     return f"{_CLAIM}{seal}"
 
 
-def _version(stream: str, version: int) -> str:
+def version_key(stream: str, version: int) -> str:
     return f"version {version} {stream}"
 
 
@@ -673,7 +681,7 @@ def _offsets(position: Position) -> dict[str, int]:
     return {str(partition.number): offset for partition, offset in position.items()}
 
 
-def _entry(document: Mapping[str, Any]) -> Entry:  # what `Entry.document` made
+def entry_of(document: Mapping[str, Any]) -> Entry:  # what `Entry.document` made
     return Entry(
         stream=document["stream"],
         first_version=document["first"],
@@ -700,6 +708,7 @@ def _generation(document: Mapping[str, Any]) -> Generation:
         document["open"],
         document.get("copying", False),
         document.get("restoring") or "",
+        tuple(document.get("fences") or ()),
     )
 
 
@@ -710,5 +719,7 @@ def _generation_fields(generation: Generation) -> Document:
         "collection": generation.collection,
         "open": generation.open,
         "copying": generation.copying,
-        "restoring": generation.restoring or None,  # None is found where there is no such field, too
+        # None is found where there is no such field, too.
+        "restoring": generation.restoring or None,
+        "fences": list(generation.fences) or None,
     }

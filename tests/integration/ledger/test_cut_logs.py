@@ -131,7 +131,7 @@ async def test_another_one_finishes_where_an_opener_dies(servers: KafkaLogOnServ
 
     with patch.object(Publisher, "publish", dies), pytest.raises(Died):
         await servers.open()
-    with patch("eventkernel.adapters.kafka.opening._SILENCE_SECONDS", 0.5):
+    with patch("eventkernel.adapters.kafka.opening.SILENCE_SECONDS", 0.5):
         again = await servers.open()
     assert [record.command_id for record in await again.read_stream("door-1")] == ["c1", "c2", "c3"]
     assert [effect.command for effect in await effects(again.reader)] == ["c1", "c2", "c3"]
@@ -251,7 +251,7 @@ async def test_a_log_with_other_records_where_the_ledger_was_compared_is_noticed
 
         await until(swept)
         landmark = (await documents.checkpoint()).landmarks[Partition(store.log, number)]
-        commits = documents._collection
+        commits = documents.collection
         other = landmark._replace(digest="0" * len(landmark.digest))
         await commits.update_one({"_id": ""}, {"$set": {f"landmarks.{number}": other.to_text()}})
 
@@ -266,7 +266,7 @@ async def test_a_ledger_of_an_older_release_gets_its_missing_indexes_in_place(se
     store = await servers.open()
     await put(store, "door-1", "a", command="c1", claims={"red"})
     assert store._documents is not None
-    generation, commits = store._documents.generation, store._documents._collection
+    generation, commits = store._documents.generation, store._documents.collection
     await servers.close_stores()
     for name in ("claims", "places"):
         await commits.drop_index(name)

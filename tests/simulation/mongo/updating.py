@@ -45,7 +45,9 @@ _CHANGES: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "$inc": lambda value, operand: operand if value is MISSING else value + operand,
     "$max": lambda value, operand: operand if value is MISSING else max(value, operand),
     "$min": lambda value, operand: operand if value is MISSING else min(value, operand),
-    "$pull": lambda value, operand: [item for item in value if item not in operand["$in"]],
+    "$pull": lambda value, operand: (
+        MISSING if value is MISSING else [item for item in value if item not in operand["$in"]]
+    ),
     "$push": lambda value, operand: [operand] if value is MISSING else [*value, operand],
 }
 
