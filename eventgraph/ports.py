@@ -38,8 +38,8 @@ class Adapters(Generic[ViewT_co]):
     view: View[ViewT_co]
     logs: Mapping[str, LogReader]
     """By name: those that it reads and its own."""
-    known_logs: Collection[str]
-    """The names of all logs of the system, which a bookmark may speak of."""
+    known_logs: Collection[str] | None = None
+    """The names of all logs of the system, which a bookmark may speak of; None: nobody here knows the whole system."""
     store: EventStore | None = None
     """Its own log, to be written; None: it owns none."""
     checkpoints: CheckpointStore | None = None

@@ -1,8 +1,9 @@
 """Lets a request through as soon as its view is where the request's bookmark says, or knows the past it asks for.
 
-A bookmark names positions in logs. This view reads some of them. Of these it must have reached the position; of the
-others only the name is checked: what they hold, this view does not show. A position that the log itself does not have
-was never given out by it, so there is no use in waiting for it: the log was made anew, or the bookmark made up.
+A bookmark names positions in logs. This view reads some of them. Of these it must have reached the position. The others
+it only carries along: what they hold, this view does not show. Where the system is known as a whole, their names are
+checked: a log that none of its subgraphs has is of another system. A position that the log itself does not have was
+never given out by it, so there is no use in waiting for it: the log was made anew, or the bookmark made up.
 
 Reaching a position is not enough where a stream that the bookmark says was written is parked: the checkpoint has
 passed, the document has not. What else waits there is unrelated to the request.
@@ -49,15 +50,15 @@ class StreamParked(OutOfDate):
 
 
 class BookmarkGate(Generic[BuildT]):
-    """The gate of one view. `logs` are those that the view reads, `known_logs` the names of all logs of the system;
-    `clock` is the one that the logs' events have their times from. `audit` says which builds may answer; without it
+    """The gate of one view. `logs` are those that the view reads, `known_logs` the names of all logs of the system
+    (None: whoever made the gate does not know them, and a bookmark may name any); `clock` is the one that the logs' events have their times from. `audit` says which builds may answer; without it
     all may."""
 
     def __init__(
         self,
         view: View[BuildT],
         logs: Sequence[LogReader],
-        known_logs: Collection[str],
+        known_logs: Collection[str] | None = None,
         clock: Clock = SYSTEM_CLOCK,
         audit: Audit | None = None,
     ) -> None:
@@ -65,7 +66,7 @@ class BookmarkGate(Generic[BuildT]):
         self._clock = clock
         self._logs = {log.log: log for log in logs}
         self._here = {log_name(log.log): log.log for log in logs}
-        self._known = frozenset(known_logs) | self._here.keys()
+        self._known = None if known_logs is None else frozenset(known_logs) | self._here.keys()
         self._heads = Position()
         self._audit = audit
 
@@ -186,7 +187,7 @@ class BookmarkGate(Generic[BuildT]):
         log = log_name(partition.log)
         if log in self._here:
             raise InvalidInput(f"{name}: expected the log {self._here[log]}, found {partition.log!r}")
-        if log not in self._known:
+        if self._known is not None and log not in self._known:
             raise InvalidInput(f"{name}: expected one of the logs {', '.join(sorted(self._known))}, found {log!r}")
 
 

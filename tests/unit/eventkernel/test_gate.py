@@ -118,6 +118,19 @@ async def test_a_log_that_the_view_does_not_read_is_not_waited_for(site: Site) -
     assert await site.gate.wait(Bookmark(Position.of("users.whatever", 3, 70_000)), 0) is build
 
 
+async def test_where_nobody_knows_the_system_as_a_whole_any_other_log_is_carried_along(site: Site) -> None:
+    build = await site.live()
+    gate = BookmarkGate(site.view, [site.log])
+    elsewhere = Position.of("windows.7", 3, 70_000)
+    assert await gate.wait(Bookmark(elsewhere), 0) is build
+    assert await gate.wait_for_past((await site.log.head()).join(elsewhere), Bookmark(), 0) is build
+    site.log.put("a", 1, OAK)
+    with pytest.raises(OutOfDate):
+        await gate.wait(Bookmark(elsewhere.join(Position.of("doors.1", 0, 1))), 0)
+    with pytest.raises(InvalidInput, match=r"expected the log doors\.1, found 'doors\.2'"):
+        await gate.wait(Bookmark(Position.of("doors.2", 0, 1)), 0)
+
+
 @pytest.mark.parametrize(("partition", "offset"), [(0, 2), (1, 1), (9, 1)])
 async def test_a_position_that_the_log_does_not_have_is_refused_at_once(
     site: Site, partition: int, offset: int
