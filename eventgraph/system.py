@@ -164,6 +164,8 @@ class System:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise TypeError(f"a system's name is up to 40 of a-z, 0-9 and _, a letter first; found {self.name!r}")
+        if not self.subgraphs:
+            raise TypeError(f"{self.name}: expected a subgraph, found none")
         names = [subgraph.name for subgraph in self.subgraphs]
         names += [process.name for subgraph in self.subgraphs for process in subgraph.processes]
         for name in names:

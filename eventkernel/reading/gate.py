@@ -50,9 +50,9 @@ class StreamParked(OutOfDate):
 
 
 class BookmarkGate(Generic[BuildT]):
-    """The gate of one view. `logs` are those that the view reads, `known_logs` the names of all logs of the system
-    (None: whoever made the gate does not know them, and a bookmark may name any); `clock` is the one that the logs' events have their times from. `audit` says which builds may answer; without it
-    all may."""
+    """The gate of one view. `logs` are those that the view reads; `known_logs` are the names of all logs of the system,
+    or None where nobody here knows them: a bookmark may then name any. `clock` is the one that the logs' events have
+    their times from. `audit` says which builds may answer; without it all may."""
 
     def __init__(
         self,

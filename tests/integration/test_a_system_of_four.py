@@ -1,0 +1,170 @@
+"""A system that somebody else declares, of the social network's subgraphs and one of their own: nothing knows three."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import io
+import shutil
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from eventgraph import System
+from eventgraph.errors import StartError
+from eventgraph.operating.doctor import examine
+from eventgraph.operating.event_log import print_events
+from eventgraph.operating.installation import FolderInstallation
+from eventgraph.operating.log_export import export
+from eventgraph.operating.log_import import import_
+from eventgraph.operating.rebuilding import rebuild
+from eventgraph.operating.what_if import what_if
+from eventgraph.running.data_folder import DataFolder
+from eventgraph.running.embedded import opened
+from eventgraph.running.routing import started_router
+from eventgraph.running.settings import Settings, loaded
+from eventgraph.running.status import StatusSource
+from eventgraph.serving.served import running
+from eventkernel.clock import SystemClock
+from eventkernel.events import Position
+from eventkernel.reading.bookmark import Bookmark
+from kithgraph.system import SOCIAL_NETWORK
+from tests.support.notes import LIBRARY
+
+BEFORE = Path(__file__).parents[1] / "fixtures" / "data-folders" / "0.1.0"
+
+WRITE = """mutation ($input: WriteNoteInput!) { writeNote(input: $input) {
+  bookmark author { notes firstName friendCount recommendations(first: 1) { mutualFriendCount } } } }"""
+CREATE = """mutation { createUser(input: {firstName: "Ada", lastName: "Lovelace"}) { user { id } } }"""
+USER = "query ($id: ID!) { user(id: $id) { notes firstName friendCount } noteCount }"
+
+
+@dataclasses.dataclass
+class Running:
+    """A system in this process, asked through its router."""
+
+    client: httpx.AsyncClient
+    status: StatusSource
+
+    async def ask(self, query: str, bookmark: str = "", **variables: Any) -> dict[str, Any]:
+        body = {"query": query, "variables": variables, "extensions": {"bookmark": bookmark}}
+        answer: dict[str, Any] = (await self.client.post("/graphql", json=body)).json()
+        return answer
+
+
+@asynccontextmanager
+async def at_work(system: System, path: Path) -> AsyncGenerator[Running]:
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(DataFolder.open(path, system))
+        subgraphs = await stack.enter_async_context(opened(system, folder, SystemClock()))
+        for subgraph in subgraphs:
+            await stack.enter_async_context(running(subgraph.workers))
+        sources = {subgraph.name: subgraph.app for subgraph in subgraphs}
+        router = await started_router(sources, loaded(system, Settings), system)
+        app = router.app()
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://four") as client,
+        ):
+            yield Running(client, StatusSource(system, str(path), subgraphs, router.statistics))
+
+
+async def written(library: Running) -> tuple[str, str]:
+    """A user's id, and the bookmark behind which they have a note."""
+    created = await library.ask(CREATE)
+    user = created["data"]["createUser"]["user"]["id"]
+    note = {"id": "1", "author": user, "text": "hello"}
+    answer = await library.ask(WRITE, created["extensions"]["bookmark"], input=note)
+    assert answer["data"]["writeNote"]["author"] == {
+        "notes": ["hello"],
+        "firstName": "Ada",
+        "friendCount": 0,
+        "recommendations": [],
+    }
+    bookmark: str = answer["extensions"]["bookmark"]
+    return user, bookmark
+
+
+async def test_the_bookmark_of_a_fourth_log_goes_through_all_four_and_comes_back(tmp_path: Path) -> None:
+    async with at_work(LIBRARY, tmp_path / "data") as library:
+        user, bookmark = await written(library)
+        answer = await library.ask(USER, bookmark, id=user)
+        assert answer["data"] == {
+            "user": {"notes": ["hello"], "firstName": "Ada", "friendCount": 0},
+            "noteCount": 1,
+        }
+        alone = await library.ask("query ($id: ID!) { user(id: $id) { firstName } }", bookmark, id=user)
+        sent = Bookmark.decode(bookmark).position
+        assert "notes" in {one.log.split(".")[0] for one in sent}
+        assert Bookmark.decode(alone["extensions"]["bookmark"]).position.covers(sent)
+
+
+async def test_a_bookmark_that_no_subgraph_of_the_four_can_know_is_refused(tmp_path: Path) -> None:
+    async with at_work(LIBRARY, tmp_path / "data") as library:
+        elsewhere = Bookmark(Position.of("letters.1", 0, 1)).encode()
+        (error,) = (await library.ask("{ noteCount }", elsewhere))["errors"]
+        assert error["extensions"]["code"] == "INVALID_INPUT"
+        assert "expected one of the logs friends, notes, users, found 'letters'" in error["message"]
+
+
+async def test_every_operators_command_sees_the_fourth(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    async with at_work(LIBRARY, path) as library:
+        await written(library)
+        status = await library.status.status()
+        assert [one.name for one in status.subgraphs] == ["users", "friends", "recommendations", "notes"]
+    installation = FolderInstallation(LIBRARY, path)
+    assert await asyncio.to_thread(list, examine(LIBRARY, path)) == []
+    printed = io.BytesIO()
+    await print_events(installation, None, printed)
+    types = [msgspec.json.decode(line)["type"] for line in printed.getvalue().splitlines()]
+    assert types == ["users.UserCreated", "notes.NoteWritten"]
+    compared = await what_if(installation, [], values=False)
+    assert [(one.view, one.same) for one in compared] == [(name, True) for name in LIBRARY.names]
+    await asyncio.to_thread(export, installation, str(tmp_path / "all.jsonl"), tmp_path / "all.keys")
+    records = import_(LIBRARY, str(tmp_path / "all.jsonl"), tmp_path / "all.keys", tmp_path / "again")
+    assert {log.split(".")[0] for log in records} == {"users", "friends", "notes"}
+    (path / "logs" / "notes.sqlite").unlink()
+    found = await asyncio.to_thread(list, examine(LIBRARY, path))
+    assert next(one.where for one in found if one.severity == "error") == "logs/notes.sqlite"
+
+
+def test_the_fourth_view_is_filled_again_by_command(tmp_path: Path) -> None:
+    built = rebuild(FolderInstallation(LIBRARY, prepared(tmp_path, LIBRARY)), ["notes"])
+    assert [one.view for one in built] == ["notes"]
+    with pytest.raises(StartError, match="there is no view 'letters', only users, friends, recommendations, notes"):
+        rebuild(FolderInstallation(LIBRARY, prepared(tmp_path, LIBRARY)), ["letters"])
+
+
+def prepared(tmp_path: Path, system: System) -> Path:
+    path = tmp_path / "data"
+    DataFolder.open(path, system)._lock.close()
+    return path
+
+
+async def test_a_subgraph_joins_a_system_that_has_data(tmp_path: Path) -> None:
+    """Of 0.1.0, when there were three: what is new begins empty, what was there is there."""
+    path = tmp_path / "data"
+    shutil.copytree(BEFORE, path)
+    async with at_work(dataclasses.replace(LIBRARY, installation="kithgraph"), path) as library:
+        found = await library.ask("{ users(first: 1) { edges { node { firstName notes } } } noteCount }")
+        assert found["data"]["noteCount"] == 0
+        assert found["data"]["users"]["edges"][0]["node"]["notes"] == []
+        await written(library)
+
+
+async def test_a_folder_of_another_system_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    async with at_work(LIBRARY, path):
+        pass
+    with pytest.raises(
+        StartError, match=r"of another system than Kithgraph: it has a log notes, and no kithgraph\.json"
+    ):
+        DataFolder.open(path, SOCIAL_NETWORK)
+    assert not (path / "kithgraph.json").exists()
