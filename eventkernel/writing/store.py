@@ -194,8 +194,9 @@ class EventStore(LogReader, Protocol):
         ...
 
     async def resume(self, stream: str, reason: str) -> Commit:
-        """Let a stream go on that waits behind a gap: what stands on the log behind the gap has no effect. The stream
-        gets a record more, of type `STREAM_RESUMED`.
+        """Let a stream go on that waits behind a gap, or has a record that cannot be decoded: what stands on the log
+        behind the gap has no effect, and the record has none on commands. The stream gets a record more, of type
+        `STREAM_RESUMED`.
 
         Raises:
             NotFound: there is no such stream.

@@ -19,7 +19,7 @@ from typing import Any, Final, Generic, cast
 import msgspec
 
 from eventkernel.decider import Decider, Event, State
-from eventkernel.errors import CorruptData, KernelError
+from eventkernel.errors import CorruptData, KernelError, Unavailable
 from eventkernel.events import STREAM_RESUMED, Record, RecordedEvent
 from eventkernel.writing.codec import Codec
 from eventkernel.writing.snapshots import Mark, Snapshot, Snapshots
@@ -46,6 +46,8 @@ class Folded(Generic[State]):
     answer: object
     snapshot: int = 0
     """The version of the stream's newest snapshot."""
+    unreadable: Exception | None = None
+    """Why a record could not be decoded, behind which no operator has let the stream go on: the state is not right."""
 
     @property
     def version(self) -> int:
@@ -112,16 +114,24 @@ class StreamStates(Generic[State, Event]):
         return folded.answer
 
     def after(self, folded: Folded[State], records: Sequence[Record]) -> Folded[State]:
-        """The stream with these records more."""
-        state, answer = folded.state, folded.answer
+        """The stream with these records more. One that cannot be decoded has no effect where an operator has let the
+        stream go on behind it."""
+        state, answer, unreadable = folded.state, folded.answer, folded.unreadable
         for record in records:
             if record.type == STREAM_RESUMED:
+                unreadable = None
                 continue
-            recorded = self._codec.recorded(record)
+            try:
+                recorded = self._codec.recorded(record)
+            except Unavailable:  # the key store does not answer: nothing is wrong with the record
+                raise
+            except Exception as error:  # noqa: BLE001  # told when it is known that nobody has let the stream go on
+                unreadable = unreadable or error
+                continue
             state = self._decider.evolve(state, cast("Event", recorded.event))
             if self._answer is not None:
                 answer = self._answer(answer, recorded)
-        return Folded(Mark.of(records[-1]), state, answer, folded.snapshot) if records else folded
+        return Folded(Mark.of(records[-1]), state, answer, folded.snapshot, unreadable) if records else folded
 
     def keep(self, stream: str, folded: Folded[State]) -> Folded[State]:
         """Keep this state of a stream; called after reading the stream or appending to it."""
@@ -157,6 +167,8 @@ class StreamStates(Generic[State, Event]):
                 records, unseen = records[1:], None
             folded = self.after(folded, records)
             if end:
+                if folded.unreadable is not None:
+                    raise folded.unreadable
                 return folded
             if may_be_shorter:  # asked for when the stream is known to be long: most are not
                 may_be_shorter = False

@@ -50,7 +50,7 @@ from eventkernel.adapters.mongodb.ledger import (
     has_gap,
 )
 from eventkernel.clock import Clock
-from eventkernel.errors import ConcurrencyConflict, InvalidInput, KernelError, NotFound, Unavailable
+from eventkernel.errors import InvalidInput, KernelError, NotFound, Unavailable
 from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Position, Record
 from eventkernel.keyed_locks import KeyedLocks
 from eventkernel.reading.membership import Alone, Membership
@@ -222,18 +222,29 @@ class KafkaEventStore:
         while True:
             async with self._ledger() as documents:
                 end = await documents.end_of(stream)
-                if end is None and not await documents.waiting(stream):
+                waiting = next(iter(await documents.waiting(stream)), None)
+                if end is None and waiting is None:
                     raise NotFound(f"{self.log}: there is no stream {stream[:200]!r}")
-                await documents.let_go_on(stream)
-                await documents.check()
-            with suppress(ConcurrencyConflict):
-                return await self.append(
+                if end is not None and end.pending:
+                    await self._help(documents, end.command_id)
+                    continue
+                version = 0 if end is None else end.version
+                resumed = Append(
                     stream,
                     [resuming(reason)],
-                    expected_version=0 if end is None else end.version,
-                    command_id=f"resume {secrets.token_hex(16)}",
-                    fingerprint="resume",
+                    version,
+                    f"resume {secrets.token_hex(16)}" if waiting is None else waiting.command_id,
+                    "resume",
+                    None,
+                    NO_METADATA,
                 )
+                known = self._known(documents, stream)
+                if end is not None:
+                    known.ends[stream] = StreamEnd(end.version, end.time_us)
+                commit, records = settle(resumed, known, self._clock.now_us())
+                offset = await self._put(documents, records, going_on=waiting is not None)
+                if offset is not None:
+                    return self._commit(commit, records, offset)
 
     async def find_command(self, command_id: str) -> Commit | None:
         if not is_name(command_id):
@@ -277,8 +288,7 @@ class KafkaEventStore:
 
     async def _settled(self, append: Append, documents: Documents, found: Found) -> tuple[Commit, Sequence[Record]]:
         """What the append leads to. A refusal or a repeated answer is given when the ledger is known to be the one."""
-        partition = self._log.partition_of(append.stream)
-        known = Known(self.log, next_offset=0, partition=partition, generation=documents.generation.number)
+        known = self._known(documents, append.stream)
         if found.repeated is not None:
             known.commits[append.command_id] = self._in_effect(found.repeated).commit(self.log)
         end = None if found.end is None else self._in_effect(found.end)
@@ -302,13 +312,19 @@ class KafkaEventStore:
             await documents.check()
         return commit, records
 
-    async def _put(self, documents: Documents, records: Sequence[Record]) -> int | None:
-        """Bring a new commit to the log; its offset, or None where somebody else was faster."""
+    def _known(self, documents: Documents, stream: str) -> Known:
+        """Nothing yet of what the ledger says of a stream."""
+        partition = self._log.partition_of(stream)
+        return Known(self.log, next_offset=0, partition=partition, generation=documents.generation.number)
+
+    async def _put(self, documents: Documents, records: Sequence[Record], *, going_on: bool = False) -> int | None:
+        """Bring a new commit to the log; its offset, or None where somebody else was faster. `going_on`: it lets a
+        stream go on that waits."""
         self._publisher.check(records)
         entry = Entry.of(records, self._log.partition_of(records[0].stream), records[0].claims_taken)
         self._owned[entry.command_id] = done = asyncio.Event()
         try:
-            if not await documents.insert(entry):
+            if not await (documents.let_go_on(entry) if going_on else documents.insert(entry)):
                 return None
             await documents.check()
             offset = await self._publisher.publish(entry.partition, records)

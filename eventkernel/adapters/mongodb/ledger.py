@@ -130,7 +130,8 @@ class Entry:
     offset: int | None = None
     """Where its first record stands; None as long as it is not known to be on the log."""
     stops_at: int | None = None
-    """Of a commit that stands on the log behind a gap, and does not count: the version at which its stream waits."""
+    """Of what keeps a stream's next version from everybody, because a commit stands on the log behind a gap: the
+    version at which the stream waits. It has no place of its own, and an id that no command has."""
     texts: Sequence[str] = field(default=(), repr=False)
     """The records in CloudEvents' JSON, where they were asked for."""
 
@@ -155,7 +156,7 @@ class Entry:
 
     @property
     def pending(self) -> bool:
-        return self.offset is None
+        return self.offset is None and self.stops_at is None
 
     @property
     def events(self) -> int:
@@ -195,9 +196,9 @@ class Entry:
         }
         if self.refusal is not None:
             document["refusal"] = self.refusal
-        if self.stops_at is not None:
-            document |= {"stopsAt": self.stops_at, "pending": _BEHIND_A_GAP}
         # Only a document that has the field is in the sparse index of what is pending, or waits.
+        if self.stops_at is not None:
+            return document | {"stopsAt": self.stops_at, "pending": _BEHIND_A_GAP}
         return document | ({"pending": True} if self.offset is None else {"offset": self.offset})
 
     def _keys(self) -> Sequence[str]:
@@ -489,15 +490,22 @@ class Documents:
     async def stop(self, entry: Entry) -> Entry:
         """A commit stands on the log behind a gap in its stream: from now on nothing comes onto the stream, until
         `let_go_on`. Gives the commit at which the stream waits, which may be an earlier one."""
+        # Whoever meets the record again knows it.
+        await self.insert(replace(entry, first_version=0))
         while True:
             end = await self.end_of(entry.stream)
-            stopping = replace(entry, stops_at=0 if end is None else end.version)
+            stopping = replace(
+                entry,
+                command_id=f"behind a gap at {entry.partition}/{entry.offset}",
+                offset=None,
+                stops_at=0 if end is None else end.version,
+            )
             if await self.insert(stopping):
                 return stopping
             for waiting in await self.waiting(entry.stream):
                 return waiting
-            if await self.find_command(entry.command_id) is not None:
-                entry = replace(entry, command_id=f"behind a gap at {entry.partition}/{entry.offset}")
+            if await self.find_command(stopping.command_id) is not None:
+                return stopping  # it has waited for this record before, and was let go on
 
     async def waiting(self, stream: str | None = None) -> Sequence[Entry]:
         """The commits at which streams wait, some of them where they are very many."""
@@ -508,14 +516,17 @@ class Documents:
             documents = await self.collection.find(query, _WITHOUT_RECORDS).to_list(_FILL_AT_ONCE)
         return [entry_of(document) for document in documents]
 
-    async def let_go_on(self, stream: str) -> None:
-        """The stream does not wait any more."""
+    async def let_go_on(self, resuming: Entry) -> bool:
+        """What keeps a stream waiting becomes, in one step, the commit that lets it go on: nobody else gets its version
+        in between. False: it was let go on meanwhile."""
+        document = resuming.document()
+        del document["_id"]
         async with translated("letting a stream go on"):
-            # The documents stay, as of something without versions: whoever meets the records again knows them.
-            await self.collection.update_many(
-                {"stream": stream, "pending": _BEHIND_A_GAP},
-                [{"$set": {"first": 0, "keys": [{"$concat": ["command ", "$_id"]}]}}, {"$unset": ["pending"]}],
+            changed = await self.collection.update_one(
+                {"_id": resuming.command_id, "pending": _BEHIND_A_GAP},
+                {"$set": document, "$unset": {"stopsAt": ""}},
             )
+        return changed.matched_count > 0
 
     async def _look_up(self, asked: Sequence[Asked]) -> Sequence[Found]:
         keys = {claim_key(seal) for question in asked for seal in question.claims or ()}

@@ -18,6 +18,7 @@ from eventkernel.errors import (
     AlreadyExists,
     ClaimTaken,
     ConcurrencyConflict,
+    CorruptData,
     IdempotencyMismatch,
     InvalidInput,
     Unavailable,
@@ -631,6 +632,31 @@ async def test_a_warm_stream_that_is_as_long_as_it_was_and_another_one_is_read_a
     store._ledger.holders.clear()
     store._ledger.held.clear()
     assert types(await run(one, Light("b"), "k2"))[-2:] == ["lamps.Out", "lamps.Lit"]
+
+
+async def unheard(store: MemoryEventStore, version: int) -> None:
+    """Another release's record, of a type that this one does not know."""
+    events = [EncodedEvent("lamps.Unheard", 1, b"{}")]
+    await store.append("lamp-1", events, expected_version=version, command_id=f"u{version}", fingerprint="u")
+
+
+async def test_a_record_that_cannot_be_decoded_stops_its_stream_until_an_operator_lets_it_go_on() -> None:
+    store = Counting()
+    lamps = handler(store)
+    await run(lamps, Light("a"), "k1")
+    await unheard(store, 1)
+    await unheard(store, 2)
+    for one in (lamps, handler(store)):  # warm and cold
+        with pytest.raises(CorruptData):
+            await run(one, Dim(), "k2")
+    assert (await run(lamps, Light("b"), "k3", stream="lamp-2")).commit.version == 1
+    await store.resume("lamp-1", "another release wrote it")
+    for version, one in enumerate((lamps, handler(store)), start=5):
+        out = await run(one, Dim() if version == 5 else Light("c"), f"k{version}")
+        assert (out.commit.version, len(types(out))) == (version, version - 3), "those two have no effect"
+    await unheard(store, 6)
+    with pytest.raises(CorruptData):
+        await run(lamps, Dim(), "k7")
 
 
 async def test_no_state_is_kept_of_what_can_be_erased() -> None:
