@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -10,6 +9,7 @@ from eventkernel.errors import InvalidInput, Unavailable
 from eventkernel.events import Partition, Position
 from eventkernel.reading.arrivals import Arrivals
 from eventkernel.reading.folding import further
+from eventkernel.reading.live import LiveBuild
 from eventkernel.reading.views import (
     NOTHING_RELEASED,
     BuildRetired,
@@ -134,37 +134,16 @@ class MemoryBuild(Generic[Doc]):
 BuildT = TypeVar("BuildT", bound=MemoryBuild[Any])  # any document: the view only makes and forgets builds
 
 
-class MemoryView(Generic[BuildT]):
+class MemoryView(LiveBuild[BuildT]):
     """A view whose builds are made by `make` (a class derived from `MemoryBuild`)."""
 
     def __init__(self, name: str, make: Callable[[str], BuildT]) -> None:
-        self._name = name
+        super().__init__(name)
         self._make = make
         self._made = 0
-        self._live: BuildT | None = None
-        self._went_live = asyncio.Event()
         self.builds: dict[str, BuildT] = {}
         self.aside: dict[str, str] = {}
         """What was kept for people, and why."""
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    def live(self) -> BuildT:
-        if self._live is None:
-            raise Unavailable(f"the view {self._name} is being built")
-        return self._live
-
-    async def ready(self, timeout: float) -> BuildT:
-        if self._live is not None:
-            return self._live
-        try:
-            async with asyncio.timeout(timeout):
-                await self._went_live.wait()
-        except TimeoutError:
-            raise Unavailable(f"the view {self._name} is still being built after {timeout:g} s") from None
-        return self.live()
 
     async def create(self) -> BuildT:
         self._made += 1
@@ -173,10 +152,7 @@ class MemoryView(Generic[BuildT]):
         return build
 
     async def switch(self, build: str) -> None:
-        before, self._live = self._live, self._find(build)
-        self._went_live.set()
-        if before is not None and before is not self._live:
-            before.retire()
+        self._go_live(self._find(build))
 
     async def keep_aside(self, build: str, why: str) -> None:
         self.aside[build] = why
@@ -193,8 +169,7 @@ class MemoryView(Generic[BuildT]):
         for build in self.builds.values():
             build.drop()
         self.builds.clear()
-        self._live = None
-        self._went_live.clear()
+        self._go_live(None)
 
     def _find(self, build: str) -> BuildT:
         try:

@@ -157,11 +157,11 @@ class Documents(Generic[Doc]):
             return [None] * len(self.placing)
         return [index.place(doc, key) for index in self.placing]
 
-    def words_of(self, doc: Doc) -> list[frozenset[str]]:
-        """A document's words in each of the `wording` indexes."""
+    def texts(self, doc: Doc) -> list[str]:
+        """A document's text in each of the `wording` indexes."""
         if self.deleted(doc):
-            return [frozenset()] * len(self.wording)
-        return [index.words(doc) for index in self.wording]
+            return [""] * len(self.wording)
+        return [index.of(doc) for index in self.wording]
 
     def check(self, index: AnyIndex[Doc]) -> None:
         """
@@ -279,6 +279,7 @@ def _fields(doc_type: Any) -> list[str]:
     types = info.types if isinstance(info, inspect.UnionType) else (info,)
     return [
         f"{one.cls.__name__}({', '.join(known.encode_name for known in one.fields)})"
+        + (" as an array" if isinstance(one, inspect.StructType) and one.array_like else "")
         for one in types
         if isinstance(one, inspect.StructType | inspect.DataclassType)
     ]

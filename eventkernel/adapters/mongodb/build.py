@@ -63,6 +63,7 @@ from eventkernel.errors import Unavailable
 from eventkernel.events import Partition, Position
 from eventkernel.reading.arrivals import Arrivals
 from eventkernel.reading.folding import further
+from eventkernel.reading.live import build_identity
 from eventkernel.reading.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State
 from eventkernel.writing.store import Checkpoint
 
@@ -342,7 +343,7 @@ class MongoViewBuild(ABC, Generic[Doc]):
         """What a build must carry to be one of this class, filled by a projection of this shape from these logs."""
         layout = {name: [index.document for index in indexes] for name, indexes in cls.collections.items()}
         indexes = hashlib.sha256(json.dumps(layout, default=dict).encode()).hexdigest()
-        return json.dumps({"format": _FORMAT, "shape": shape, "indexes": indexes[:16], "logs": sorted(logs)})
+        return build_identity(_FORMAT, shape, logs, indexes=indexes[:16])
 
     async def prepare(self) -> None:
         """Make the collections and their indexes."""

@@ -26,6 +26,7 @@ from eventkernel.adapters.mongodb.document_questions import MongoQuestions, plac
 from eventkernel.reading.as_of import AsOf
 from eventkernel.reading.documents import Documents
 from eventkernel.reading.views import Change, Doc, State
+from eventkernel.reading.words import words
 
 
 class MongoDocuments(MongoViewBuild[Doc], MongoQuestions[Doc]):
@@ -102,7 +103,7 @@ class MongoDocuments(MongoViewBuild[Doc], MongoQuestions[Doc]):
             "version": state.version,
             "doc": msgspec.to_builtins(doc, str_keys=True),
             **dict(zip(self._places, self.documents.places(doc, key), strict=True)),
-            **{name: sorted(words) for name, words in zip(self._words, self.documents.words_of(doc), strict=True)},
+            **{name: sorted(words(text)) for name, text in zip(self._words, self.documents.texts(doc), strict=True)},
             "deleted": self.documents.deleted(doc),
             "since_us": state.time_us,
             "since_offset": state.offset,

@@ -15,13 +15,14 @@ import logging
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from eventkernel.adapters.mongodb.build import MongoViewBuild
 from eventkernel.adapters.mongodb.build_list import BuildList, BuildState, live_build
 from eventkernel.adapters.mongodb.connection import Database
 from eventkernel.errors import InvalidInput, KernelError, Unavailable
 from eventkernel.events import Position
+from eventkernel.reading.live import LiveBuild
 
 __all__ = ["MongoView", "MongoViewBuild"]
 
@@ -38,20 +39,18 @@ _BEAT: Final = 300.0
 _log: Final = logging.getLogger(__name__)
 
 
-class MongoView(Generic[BuildT]):
+class MongoView(LiveBuild[BuildT]):
     """Made by `open`."""
 
     def __init__(self, database: Database, name: str, build_type: type[BuildT], identity: str) -> None:
+        super().__init__(name)
         self._database = database
-        self._name = name
         self._build_type = build_type
         self._identity = identity
         self._list = BuildList(database, name)
         self._builds: dict[str, BuildT] = {}
         self._live_before: dict[str, BuildState | None] = {}
-        self._live: BuildT | None = None
         self._live_state: BuildState | None = None
-        self._went_live = asyncio.Event()
         self._watch = _Watch(self)
 
     @classmethod
@@ -74,25 +73,6 @@ class MongoView(Generic[BuildT]):
         view._watch.start()
         return view
 
-    @property
-    def name(self) -> str:
-        return self._name
-
-    def live(self) -> BuildT:
-        if self._live is None:
-            raise Unavailable(f"the view {self._name} is being built")
-        return self._live
-
-    async def ready(self, timeout: float) -> BuildT:
-        if self._live is not None:
-            return self._live
-        try:
-            async with asyncio.timeout(timeout):
-                await self._went_live.wait()
-        except TimeoutError:
-            raise Unavailable(f"the view {self._name} is still being built after {timeout:g} s") from None
-        return self.live()
-
     async def create(self) -> BuildT:
         before = self._live_state
         await self._list.prepare()  # the database may be a new one since
@@ -113,7 +93,7 @@ class MongoView(Generic[BuildT]):
         if new is self._live:
             return
         number = await self._list.make_live(build, self._live_before.get(build, self._live_state))
-        self._go_live(new, BuildState(build, self._identity, number, False, await new.checkpoint(), Position(), 0))
+        self._switched(new, BuildState(build, self._identity, number, False, await new.checkpoint(), Position(), 0))
 
     async def keep_aside(self, build: str, why: str) -> None:
         """Nothing is kept: the ledger has whatever was acknowledged."""
@@ -148,7 +128,7 @@ class MongoView(Generic[BuildT]):
                 build.saw(state)
         live = live_build(states.values(), self._identity)
         if live is not None and (self._live_state is None or live.live_number > self._live_state.live_number):
-            self._go_live(self._builds.get(live.name) or self._open(live), live)
+            self._switched(self._builds.get(live.name) or self._open(live), live)
 
     async def beat(self) -> None:
         await self._list.beat(list(self._builds))
@@ -163,18 +143,16 @@ class MongoView(Generic[BuildT]):
         self._builds[state.name] = build
         return build
 
-    def _go_live(self, build: BuildT, state: BuildState) -> None:
-        before, self._live, self._live_state = self._live, build, state
+    def _switched(self, build: BuildT, state: BuildState) -> None:
+        self._live_state = state
         build.saw(state)
-        self._went_live.set()
-        if before is not None and before is not build:
-            before.retire()
+        self._go_live(build)
 
     def _gone(self, build: BuildT) -> None:
         build.dropped()
         if build is self._live:  # somebody has removed all of it: a new one is to be filled
-            self._live = self._live_state = None
-            self._went_live.clear()
+            self._live_state = None
+            self._go_live(None)
         self._forget(build.name)
 
     def _find(self, build: str) -> BuildT:

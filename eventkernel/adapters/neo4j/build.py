@@ -39,6 +39,7 @@ from eventkernel.errors import KernelError, Unavailable
 from eventkernel.events import Partition, Position, Record
 from eventkernel.reading.arrivals import Arrivals
 from eventkernel.reading.folding import further
+from eventkernel.reading.live import build_identity
 from eventkernel.reading.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State
 from eventkernel.writing.store import Checkpoint, Landmark
 
@@ -248,8 +249,8 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
     def identity(cls, shape: int, logs: Iterable[str]) -> str:
         """What a build of this class is filled by: a projection of this shape, from these logs, with this Cypher."""
         layout = json.dumps([cls.nodes, cls.relationships, cls.writes], default=dict)
-        told = {"format": _FORMAT, "shape": shape, "layout": layout, "logs": sorted(logs)}
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+        told = build_identity(_FORMAT, shape, logs, layout=layout)
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
 
     @classmethod
     def constraints(cls) -> Sequence[str]:

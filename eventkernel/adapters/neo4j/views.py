@@ -14,12 +14,13 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Iterable
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from eventkernel.adapters.neo4j import statements
 from eventkernel.adapters.neo4j.build import Neo4jViewBuild
 from eventkernel.adapters.neo4j.connection import Neo4jConnection
 from eventkernel.errors import InvalidInput, KernelError, Unavailable
+from eventkernel.reading.live import LiveBuild
 
 __all__ = ["Neo4jView", "Neo4jViewBuild"]
 
@@ -33,22 +34,20 @@ _IDLE_MS: Final = 3_600_000
 _log: Final = logging.getLogger(__name__)
 
 
-class Neo4jView(Generic[BuildT]):
+class Neo4jView(LiveBuild[BuildT]):
     """Made by `open`."""
 
     def __init__(
         self, connection: Neo4jConnection, name: str, build_type: type[BuildT], identity: str, system: str
     ) -> None:
+        super().__init__(name)
         self._connection = connection
-        self._name = name
         self._key = f"{system}.{name}" if system else name
         self._build_type = build_type
         self._identity = identity
         self._builds: dict[str, BuildT] = {}
         self._beside: dict[str, str | None] = {}
         """Builds that were begun here, and which one was live then."""
-        self._live: BuildT | None = None
-        self._went_live = asyncio.Event()
         self._freshening = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -81,25 +80,6 @@ class Neo4jView(Generic[BuildT]):
             asyncio.create_task(view._tidy(), name=f"tidy the view {name}"),
         ]
         return view
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    def live(self) -> BuildT:
-        if self._live is None:
-            raise Unavailable(f"the view {self._name} is being built")
-        return self._live
-
-    async def ready(self, timeout: float) -> BuildT:
-        if self._live is not None:
-            return self._live
-        try:
-            async with asyncio.timeout(timeout):
-                await self._went_live.wait()
-        except TimeoutError:
-            raise Unavailable(f"the view {self._name} is still being built after {timeout:g} s") from None
-        return self.live()
 
     async def create(self) -> BuildT:
         await self._constrain()  # the server may be a new one since
@@ -172,13 +152,7 @@ class Neo4jView(Generic[BuildT]):
             before = self._live
             if name == (None if before is None else before.name):
                 return
-            self._live = None if name is None else await self._open(name)
-            if self._live is None:
-                self._went_live.clear()
-            else:
-                self._went_live.set()
-            if before is not None:
-                before.retire()
+            self._go_live(None if name is None else await self._open(name))
 
     async def _keep_fresh(self) -> None:
         while True:

@@ -47,6 +47,7 @@ from eventkernel.errors import CorruptData, Unavailable
 from eventkernel.events import Partition, Position
 from eventkernel.reading.arrivals import Arrivals
 from eventkernel.reading.folding import further
+from eventkernel.reading.live import build_identity
 from eventkernel.reading.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State, waiting_streams
 from eventkernel.writing.store import Checkpoint
 
@@ -312,7 +313,7 @@ class SqliteViewBuild(ABC, Generic[Doc]):
     def identity(cls, shape: int, logs: Iterable[str]) -> str:
         """What a file must carry to be a build of this class, filled by a projection of this shape from these logs."""
         schema = hashlib.sha256((cls.schema + cls.indexes).encode()).hexdigest()
-        return json.dumps({"format": _FORMAT, "shape": shape, "schema": schema, "logs": sorted(logs)})
+        return build_identity(_FORMAT, shape, logs, schema=schema)
 
     @classmethod
     def is_usable(cls, file: Path, identity: str) -> bool:

@@ -28,6 +28,7 @@ from eventkernel.adapters.sqlite.document_questions import SqliteQuestions, plac
 from eventkernel.reading.as_of import AsOf
 from eventkernel.reading.documents import Documents
 from eventkernel.reading.views import Change, Doc, State
+from eventkernel.reading.words import words
 
 _LOAD: Final = (
     "SELECT key, version, since_us, since_offset, log, partition, doc FROM doc"
@@ -134,11 +135,11 @@ class SqliteDocuments(SqliteViewBuild[Doc], SqliteQuestions[Doc]):
                 self._write_words(connection, index.name, number, changes, stored)
 
     def _row(self, key: str, state: State[Doc]) -> tuple[object, ...]:
-        doc = state.doc
+        doc, documents = state.doc, self.documents
+        deleted = documents.deleted(doc)
         return (
-            key, state.version, state.time_us, state.offset, state.log, state.partition,
-            int(self.documents.deleted(doc)), _encode(doc).decode(),
-            *self.documents.places(doc, key), *map(_listed, self.documents.words_of(doc)),
+            key, state.version, state.time_us, state.offset, state.log, state.partition, deleted, _encode(doc).decode(),
+            *documents.places(doc, key), *[_listed(text) for text in documents.texts(doc)],
         )  # fmt: skip
 
     def _write_words(
@@ -156,11 +157,11 @@ class SqliteDocuments(SqliteViewBuild[Doc], SqliteQuestions[Doc]):
         for change in changes:
             key = self.documents.key_of(change.stream)
             before = stored.get(change.stream)
-            had = frozenset[str]() if before is None else self.documents.words_of(before.doc)[number]
-            has = self.documents.words_of(change.states[-1].doc)[number]
+            had = frozenset[str]() if before is None else words(self.documents.texts(before.doc)[number])
+            has = words(self.documents.texts(change.states[-1].doc)[number])
             gone += [(word, key) for word in had - has]
             come += [(word, key) for word in has - had]
-            earlier = had.union(*(self.documents.words_of(state.doc)[number] for state in change.states[:-1]))
+            earlier = had.union(*(words(self.documents.texts(state.doc)[number]) for state in change.states[:-1]))
             past += [(word, key) for word in earlier]
         connection.executemany(f"DELETE FROM word_{name} WHERE word = ? AND key = ?", gone)
         connection.executemany(f"INSERT INTO word_{name} VALUES (?, ?)", come)
@@ -174,6 +175,6 @@ def sqlite_documents(documents: Documents[Doc]) -> type[SqliteDocuments[Doc]]:
     return cast("type[SqliteDocuments[Doc]]", made)
 
 
-@lru_cache(16_384)  # the same names come again and again
-def _listed(words: frozenset[str]) -> str:
-    return json.dumps(sorted(words), ensure_ascii=False)
+@lru_cache(16_384)  # names come again and again
+def _listed(text: str) -> str:
+    return _encode(sorted(words(text))).decode()

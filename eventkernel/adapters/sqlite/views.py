@@ -17,10 +17,11 @@ import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from eventkernel.adapters.sqlite.build import SqliteViewBuild, remove_build
 from eventkernel.errors import InvalidInput, Unavailable
+from eventkernel.reading.live import LiveBuild
 
 __all__ = ["SqliteView", "SqliteViewBuild"]
 
@@ -31,17 +32,16 @@ ASIDE: Final = "aside"
 _READERS: Final = 4
 
 
-class SqliteView(Generic[BuildT]):
+class SqliteView(LiveBuild[BuildT]):
     """Made by `open`."""
 
     def __init__(self, folder: Path, build_type: type[BuildT], identity: str, readers: int) -> None:
+        super().__init__(folder.name)
         self._folder = folder
         self._build_type = build_type
         self._identity = identity
         self._readers = readers
         self._builds: dict[str, BuildT] = {}
-        self._live: BuildT | None = None
-        self._went_live = asyncio.Event()
 
     @classmethod
     async def open(
@@ -76,25 +76,6 @@ class SqliteView(Generic[BuildT]):
         except OSError as error:
             raise Unavailable(f"the view's folder {self._folder}: {error.strerror}") from error
         return name
-
-    @property
-    def name(self) -> str:
-        return self._folder.name
-
-    def live(self) -> BuildT:
-        if self._live is None:
-            raise Unavailable(f"the view {self.name} is being built")
-        return self._live
-
-    async def ready(self, timeout: float) -> BuildT:
-        if self._live is not None:
-            return self._live
-        try:
-            async with asyncio.timeout(timeout):
-                await self._went_live.wait()
-        except TimeoutError:
-            raise Unavailable(f"the view {self.name} is still being built after {timeout:g} s") from None
-        return self.live()
 
     async def create(self) -> BuildT:
         return await self._open(f"b-{secrets.token_hex(4)}")
@@ -142,12 +123,6 @@ class SqliteView(Generic[BuildT]):
         await build.open(self._identity)
         self._builds[name] = build
         return build
-
-    def _go_live(self, build: BuildT) -> None:
-        before, self._live = self._live, build
-        self._went_live.set()
-        if before is not None:
-            before.retire()
 
     def _point_to(self, build: str) -> None:
         """Durable, and all or nothing: the new pointer is on the disk before it takes the old one's name."""
