@@ -73,7 +73,7 @@ class Statements:
         """All documents that have, or ever had, a word with the first of these beginnings, by the indexes of words;
         then in order."""
         words = " UNION ".join(
-            f"SELECT key FROM {table} WHERE {_IN_RANGE} AND key > :after" for table in self._word_tables(index)
+            f"SELECT DISTINCT key FROM {table} WHERE {_IN_RANGE} AND key > :after" for table in self._word_tables(index)
         )
         known = 0 if self._line else 1  # what has a word of now is known to have it
         return (
