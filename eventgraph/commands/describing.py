@@ -16,7 +16,8 @@ def schema(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file is not up to date.")] = False,
     folder: Annotated[Path, typer.Option(help="Where the files are.")] = Path(),
 ) -> None:
-    """Write schema.graphql (what clients see), supergraph.graphql (what routers read) and asyncapi.json (the events).
+    """Write what the declaration says: schema.graphql, reference.md and postman.json for clients, supergraph.graphql
+    for routers, asyncapi.json for those who read the events.
 
     Example: {command} schema --check
     """

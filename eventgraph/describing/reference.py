@@ -46,7 +46,7 @@ def page(title: str, schema: GraphQLSchema) -> str:
 def _lines(title: str, schema: GraphQLSchema) -> Iterator[str]:
     yield f"# {title}: reference"
     yield ""
-    yield "Generated from the schema by `make generate`. A type that ends with `!` is never null."
+    yield "Generated from the schema by the command `schema`. A type that ends with `!` is never null."
     roots = {"Queries": schema.query_type, "Mutations": schema.mutation_type, "Subscriptions": schema.subscription_type}
     for heading, root in roots.items():
         if root is not None:

@@ -1,5 +1,5 @@
-"""The generated files of a system: schema.graphql for clients, supergraph.graphql for routers, and
-asyncapi.json for those who read the events."""
+"""The generated files of a system: schema.graphql, reference.md and postman.json for clients, supergraph.graphql for
+routers, asyncapi.json for those who read the events."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from graphql import print_schema
 
-from eventgraph.describing import asyncapi
-from eventgraph.system import System
+from eventgraph.describing import asyncapi, postman, reference
+from eventgraph.system import ROUTER_PORT, System
 from graphrouter.composition import SubgraphSdl, compose
 from graphrouter.supergraph import read_supergraph
 
@@ -27,9 +27,12 @@ def supergraph_sdl(system: System, urls: Mapping[str, str]) -> str:
 def texts(system: System) -> Mapping[str, str]:
     """The files' texts by their names."""
     supergraph = supergraph_sdl(system, system.urls)
-    api = print_schema(read_supergraph(supergraph).api_schema)
+    api = read_supergraph(supergraph).api_schema
+    origin = f"http://127.0.0.1:{ROUTER_PORT}"
     return {
-        "schema.graphql": api.rstrip() + "\n",
+        "schema.graphql": print_schema(api).rstrip() + "\n",
+        "reference.md": reference.page(system.title, api),
+        "postman.json": postman.collection(system.title, api, system.examples(), origin),
         "supergraph.graphql": supergraph.rstrip() + "\n",
         "asyncapi.json": asyncapi.document(system),
     }

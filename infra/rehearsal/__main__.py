@@ -15,6 +15,7 @@ from infra.local.ports import free_ports
 from infra.rehearsal.images import make_missing
 from infra.rehearsal.machine import RehearsalError, check_programs, container_engine, run
 from infra.rehearsal.round_trip import Client, read, write_and_read
+from kithgraph.system import SOCIAL_NETWORK
 
 Json: TypeAlias = Any
 
@@ -75,7 +76,7 @@ class System:
             published = {port for port, hosts in container["NetworkSettings"]["Ports"].items() if hosts}
             if published != ({"9000/tcp"} if service == "router" else set()):
                 raise RehearsalError(f"{name} publishes {published or 'nothing'}")
-            ours = service in {"users", "friends", "recommendations", "router"}
+            ours = service in SOCIAL_NETWORK.ports
             if ours and (container["Config"]["User"] in {"", "root"} or not container["HostConfig"]["ReadonlyRootfs"]):
                 raise RehearsalError(f"{name} runs as root or may write its own files")
 

@@ -14,7 +14,7 @@ from infra.local import KafkaAddress, MongodbAddress, Neo4jAddress
 from kithgraph.system import SOCIAL_NETWORK
 from tests.support.kith import RunningKith, running_kith
 
-SUBGRAPHS: Sequence[str] = ("users", "friends", "recommendations")
+SUBGRAPHS: Sequence[str] = SOCIAL_NETWORK.names
 
 
 @dataclass(frozen=True)

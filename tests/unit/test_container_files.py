@@ -21,7 +21,7 @@ COMPOSE = (REPOSITORY / "docker-compose.yml").read_text()
 DOCKERFILE = (REPOSITORY / "Dockerfile").read_text()
 yaml: Any = pytest.importorskip("yaml")  # comes with pre-commit; has no types
 SERVICES: dict[str, Any] = yaml.safe_load(COMPOSE)["services"]
-OURS = {"users", "friends", "recommendations", "router"}
+OURS = set(SOCIAL_NETWORK.ports)
 
 
 def variables(env: Path) -> dict[str, str]:
