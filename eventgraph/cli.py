@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Protocol, cast
 import typer
 import typer.main
 
-from eventgraph.commands import checking, copying, parked, starting
+from eventgraph.commands import archiving, checking, copying, parked, starting
 from eventgraph.commands.describing import schema
 from eventgraph.commands.options import declared
 from eventgraph.errors import StartError
@@ -25,6 +25,8 @@ from eventkernel.writing.codec import EventType
 
 _DRIVERS: Final = frozenset({"aiokafka", "motor", "pymongo", "neo4j"})
 """The extra `distributed`, which an embedded system does without."""
+_OBJECT_STORE: Final = "obstore"
+"""The extra `archive`, which an archive in a folder does without."""
 
 
 class _Parameter(Protocol):
@@ -67,6 +69,7 @@ def command_line(system: System) -> Command:
     for name, function in functions.items():
         app.command(name)(function)
     app.add_typer(parked.app, name="parked")
+    app.add_typer(archiving.app, name="archive")
     app.command("schema")(schema)
     for function in system.commands:
         app.command()(function)
@@ -83,6 +86,12 @@ def run(system: System, line: Callable[[], object]) -> None:
         sys.stderr.write(f"{system.name}: {error}\n")
         sys.exit(1)
     except ModuleNotFoundError as error:
+        if error.name == _OBJECT_STORE:
+            sys.stderr.write(
+                f"{system.name}: an archive in S3 needs {error.name}, which is not installed: "
+                f"install {system.distribution or system.name}[archive]\n"
+            )
+            sys.exit(1)
         if error.name not in _DRIVERS:
             raise
         sys.stderr.write(

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import tempfile
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
-
-import msgspec
+from typing import Any, Self
 
 from eventgraph.errors import StartError
 from eventgraph.operating.folder_logs import check_logs
+from eventgraph.operating.merged_log import MergedLog
 from eventgraph.operating.operated import served_here
 from eventgraph.running.claims_keys import from_settings as claims_keys
 from eventgraph.running.control_socket import Control
@@ -22,19 +20,11 @@ from eventgraph.running.engines import Engines, Work, opened
 from eventgraph.running.settings import EngineSettings, engine_settings
 from eventgraph.serving.served import ServedSubgraph
 from eventgraph.system import System
-from eventkernel.adapters.kafka.log import KafkaLog
-from eventkernel.adapters.sqlite.log_statements import GENERATION
+from eventkernel.archiving.archiver import ArchivableLog
 from eventkernel.clock import SystemClock
 from eventkernel.errors import KernelError, Unavailable
-from eventkernel.events import Position, Record
+from eventkernel.events import Position
 from eventkernel.reading.views import ParkedRecord, State, ViewBuild
-from eventkernel.writing.appending import record_id
-from eventkernel.writing.claims import ClaimsKey
-from eventkernel.writing.copying import commits_in_order
-from eventkernel.writing.fences import fence
-from eventkernel.writing.store import LogReader
-
-_EXPORT_BATCH: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,41 +37,6 @@ class _Live:
 
     async def load(self, streams: Sequence[str]) -> Mapping[str, State[Any]]:
         return await self.build.load(streams)
-
-
-@dataclass(frozen=True, slots=True)
-class _Export:
-    """A log as `ExportedLog` has it: copied into one partition, so with another id."""
-
-    source: KafkaLog
-    end: Position
-    log: str
-    key: ClaimsKey
-
-    @property
-    def size(self) -> int:
-        return sum(self.end.values())
-
-    async def batches(self) -> AsyncGenerator[Sequence[Record], None]:
-        opening = fence(self.log, 0, GENERATION, self.key.fingerprint, SystemClock().now_us())
-        yield [msgspec.structs.replace(opening, offset=0, id=record_id("", 0))]
-        offset = 1
-        batch: list[Record] = []
-        async with aclosing(commits_in_order(self.source, self.end)) as commits:
-            async for commit in commits:
-                for record in commit:
-                    batch.append(
-                        msgspec.structs.replace(record, log=self.log, partition=0, offset=offset, generation=GENERATION)
-                    )
-                    offset += 1
-                if len(batch) >= _EXPORT_BATCH:
-                    yield batch
-                    batch = []
-        yield batch
-
-
-async def _export(source: KafkaLog, name: str, key: ClaimsKey) -> _Export:
-    return _Export(source, await source.head(), f"{name}.{secrets.token_hex(4)}", key)
 
 
 @dataclass(frozen=True)
@@ -106,7 +61,7 @@ class EnginesInstallation:
         return f"the system {self.settings.name} on {self.settings.kafka_bootstrap}"
 
     @asynccontextmanager
-    async def logs(self, names: Sequence[str]) -> AsyncGenerator[Sequence[LogReader]]:
+    async def logs(self, names: Sequence[str]) -> AsyncGenerator[Sequence[ArchivableLog]]:
         check_logs(self.system, names)
         async with self._looking() as engines:
             try:
@@ -115,11 +70,14 @@ class EnginesInstallation:
                 raise StartError(f"{self.name} cannot be read: {error}") from error
 
     @asynccontextmanager
-    async def exports(self) -> AsyncGenerator[Sequence[_Export]]:
+    async def exports(self) -> AsyncGenerator[Sequence[MergedLog]]:
         keys, logs = claims_keys(self.system, self.settings), self.system.logs
         async with self._looking() as engines:
             # The last one's end first: what its events name of the others is then before their ends, taken later.
-            made = {name: await _export(await engines.log(name), name, keys[name]) for name in reversed(logs)}
+            made: dict[str, MergedLog] = {}
+            for name in reversed(logs):
+                log = await engines.log(name)
+                made[name] = MergedLog.of(log, await log.head(), keys[name])
             yield [made[name] for name in logs]
 
     @asynccontextmanager

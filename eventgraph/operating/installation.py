@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 from eventgraph.running.control_socket import Control
 from eventgraph.system import System
+from eventkernel.archiving.archiver import ArchivableLog
 from eventkernel.events import Position, Record
 from eventkernel.reading.views import ParkedRecord, State
 from eventkernel.writing.claims import ClaimsKey
-from eventkernel.writing.store import LogReader
 
 
 class ExportedLog(Protocol):
@@ -62,7 +62,7 @@ class Installation(Protocol):
         """What messages call it."""
         ...
 
-    def logs(self, names: Sequence[str]) -> AbstractAsyncContextManager[Sequence[LogReader]]:
+    def logs(self, names: Sequence[str]) -> AbstractAsyncContextManager[Sequence[ArchivableLog]]:
         """These logs, to be read, also while others write them.
 
         Raises:
@@ -101,7 +101,7 @@ class FolderInstallation:
     def name(self) -> str:
         return f"the data folder {self.data}"
 
-    def logs(self, names: Sequence[str]) -> AbstractAsyncContextManager[Sequence[LogReader]]:
+    def logs(self, names: Sequence[str]) -> AbstractAsyncContextManager[Sequence[ArchivableLog]]:
         from eventgraph.operating.folder_logs import logs_of  # noqa: PLC0415  # loads no more than the command needs
 
         return logs_of(self.system, self.data, names)

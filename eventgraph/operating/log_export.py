@@ -24,8 +24,7 @@ from eventgraph.operating.installation import ExportedLog, Installation
 from eventgraph.progress_bar import progress_bar
 from eventgraph.system import System
 from eventkernel.errors import KernelError
-from eventkernel.events import Record
-from eventkernel.writing.envelope import to_attributes
+from eventkernel.writing.envelope import to_placed_line
 
 FORMAT: Final = 1
 """Raised whenever an older release could not read an export any more."""
@@ -75,9 +74,9 @@ async def _export(installation: Installation, target: str, keys: Path) -> None:
     try:
         async with installation.exports() as logs:
             secrets = {log.log: log.key.to_text() for log in logs}
-            with _new_file(keys) as key_file:
+            with new_file(keys) as key_file:
                 key_file.write(msgspec.json.format(_encode(secrets)) + b"\n")
-                with _standard_output() if target == "-" else _new_file(Path(target)) as file:
+                with _standard_output() if target == "-" else new_file(Path(target)) as file:
                     await _write(installation.system, logs, file)
     except KernelError as error:
         raise StartError(f"{installation.name} cannot be exported: {error}") from error
@@ -90,7 +89,7 @@ async def _write(system: System, logs: Sequence[ExportedLog], file: BinaryIO) ->
     with progress_bar("export") as advance:
         for log in logs:
             async for batch in log.batches():
-                lines = b"".join(map(_line, batch))
+                lines = b"".join(map(to_placed_line, batch))
                 digest.update(lines)
                 file.write(lines)
                 records[log.log] += len(batch)
@@ -107,13 +106,6 @@ async def _write(system: System, logs: Sequence[ExportedLog], file: BinaryIO) ->
     file.flush()
 
 
-def _line(record: Record) -> bytes:
-    fields: dict[str, object] = {**to_attributes(record), "partition": record.partition, "offset": record.offset}
-    if record.data:
-        fields["data"] = msgspec.Raw(record.data)
-    return _encode(fields) + b"\n"
-
-
 @contextmanager
 def _standard_output() -> Generator[BinaryIO]:
     with open(1, "wb", closefd=False) as file:
@@ -121,7 +113,12 @@ def _standard_output() -> Generator[BinaryIO]:
 
 
 @contextmanager
-def _new_file(path: Path) -> Generator[BinaryIO]:
+def new_file(path: Path) -> Generator[BinaryIO]:
+    """A file for its owner's eyes, which has its name when the block has ended well.
+
+    Raises:
+        StartError: it exists, or cannot be written.
+    """
     if path.exists():
         raise StartError(f"{path} exists already: name another file")
     draft = path.with_name(path.name + ".draft")

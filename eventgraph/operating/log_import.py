@@ -23,7 +23,7 @@ from eventgraph.system import System
 from eventkernel.adapters.sqlite.log_copy import Contradiction, LogImport
 from eventkernel.errors import CannotOpen, InvalidInput, KernelError
 from eventkernel.writing.claims import ClaimsKey
-from eventkernel.writing.envelope import from_json
+from eventkernel.writing.envelope import from_placed_line
 
 _LONGEST_LINE: Final = 16 * 1024 * 1024
 """No record comes near it: a line that is longer is none."""
@@ -53,7 +53,7 @@ def import_(system: System, source: str, keys: Path, data: Path) -> dict[str, in
         StartError: the folder is not empty, a line is damaged (the message names its number), a key is missing or
             another one.
     """
-    secrets = _read_keys(system, keys)
+    secrets = read_keys(system, keys)
     with ExitStack() as stack:
         file, size = stack.enter_context(_opened(source))
         draft = stack.enter_context(filling_folder(data, system))
@@ -120,7 +120,7 @@ class _Reading:
         if head.partition < 0 or head.offset < 0:
             expected = f"the attributes `partition` and `offset`, which lines of `{self._system.name} export` have"
             raise InvalidInput(f"expected {expected}")
-        record = from_json(line, partition=head.partition, offset=head.offset)
+        record = from_placed_line(line)
         log = self._logs.get(head.source) or self._begin(head.source)
         self._lines[head.source].append(self._number)
         log.add(record)
@@ -162,7 +162,12 @@ class _Reading:
         return StartError(f"line {self._number} of the export is damaged: {why}")
 
 
-def _read_keys(system: System, path: Path) -> dict[str, ClaimsKey]:
+def read_keys(system: System, path: Path) -> dict[str, ClaimsKey]:
+    """The claims keys in a file, by log id.
+
+    Raises:
+        StartError: it cannot be read, or is no such file.
+    """
     try:
         texts = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
         return {log: ClaimsKey.from_text(text) for log, text in texts.items()}

@@ -138,6 +138,25 @@ class EngineSettings(BaseSettings):
         return self
 
 
+class ArchiveSettings(BaseSettings):
+    """Where the archive is. Without a key, AWS's own variables and the machine's role are asked."""
+
+    model_config = SettingsConfigDict(frozen=True)
+
+    archive: str | None = Field(default=None, description="The archive: a folder, or s3://BUCKET/PREFIX.")
+    archive_s3_endpoint: str | None = Field(default=None, description="Where S3's API is, if it is not AWS: a URL.")
+    archive_s3_region: str | None = Field(default=None, description="The bucket's region.")
+    archive_s3_access_key: SecretStr | None = Field(default=None, description="The access key.")
+    archive_s3_secret_key: SecretStr | None = Field(default=None, description="The secret key of it.")
+    archive_s3_session_token: SecretStr | None = Field(default=None, description="The token of a temporary key.")
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if (self.archive_s3_access_key is None) != (self.archive_s3_secret_key is None):
+            raise ValueError("archive_s3_access_key and archive_s3_secret_key: expected both of them, found one")
+        return self
+
+
 class ServeSettings(Reach):
     """How one process of the distributed mode serves."""
 

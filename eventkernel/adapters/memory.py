@@ -8,6 +8,8 @@ import zlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Final
 
+import msgspec
+
 from eventkernel.clock import Clock
 from eventkernel.errors import NotFound, Unavailable
 from eventkernel.events import FENCE, NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
@@ -15,6 +17,7 @@ from eventkernel.reading.landmarks import compare
 from eventkernel.writing.appending import Append, Ledger, prepared, resuming, settle
 from eventkernel.writing.boundary import AppendCondition, Query, Reading, TaggedBatch
 from eventkernel.writing.claims import ClaimsKey
+from eventkernel.writing.fences import fence
 from eventkernel.writing.refusals import Refused
 from eventkernel.writing.store import Batch, Checkpoint, ClaimHolder, Commit, Writing
 
@@ -33,7 +36,9 @@ class MemoryEventStore:
         self._key = ClaimsKey.draw()
         log = f"{name}.{secrets.token_hex(4)}"
         self._ledger = Ledger(log, next_offset=1)
-        self._partitions = [[_fence(log, number, clock.now_us())] for number in range(partitions)]
+        # A partition begins as others do, so that offsets count from 1 here too.
+        fences = [fence(log, number, 0, self._key.fingerprint, clock.now_us()) for number in range(partitions)]
+        self._partitions = [[msgspec.structs.replace(one, offset=0)] for one in fences]
         self._streams: dict[str, list[Record]] = {}
         self._tagged: dict[str, list[Record]] = {}
         self._grown = asyncio.Event()
@@ -111,6 +116,10 @@ class MemoryEventStore:
         for start in range(0, len(records) or 1, _LARGEST_BATCH):
             yield reading.batch(records[start : start + _LARGEST_BATCH], until)
 
+    async def opening(self) -> Record:
+        """The fence that the first partition begins with."""
+        return self._partitions[0][0]
+
     async def head(self) -> Position:
         self._check_available()
         return Position({Partition(self.log, number): len(self._partitions[number]) for number in self._numbers()})
@@ -142,21 +151,3 @@ class MemoryEventStore:
     def _check_available(self) -> None:
         if not self.available:
             raise Unavailable(f"{self.log} is not available")
-
-
-def _fence(log: str, partition: int, now_us: int) -> Record:
-    """A partition begins as others do, so that offsets count from 1 here too."""
-    return Record(
-        log=log,
-        partition=partition,
-        offset=0,
-        id=f"{FENCE}@0",
-        type=FENCE,
-        time_us=now_us,
-        stream="",
-        version=0,
-        first_version=0,
-        commit_size=1,
-        command_id="",
-        fingerprint="",
-    )

@@ -9,13 +9,23 @@ from __future__ import annotations
 import heapq
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
+from typing import Protocol
 
 from eventkernel.errors import CorruptData
 from eventkernel.events import Partition, Position, Record
-from eventkernel.writing.store import Checkpoint, LogReader
+from eventkernel.writing.store import Batch, Checkpoint
 
 
-async def commits_in_order(log: LogReader, end: Position) -> AsyncGenerator[Sequence[Record], None]:
+class CopiedLog(Protocol):
+    """What is needed of a log to copy it: of the port `LogReader`, where it may end."""
+
+    @property
+    def log(self) -> str: ...
+
+    def subscribe(self, after: Checkpoint, partitions: frozenset[int] | None = None) -> AsyncGenerator[Batch, None]: ...
+
+
+async def commits_in_order(log: CopiedLog, end: Position) -> AsyncGenerator[Sequence[Record], None]:
     """Every commit of a log up to its `end`, each whole, in an order that a log with one partition could have had.
 
     Inside a partition the order is its own. Between partitions the earlier time goes first, but a commit that takes a
@@ -63,7 +73,7 @@ async def commits_in_order(log: LogReader, end: Position) -> AsyncGenerator[Sequ
             raise CorruptData(f"the log {log.log}: the stream {stream} takes a claim that another one holds")
 
 
-async def _commits(log: LogReader, partition: Partition, end: int) -> AsyncGenerator[Sequence[Record], None]:
+async def _commits(log: CopiedLog, partition: Partition, end: int) -> AsyncGenerator[Sequence[Record], None]:
     """The commits of one partition before an offset."""
     commit: list[Record] = []
     seen = _Seen()

@@ -59,8 +59,16 @@ class _Line(_Envelope, frozen=True, kw_only=True, omit_defaults=True):
     data: msgspec.Raw = msgspec.Raw(b"")
 
 
+class _PlacedLine(_Line, frozen=True, kw_only=True, omit_defaults=True):
+    """The same, with where the record stands."""
+
+    partition: _Count
+    offset: _Count
+
+
 _encode: Final = msgspec.json.Encoder().encode
 _decode_line: Final = msgspec.json.Decoder(_Line).decode
+_decode_placed_line: Final = msgspec.json.Decoder(_PlacedLine).decode
 
 
 def to_attributes(record: Record) -> Attributes:
@@ -107,6 +115,30 @@ def from_json(line: bytes | str, *, partition: int, offset: int) -> Record:
     except msgspec.MsgspecError as error:
         raise InvalidInput(f"envelope: {error}") from None
     return _record(decoded, bytes(decoded.data), partition, offset)
+
+
+def to_placed_line(record: Record) -> bytes:
+    """A record as `to_json` has it, with where it stands as the attributes `partition` and `offset`, and the line's
+    end."""
+    fields: dict[str, object] = {**to_attributes(record), "partition": record.partition, "offset": record.offset}
+    if record.data:
+        # Who else writes to the topic may lay JSON out on several lines.
+        data = msgspec.json.format(record.data, indent=-1) if b"\n" in record.data else record.data
+        fields["data"] = msgspec.Raw(data)
+    return _encode(fields) + b"\n"
+
+
+def from_placed_line(line: bytes) -> Record:
+    """The record that `to_placed_line` wrote.
+
+    Raises:
+        InvalidInput: as `from_json`.
+    """
+    try:
+        decoded = _decode_placed_line(line)
+    except msgspec.MsgspecError as error:
+        raise InvalidInput(f"envelope: {error}") from None
+    return _record(decoded, bytes(decoded.data), decoded.partition, decoded.offset)
 
 
 def _envelope(record: Record) -> _Envelope:

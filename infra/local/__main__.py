@@ -22,9 +22,13 @@ from infra.local.mongodb import mongodb
 from infra.local.neo4j import fetch as fetch_neo4j
 from infra.local.neo4j import neo4j
 from infra.local.process import Process, processes_in
+from infra.local.s3 import fetch as fetch_s3
+from infra.local.s3 import s3
 from infra.local.shared import shared
 
 _NAMES = ("kafka", "mongodb", "neo4j")
+_MORE = ("s3",)
+"""What a system does without: only started where it is named."""
 _POLL_SECONDS = 0.5
 _CREDENTIALS = re.compile("//[^@/]*@")
 
@@ -44,10 +48,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("fetch", help="install what is not installed, so that later starts take seconds")
     up = commands.add_parser("up", help="start servers, write their addresses to FOLDER/env and print them")
-    up.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(_NAMES)} (default: all)")
+    up.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join((*_NAMES, *_MORE))} (default: {', '.join(_NAMES)})"
+    )
     up.add_argument("--brokers", type=int, default=1, choices=(1, 3), help="how many of Kafka (default: 1)")
     up.add_argument("--secure", action="store_true", help="with TLS and credentials on each server")
-    for name in _NAMES:
+    for name in (*_NAMES, *_MORE):
         up.add_argument(f"--{name}-port", type=int, metavar="PORT", help="default: any free one")
     down = commands.add_parser("down", help="stop all; their data stay")
     down.add_argument("--after", type=int, metavar="PID", help="wait until this process has ended")
@@ -70,11 +76,12 @@ def _up(options: argparse.Namespace) -> None:
             folder / "mongodb", partial(mongodb, port=options.mongodb_port, secure=options.secure)
         ),
         "neo4j": lambda: shared(folder / "neo4j", partial(neo4j, port=options.neo4j_port, secure=options.secure)),
+        "s3": lambda: shared(folder / "s3", partial(s3, port=options.s3_port)),
     }
     names: Sequence[str] = options.names or _NAMES
-    unknown = sorted(set(names) - set(_NAMES))
+    unknown = sorted(set(names) - servers.keys())
     if unknown:
-        raise ServerError(f"expected names of {', '.join(_NAMES)}, found {', '.join(unknown)}")
+        raise ServerError(f"expected names of {', '.join(servers)}, found {', '.join(unknown)}")
     with ThreadPoolExecutor() as pool:
         starting = [pool.submit(servers[name]) for name in names]
         variables = {key: value for start in starting for key, value in start.result().variables().items()}
@@ -89,7 +96,7 @@ def _up(options: argparse.Namespace) -> None:
 
 
 def _fetch(_options: argparse.Namespace) -> None:
-    for fetch in (fetch_kafka, fetch_mongodb, fetch_neo4j):
+    for fetch in (fetch_kafka, fetch_mongodb, fetch_neo4j, fetch_s3):
         print(fetch())
 
 

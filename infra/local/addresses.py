@@ -60,4 +60,24 @@ class Neo4jAddress:
         return found | ({"NEO4J_CA_FILE": str(self.authority)} if self.authority else {})
 
 
-Address = KafkaAddress | MongodbAddress | Neo4jAddress
+@dataclass(frozen=True, slots=True)
+class S3Address:
+    """A bucket, and who may use it."""
+
+    endpoint: str
+    region: str
+    bucket: str
+    access_key: str
+    secret_key: str = field(repr=False)
+
+    def variables(self) -> dict[str, str]:
+        return {
+            "S3_ENDPOINT": self.endpoint,
+            "S3_REGION": self.region,
+            "S3_BUCKET": self.bucket,
+            "S3_ACCESS_KEY": self.access_key,
+            "S3_SECRET_PASSWORD": self.secret_key,
+        }
+
+
+Address = KafkaAddress | MongodbAddress | Neo4jAddress | S3Address

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from infra.local.addresses import KafkaAddress, MongodbAddress, Neo4jAddress
+from infra.local.addresses import KafkaAddress, MongodbAddress, Neo4jAddress, S3Address
 
 
 def cache() -> Path:
@@ -31,3 +31,14 @@ def given_neo4j() -> Neo4jAddress | None:
     if not url:
         return None
     return Neo4jAddress(url, os.environ.get("NEO4J_USER", "neo4j"), os.environ.get("NEO4J_PASSWORD", ""))
+
+
+def given_s3() -> S3Address | None:
+    """The bucket in S3_ENDPOINT and S3_BUCKET (with S3_REGION and keys), to be used instead of an own one."""
+    endpoint, bucket = os.environ.get("S3_ENDPOINT"), os.environ.get("S3_BUCKET")
+    if not endpoint or not bucket:
+        return None
+    region = os.environ.get("S3_REGION", "us-east-1")
+    return S3Address(
+        endpoint, region, bucket, os.environ.get("S3_ACCESS_KEY", ""), os.environ.get("S3_SECRET_PASSWORD", "")
+    )

@@ -6,6 +6,7 @@ is complete, and of two that install at once one wins and the other's is thrown 
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -43,6 +44,18 @@ def python_environment(requirements: Path) -> Path:
         run([str(folder / "venv" / "bin" / "python"), *pip], f"Fetching {name} with pip")
 
     return _installed(name, make) / "venv" / "bin" / "python"
+
+
+def go_program(module: Path) -> Path:
+    """The program of the Go package that a one-line file names with its version, in `<name>-<version>` of the cache."""
+    package = module.read_text(encoding="utf-8").strip()
+    name, _, version = package.rpartition("/")[2].partition("@")
+
+    def build(folder: Path) -> None:
+        go = tool("go", f"Building {name}")
+        run([go, "install", package], f"Building {name} with Go", variables=os.environ | {"GOBIN": str(folder)})
+
+    return _installed(f"{name}-{version}", build) / name
 
 
 def _installed(name: str, make: Callable[[Path], None]) -> Path:

@@ -51,6 +51,16 @@ def mongodb_answers(port: int, authority: Path | None) -> bool:
         return False
 
 
+def s3_answers(port: int) -> bool:
+    """Whether the question for its health is answered."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), _SECONDS) as connection:
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            return _receive(connection, 12) == b"HTTP/1.1 200"
+    except OSError:
+        return False
+
+
 def _mongodb_hello(connection: socket.socket) -> bool:
     connection.sendall(struct.pack("<iiii", 16 + len(_MONGODB_HELLO), 1, 0, 2013) + _MONGODB_HELLO)
     _length, _request, answered, _opcode = struct.unpack("<iiii", _receive(connection, 16))

@@ -20,14 +20,26 @@ from typing import TypeVar
 
 import pytest
 
-from infra.local import KafkaAddress, MissingTool, MongodbAddress, Neo4jAddress, Server, kafka, mongodb, neo4j, shared
-from infra.local.environment import given_kafka, given_mongodb, given_neo4j
+from infra.local import (
+    KafkaAddress,
+    MissingTool,
+    MongodbAddress,
+    Neo4jAddress,
+    S3Address,
+    Server,
+    kafka,
+    mongodb,
+    neo4j,
+    s3,
+    shared,
+)
+from infra.local.environment import given_kafka, given_mongodb, given_neo4j, given_s3
 
 A = TypeVar("A")
 
 _SECONDS = 400
 """For a test that may have to start servers first, on a machine that has other things to do."""
-_FIXTURES = {"kafka_server", "mongodb_server", "neo4j_server"}
+_FIXTURES = {"kafka_server", "mongodb_server", "neo4j_server", "s3_server"}
 _REPOSITORY = Path(__file__).parents[2]
 _keepers: list[subprocess.Popen[bytes]] = []
 
@@ -77,6 +89,12 @@ def mongodb_server(request: pytest.FixtureRequest) -> MongodbAddress:
 def neo4j_server(request: pytest.FixtureRequest) -> Neo4jAddress:
     """Neo4j's community edition, which has one database: what a test makes there bears the test's own name."""
     return given_neo4j() or _own(request, "neo4j", partial(neo4j, short_lived=True))
+
+
+@pytest.fixture(scope="session")
+def s3_server(request: pytest.FixtureRequest) -> S3Address:
+    """A bucket: what a test puts there has the test's own prefix."""
+    return given_s3() or _own(request, "s3", s3)
 
 
 @pytest.fixture

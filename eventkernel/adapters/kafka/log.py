@@ -82,6 +82,7 @@ class KafkaLog:
         self._topic = topic
         self._partitions = partitions
         self._log = fence.log
+        self._opening = fence
         self._claims_key = claims_key_of(fence)
         self._resources = AsyncExitStack()
         self._enquiries: Consumer | None = None
@@ -125,6 +126,10 @@ class KafkaLog:
     def partition_of(self, stream: str) -> int:
         """Where a stream's records stand: as the Java client's default partitioner has it, so that others agree."""
         return _partition_of(stream, self._partitions)
+
+    async def opening(self) -> Record:
+        """The fence that the first partition begins with."""
+        return self._opening
 
     async def head(self) -> Position:
         """Names every partition."""

@@ -20,11 +20,12 @@ from eventkernel.adapters.sqlite.group_commit import GroupCommit
 from eventkernel.adapters.sqlite.log_check import streams_with_gaps
 from eventkernel.adapters.sqlite.log_file import OpenLog, open_log, read_log
 from eventkernel.clock import Clock
-from eventkernel.errors import NotFound, StreamWaits
+from eventkernel.errors import CorruptData, NotFound, StreamWaits
 from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Partition, Position, Record
 from eventkernel.reading.landmarks import compare
 from eventkernel.writing.appending import Append, is_name, prepared, resuming
 from eventkernel.writing.boundary import AppendCondition, Query, Reading, TaggedBatch
+from eventkernel.writing.fences import claims_key_of
 from eventkernel.writing.refusals import Refused
 from eventkernel.writing.store import Batch, Checkpoint, ClaimHolder, Commit, Writing
 
@@ -80,6 +81,19 @@ class SqliteLog:
     @property
     def log(self) -> str:
         return self._log
+
+    async def opening(self) -> Record:
+        """The fence that the log begins with.
+
+        Raises:
+            CorruptData: it begins with something else, or is damaged there.
+            Unavailable: the file cannot be read.
+        """
+        found = await self._ask(self._lookups, lambda db: self._records.scan_with_fences(db, 0, 1))
+        if not found or found[0].offset or not found[0].intact:
+            raise CorruptData(f"{self._log}: expected a fence at offset 0, found something else: the log is damaged")
+        claims_key_of(found[0])
+        return found[0]
 
     async def head(self) -> Position:
         return Position.of(self._log, statements.PARTITION, await self._end())

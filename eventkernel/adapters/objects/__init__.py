@@ -1,0 +1,1 @@
+"""Object stores: a folder, and whatever speaks S3."""

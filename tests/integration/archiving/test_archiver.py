@@ -1,0 +1,397 @@
+"""An archive has what the logs have, whatever breaks off, and whatever is done to it is found."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from eventkernel.adapters.memory import MemoryEventStore
+from eventkernel.adapters.objects.folder import FolderStore
+from eventkernel.archiving.archived_log import ArchivedLog, archived_logs
+from eventkernel.archiving.archiver import Archiver
+from eventkernel.archiving.layout import Manifest, digest, from_bytes, records_of
+from eventkernel.archiving.objects import ObjectStore
+from eventkernel.archiving.verification import Fault, Verification
+from eventkernel.clock import SystemClock
+from eventkernel.errors import CannotOpen, CheckpointMismatch, CorruptData, Unavailable
+from eventkernel.events import EncodedEvent, Record
+from eventkernel.writing.store import Checkpoint, LogReader
+
+SMALL = 700
+"""Bytes of a segment: it has one commit."""
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@dataclass
+class Failing:
+    """A store that kills its user at one of its writes: before anything is there, or when all of it is."""
+
+    store: FolderStore
+    at: int
+    after: bool
+    writes: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.store.name
+
+    async def put(self, name: str, content: bytes) -> bool:
+        self.writes.append(name)
+        if len(self.writes) == self.at and not self.after:
+            raise Killed
+        done = await self.store.put(name, content)
+        if len(self.writes) == self.at:
+            raise Killed
+        return done
+
+    async def get(self, name: str, at_most: int) -> bytes | None:
+        return await self.store.get(name, at_most)
+
+    def names(self, level: str = "") -> AsyncGenerator[str, None]:
+        return self.store.names(level)
+
+
+def new_logs() -> list[MemoryEventStore]:
+    return [MemoryEventStore(name, SystemClock(), partitions) for name, partitions in (("doors", 3), ("rooms", 1))]
+
+
+async def fill(log: MemoryEventStore, commits: int, size: int = 2) -> None:
+    for number in range(commits):
+        stream = f"s{number % 5}"
+        version = len(await log.read_stream(stream))
+        await log.append(
+            stream,
+            [EncodedEvent("doors.Opened", 1, b'{"text":"%d"}' % at) for at in range(size)],
+            expected_version=version,
+            command_id=f"{stream}:{version}",
+            fingerprint="f",
+            claims=frozenset({f"{stream}:{version}"}),
+        )
+
+
+async def records(log: LogReader | ArchivedLog, end: int) -> list[Record]:
+    """By partition, so many in all."""
+    found: list[Record] = []
+    if end:
+        async with aclosing(log.subscribe(Checkpoint())) as batches:
+            async for batch in batches:
+                found += batch.records
+                if len(found) >= end:
+                    break
+    return sorted(found, key=lambda record: (record.partition, record.offset))
+
+
+def archiver(store: ObjectStore, logs: Sequence[MemoryEventStore], segment_bytes: int = SMALL) -> Archiver:
+    return Archiver(store, logs, SystemClock(), segment_bytes=segment_bytes)
+
+
+async def check(store: FolderStore, logs: Sequence[MemoryEventStore]) -> None:
+    """The archive is whole, and has all that the logs have."""
+    assert [fault for fault in await faults(store) if fault.severity == "error"] == []
+    archived = {log.log: log for log in await archived_logs(store)}
+    for log in logs:
+        count = sum((await log.head()).values()) - len(await log.head())
+        assert await records(archived[log.log], count) == await records(log, count)
+        assert archived[log.log].archive.records == count
+        assert archived[log.log].archive.fence() == await log.opening()
+
+
+async def faults(store: ObjectStore, expected: str | None = None) -> list[Fault]:
+    return [fault async for fault in Verification(store, expected=expected).faults()]
+
+
+async def objects(store: FolderStore) -> list[str]:
+    return sorted([name async for name in store.names()])
+
+
+async def test_an_archive_has_every_record_where_the_logs_have_it(tmp_path: Path) -> None:
+    store, logs = FolderStore(tmp_path), new_logs()
+    manifest = await archiver(store, logs).run()
+    assert (manifest.closed, manifest.segments) == (True, ())
+    await check(store, logs)
+    for log in logs:
+        await fill(log, 20)
+    manifest = await archiver(store, logs).run()
+    assert manifest.closed
+    await check(store, logs)
+    assert await archiver(store, logs).run() == manifest
+    assert await faults(store) == []
+
+
+async def test_a_later_run_adds_what_is_new_and_touches_nothing_that_is_there(tmp_path: Path) -> None:
+    store, logs = FolderStore(tmp_path), new_logs()
+    for log in logs:
+        await fill(log, 7)
+    await archiver(store, logs).run()
+    before = {name: (tmp_path / name).stat() for name in await objects(store)}
+    await fill(logs[0], 9)
+    await archiver(store, logs).run()
+    await check(store, logs)
+    for name, stat in before.items():
+        now = (tmp_path / name).stat()
+        assert (now.st_ino, now.st_mtime_ns) == (stat.st_ino, stat.st_mtime_ns)
+    segments = [name for name in await objects(store) if name.startswith("segments/")]
+    by_partition = [segment.split("/")[1:3] for segment in segments]
+    assert by_partition == sorted(by_partition)  # a listing is in order: its names are sorted as texts
+
+
+async def test_segments_are_bounded_and_end_where_a_commit_ends(tmp_path: Path) -> None:
+    store, logs = FolderStore(tmp_path), new_logs()
+    await fill(logs[1], 12, size=3)
+    await archiver(store, logs).run()
+    (archived,) = [log for log in await archived_logs(store) if log.log == logs[1].log]
+    assert len(archived.segments[0]) == 12
+    for segment in archived.segments[0]:
+        lines = gzip.decompress((tmp_path / segment.name).read_bytes()).splitlines()
+        assert [json.loads(line)["streamversion"] % 3 for line in lines] == [1, 2, 0]
+
+
+async def test_a_crash_at_any_write_leaves_an_archive_that_is_whole_and_goes_on(tmp_path: Path) -> None:
+    logs = new_logs()
+    for log in logs:
+        await fill(log, 12)
+    writes = Failing(FolderStore(tmp_path / "whole"), 0, after=False)
+    await archiver(writes, logs).run()
+    assert sum(name.startswith("manifests/") for name in writes.writes) > 2  # it writes one before it is done, too
+    for at in range(1, len(writes.writes) + 1):
+        for after in (False, True):
+            store = FolderStore(tmp_path / f"{at}-{after}")
+            with pytest.raises(Killed):
+                await archiver(Failing(store, at, after), logs).run()
+            assert [fault for fault in await faults(store) if fault.severity == "error"] == []
+            await archiver(store, logs).run()
+            await check(store, logs)
+
+
+async def test_what_a_run_that_was_broken_off_has_done_is_not_done_again(tmp_path: Path) -> None:
+    logs = new_logs()
+    await fill(logs[1], 40)
+    store = FolderStore(tmp_path)
+    broken = Failing(store, 30, after=False)
+    with pytest.raises(Killed):
+        await archiver(broken, logs).run()
+    named = [name for name in broken.writes if name.startswith("segments/")][:16]
+    again = Failing(store, 0, after=False)
+    await archiver(again, logs).run()
+    assert not set(named) & set(again.writes)
+
+
+async def test_a_system_is_restored_as_its_last_finished_run_had_it(tmp_path: Path) -> None:
+    store, logs = FolderStore(tmp_path), new_logs()
+    await fill(logs[0], 5)
+    await archiver(store, logs).run()
+    await fill(logs[1], 40)
+    with pytest.raises(Killed):
+        await archiver(Failing(store, 18, after=True), logs).run()  # after its first manifest, which is not closed
+    assert len(list((tmp_path / "manifests").glob("*.json"))) == 2
+    archived = {log.log: log.archive.records for log in await archived_logs(store)}
+    assert archived == {logs[0].log: 10, logs[1].log: 0}
+
+
+async def test_an_archive_of_which_no_run_was_finished_is_refused(tmp_path: Path) -> None:
+    store, logs = FolderStore(tmp_path), new_logs()
+    with pytest.raises(CannotOpen, match="there is none"):
+        await archived_logs(store)
+    await fill(logs[1], 40)
+    with pytest.raises(Killed):
+        await archiver(Failing(store, 17, after=True), logs).run()
+    with pytest.raises(CannotOpen, match="its first run was broken off"):
+        await archived_logs(store)
+
+
+async def test_of_two_archivers_at_once_one_is_refused_and_nothing_is_twice_in_the_archive(tmp_path: Path) -> None:
+    logs = new_logs()
+    store = FolderStore(tmp_path)
+    for round_ in range(5):
+        await fill(logs[0], 3)
+        await fill(logs[1], 3)
+        done = await asyncio.gather(
+            *(archiver(store, logs, segment_bytes=SMALL * (at + 1)).run() for at in range(3)), return_exceptions=True
+        )
+        assert any(isinstance(one, Manifest) for one in done)
+        for one in done:
+            assert isinstance(one, (Manifest, Unavailable))
+        await archiver(store, logs).run()
+        await check(store, logs)
+        assert round_ >= 0
+
+
+async def test_the_manifest_of_a_number_is_that_of_who_wrote_it_first(tmp_path: Path) -> None:
+    store, logs = FolderStore(tmp_path), new_logs()
+    await fill(logs[0], 3)
+
+    class Overtaken(Failing):
+        async def put(self, name: str, content: bytes) -> bool:
+            if name.startswith("manifests/") and not self.writes:
+                self.writes.append(name)
+                await fill(logs[0], 3)
+                await archiver(self.store, logs).run()
+            return await self.store.put(name, content)
+
+    with pytest.raises(Unavailable, match=r"another archiver has written manifests/0000000000\.json"):
+        await archiver(Overtaken(store, 0, after=False), logs).run()
+    await check(store, logs)
+
+
+def damaged(content: bytes, other: bytes, damage: str) -> bytes | None:
+    return {
+        "missing": None,
+        "cut": content[:-1],
+        "empty": b"",
+        "longer": content + b"more",
+        "changed": content[:20] + bytes([content[20] ^ 1]) + content[21:],
+        "swapped": other,
+    }[damage]
+
+
+async def read_all(store: FolderStore) -> None:
+    for log in await archived_logs(store):
+        await records(log, 1_000)
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "empty", "longer", "changed", "swapped"])
+async def test_whatever_is_done_to_an_object_is_found_and_the_object_named(tmp_path: Path, damage: str) -> None:
+    store, logs = FolderStore(tmp_path), new_logs()
+    for _ in range(3):
+        for log in logs:
+            await fill(log, 3)
+        await archiver(store, logs).run()
+    names = await objects(store)
+    last_digest = max(name for name in names if name.endswith(".sha256"))
+    for name in names:
+        kind = name.rpartition(".")[2]
+        other = next(one for one in reversed(names) if one.endswith(kind) and one != name)
+        content = (tmp_path / name).read_bytes()
+        if (put := damaged(content, (tmp_path / other).read_bytes(), damage)) is None:
+            (tmp_path / name).unlink()
+        else:
+            (tmp_path / name).write_bytes(put)
+        found = await faults(store)
+        harmless = (name, damage) == (last_digest, "missing")  # the next run writes it again
+        severity = "notice" if harmless else "error"
+        assert any(fault.severity == severity and name in fault.what for fault in found), (name, found)
+        if not (kind == "sha256" and damage == "missing"):
+            with pytest.raises(CorruptData) as refused:
+                await read_all(store)
+            assert name in str(refused.value) or name.replace("sha256", "json") in str(refused.value)
+        (tmp_path / name).write_bytes(content)
+    assert await faults(store) == []
+
+
+async def test_an_archiver_does_not_go_on_behind_a_manifest_that_is_missing(tmp_path: Path) -> None:
+    store, logs = FolderStore(tmp_path), new_logs()
+    for _ in range(3):
+        await fill(logs[0], 3)
+        await archiver(store, logs).run()
+    for number in (1, 2):
+        content = (tmp_path / f"manifests/000000000{number}.json").read_bytes()
+        (tmp_path / f"manifests/000000000{number}.json").unlink()
+        with pytest.raises(CorruptData, match=rf"manifests/000000000{number}\.json is missing"):
+            await archiver(store, logs).run()
+        (tmp_path / f"manifests/000000000{number}.json").write_bytes(content)
+
+
+async def test_an_end_that_was_cut_off_with_its_digests_is_found_by_a_digest_kept_elsewhere(tmp_path: Path) -> None:
+    store, logs = FolderStore(tmp_path), new_logs()
+    for _ in range(2):
+        await fill(logs[0], 3)
+        await archiver(store, logs).run()
+    kept = (tmp_path / "manifests/0000000001.sha256").read_text().strip()
+    assert await faults(store, kept) == []
+    for kind in ("json", "sha256"):
+        (tmp_path / f"manifests/0000000001.{kind}").unlink()
+    assert {fault.severity for fault in await faults(store)} == {"notice"}
+    (error,) = [fault for fault in await faults(store, kept) if fault.severity == "error"]
+    assert kept in error.what
+
+
+async def test_a_log_that_was_cut_or_replaced_is_refused(tmp_path: Path) -> None:
+    store, logs = FolderStore(tmp_path), new_logs()
+    for log in logs:
+        await fill(log, 6)
+    await archiver(store, logs).run()
+    doors = logs[0]
+    partition = max(doors._partitions, key=len)
+    lost = partition.pop()
+    with pytest.raises(CheckpointMismatch, match="the log ends at"):
+        await archiver(store, logs).run()
+    partition.append(msgspec.structs.replace(lost, data=b'"other"'))
+    with pytest.raises(CheckpointMismatch, match=f"{doors.log}.* is not the one that its reader has read"):
+        await archiver(store, logs).run()
+    partition[-1] = lost
+    await archiver(store, logs).run()
+    with pytest.raises(CannotOpen, match=f"has the log {doors.log}, and this system has doors"):
+        await archiver(store, [MemoryEventStore("doors", SystemClock(), 3), logs[1]]).run()
+    with pytest.raises(CannotOpen, match="another system: it has the log rooms"):
+        await archiver(store, logs[:1]).run()
+    await check(store, logs)
+
+
+async def test_a_log_that_comes_later_joins_the_archive(tmp_path: Path) -> None:
+    store, logs = FolderStore(tmp_path), new_logs()
+    await archiver(store, logs[:1]).run()
+    await archiver(store, logs).run()
+    assert {log.log for log in await archived_logs(store)} == {log.log for log in logs}
+    await check(store, logs)
+
+
+async def test_a_record_that_is_damaged_is_not_archived(tmp_path: Path) -> None:
+    store, logs = FolderStore(tmp_path), new_logs()
+    await fill(logs[1], 1)
+    (partition,) = logs[1]._partitions
+    partition[1] = msgspec.structs.replace(partition[1], intact=False)
+    with pytest.raises(CorruptData, match="offset 1: version 1 of the stream 's0' is damaged"):
+        await archiver(store, logs).run()
+
+
+HOSTILE_LOGS = ["../../etc/x.y", "users", "users.a/b", "/users.a", "users.a\n", "..", ".", "users.é", "a" * 300 + ".x"]
+
+
+@pytest.mark.parametrize("log", HOSTILE_LOGS)
+async def test_a_log_id_that_is_no_name_is_refused(tmp_path: Path, log: str) -> None:
+    store, logs = FolderStore(tmp_path), new_logs()
+    await fill(logs[1], 1)
+    await archiver(store, logs).run()
+    text = (tmp_path / "manifests/0000000000.json").read_text()
+    with pytest.raises(CorruptData, match=r"manifests/0000000000\.json: expected a manifest"):
+        from_bytes(text.replace(logs[1].log, json.dumps(log)[1:-1]).encode(), 0)
+
+
+async def test_files_of_others_are_told_of_and_harm_nothing(tmp_path: Path) -> None:
+    store, logs = FolderStore(tmp_path), new_logs()
+    await fill(logs[1], 2)
+    await archiver(store, logs).run()
+    for name in (
+        "manifests/x.json",
+        "manifests/00000000012.json",
+        "READ ME\n.txt",
+        "segments/🙂",
+        "manifests/-1.sha256",
+    ):
+        (tmp_path / name).write_text("not ours")
+    await archiver(store, logs).run()
+    await check(store, logs)
+    found = await faults(store)
+    assert [fault.severity for fault in found] == ["notice"] * 5
+
+
+async def test_a_segment_that_unpacks_to_more_than_its_manifest_says_is_not_unpacked(tmp_path: Path) -> None:
+    store, logs = FolderStore(tmp_path), new_logs()
+    await fill(logs[1], 1)
+    manifest = await archiver(store, logs).run()
+    (segment,) = manifest.segments
+    bomb = gzip.compress(b"\n" * 100_000_000, mtime=0)
+    hostile = msgspec.structs.replace(segment, bytes=len(bomb), sha256=digest(bomb))
+    with pytest.raises(CorruptData, match="bytes of lines, found another number"):
+        list(records_of(hostile, bomb))
