@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from pymongo import IndexModel, UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.read_concern import ReadConcern
 
 from eventkernel.adapters.mongodb.connection import (
     DUPLICATE_KEY,
@@ -325,6 +326,8 @@ class Documents:
         self._check = Gathered(self._check_all)
         self._generations = generations
         self.collection = collection
+        self._deciding = collection.with_options(read_concern=ReadConcern("linearizable"))
+        """For what is answered because of one document, or because there is none."""
         self._opened = generation.opened()
         self._furthest: dict[int, int] = {}
 
@@ -431,13 +434,13 @@ class Documents:
 
     async def find_command(self, command_id: str) -> Entry | None:
         async with translated("looking up a command"):
-            document = await self.collection.find_one({"_id": command_id})
+            document = await self._deciding.find_one({"_id": command_id})
         return None if document is None else entry_of(document)
 
     async def find_claim(self, seal: str) -> tuple[ClaimHolder, Entry] | None:
         """Who holds a claim, and the commit that took it."""
         async with translated("looking up a claim"):
-            document = await self.collection.find_one({"keys": claim_key(seal)})
+            document = await self._deciding.find_one({"keys": claim_key(seal)})
         if document is None:
             return None
         entry = entry_of(document)
