@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         UnexpectedRefusal,
         VersionConflict,
     )
-    from eventkernel.events import DomainEvent, Metadata, Personal, Position, Record, RecordedEvent, moment
+    from eventkernel.events import DomainEvent, Metadata, Personal, Position, Record, RecordedEvent, Tag, moment
     from eventkernel.reacting.checkpoints import CheckpointStore
     from eventkernel.reacting.process import ProcessManager
     from eventkernel.reacting.reaction import Patience
@@ -42,8 +42,10 @@ if TYPE_CHECKING:
     from eventkernel.reading.projector import Projector
     from eventkernel.reading.views import Projection, View, ViewBuild
     from eventkernel.writing.aggregates import Aggregate, CommandHandlers, SnapshotForm, event_types
+    from eventkernel.writing.boundary import Query
     from eventkernel.writing.codec import Codec, EventType, FieldCipher, Unread, Upcaster
     from eventkernel.writing.commands import CommandHandler, Outcome, command_id, fingerprint
+    from eventkernel.writing.decisions import DecisionHandler
     from eventkernel.writing.snapshots import Snapshots, SnapshotStore
     from eventkernel.writing.store import Commit, EventStore, LogReader
 
@@ -63,6 +65,7 @@ __all__ = [
     "Composition",
     "CorruptData",
     "Decider",
+    "DecisionHandler",
     "DocumentQuestions",
     "DocumentView",
     "Documents",
@@ -87,6 +90,7 @@ __all__ = [
     "ProcessManager",
     "Projection",
     "Projector",
+    "Query",
     "Reactions",
     "Record",
     "RecordedEvent",
@@ -98,6 +102,7 @@ __all__ = [
     "Source",
     "Streams",
     "SystemClock",
+    "Tag",
     "TooCostly",
     "Unavailable",
     "UnexpectedRefusal",
@@ -134,7 +139,7 @@ _MODULES = {
         "UnexpectedRefusal",
         "VersionConflict",
     ),
-    "events": ("DomainEvent", "Metadata", "Personal", "Position", "Record", "RecordedEvent", "moment"),
+    "events": ("DomainEvent", "Metadata", "Personal", "Position", "Record", "RecordedEvent", "Tag", "moment"),
     "reacting.checkpoints": ("CheckpointStore",),
     "reacting.process": ("ProcessManager",),
     "reacting.reaction": ("Patience",),
@@ -148,8 +153,10 @@ _MODULES = {
     "reading.projector": ("Projector",),
     "reading.views": ("Projection", "View", "ViewBuild"),
     "writing.aggregates": ("Aggregate", "CommandHandlers", "SnapshotForm", "event_types"),
+    "writing.boundary": ("Query",),
     "writing.codec": ("Codec", "EventType", "FieldCipher", "Unread", "Upcaster"),
     "writing.commands": ("CommandHandler", "Outcome", "command_id", "fingerprint"),
+    "writing.decisions": ("DecisionHandler",),
     "writing.snapshots": ("SnapshotStore", "Snapshots"),
     "writing.store": ("Commit", "EventStore", "LogReader"),
 }

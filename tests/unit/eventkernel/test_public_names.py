@@ -14,12 +14,13 @@ import pytest
 import eventkernel
 
 PUBLIC = """
-AlreadyExists AsOf Aggregate Bookmark BookmarkGate CheckpointStore ClaimTaken Clock Codec CommandHandler CommandHandlers
-Commit Composition CorruptData Decider DocumentQuestions DocumentView Documents DomainEvent EventStore EventType
-FieldCipher IdempotencyMismatch Index InvalidInput KernelError LogReader ManualClock Metadata Moment NotFound OutOfDate
-Outcome Patience Personal Position ProcessManager Projection Projector Reactions Record RecordedEvent Refusal Send
-SnapshotForm SnapshotStore Snapshots Source Streams SystemClock TooCostly Unavailable UnexpectedRefusal Unique Unread
-Upcaster VersionConflict View ViewBuild Words by_kind command_id event_types fingerprint moment send
+AlreadyExists AsOf Aggregate Bookmark BookmarkGate CheckpointStore ClaimTaken Clock Codec CommandHandler
+CommandHandlers Commit Composition CorruptData Decider DecisionHandler DocumentQuestions DocumentView Documents
+DomainEvent EventStore EventType FieldCipher IdempotencyMismatch Index InvalidInput KernelError LogReader ManualClock
+Metadata Moment NotFound OutOfDate Outcome Patience Personal Position ProcessManager Projection Projector Query
+Reactions Record RecordedEvent Refusal Send SnapshotForm SnapshotStore Snapshots Source Streams SystemClock Tag
+TooCostly Unavailable UnexpectedRefusal Unique Unread Upcaster VersionConflict View ViewBuild Words by_kind command_id
+event_types fingerprint moment send
 """
 """Names that others import: one that goes, or that means something else, is a break."""
 
