@@ -31,7 +31,7 @@ def test_an_empty_page_has_no_cursors() -> None:
     assert cut("a", 0) == ("", True, False, None, None)
 
 
-@pytest.mark.parametrize("key", ["u1", "a:b", "ü", "01890a5d-ac96-774b-bcce-b302099a8057"])
+@pytest.mark.parametrize("key", ["u1", "a:b", "ü", "01890a5d-ac96-774b-bcce-b302099a8057", "2a\u200bb!P 0x"])
 def test_a_cursor_is_read_back(key: str) -> None:
     assert after_key("letters", cursor("letters", key)) == key
 
@@ -56,6 +56,8 @@ def test_an_empty_cursor_which_generated_clients_send_asks_for_the_first_page() 
         cursor("letters", "a") + "A",
         cursor("numbers", "a"),
         cursor("letters", ""),
+        cursor("letters", "a\x00"),
+        cursor("letters", "a\nb"),
         urlsafe_b64encode(b"2:letters:a").decode().rstrip("="),
         urlsafe_b64encode(b"1:letters:\xff").decode().rstrip("="),
         "MTpsZXR0ZXJzOm\u00e4",
