@@ -1,0 +1,1 @@
+"""A bank as a system of event-sourced subgraphs: accounts, and money that moves between them."""

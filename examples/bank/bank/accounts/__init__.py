@@ -1,0 +1,1 @@
+"""The accounts subgraph: the system of record for accounts and their balances."""
