@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Final, assert_never
 from bank.money import MOST_MINOR, Money
 from eventkernel.decider import Decider
 from eventkernel.errors import AlreadyExists, InvalidInput, NotFound, Refusal
-from eventkernel.events import DomainEvent, Personal
+from eventkernel.events import DomainEvent, Personal, Tag
 
 STREAM_PREFIX: Final = "account-"
 LOG: Final = "accounts"
@@ -24,7 +24,7 @@ FULL_MINOR: Final = 10**18
 
 
 class AccountOpened(DomainEvent, frozen=True, tag="accounts.AccountOpened"):
-    owner_id: str
+    owner_id: Annotated[str, Tag("owner")]
     """Whose account it is, as the bank's own register of persons names them: an opaque id."""
     owner: Annotated[str, Personal(person="owner_id", erased="(erased)")]
     """Their name."""
@@ -36,14 +36,14 @@ class AccountOpened(DomainEvent, frozen=True, tag="accounts.AccountOpened"):
 class AccountCredited(DomainEvent, frozen=True, tag="accounts.AccountCredited"):
     minor: int
     memo: str = ""
-    transfer: str | None = None
+    transfer: Annotated[str | None, Tag("transfer")] = None
     """The transfer that brought the money; None: it was paid in."""
 
 
 class AccountDebited(DomainEvent, frozen=True, tag="accounts.AccountDebited"):
     minor: int
     memo: str = ""
-    transfer: str | None = None
+    transfer: Annotated[str | None, Tag("transfer")] = None
     """The transfer that took the money; None: it was paid out."""
 
 
@@ -51,22 +51,22 @@ class AccountRefunded(DomainEvent, frozen=True, tag="accounts.AccountRefunded"):
     """The money of a debit is back, because the transfer's target refused it."""
 
     minor: int
-    transfer: str
+    transfer: Annotated[str, Tag("transfer")]
 
 
 class DebitRefused(DomainEvent, frozen=True, tag="accounts.DebitRefused"):
-    transfer: str
+    transfer: Annotated[str, Tag("transfer")]
     reason: str
     """A `Reason`, or one that later versions know."""
 
 
 class CreditRefused(DomainEvent, frozen=True, tag="accounts.CreditRefused"):
-    transfer: str
+    transfer: Annotated[str, Tag("transfer")]
     reason: str
 
 
 class AccountClosed(DomainEvent, frozen=True, tag="accounts.AccountClosed"):
-    pass
+    owner_id: Annotated[str, Tag("owner")]
 
 
 AccountEvent = (
