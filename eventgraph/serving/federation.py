@@ -62,9 +62,20 @@ class Entity(Protocol):
 
 
 class FederatedSchema(Schema):
-    def __init__(self, *, query: type, mutation: type | None = None, types: Iterable[type] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        query: type,
+        mutation: type | None = None,
+        types: Iterable[type] = (),
+        scalars: Mapping[object, ScalarDefinition] = _SCALARS,
+    ) -> None:
+        """`scalars` are those of the domain, by their Python types; DateTime is always there."""
         super().__init__(  # pyright: ignore[reportUnknownMemberType]  # some of its optional parameters are untyped
-            query=query, mutation=mutation, types=types, config=StrawberryConfig(scalar_map=_SCALARS)
+            query=query,
+            mutation=mutation,
+            types=types,
+            config=StrawberryConfig(scalar_map={**_SCALARS, **scalars}),
         )
 
     def entities_resolver(
