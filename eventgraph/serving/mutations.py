@@ -14,7 +14,7 @@ from eventgraph.serving.federation import field
 from eventgraph.serving.request import Request
 from eventkernel.decider import Command, Event, State
 from eventkernel.errors import NotFound, VersionConflict
-from eventkernel.events import STREAM_RESUMED, RecordedEvent
+from eventkernel.events import STREAM_RESUMED, Record, RecordedEvent
 from eventkernel.reading.bookmark import Bookmark
 from eventkernel.writing.commands import CommandHandler, Outcome, command_id, fingerprint
 from eventkernel.writing.decisions import DecisionHandler
@@ -91,10 +91,13 @@ class Mutations(Generic[State, Command, Event]):
     def store(self) -> EventStore:
         return self._handler.store
 
-    async def recorded(self, stream: str, up_to: int) -> Sequence[RecordedEvent]:
-        """A stream's events up to a version, oldest first."""
-        records = await self._handler.store.read_stream(stream, up_to)
-        return [self._handler.codec.recorded(record) for record in records if record.type != STREAM_RESUMED]
+    async def recorded(self, stream: str, up_to: int, after: int = 0) -> Sequence[RecordedEvent]:
+        """A stream's events behind a version and up to another one, oldest first."""
+        records = await self._handler.store.read_stream(stream, up_to, after)
+        return [self.decoded(record) for record in records if record.type != STREAM_RESUMED]
+
+    def decoded(self, record: Record) -> RecordedEvent:
+        return self._handler.codec.recorded(record)
 
     async def knows(self, request: Request[Any, Any], key: str | None) -> bool:
         """Whether this caller's command with this key was run before."""

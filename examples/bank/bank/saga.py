@@ -1,12 +1,12 @@
 """The saga of a transfer, by choreography: each subgraph reacts to the other's log with commands to its own.
 
-    transfers                       accounts
-    TransferRequested ────────────▶ debit the source
-    record the debit  ◀──────────── AccountDebited, DebitRefused
-    TransferDebited   ────────────▶ credit the target
-    record the credit ◀──────────── AccountCredited, CreditRefused
-    TransferRejected  ────────────▶ refund the source
-    record the refund ◀──────────── AccountRefunded
+transfers                       accounts
+TransferRequested ────────────▶ debit the source
+record the debit  ◀──────────── AccountDebited, DebitRefused
+TransferDebited   ────────────▶ credit the target
+record the credit ◀──────────── AccountCredited, CreditRefused
+TransferRejected  ────────────▶ refund the source
+record the refund ◀──────────── AccountRefunded
 """
 
 from __future__ import annotations
@@ -47,9 +47,7 @@ ACCOUNT: Final = Aggregate(
     accounts.EVENT_TYPES,
     snapshots=SnapshotForm(1, accounts.Account),
 )
-TRANSFER: Final = Aggregate(
-    "transfer", transfers.STREAM_PREFIX, transfers.decider, transfers.EVENT_TYPES
-)
+TRANSFER: Final = Aggregate("transfer", transfers.STREAM_PREFIX, transfers.decider, transfers.EVENT_TYPES)
 
 
 def _debit(event: TransferRequested, record: Record) -> Sequence[Send]:

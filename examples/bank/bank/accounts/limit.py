@@ -41,9 +41,7 @@ OwnersEvent = AccountOpened | AccountClosed
 def decide(command: OpenForOwner, open_accounts: int) -> Sequence[OwnersEvent]:
     if open_accounts >= OPEN_ACCOUNTS:
         raise TooManyAccounts(f"expected at most {OPEN_ACCOUNTS} open accounts of one owner, found {open_accounts}")
-    return [
-        AccountOpened(owner_id=command.owner_id, owner=command.owner, name=command.name, currency=command.currency)
-    ]
+    return [AccountOpened(owner_id=command.owner_id, owner=command.owner, name=command.name, currency=command.currency)]
 
 
 def evolve(open_accounts: int, event: OwnersEvent) -> int:
@@ -62,6 +60,4 @@ def boundary(command: OpenForOwner) -> Query:
 
 decider: Final[Decider[int, OpenForOwner, OwnersEvent]] = Decider(int, decide, evolve)
 
-OWNERS_ACCOUNTS: Final = Aggregate(
-    "owner", STREAM_PREFIX, decider, (AccountOpened, AccountClosed), boundary=boundary
-)
+OWNERS_ACCOUNTS: Final = Aggregate("owner", STREAM_PREFIX, decider, (AccountOpened, AccountClosed), boundary=boundary)

@@ -13,8 +13,8 @@ import strawberry
 import uuid6
 from strawberry.types import Info
 
-from bank.accounts.domain import STREAM_PREFIX, Account as AccountState, AccountCommand, AccountEvent, Close
-from bank.accounts.domain import Credit, Debit
+from bank.accounts.domain import STREAM_PREFIX, AccountCommand, AccountEvent, Close, Credit, Debit
+from bank.accounts.domain import Account as AccountState
 from bank.accounts.limit import OpenForOwner
 from bank.accounts.projection import (
     BY_OWNER,
@@ -29,14 +29,15 @@ from bank.accounts.projection import (
 from bank.accounts.statement import amount_of, statement_of
 from bank.graph import SCALARS, FirstTransfers
 from bank.money import Money, digits_of
+from bank.transfers.domain import STREAM_PREFIX as TRANSFER_STREAM_PREFIX
 from eventgraph.serving import connections, history, inputs
 from eventgraph.serving.federation import MUTATION, QUERY, FederatedSchema, Representation, field, key_of
 from eventgraph.serving.inherited import inherits
 from eventgraph.serving.mutations import Done, KeyedInput, Mutations, Payload, VersionedInput
 from eventgraph.serving.request import Request
-from eventkernel.errors import InvalidInput, NotFound, TooCostly
+from eventkernel.errors import InvalidInput, TooCostly
 from eventkernel.events import RecordedEvent, moment
-from eventkernel.reading.documents import DocumentQuestions, Placed
+from eventkernel.reading.documents import DocumentQuestions, Placed, placed
 from eventkernel.reading.words import words
 from eventkernel.writing.boundary import Query as Tagged
 
@@ -231,7 +232,7 @@ class Account:
             if one.record.time < start and (amount := amount_of(one.event, self.currency)) is not None:
                 before += amount
         booked = [one for one in recorded if start <= one.record.time < until]
-        return statement_of(self.name, self.id, self.owner, before, booked, start, until)
+        return statement_of(self, before, booked, start, until)
 
     @classmethod
     async def resolve_references(
@@ -462,7 +463,7 @@ async def _transfers_of(info: AccountsInfo, account: str, behind: str | None, li
     after = None if behind is None else (int(moment_us), transfer)
     pages: list[list[TransferDoc]] = []
     for index in (BY_SOURCE, BY_TARGET):
-        place = None if after is None else index.place_of((account, after[0]), f"transfer-{after[1]}")
+        place = None if after is None else placed((account, after[0])) + TRANSFER_STREAM_PREFIX + after[1]
         found = await view.page(index, where=(account,), after=place, limit=limit, descending=True)
         pages.append([one.doc for one in found if isinstance(one.doc, TransferDoc)])
     merged = heapq.merge(*pages, key=lambda doc: (doc.requested_us, doc.id), reverse=True)
@@ -473,9 +474,7 @@ def _transfer_key(doc: TransferDoc) -> str:
     return f"{doc.requested_us} {doc.id}"
 
 
-def _connection(
-    found: Sequence[Placed[AccountsDoc]], size: int, after: str | None, order: str
-) -> AccountConnection:
+def _connection(found: Sequence[Placed[AccountsDoc]], size: int, after: str | None, order: str) -> AccountConnection:
     page = connections.page(found, first=size, after=after, order=order, key=lambda one: one.place)
     edges = [
         AccountEdge(node=_account(one.doc), cursor=cursor)

@@ -1,12 +1,12 @@
 """What a transfer is: INITIAL, then DEBITED, then COMPLETED; or FAILED, with the money back where it had gone.
 
-    INITIAL ──debited──▶ DEBITED ──credited──▶ COMPLETED
-       │                    │
-    refused              refused
-       │                    ▼
-       │                RETURNING
-       ▼                    │ refunded
-     FAILED ◀───────────────┘
+INITIAL ──debited──▶ DEBITED ──credited──▶ COMPLETED
+   │                    │
+refused              refused
+   │                    ▼
+   │                RETURNING
+   ▼                    │ refunded
+ FAILED ◀───────────────┘
 """
 
 from __future__ import annotations
@@ -125,17 +125,13 @@ def decide(command: TransferCommand, transfer: Transfer) -> Sequence[TransferEve
         raise NotFound("there is no such transfer")
     match command, transfer.state:
         case RecordDebit(), State.INITIAL:
-            return [
-                TransferDebited(target=asked.target, minor=asked.minor, currency=asked.currency, memo=asked.memo)
-            ]
+            return [TransferDebited(target=asked.target, minor=asked.minor, currency=asked.currency, memo=asked.memo)]
         case RecordCredit(), State.DEBITED:
             return [TransferCompleted()]
         case RecordRefusal(reason), State.INITIAL:
             return [TransferFailed(reason=reason)]
         case RecordRefusal(reason), State.DEBITED:
-            return [
-                TransferRejected(source=asked.source, minor=asked.minor, currency=asked.currency, reason=reason)
-            ]
+            return [TransferRejected(source=asked.source, minor=asked.minor, currency=asked.currency, reason=reason)]
         case RecordRefund(), State.RETURNING:
             return [TransferFailed(reason=transfer.reason)]
         case _:
