@@ -18,6 +18,7 @@ ENV UV_PROJECT_ENVIRONMENT=/opt/kithgraph UV_PYTHON_DOWNLOADS=never UV_LINK_MODE
 WORKDIR /build
 COPY pyproject.toml uv.lock ./
 COPY router/pyproject.toml router/
+COPY examples/bank/pyproject.toml examples/bank/
 RUN uv sync --frozen --no-default-groups --extra server --extra distributed --no-install-workspace
 COPY README.md LICENSE ./
 COPY router/README.md router/

@@ -25,6 +25,7 @@ from bank.accounts.domain import (
     DebitRefused,
     Refund,
 )
+from bank.accounts.projection import AccountDoc, evolve_account
 from bank.money import Money
 from bank.transfers import domain as transfers
 from bank.transfers.domain import (
@@ -36,6 +37,7 @@ from bank.transfers.domain import (
     TransferRejected,
     TransferRequested,
 )
+from bank.transfers.projection import evolve_transfer
 from eventkernel.events import Record
 from eventkernel.reacting.reactions import Reactions, Send, send
 from eventkernel.writing.aggregates import Aggregate, SnapshotForm
@@ -45,9 +47,12 @@ ACCOUNT: Final = Aggregate(
     accounts.STREAM_PREFIX,
     accounts.decider,
     accounts.EVENT_TYPES,
-    snapshots=SnapshotForm(1, accounts.Account),
+    answer=evolve_account,
+    snapshots=SnapshotForm(1, accounts.Account, AccountDoc | None),
 )
-TRANSFER: Final = Aggregate("transfer", transfers.STREAM_PREFIX, transfers.decider, transfers.EVENT_TYPES)
+TRANSFER: Final = Aggregate(
+    "transfer", transfers.STREAM_PREFIX, transfers.decider, transfers.EVENT_TYPES, answer=evolve_transfer
+)
 
 
 def _debit(event: TransferRequested, record: Record) -> Sequence[Send]:

@@ -1,4 +1,4 @@
-"""What an account is: opened for an owner in one currency, credited and debited, never overdrawn, and closed when empty.
+"""What an account is: opened in one currency, credited and debited, never overdrawn, and closed when it is empty.
 
 A transfer takes part in an account with at most one debit, one credit and one refund. What an account refuses of a
 transfer is an event, too: a fact that the transfer's saga goes on from, and that never changes its mind.
@@ -7,13 +7,13 @@ transfer is an event, too: a fact that the transfer's saga goes on from, and tha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, assert_never
 
 from bank.money import MOST_MINOR, Money
 from eventkernel.decider import Decider
-from eventkernel.errors import AlreadyExists, InvalidInput, NotFound, Refusal
+from eventkernel.errors import InvalidInput, NotFound, Refusal
 from eventkernel.events import DomainEvent, Personal, Tag
 
 STREAM_PREFIX: Final = "account-"
@@ -108,14 +108,6 @@ class AccountUnfit(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
-    owner_id: str
-    owner: str
-    name: str
-    currency: str
-
-
-@dataclass(frozen=True, slots=True)
 class Credit:
     """Money is paid in."""
 
@@ -158,7 +150,7 @@ class Close:
     pass
 
 
-AccountCommand = Open | Credit | Debit | DebitForTransfer | CreditByTransfer | Refund | Close
+AccountCommand = Credit | Debit | DebitForTransfer | CreditByTransfer | Refund | Close
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +158,7 @@ class Account:
     """A state of an account; `currency` is None before it was opened."""
 
     currency: str | None = None
+    owner_id: str = ""
     balance: int = 0
     closed: bool = False
 
@@ -186,10 +179,6 @@ class Account:
 
 def decide(command: AccountCommand, state: Account) -> Sequence[AccountEvent]:
     match command:
-        case Open(owner_id, owner, name, currency):
-            if state.currency is not None:
-                raise AlreadyExists("the account is open already")
-            return [AccountOpened(owner_id=owner_id, owner=owner, name=name, currency=currency)]
         case Credit(amount, memo):
             _refuse(state.cannot_take(_positive(amount)))
             return [AccountCredited(minor=amount.minor, memo=memo)]
@@ -221,19 +210,19 @@ def _close(state: Account) -> Sequence[AccountEvent]:
         return []
     if state.balance:
         raise AccountUnfit(f"expected an empty account, found {Money(state.balance, state.currency)} in it")
-    return [AccountClosed()]
+    return [AccountClosed(owner_id=state.owner_id)]
 
 
 def evolve(state: Account, event: AccountEvent) -> Account:
     match event:
-        case AccountOpened(currency=currency):
-            return Account(currency, state.balance)
+        case AccountOpened(currency=currency, owner_id=owner_id):
+            return replace(state, currency=currency, owner_id=owner_id)
         case AccountCredited(minor=minor) | AccountRefunded(minor=minor):
-            return Account(state.currency, state.balance + minor, state.closed)
+            return replace(state, balance=state.balance + minor)
         case AccountDebited(minor=minor):
-            return Account(state.currency, state.balance - minor, state.closed)
+            return replace(state, balance=state.balance - minor)
         case AccountClosed():
-            return Account(state.currency, state.balance, closed=True)
+            return replace(state, closed=True)
         case DebitRefused() | CreditRefused():
             return state
         case _:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, assert_never
 
 from bank.accounts.domain import STREAM_PREFIX, AccountClosed, AccountOpened
+from bank.accounts.projection import evolve_account
 from eventkernel.decider import Decider
 from eventkernel.errors import Refusal
 from eventkernel.writing.aggregates import Aggregate
@@ -60,4 +61,6 @@ def boundary(command: OpenForOwner) -> Query:
 
 decider: Final[Decider[int, OpenForOwner, OwnersEvent]] = Decider(int, decide, evolve)
 
-OWNERS_ACCOUNTS: Final = Aggregate("owner", STREAM_PREFIX, decider, (AccountOpened, AccountClosed), boundary=boundary)
+OWNERS_ACCOUNTS: Final = Aggregate(
+    "owner", STREAM_PREFIX, decider, (AccountOpened, AccountClosed), answer=evolve_account, boundary=boundary
+)

@@ -19,7 +19,7 @@ def _api() -> Api[DocumentView[AccountsDoc]]:
     return Api(
         schema,
         lambda ports: AccountWrites(
-            AccountMutations(ports.commands(ACCOUNT)), OwnerMutations(ports.commands(OWNERS_ACCOUNTS))
+            AccountMutations(ports.commands(ACCOUNT)), OwnerMutations(ports.handlers.across(OWNERS_ACCOUNTS))
         ),
     )
 
