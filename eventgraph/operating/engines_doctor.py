@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
 
@@ -39,147 +39,164 @@ async def examine(system: System, settings: EngineSettings) -> list[Finding]:
     """
     keys = from_settings(system, settings)
     async with AsyncExitStack() as stack:
-        engines = Engines(system, settings, Work.LOOKING, SystemClock(), stack)
+        examination = Examination(system, settings, Engines(system, settings, Work.LOOKING, SystemClock(), stack))
         found: list[Finding] = []
-        ends: dict[Partition, int] = {}
-        logs: dict[str, KafkaLog] = {}
         for name in system.logs:
-            fingerprint = keys[name].fingerprint
-            found += [one async for one in _log(system, engines, settings, name, fingerprint, ends, logs)]
-            found += [one async for one in _ledger(system, settings, name, ends, logs)]
+            found += [one async for one in examination.of_log(name, keys[name].fingerprint)]
+            found += [one async for one in examination.of_ledger(name)]
         for subgraph in system.subgraphs:
-            found += [one async for one in _view(system, engines, subgraph, ends, logs)]
+            found += [one async for one in examination.of_view(subgraph)]
         for subgraph in system.subgraphs:
             for process in subgraph.processes:
-                found += [one async for one in _process(system, settings, subgraph, process, ends, logs)]
+                found += [one async for one in examination.of_process(subgraph, process)]
     return found
 
 
-def _rebuild(system: System, view: str) -> str:
-    return f"run `{system.name} rebuild {view} --distributed`: it is filled again from the logs"
+class Examination:
+    """Looks at one thing after the other, logs first: where these end is what their readers are compared with."""
 
+    def __init__(self, system: System, settings: EngineSettings, engines: Engines) -> None:
+        self._command = system.name
+        self._settings = settings
+        self._engines = engines
+        self._logs: dict[str, KafkaLog] = {}
+        self._ends: dict[Partition, int] = {}
 
-async def _log(
-    system: System,
-    engines: Engines,
-    settings: EngineSettings,
-    name: str,
-    key: str,
-    ends: dict[Partition, int],
-    logs: dict[str, KafkaLog],
-) -> AsyncGenerator[Finding, None]:
-    topic = f"{settings.name}.{name}"
-    try:
-        await check_topic(kafka_connection(settings), topic, topic_settings(settings))
-    except CannotOpen as error:
-        yield Finding("error", topic, str(error), _LOG_WHY, "set the topic's configuration, or ours, to what is meant")
-    except Unavailable as error:
-        yield Finding("error", topic, str(error), _LOG_WHY, f"has a `{system.name} serve {name}` made it? {_REACHED}")
-        return
-    try:
-        log: KafkaLog = await engines.log(name)
-        ends |= await log.head()
-        logs[name] = log
-    except CorruptData as error:
-        yield Finding("error", topic, str(error), _LOG_WHY, "bring the topic back from a replica or a back-up")
-    except KernelError as error:
-        yield Finding("error", topic, str(error), _LOG_WHY, f"has a `{system.name} serve {name}` made it? {_REACHED}")
-    else:
-        if log.claims_key_fingerprint != key:
-            why = "with another key nobody can tell which claims are taken, and no service starts"
-            yield Finding(
-                "error", topic, "its claims key is another one", why, "name the file of keys that it began with"
-            )
-
-
-async def _ledger(
-    system: System, settings: EngineSettings, name: str, ends: dict[Partition, int], logs: Mapping[str, KafkaLog]
-) -> AsyncGenerator[Finding, None]:
-    where = f"the ledger of {name}"
-    async with MongoConnection(mongodb_settings(settings)) as mongodb:
-        ledger = Ledger(mongodb.database(f"{settings.name}_{name}"), name)
+    async def of_log(self, name: str, key: str) -> AsyncGenerator[Finding, None]:
+        topic = f"{self._settings.name}.{name}"
+        made = f"has a `{self._command} serve {name}` made it? {_REACHED}"
         try:
-            generation = await ledger.generation()
-            if generation is None or not generation.open:
-                what = "it is being opened" if generation else "there is none"
-                todo = f"nothing: a `{system.name} serve {name}` fills it from the log"
-                yield Finding("notice", where, what, "commands wait until it is filled", todo)
-                return
-            checkpoint = await ledger.documents(generation).checkpoint()
-            flaws = await ledger.documents(generation).flaws()
-            stopped = await ledger.documents(generation).waiting()
-        except LedgerChanged as error:
-            todo = f"nothing: a `{system.name} serve {name}` notices, and fills it from the log"
-            yield Finding("notice", where, str(error), _LEDGER_WHY, todo)
+            await check_topic(kafka_connection(self._settings), topic, topic_settings(self._settings))
+        except CannotOpen as error:
+            todo = "set the topic's configuration, or ours, to what is meant"
+            yield Finding("error", topic, str(error), _LOG_WHY, todo)
+        except Unavailable as error:
+            yield Finding("error", topic, str(error), _LOG_WHY, made)
+            return
+        try:
+            log: KafkaLog = await self._engines.log(name)
+            self._ends |= await log.head()
+            self._logs[name] = log
+        except CorruptData as error:
+            yield Finding("error", topic, str(error), _LOG_WHY, "bring the topic back from a replica or a back-up")
         except KernelError as error:
-            yield Finding("error", where, str(error), _LEDGER_WHY, _REACHED)
+            yield Finding("error", topic, str(error), _LOG_WHY, made)
         else:
-            await _look_again(ends, logs)
-            own = {one: end for one, end in ends.items() if one.log == generation.log}
-            for flaw in flaws:
-                todo = (
-                    f"nothing: a running `{system.name} serve {name}` notices, and fills the ledger again from the log"
+            if log.claims_key_fingerprint != key:
+                why = "with another key nobody can tell which claims are taken, and no service starts"
+                yield Finding(
+                    "error", topic, "its claims key is another one", why, "name the file of keys that it began with"
                 )
-                yield Finding("error", where, flaw, "two commands can take one version or one claim", todo)
-            for entry in stopped:
-                todo = f'{system.name} parked resume {entry.stream} --log {name} --reason "…" --distributed'
-                yield Finding("error", where, str(entry.waits(generation.log)), "its commands are refused", todo)
-            todo = "stop the services; the log was cut"
-            for finding in not_on_the_log(where, _of_read_logs(checkpoint.position, ends), own, todo):
-                yield finding
-            for finding in behind(where, checkpoint.position, own):
-                yield finding
-            if name in logs:
-                async for finding in _misread(where, logs[name], checkpoint, todo):
+
+    async def of_ledger(self, name: str) -> AsyncGenerator[Finding, None]:
+        where = f"the ledger of {name}"
+        async with MongoConnection(mongodb_settings(self._settings)) as mongodb:
+            ledger = Ledger(mongodb.database(f"{self._settings.name}_{name}"), name)
+            try:
+                generation = await ledger.generation()
+                if generation is None or not generation.open:
+                    what = "it is being opened" if generation else "there is none"
+                    todo = f"nothing: a `{self._command} serve {name}` fills it from the log"
+                    yield Finding("notice", where, what, "commands wait until it is filled", todo)
+                    return
+                checkpoint = await ledger.documents(generation).checkpoint()
+                flaws = await ledger.documents(generation).flaws()
+                stopped = await ledger.documents(generation).waiting()
+            except LedgerChanged as error:
+                todo = f"nothing: a `{self._command} serve {name}` notices, and fills it from the log"
+                yield Finding("notice", where, str(error), _LEDGER_WHY, todo)
+            except KernelError as error:
+                yield Finding("error", where, str(error), _LEDGER_WHY, _REACHED)
+            else:
+                await self._look_again()
+                own = {one: end for one, end in self._ends.items() if one.log == generation.log}
+                for flaw in flaws:
+                    filled = "notices, and fills the ledger again from the log"
+                    todo = f"nothing: a running `{self._command} serve {name}` {filled}"
+                    yield Finding("error", where, flaw, "two commands can take one version or one claim", todo)
+                for entry in stopped:
+                    todo = f'{self._command} parked resume {entry.stream} --log {name} --reason "…" --distributed'
+                    yield Finding("error", where, str(entry.waits(generation.log)), "its commands are refused", todo)
+                todo = "stop the services; the log was cut"
+                for finding in not_on_the_log(where, self._of_read_logs(checkpoint.position), own, todo):
                     yield finding
+                for finding in behind(where, checkpoint.position, own):
+                    yield finding
+                if name in self._logs:
+                    async for finding in _misread(where, self._logs[name], checkpoint, todo):
+                        yield finding
 
-
-async def _view(
-    system: System,
-    engines: Engines,
-    subgraph: Subgraph[Any],
-    ends: dict[Partition, int],
-    logs: Mapping[str, KafkaLog],
-) -> AsyncGenerator[Finding, None]:
-    view = subgraph.name
-    where = f"the view of {view}"
-    try:
-        build = (await engines.live_view(view)).live()
-        position = (await build.checkpoint()).position
-        parked = await build.parked()
-    except Unavailable as error:
-        todo = f"`{system.name} serve {view}` or `{system.name} project {view}` fills it; {_REACHED}"
-        yield Finding("error", where, str(error), "requests are refused until it is filled", todo)
-        return
-    except KernelError as error:
-        yield Finding("error", where, str(error), "requests are refused", _REACHED)
-        return
-    await _look_again(ends, logs)
-    read = {one: end for one, end in ends.items() if log_name(one.log) in subgraph.codecs}
-    for finding in not_on_the_log(where, _of_read_logs(position, ends), read, _rebuild(system, view)):
-        yield finding
-    for finding in behind(where, position, read):
-        yield finding
-    for finding in waiting(system.name, where, parked_streams(parked)):
-        yield finding
-    try:
-        for finding in remarks(where, await build.remarks()):
+    async def of_view(self, subgraph: Subgraph[Any]) -> AsyncGenerator[Finding, None]:
+        view = subgraph.name
+        where = f"the view of {view}"
+        try:
+            build = (await self._engines.live_view(view)).live()
+            position = (await build.checkpoint()).position
+            parked = await build.parked()
+        except Unavailable as error:
+            todo = f"`{self._command} serve {view}` or `{self._command} project {view}` fills it; {_REACHED}"
+            yield Finding("error", where, str(error), "requests are refused until it is filled", todo)
+            return
+        except KernelError as error:
+            yield Finding("error", where, str(error), "requests are refused", _REACHED)
+            return
+        await self._look_again()
+        read = {one: end for one, end in self._ends.items() if log_name(one.log) in subgraph.codecs}
+        for finding in not_on_the_log(where, self._of_read_logs(position), read, self._rebuild(view)):
             yield finding
-        await check_fit(build, [log for name, log in logs.items() if name in subgraph.codecs])
-        for flaw in await build.flaws():
-            yield Finding("error", where, flaw, "answers may be wrong, and it gives none", _rebuild(system, view))
-    except CheckpointMismatch as mismatch:
-        why = "it shows events that the log has lost, and not those that came instead"
-        yield Finding("error", where, f"it is of another history: {mismatch}", why, _rebuild(system, view))
-    except (KernelError, BuildRetired):
-        return  # of a log or a view that cannot be read is told elsewhere
+        for finding in behind(where, position, read):
+            yield finding
+        for finding in waiting(self._command, where, parked_streams(parked)):
+            yield finding
+        try:
+            for finding in remarks(where, await build.remarks()):
+                yield finding
+            await check_fit(build, [log for name, log in self._logs.items() if name in subgraph.codecs])
+            for flaw in await build.flaws():
+                yield Finding("error", where, flaw, "answers may be wrong, and it gives none", self._rebuild(view))
+        except CheckpointMismatch as mismatch:
+            why = "it shows events that the log has lost, and not those that came instead"
+            yield Finding("error", where, f"it is of another history: {mismatch}", why, self._rebuild(view))
+        except (KernelError, BuildRetired):
+            return  # of a log or a view that cannot be read is told elsewhere
 
+    async def of_process(self, subgraph: Subgraph[Any], process: Reactions[Any]) -> AsyncGenerator[Finding, None]:
+        where = f"the process manager {process.name}"
+        async with MongoConnection(mongodb_settings(self._settings)) as mongodb:
+            store = MongoCheckpointStore(mongodb.database(f"{self._settings.name}_{subgraph.name}"))
+            try:
+                checkpoint = await store.checkpoint(process.name)
+                position = checkpoint.position
+                parked = await store.parked(process.name)
+            except KernelError as error:
+                yield Finding("error", where, str(error), "what it would do is not done", _REACHED)
+                return
+            await self._look_again()
+            todo = "nothing: the next start lets it read the log from the start again, with one effect"
+            read = {one: end for one, end in self._ends.items() if log_name(one.log) in subgraph.codecs}
+            for log in (log for name, log in self._logs.items() if name in subgraph.codecs):
+                async for finding in _misread(where, log, checkpoint, todo):
+                    yield finding
+            for finding in not_on_the_log(where, self._of_read_logs(position), read, todo):
+                yield finding
+            for finding in behind(where, position, read):
+                yield finding
+            for finding in waiting(self._command, where, parked_streams(parked)):
+                yield finding
 
-async def _look_again(ends: dict[Partition, int], logs: Mapping[str, KafkaLog]) -> None:
-    """Where logs end, asked after a reader's place: commands go on meanwhile, and no reader is past a later end."""
-    for log in logs.values():
-        with suppress(KernelError):  # of a log that cannot be read is told elsewhere
-            ends |= await log.head()
+    async def _look_again(self) -> None:
+        """Where logs end, asked after a reader's place: commands go on, and no reader is past a later end."""
+        for log in self._logs.values():
+            with suppress(KernelError):  # of a log that cannot be read is told elsewhere
+                self._ends |= await log.head()
+
+    def _of_read_logs(self, position: Position) -> Position:
+        """Without the logs that could not be read: that is told of them, and nothing else is known."""
+        read = {log_name(one.log) for one in self._ends}
+        return Position({one: offset for one, offset in position.items() if log_name(one.log) in read})
+
+    def _rebuild(self, view: str) -> str:
+        return f"run `{self._command} rebuild {view} --distributed`: it is filled again from the self._logs"
 
 
 async def _misread(where: str, log: KafkaLog, checkpoint: Checkpoint, todo: str) -> AsyncGenerator[Finding, None]:
@@ -190,41 +207,3 @@ async def _misread(where: str, log: KafkaLog, checkpoint: Checkpoint, todo: str)
         yield Finding("error", where, str(mismatch), "it has read events that the log has lost", todo)
     except KernelError:
         return  # of a log that cannot be read is told elsewhere
-
-
-async def _process(
-    system: System,
-    settings: EngineSettings,
-    subgraph: Subgraph[Any],
-    process: Reactions[Any],
-    ends: dict[Partition, int],
-    logs: Mapping[str, KafkaLog],
-) -> AsyncGenerator[Finding, None]:
-    where = f"the process manager {process.name}"
-    async with MongoConnection(mongodb_settings(settings)) as mongodb:
-        store = MongoCheckpointStore(mongodb.database(f"{settings.name}_{subgraph.name}"))
-        try:
-            checkpoint = await store.checkpoint(process.name)
-            position = checkpoint.position
-            parked = await store.parked(process.name)
-        except KernelError as error:
-            yield Finding("error", where, str(error), "what it would do is not done", _REACHED)
-            return
-        await _look_again(ends, logs)
-        todo = "nothing: the next start lets it read the log from the start again, with one effect"
-        read = {one: end for one, end in ends.items() if log_name(one.log) in subgraph.codecs}
-        for log in (log for name, log in logs.items() if name in subgraph.codecs):
-            async for finding in _misread(where, log, checkpoint, todo):
-                yield finding
-        for finding in not_on_the_log(where, _of_read_logs(position, ends), read, todo):
-            yield finding
-        for finding in behind(where, position, read):
-            yield finding
-        for finding in waiting(system.name, where, parked_streams(parked)):
-            yield finding
-
-
-def _of_read_logs(position: Position, ends: Mapping[Partition, int]) -> Position:
-    """Without the logs that could not be read: that these are not here is told of them, and nothing else is known."""
-    read = {log_name(one.log) for one in ends}
-    return Position({one: offset for one, offset in position.items() if log_name(one.log) in read})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+
 import pytest
 from pydantic import SecretStr
 
-from eventgraph.operating.engines_doctor import _ledger
+from eventgraph.operating.engines_doctor import Examination
 from eventgraph.operating.findings import Finding
+from eventgraph.running.engines import Engines, Work
 from eventgraph.running.settings import EngineSettings
 from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.events import Partition
@@ -34,9 +37,11 @@ async def test_commands_while_it_looks_are_no_loss_and_a_stream_that_waits_is_na
     ) as store:
 
         async def examined(ends: dict[Partition, int]) -> list[Finding]:
-            return [
-                finding async for finding in _ledger(SOCIAL_NETWORK, settings, "users", ends, {"users": store.reader})
-            ]
+            engines = Engines(SOCIAL_NETWORK, settings, Work.LOOKING, servers.clock, AsyncExitStack())
+            examination = Examination(SOCIAL_NETWORK, settings, engines)
+            examination._ends |= ends
+            examination._logs["users"] = store.reader
+            return [finding async for finding in examination.of_ledger("users")]
 
         before = dict(await store.head())
         await put(store, "door-1", "a")
