@@ -6,14 +6,16 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from eventgraph.running.control_socket import Control
 from eventgraph.system import System
 from eventkernel.archiving.archiver import ArchivableLog
 from eventkernel.events import Position, Record
 from eventkernel.reading.views import ParkedRecord, State
 from eventkernel.writing.claims import ClaimsKey
+
+if TYPE_CHECKING:
+    from eventgraph.running.control_socket import Control
 
 
 class ExportedLog(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
@@ -100,3 +102,11 @@ def test_without_the_drivers_the_distributed_mode_says_what_to_install(capsys: p
         run(SOCIAL_NETWORK, without_drivers)
     assert ended.value.code == 1
     assert "install kithgraph[distributed]" in capsys.readouterr().err
+
+
+def test_a_command_waits_for_no_schema_and_no_server_that_it_does_not_need() -> None:
+    """Completion runs at every press of a key."""
+    large = ("strawberry", "graphql", "starlette", "uvicorn", "pydantic", "aiokafka", "pymongo", "neo4j", "rich")
+    code = f"import sys, kithgraph.cli; print([name for name in {large} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert found == "[]\n"
