@@ -211,6 +211,18 @@ def checkpoint_after(batches: Iterable[Batch]) -> Checkpoint:
     )
 
 
+def unseen(changes: Iterable[Change[Doc]], versions: Mapping[str, int]) -> list[Change[Doc]]:
+    """The changes without the states that are stored already, given the stored versions of their streams."""
+    left: list[Change[Doc]] = []
+    for change in changes:
+        version = versions.get(change.stream, 0)
+        if change.states[0].version > version:
+            left.append(change)
+        elif change.states[-1].version > version:
+            left.append(Change(change.stream, tuple(state for state in change.states if state.version > version)))
+    return left
+
+
 def further(checkpoint: Checkpoint, other: Checkpoint) -> Checkpoint:
     """Both checkpoints joined: the later one in every partition."""
     generations: dict[Partition, int] = {}

@@ -204,13 +204,18 @@ class DocumentViewContract:
     async def test_a_place_outside_of_the_given_values_begins_at_their_end(
         self, build: DocumentView[Note], feed: Feed
     ) -> None:
-        await feed.take(*((author, Note(text=author, author=author)) for author in "abc"))
-        first, middle, last = places(await build.page(BY_AUTHOR, limit=9))
-        assert texts(await build.page(BY_AUTHOR, where=("b",), after=first, limit=9)) == ["b"]
-        assert texts(await build.page(BY_AUTHOR, where=("b",), after=last, limit=9)) == []
-        assert texts(await build.page(BY_AUTHOR, where=("b",), after=middle, limit=9)) == []
-        assert texts(await build.page(BY_AUTHOR, where=("b",), after=last, limit=9, descending=True)) == ["b"]
-        assert texts(await build.page(BY_AUTHOR, where=("b",), after=first, limit=9, descending=True)) == []
+        await feed.take(*((author, Note(text=author, author=author)) for author in "abcde"))
+        first, _, middle, _, last = places(await build.page(BY_AUTHOR, limit=9))
+        for after, descending, expected in (
+            (first, False, ["c"]),
+            (middle, False, []),
+            (last, False, []),
+            (first, True, []),
+            (middle, True, []),
+            (last, True, ["c"]),
+        ):
+            page = await build.page(BY_AUTHOR, where=("c",), after=after, limit=9, descending=descending)
+            assert texts(page) == expected
 
     async def test_a_document_moves_in_an_index_with_its_values_and_leaves_it_without(
         self, build: DocumentView[Note], feed: Feed
@@ -236,6 +241,11 @@ class DocumentViewContract:
         assert found is not None
         assert found.text == "3"
         assert await build.one(SLUG, "other") is None
+        await feed.take(("b", Note(text="4", slug="a b")))
+        for asked in (build, build.as_of(Moment(4_000))):
+            found = await asked.one(SLUG, "a b")
+            assert found is not None
+            assert found.text == "4"
 
     async def test_every_prefix_begins_some_word(self, build: DocumentView[Note], feed: Feed) -> None:
         await feed.take(

@@ -62,7 +62,7 @@ from eventkernel.adapters.mongodb.progress import ParkedRecords, chunks, write
 from eventkernel.errors import Unavailable
 from eventkernel.events import Partition, Position
 from eventkernel.reading.arrivals import Arrivals
-from eventkernel.reading.folding import further
+from eventkernel.reading.folding import further, unseen
 from eventkernel.reading.live import build_identity
 from eventkernel.reading.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State
 from eventkernel.writing.store import Checkpoint
@@ -289,7 +289,7 @@ class MongoViewBuild(ABC, Generic[Doc]):
         async with self._turn:
             self._arrivals.check()
             before = await self._before([change.stream for change in fold.changes])
-            changes = list(_unseen(fold.changes, before))
+            changes = unseen(fold.changes, {stream: state.version for stream, state in before.items()})
             if changes:
                 # Others read documents before the checkpoint has them: from here on they know how far these may be.
                 if not await self._builds.announce(self._name, fold.checkpoint.position):
@@ -383,16 +383,6 @@ class MongoViewBuild(ABC, Generic[Doc]):
     async def finished(self) -> None:
         """Returns when the saves that were begun are over."""
         await asyncio.gather(*self._saving, return_exceptions=True)
-
-
-def _unseen(changes: Sequence[Change[Doc]], before: Mapping[str, State[Doc]]) -> Iterable[Change[Doc]]:
-    """The changes without the states that are stored already."""
-    for change in changes:
-        stored = before.get(change.stream)
-        if stored is None or change.states[0].version > stored.version:
-            yield change
-        elif change.states[-1].version > stored.version:
-            yield Change(change.stream, tuple(s for s in change.states if s.version > stored.version))
 
 
 def _newer(document: Document) -> UpdateOne:

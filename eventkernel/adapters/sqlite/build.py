@@ -46,7 +46,7 @@ from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, Progress, add_
 from eventkernel.errors import CorruptData, Unavailable
 from eventkernel.events import Partition, Position
 from eventkernel.reading.arrivals import Arrivals
-from eventkernel.reading.folding import further
+from eventkernel.reading.folding import further, unseen
 from eventkernel.reading.live import build_identity
 from eventkernel.reading.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State, waiting_streams
 from eventkernel.writing.store import Checkpoint
@@ -292,15 +292,7 @@ class SqliteViewBuild(ABC, Generic[Doc]):
         if unknown:
             stored = self.load_documents(connection, unknown)
             versions = versions | {stream: state.version for stream, state in stored.items()}
-        unseen: list[Change[Doc]] = []
-        for change in changes:
-            version = versions.get(change.stream, 0)
-            if change.states[0].version > version:
-                unseen.append(change)
-            elif change.states[-1].version > version:
-                newer = tuple(state for state in change.states if state.version > version)
-                unseen.append(Change(change.stream, newer))
-        return unseen
+        return unseen(changes, versions)
 
     def _saved(self, versions: Mapping[str, int]) -> None:
         self._versions.update(versions)
