@@ -65,7 +65,7 @@ class TestSqliteDocuments(DocumentViewContract):
         for feeding in (feed, Feed(bulk)):
             one = Note(text="ada byron", author="ada", rank=1, slug="one", tags=("a", "b"))
             await feeding.take(("a", one), ("b", Note(text="Émile ada", rank=2)), ("a", Note(text="ada king")))
-            await feeding.take(("a", Note(text="ada byron")), ("c", one), ("b", Note(deleted=True)))
+            await feeding.take(("a", Note(text="ada byron")), ("c", one), ("b", Note(text="Émile", deleted=True)))
         assert await bulk.read(words_of_text) == []
         await bulk.finish()
         assert [word for word, _ in await bulk.read(words_of_text)] == ["ada", "ada", "byron", "byron"]
