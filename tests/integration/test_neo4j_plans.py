@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from neo4j import AsyncGraphDatabase, AsyncSession
 
 from eventkernel.adapters.neo4j import statements
-from eventkernel.adapters.neo4j.connection import Neo4jConnection
+from eventkernel.adapters.neo4j.connection import Neo4jConnection, Parameters, Row
 from eventkernel.errors import TooCostly
 from eventkernel.events import Partition, Position
 from eventkernel.reading.as_of import Moment
+from eventkernel.reading.views import Fold, ParkedRecord
+from eventkernel.writing.store import Checkpoint
 from infra.local import Neo4jAddress
 from subgraphs.recommendations.adapters import neo4j
 from subgraphs.recommendations.adapters.neo4j import Neo4jRecommendationView
 from subgraphs.recommendations.adapters.neo4j_questions import NOW, Statements, Then
+from tests.support.kafka_log import record
 from tests.support.neo4j_views import empty_graph, settings_of
 
 pytestmark = pytest.mark.engines
@@ -44,6 +48,8 @@ ASKED = {
     "look": statements.LOOK,
     "parked": statements.PARKED,
     "parked of": statements.PARKED_OF,
+    "first parked": statements.FIRST_PARKED,
+    "parking": statements.PARKING,
     "waiting": statements.WAITING,
     "live": statements.LIVE,
     "drop relationships": statements.DROP_RELATIONSHIPS.format(label="Person", key="id"),
@@ -91,6 +97,40 @@ async def test_everything_is_looked_up_by_an_index(
     names = [operator["operatorType"].partition("@")[0] for operator in operators(plan)]
     assert [name for name in names if "Scan" in name] == []
     assert any("Seek" in name for name in names)
+
+
+async def test_what_is_asked_for_one_more_event_does_not_depend_on_how_much_is_parked(
+    session: AsyncSession, build: Neo4jRecommendationView
+) -> None:
+    """Nor does parking it: thousands of a stream's records wait, behind some that were skipped."""
+    streams = [f"user-{number}" for number in range(3)]
+    skipped = [ParkedRecord(record(stream, version), "why", skipped=True) for stream in streams for version in (1, 2)]
+    await build.save(Fold([], Checkpoint(), skipped))
+    await build.parked_streams()
+    seen: list[tuple[int, int]] = []
+    asking: list[str] = []
+    parked, read = 2, build.read
+
+    async def watched(statement: str, parameters: Parameters) -> list[Row]:
+        asking.append(statement)
+        return await read(statement, parameters)
+
+    for many in (10, 1_000, 4_000):
+        entries = [ParkedRecord(record(stream, v), None) for stream in streams for v in range(parked + 1, many + 1)]
+        for start in range(0, len(entries), 3_000):
+            await build.save(Fold([], Checkpoint(), entries[start : start + 3_000]))
+        parked = many + 1
+        asked = {"build": build.name, "streams": streams}
+        firsts = await hits(session, statements.FIRST_PARKED, asked)
+        with patch.object(build, "read", watched):
+            await build.save(Fold([], Checkpoint(), [ParkedRecord(record(streams[0], parked), None)]))
+            assert set(await build.parked_streams()) == set(streams)
+        assert asking == [statements.PARKING]
+        asking.clear()
+        seen.append((firsts, await hits(session, statements.PARKING, asked)))
+        found = [(entry.record.version, entry.skipped) for entry in await build.first_parked(streams)]
+        assert sorted(found) == [*[(2, True)] * 3, *[(3, False)] * 3]
+    assert len(set(seen)) == 1, seen
 
 
 async def crowd(connection: Neo4jConnection, build: str) -> None:

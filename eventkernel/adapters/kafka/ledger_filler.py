@@ -27,8 +27,8 @@ SILENCE_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 0.2
 _READERS: Final = 4
 """Partitions that one process reads at the same time."""
-_AT_ONCE: Final = 500
-"""Commits that go into the ledger together."""
+_AT_ONCE: Final = 250
+"""Records whose commits go into the ledger together: so few that a slow server answers before its time is up."""
 _KNOWN_ENDS: Final = 10_000
 """Streams of a partition whose ends are kept in memory; the ledger is asked for others."""
 

@@ -22,6 +22,9 @@ from eventkernel.events import Partition, Position, Record
 from eventkernel.reading.views import ParkedRecord
 from eventkernel.writing.store import Checkpoint, Landmark
 
+_ASKED_AT_ONCE: Final = 50
+"""Questions in one aggregation, which may have some hundreds of stages."""
+
 T = TypeVar("T")
 Write: TypeAlias = InsertOne[Document] | UpdateOne | ReplaceOne[Document] | DeleteMany
 
@@ -90,25 +93,30 @@ class ParkedRecords:
         return [_parked_record(entry) for entry in sorted(found, key=lambda entry: (entry["stream"], entry["version"]))]
 
     async def first_of(self, streams: Many[str]) -> list[ParkedRecord]:
-        """As `ViewBuild.first_parked`."""
-        found: list[ParkedRecord] = []
-        if len(streams) == 1:  # usually; whatever was skipped stands before what waits, and nothing behind is looked at
-            (stream,) = streams
-            first = await self._one({"stream": stream, "skipped": False}, ascending=True)
-            before = {} if first is None else {"version": {"$lt": first.record.version}}
-            mark = await self._one({"stream": stream, "skipped": True, **before}, ascending=False)
-            return [entry for entry in (mark, first) if entry is not None]
-        ends: Document = {"first": {"$first": "$$ROOT"}, "last": {"$last": "$$ROOT"}}
-        for some in chunks(list(streams)):
-            pipeline: list[Document] = [
-                {"$match": {"reader": self._reader, "stream": {"$in": some}}},
-                {"$sort": {"reader": 1, "stream": 1, "version": 1}},
-                {"$group": {"_id": {"stream": "$stream", "skipped": "$skipped"}, **ends}},
+        """As `ViewBuild.first_parked`. The index has a stream's in order, and each question ends with the first that it
+        meets: nothing behind that is looked at, however much is parked."""
+        firsts = await self._firsts([({"stream": stream, "skipped": False}, 1) for stream in streams])
+        behind = {first.record.stream: first.record.version for first in firsts}
+        earlier: list[tuple[Document, int]] = []
+        for stream in streams:  # whatever was skipped stands before what waits
+            before: Document = {"version": {"$lt": behind[stream]}} if stream in behind else {}
+            earlier.append(({"stream": stream, "skipped": True, **before}, -1))
+        marks = await self._firsts(earlier)
+        return sorted([*marks, *firsts], key=lambda entry: (entry.record.stream, not entry.skipped))
+
+    async def _firsts(self, questions: Sequence[tuple[Document, int]]) -> list[ParkedRecord]:
+        """The first record of each question, in the order that it gives; many questions in a message."""
+        found: list[Document] = []
+        for start in range(0, len(questions), _ASKED_AT_ONCE):
+            asked: list[list[Document]] = [
+                [{"$match": {"reader": self._reader, **which}}, {"$sort": {"version": direction}}, {"$limit": 1}]
+                for which, direction in questions[start : start + _ASKED_AT_ONCE]
             ]
+            others: list[Document] = [{"$unionWith": {"coll": self._collection.name, "pipeline": p}} for p in asked[1:]]
+            pipeline = [*asked[0], *others]
             async with translated("reading parked records"):
-                groups = await aggregated(self._collection, pipeline)
-            found += [_parked_record(group["last" if group["_id"]["skipped"] else "first"]) for group in groups]
-        return sorted(found, key=lambda entry: (entry.record.stream, not entry.skipped))
+                found += await aggregated(self._collection, pipeline)
+        return [_parked_record(entry) for entry in found]
 
     async def waiting(self) -> dict[str, Partition]:
         """The streams that wait, and where: without their records."""
@@ -120,12 +128,6 @@ class ParkedRecords:
         async with translated("reading parked streams"):
             found = await aggregated(self._collection, pipeline)
         return {entry["_id"]: Partition(entry["log"], entry["partition"]) for entry in found}
-
-    async def _one(self, which: Document, *, ascending: bool) -> ParkedRecord | None:
-        async with translated("reading parked records"):
-            order = [("version", 1 if ascending else -1)]
-            entry: Document | None = await self._collection.find_one({"reader": self._reader, **which}, sort=order)
-        return None if entry is None else _parked_record(entry)
 
     async def forget(self, log: str) -> None:
         """Forget those of one log."""

@@ -40,7 +40,7 @@ from eventkernel.events import Partition, Position, Record
 from eventkernel.reading.arrivals import Arrivals
 from eventkernel.reading.folding import further
 from eventkernel.reading.live import build_identity
-from eventkernel.reading.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State
+from eventkernel.reading.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State, waiting_streams
 from eventkernel.writing.store import Checkpoint, Landmark
 
 _SAVE_SECONDS: Final = 30.0
@@ -50,7 +50,7 @@ _LAST_LOOK_SECONDS: Final = 0.05
 _PATIENT_AT_LEAST: Final = 1.0
 """For the first look of one who does not want to wait."""
 _DROPPED_AT_ONCE: Final = 10_000
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 """Raised whenever the kernel's own nodes change: every build is then filled anew."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -81,6 +81,9 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
         self._looking: asyncio.Task[Checkpoint] | None = None
         self._trouble: KernelError | None = None
         self._waiting = 0
+        self._waiting_streams: dict[str, Partition] = {}
+        self._parking = -1
+        """As of which count of parking these wait; none was read yet."""
         self._somebody_new = asyncio.Event()
         self._poller: asyncio.Task[None] | None = None
 
@@ -157,8 +160,14 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
         return [ParkedRecord(_decode(record), reason, skipped) for record, reason, skipped in rows]
 
     async def parked_streams(self) -> Mapping[str, Partition]:
-        rows = await self.read(statements.WAITING, {})
-        return {stream: Partition(log, partition) for stream, log, partition in rows}
+        # Counted in the transaction that parks or releases: all that waits is read again only if somebody else has.
+        rows = await self.read(statements.PARKING, {})
+        parking = rows[0][0] if rows else 0
+        if self._parking != parking:
+            rows = await self.read(statements.WAITING, {})
+            self._waiting_streams = {stream: Partition(log, partition) for stream, log, partition in rows}
+            self._parking = parking
+        return self._waiting_streams
 
     async def reached(self, position: Position, timeout: float) -> bool:
         self._arrivals.check()
@@ -188,6 +197,10 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
                 self.retire()
                 raise BuildRetired(self._name)
             self._moved(fold.checkpoint)
+            only_parked = not fold.released and not any(entry.skipped for entry in fold.parked)
+            if only_parked and rows[0][0] == self._parking + 1:
+                self._waiting_streams.update(waiting_streams(fold.parked))
+                self._parking += 1
 
     def _saved(self, saving: asyncio.Task[None]) -> None:
         self._saving.discard(saving)

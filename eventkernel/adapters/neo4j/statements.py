@@ -1,7 +1,7 @@
 """The kernel's own nodes in Neo4j and the Cypher that keeps them: which build is live, how far it is, what is parked.
 
     (:KernelView {name, identity, live})                            the pointer: the live build's name
-    (:KernelBuild {name, view, identity, state, saved_ms})          `filling`, then `live`, then `retired`
+    (:KernelBuild {name, view, identity, state, saved_ms, parking}) `filling`, then `live`, then `retired`
     (:KernelCheckpoint {build, log, partition, next_offset, …})     one a partition
     (:KernelParked {build, stream, version, …, record})             one a record
 
@@ -80,8 +80,12 @@ CALL () {
         point.generation = CASE WHEN point.generation > row[3] THEN point.generation ELSE row[3] END,
         point.landmark = CASE WHEN row[4] IS NULL OR point.landmark > row[4] THEN point.landmark ELSE row[4] END
 }
-RETURN build.name
+SET build.parking = coalesce(build.parking, 0) + CASE WHEN size($released) + size($parked) > 0 THEN 1 ELSE 0 END
+RETURN build.parking
 """
+
+PARKING: Final = "MATCH (build:KernelBuild {name: $build}) RETURN coalesce(build.parking, 0)"
+"""Counts the saves that have parked or released something: while it stays the same, so does what waits."""
 
 LOOK: Final = """
 MATCH (build:KernelBuild {name: $build})
@@ -106,14 +110,25 @@ RETURN parked.record, parked.reason, parked.skipped ORDER BY parked.stream, park
 
 FIRST_PARKED: Final = """
 UNWIND $streams AS stream
-MATCH (parked:KernelParked {build: $build, stream: stream})
-USING INDEX SEEK parked:KernelParked(build, stream, version)
-WHERE parked.version IS NOT NULL
-WITH stream, parked.skipped AS skipped, parked ORDER BY parked.version
-WITH stream, skipped, collect(parked) AS entries
-WITH stream, skipped, CASE WHEN skipped THEN last(entries) ELSE head(entries) END AS parked
-RETURN parked.record, parked.reason, skipped ORDER BY stream, parked.version
+CALL (stream) {
+    MATCH (parked:KernelParked {build: $build, stream: stream})
+    USING INDEX SEEK parked:KernelParked(build, stream, version)
+    WHERE parked.version IS NOT NULL AND NOT parked.skipped
+    WITH parked ORDER BY parked.build, parked.stream, parked.version LIMIT 1
+    RETURN collect(parked) AS waiting
+}
+CALL (stream, waiting) {
+    MATCH (parked:KernelParked {build: $build, stream: stream})
+    USING INDEX SEEK parked:KernelParked(build, stream, version)
+    WHERE parked.version < coalesce(head(waiting).version, 9223372036854775807) AND parked.skipped
+    WITH parked ORDER BY parked.build DESC, parked.stream DESC, parked.version DESC LIMIT 1
+    RETURN collect(parked) AS marks
+}
+UNWIND marks + waiting AS parked
+RETURN parked.record, parked.reason, parked.skipped
 """
+"""What was skipped stands before what waits, so nothing behind the first that waits is looked at: the index has them in
+this order."""
 
 PARKED_OF: Final = """
 UNWIND $streams AS stream
