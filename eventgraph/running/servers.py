@@ -17,6 +17,7 @@ from eventgraph.errors import StartError
 from graphrouter.http.connection import HttpServer
 from graphrouter.http.files import allow_many_files
 from graphrouter.http.hosts import HostCheck
+from graphrouter.server.collector import set_collector_for_serving
 
 GRACE_SECONDS = 5
 """How long requests that are under way may go on after the signal to stop."""
@@ -124,7 +125,10 @@ class Servers:
                     raise StartError("a server did not start") from task.exception()
 
     async def until_stopped(self) -> None:
-        """Wait for the signal; a server that ends by itself is a reason to stop, too."""
+        """Wait for the signal; a server that ends by itself is a reason to stop, too.
+
+        For whoever owns the process: the garbage collector is set for it."""
+        set_collector_for_serving()
         waiting = asyncio.create_task(self._stopping.wait())
         await asyncio.wait({waiting, *(task for _, task in self._running)}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()

@@ -20,6 +20,7 @@ from strawberry.types import Info
 from strawberry.types.field import StrawberryField
 from strawberry.types.scalar import ScalarDefinition, scalar
 
+from eventgraph.serving.turns import Turns
 from eventkernel.errors import InvalidInput
 
 QUERY: Final = "What can be asked."
@@ -31,7 +32,7 @@ REPRESENTATIONS_LIMIT: Final = 25_000
 answer, and no answer of ours has more than 20,000 in one list."""
 
 _AT_ONCE: Final = 1_000
-"""How many representations one read of a view is for, so that no read is long."""
+"""How many representations one read of a view is for, so that no read is long, and others get a turn after it."""
 
 Representation = Mapping[str, object]
 
@@ -88,6 +89,7 @@ class FederatedSchema(Schema):
         places: dict[str, list[int]] = {}
         for index, representation in enumerate(representations):
             places.setdefault(_typename(index, representation), []).append(index)
+        turns = Turns.of_this_loop()
         found: list[object | None] = [None] * len(representations)
         for typename, indexes in places.items():
             entity = self._entity(typename)
@@ -96,6 +98,9 @@ class FederatedSchema(Schema):
                 asked = [cast("Representation", representations[index]) for index in places_read]
                 for index, answer in zip(places_read, await entity.resolve_references(asked, info), strict=True):
                     found[index] = answer
+                turns.spend(len(places_read))
+                if turns.left <= 0:
+                    await turns.another()
         return found
 
     def _entity(self, typename: str) -> type[Entity]:

@@ -81,9 +81,12 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
         self._looking: asyncio.Task[Checkpoint] | None = None
         self._trouble: KernelError | None = None
         self._waiting = 0
-        self._waiting_streams: dict[str, Partition] = {}
+        self._waiting_streams: Mapping[str, Partition] = {}
         self._parking = -1
         """As of which count of parking these wait; none was read yet."""
+        self._own_parking = 0
+        self._touched: set[str] = set()
+        """The streams of which this process has parked or released something since, in so many saves."""
         self._somebody_new = asyncio.Event()
         self._poller: asyncio.Task[None] | None = None
 
@@ -160,14 +163,23 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
         return [ParkedRecord(_decode(record), reason, skipped) for record, reason, skipped in rows]
 
     async def parked_streams(self) -> Mapping[str, Partition]:
-        # Counted in the transaction that parks or releases: all that waits is read again only if somebody else has.
+        # Whoever parks or releases counts it in the same transaction. So all that waits is read only if somebody else
+        # has; what this process has changed, it knows the streams of.
         rows = await self.read(statements.PARKING, {})
         parking = rows[0][0] if rows else 0
-        if self._parking != parking:
+        if self._parking == parking:
+            return self._waiting_streams
+        own, touched = self._parking + self._own_parking == parking, self._touched
+        self._own_parking, self._touched = 0, set()
+        waiting: dict[str, Partition]
+        if own:
+            waiting = {stream: where for stream, where in self._waiting_streams.items() if stream not in touched}
+            waiting |= waiting_streams(await self.first_parked(touched))
+        else:
             rows = await self.read(statements.WAITING, {})
-            self._waiting_streams = {stream: Partition(log, partition) for stream, log, partition in rows}
-            self._parking = parking
-        return self._waiting_streams
+            waiting = {stream: Partition(log, partition) for stream, log, partition in rows}
+        self._waiting_streams, self._parking = waiting, parking
+        return waiting
 
     async def reached(self, position: Position, timeout: float) -> bool:
         self._arrivals.check()
@@ -197,10 +209,9 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
                 self.retire()
                 raise BuildRetired(self._name)
             self._moved(fold.checkpoint)
-            only_parked = not fold.released and not any(entry.skipped for entry in fold.parked)
-            if only_parked and rows[0][0] == self._parking + 1:
-                self._waiting_streams.update(waiting_streams(fold.parked))
-                self._parking += 1
+            if fold.parked or fold.released:
+                self._own_parking += 1
+                self._touched.update(fold.released, (entry.record.stream for entry in fold.parked))
 
     def _saved(self, saving: asyncio.Task[None]) -> None:
         self._saving.discard(saving)

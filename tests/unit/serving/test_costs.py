@@ -115,23 +115,24 @@ def representations(count: int) -> dict[str, object]:
 
 
 class Ticks:
-    """Notes in every turn of the loop how many nodes have been made."""
+    """Notes in every turn of the loop how much has been noted: nodes that were made, where nothing else is named."""
 
-    def __init__(self) -> None:
+    def __init__(self, noted: Sequence[object] | None = None) -> None:
+        self._noted: Sequence[object] = made if noted is None else noted
         self.most = 0
         self._before = 0
         self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
         while True:
-            self.most = max(self.most, len(made) - self._before)
-            self._before = len(made)
+            self.most = max(self.most, len(self._noted) - self._before)
+            self._before = len(self._noted)
             await asyncio.sleep(0)
 
     async def stop(self) -> int:
         self._task.cancel()
         await asyncio.wait([self._task])
-        return max(self.most, len(made) - self._before)
+        return max(self.most, len(self._noted) - self._before)
 
 
 @pytest.mark.parametrize("selection", ["number", "loaded", "nodes(first: 1) { number loaded }"])
@@ -143,6 +144,15 @@ async def test_a_long_list_gives_way_to_others(client: httpx.AsyncClient, select
     assert [int(node["id"]) for node in answer["data"]["nodes"]] == list(range(4000))
     assert len(made) >= 4000
     assert most <= 2 * turns.FIELDS_PER_TURN
+
+
+async def test_others_get_a_turn_after_each_read_of_many_entities(client: httpx.AsyncClient) -> None:
+    """Also where the view answers without waiting for anything."""
+    ticks = Ticks(read)
+    answer = await ask(client, ENTITIES, representations(5_000))
+    assert await ticks.stop() == 1
+    assert read == [1_000] * 5
+    assert len(answer["data"]["_entities"]) == 5_000
 
 
 async def test_all_requests_of_a_loop_share_its_turns(client: httpx.AsyncClient) -> None:
