@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeAlias
+from unittest.mock import patch
 
 import pytest
 
+from eventgraph.running.logs import log_to_stderr
 from eventkernel.adapters.kafka.event_store import PATIENCE_SECONDS
 from eventkernel.errors import Unavailable
 from eventkernel.testing.event_store_contract import put
@@ -85,6 +89,32 @@ async def test_a_lost_server_is_told_in_bounded_time_and_work_goes_on_by_itself(
     assert [commit.version for commit in commits] == [1] * 8
     found = {effect.command: effect for effect in await patiently(effects, store.reader)}
     assert found.keys() == {"before", *(f"c{number}" for number in range(1, 9))}
+
+
+async def test_a_broker_that_is_away_is_told_once_for_each_thing_that_fails_however_often_it_is_tried(
+    own: tuple[Server[KafkaAddress], Server[MongodbAddress]],
+    servers: KafkaLogOnServers,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The client's library tells of each attempt at a connection: that is set in the logging of whoever runs this."""
+    store = await servers.open()
+    await put(store, "door-0", "a", command="before")
+    library = logging.getLogger("aiokafka")
+    level = library.level
+    with patch("logging.basicConfig"), patch("structlog.configure"):
+        log_to_stderr("info")
+    try:
+        with caplog.at_level(logging.INFO), dead(own[0]):
+            for number in range(12):
+                with pytest.raises(Unavailable):
+                    await put(store, "door-0", "b", after=1, command=f"c{number}")
+        told = Counter(f"{record.name}: {record.getMessage()}" for record in caplog.records)
+        assert [line for line in told if line.startswith("aiokafka")] == []
+        failing = Counter(line.partition(" failed and is being tried again")[0] for line in told.elements())
+        assert max(failing.values(), default=0) <= 1, told
+    finally:
+        library.setLevel(level)
+    await patiently(put, store, "door-0", "b", after=1, command="c0")
 
 
 async def test_what_was_sent_while_a_server_hung_is_in_effect_once(
