@@ -69,7 +69,7 @@ class Append(msgspec.Struct, frozen=True, gc=False):
     refusal: Refused | None = None
     condition: AppendCondition | None = None
     tags: frozenset[str] = frozenset()
-    """Those of the events, and the guards of the condition: in whose order the commit has a place."""
+    """Those of the events, and the guards of the condition: in whose order the commit has a turn."""
 
 
 class StreamEnd(msgspec.Struct, frozen=True, gc=False):
@@ -96,7 +96,7 @@ class Ledger:
     held: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     """The sealed claims of each stream."""
     tag_times: dict[str, int] = field(default_factory=dict[str, int])
-    """The time of the last commit that has a place in a tag's order, by sealed tag."""
+    """The time of the last commit that has a turn in a tag's order, by sealed tag."""
     tagged: dict[str, list[TaggedEvent]] = field(default_factory=dict[str, list[TaggedEvent]])
     """Events by sealed tag, in the order of their times. Of those that an append's condition excludes, one is enough.
     """
@@ -233,7 +233,7 @@ def settle(append: Append, ledger: Ledger, now_us: int) -> tuple[Commit, Sequenc
         time_us = max(time_us, 1 + max([ledger.tag_times.get(tag, 0) for tag in append.tags]))
     records = _records(append, ledger, end, time_us, (taken, given_up))
     if append.tags:
-        _place(append, ledger, records)
+        _take_turn(append, ledger, records)
     ledger.next_offset += len(records)
     events = len(append.events)
     position = Position.of(ledger.log, ledger.partition, ledger.next_offset)
@@ -251,7 +251,7 @@ def settle(append: Append, ledger: Ledger, now_us: int) -> tuple[Commit, Sequenc
     return commit, records
 
 
-def _place(append: Append, ledger: Ledger, records: Sequence[Record]) -> None:
+def _take_turn(append: Append, ledger: Ledger, records: Sequence[Record]) -> None:
     """The commit is the last one in the order of its tags."""
     ledger.tag_times.update(dict.fromkeys(append.tags, records[0].time_us))
     for record in records:

@@ -222,7 +222,7 @@ class EventStore(LogReader, Protocol):
         in which they came.
 
         `after`: of an earlier reading's condition; what it has had is left out. There is one batch at least, and each
-        has some hundreds of records at most. The last one's condition is for the append that rests on all of them.
+        has some thousands of records at most. The last one's condition is for the append that rests on all of them.
 
         Raises:
             InvalidInput: the query is malformed.

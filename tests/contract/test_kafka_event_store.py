@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from eventkernel.testing.boundary_contract import BoundaryContract
 from eventkernel.testing.event_store_contract import EventStoreContract, LogUnderTest
 from infra.local import KafkaAddress, MongodbAddress
 from tests.support.kafka_store import KafkaLogOnServers
@@ -14,7 +15,7 @@ from tests.support.mongodb_views import DRIVERS
 pytestmark = pytest.mark.engines
 
 
-class TestKafkaEventStore(EventStoreContract):
+class TestKafkaEventStore(EventStoreContract, BoundaryContract):
     @pytest.fixture(params=DRIVERS)
     async def log(
         self,

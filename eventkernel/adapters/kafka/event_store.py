@@ -26,11 +26,12 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
 from typing import Any, Final, Self, TypeVar
 
 import msgspec
 
+from eventkernel.adapters.kafka import tagged
 from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.kafka.opening import Opener
@@ -50,7 +51,7 @@ from eventkernel.adapters.mongodb.ledger import (
     has_gap,
 )
 from eventkernel.clock import Clock
-from eventkernel.errors import InvalidInput, KernelError, NotFound, Unavailable
+from eventkernel.errors import KernelError, NotFound, Unavailable
 from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Position, Record
 from eventkernel.keyed_locks import KeyedLocks
 from eventkernel.reading.membership import Alone, Membership
@@ -204,8 +205,6 @@ class KafkaEventStore:
     ) -> Commit:
         asked = Append(stream, events, expected_version, command_id, fingerprint, None, metadata, refusal, condition)
         append = prepared(asked, self._key, claims)
-        if condition is not None:
-            raise InvalidInput(f"{self.log}: appending on a condition is not there yet for this log")
         # A commit that has begun goes on to its end, also where nobody waits for it any more.
         task = asyncio.create_task(self._bounded("an append", self._append(append)), name="append")
         self._appends.add(task)
@@ -238,13 +237,13 @@ class KafkaEventStore:
                     None,
                     NO_METADATA,
                 )
-                known = self._known(documents, stream)
+                known = self._nothing_known(documents, stream)
                 if end is not None:
                     known.ends[stream] = StreamEnd(end.version, end.time_us)
                 commit, records = settle(resumed, known, self._clock.now_us())
-                offset = await self._put(documents, records, going_on=waiting is not None)
-                if offset is not None:
-                    return self._commit(commit, records, offset)
+                entry = await self._insert(documents, records, going_on=waiting is not None)
+                if entry is not None:
+                    return self._commit(commit, records, await self._publish(documents, entry, records))
 
     async def find_command(self, command_id: str) -> Commit | None:
         if not is_name(command_id):
@@ -263,32 +262,43 @@ class KafkaEventStore:
 
     async def read_tagged(self, query: Query, after: tuple[int, ...] = ()) -> AsyncGenerator[TaggedBatch, None]:
         reading = Reading(self._key, query, after)
-        if reading.items:
-            raise InvalidInput(f"{self.log}: reading by tags is not there yet for this log")
-        yield reading.batch((), ())
+        async with self._ledger() as documents, aclosing(tagged.read(documents, reading, self._help)) as batches:
+            while (batch := await self._bounded("a look-up", anext(batches, None))) is not None:
+                yield batch
 
     async def _append(self, append: Append) -> Commit:
         names = [f"stream {append.stream}", f"command {append.command_id}"]
-        seals = frozenset(append.claims or ())
-        claims = None if append.claims is None else seals
-        asked = Asked(append.command_id, append.stream, append.expected_version or 0, claims)
-        async with self._locks.hold([*names, *(f"claim {seal}" for seal in seals)]):
+        claims = None if append.claims is None else frozenset(append.claims)
+        tags = [f"tag {tag}" for tag in append.tags]
+        async with self._locks.hold([*names, *(f"claim {seal}" for seal in claims or ())]):
             while True:
                 async with self._ledger() as documents:
-                    found = await documents.look_up(asked)
+                    expected = await self._expected_version(documents, append)
+                    found = await documents.look_up(Asked(append.command_id, append.stream, expected, claims))
                     if found.pending is not None:
                         await self._help(documents, found.pending.command_id)
                         continue
-                    commit, records = await self._settled(append, documents, found)
-                    if not records:
-                        return commit
-                    offset = await self._put(documents, records)
-                    if offset is not None:
-                        return self._commit(commit, records, offset)
+                    # Turns are taken one after the other; on their way to the log commits need not wait.
+                    async with self._locks.hold(tags) if tags else nullcontext():
+                        known = await self._known(append, documents, found)
+                        ends = dict(known.tag_times)
+                        commit, records = await self._settled(append, documents, known)
+                        if not records:
+                            return commit
+                        entry = await self._insert(documents, records, ends or None)
+                    if entry is not None:
+                        return self._commit(commit, records, await self._publish(documents, entry, records))
 
-    async def _settled(self, append: Append, documents: Documents, found: Found) -> tuple[Commit, Sequence[Record]]:
-        """What the append leads to. A refusal or a repeated answer is given when the ledger is known to be the one."""
-        known = self._known(documents, append.stream)
+    async def _expected_version(self, documents: Documents, append: Append) -> int:
+        """The version that the append is for; where any will do, the one that the stream has."""
+        if append.expected_version is not None:
+            return append.expected_version
+        end = await documents.end_of(append.stream)
+        return 0 if end is None else end.version
+
+    async def _known(self, append: Append, documents: Documents, found: Found) -> Known:
+        """What the ledger knows of an append."""
+        known = self._nothing_known(documents, append.stream)
         if found.repeated is not None:
             known.commits[append.command_id] = self._in_effect(found.repeated).commit(self.log)
         end = None if found.end is None else self._in_effect(found.end)
@@ -303,6 +313,18 @@ class KafkaEventStore:
             known.holders.update(dict.fromkeys(entry.claims, ClaimHolder(entry.stream, entry.version)))
         for seal, entry in found.holders.items():
             known.holders[seal] = ClaimHolder(entry.stream, entry.version)
+        if append.tags and found.repeated is None:
+            # First the turn, then the condition: what comes in between takes the turn away.
+            known.tag_times.update(await documents.last_times(append.tags))
+            if append.condition is not None:
+                for guard, event in await tagged.excluded(documents, append.condition, self._help):
+                    known.tagged.setdefault(guard, []).append(event)
+                for events in known.tagged.values():
+                    events.sort()
+        return known
+
+    async def _settled(self, append: Append, documents: Documents, known: Known) -> tuple[Commit, Sequence[Record]]:
+        """What the append leads to. A refusal or a repeated answer is given when the ledger is known to be the one."""
         try:
             commit, records = settle(append, known, self._clock.now_us())
         except KernelError:
@@ -312,26 +334,44 @@ class KafkaEventStore:
             await documents.check()
         return commit, records
 
-    def _known(self, documents: Documents, stream: str) -> Known:
+    def _nothing_known(self, documents: Documents, stream: str) -> Known:
         """Nothing yet of what the ledger says of a stream."""
         partition = self._log.partition_of(stream)
         return Known(self.log, next_offset=0, partition=partition, generation=documents.generation.number)
 
-    async def _put(self, documents: Documents, records: Sequence[Record], *, going_on: bool = False) -> int | None:
-        """Bring a new commit to the log; its offset, or None where somebody else was faster. `going_on`: it lets a
-        stream go on that waits."""
+    async def _insert(
+        self,
+        documents: Documents,
+        records: Sequence[Record],
+        ends: Mapping[str, int] | None = None,
+        *,
+        going_on: bool = False,
+    ) -> Entry | None:
+        """A new commit in the ledger, from now on this process's to bring to the log; None where somebody else was
+        faster. `ends`: of its tags. `going_on`: it lets a stream go on that waits."""
         self._publisher.check(records)
-        entry = Entry.of(records, self._log.partition_of(records[0].stream), records[0].claims_taken)
-        self._owned[entry.command_id] = done = asyncio.Event()
+        partition, claims = self._log.partition_of(records[0].stream), records[0].claims_taken
+        entry = Entry.of(records, partition, claims, ends=ends)
+        self._owned[entry.command_id] = asyncio.Event()
+        inserted = False
         try:
-            if not await (documents.let_go_on(entry) if going_on else documents.insert(entry)):
-                return None
+            inserted = await (documents.let_go_on(entry) if going_on else documents.insert(entry))
+        finally:
+            if not inserted:
+                self._disown(entry)
+        return entry if inserted else None
+
+    async def _publish(self, documents: Documents, entry: Entry, records: Sequence[Record]) -> int:
+        """Bring a commit of this process to the log; its offset."""
+        try:
             await documents.check()
             offset = await self._publisher.publish(entry.partition, records)
             return await self._finish(documents, entry, offset)
         finally:
-            del self._owned[entry.command_id]
-            done.set()
+            self._disown(entry)
+
+    def _disown(self, entry: Entry) -> None:
+        self._owned.pop(entry.command_id).set()
 
     async def _finish(self, documents: Documents, entry: Entry, offset: int | None = None) -> int:
         """Steps 4 and 5 of a commit that is in the ledger, and on the log perhaps (then its offset is known)."""

@@ -109,6 +109,7 @@ class Opener:
             if seen is not None and seen.open:
                 documents = self._ledger.documents(seen)
                 if await self._has_everything(documents) and not await self._lost(documents):
+                    await documents.bring_up_to_date()
                     return documents
             elif seen is not None and seen.fences:
                 opened = await self._join(seen)

@@ -4,6 +4,9 @@ One document is one commit, with its complete records and, once it is on the log
 keys holds each version of the commit and each claim that it holds; the command id is the document's own id. So one
 insert decides everything about a commit, without a transaction.
 
+A third kind of key is a *turn* in the order of a tag (`eventkernel/writing/boundary.py`): behind a certain commit,
+which the key names by its time. Documents that are filled from the log have none; nobody gets between them any more.
+
 The documents of one *generation* are in a collection of their own, which no other generation's replicas write to.
 Which generation it is stands in another collection, that a back-up leaves out: whoever finds another one there than it
 works with, or none, knows that the ledger was exchanged. The documents' collection has a *mark*, one document more: a
@@ -18,7 +21,7 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pymongo import IndexModel, UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
@@ -45,6 +48,7 @@ _MARK: Final = ""
 """The mark's id: no command's, for those are not empty."""
 _BEHIND_A_GAP: Final = "behind a gap"
 _CLAIM: Final = "claim "
+_TAG: Final = "tag "
 _HAS_CLAIMS: Final = {"keys": {"$lt": "claim!"}}
 """A key of a claim sorts before this, and one of a version behind it."""
 _SOUND: Final = [
@@ -53,6 +57,11 @@ _SOUND: Final = [
     IndexModel([("pending", 1)], name="pending_1", sparse=True),
 ]
 """The indexes that decisions rest on."""
+_BY_TAG_NAME: Final = "tags"
+_BY_TAG: Final = IndexModel(
+    [("tags", 1), ("time", 1)], name=_BY_TAG_NAME, partialFilterExpression={"tags": {"$exists": True}}
+)
+"""Costs a commit without tags nothing."""
 _INDEXES: Final = [
     *_SOUND,
     IndexModel(
@@ -62,10 +71,15 @@ _INDEXES: Final = [
         partialFilterExpression={"offset": {"$gte": 0}},
     ),
     IndexModel([("stream", 1)], name="claims", partialFilterExpression=_HAS_CLAIMS),
+    _BY_TAG,
 ]
 _WITHOUT_RECORDS: Final = {"records": False}
 _FILL_AT_ONCE: Final = 500
 _COMPARED_AT_ONCE: Final = 50
+TAGGED_AT_ONCE: Final = 100
+"""More than commits can have one time: of one tag's there is one."""
+_TAGS_KNOWN: Final = 10_000
+_END_OF_TIME: Final = 2**62
 _WRITTEN_AT_ONCE: Final = 50
 """So few that a slow server, too, answers before its time is up."""
 
@@ -133,12 +147,25 @@ class Entry:
     stops_at: int | None = None
     """Of what keeps a stream's next version from everybody, because a commit stands on the log behind a gap: the
     version at which the stream waits. It has no place of its own, and an id that no command has."""
+    tags: tuple[str, ...] = ()
+    """Those in whose order it has a turn, sealed: its events' and, as long as the ledger is not filled anew, those
+    that its condition asked about."""
+    turns: tuple[str, ...] = ()
+    """The keys of its turns, where it is to be inserted."""
     texts: Sequence[str] = field(default=(), repr=False)
     """The records in CloudEvents' JSON, where they were asked for."""
 
     @staticmethod
-    def of(records: Sequence[Record], partition: int, claims: Iterable[str], offset: int | None = None) -> Entry:
+    def of(
+        records: Sequence[Record],
+        partition: int,
+        claims: Iterable[str],
+        offset: int | None = None,
+        ends: Mapping[str, int] | None = None,
+    ) -> Entry:
+        """`ends`: by tag the time of the last commit before this one, which is to have the turn behind it."""
         first, last = records[0], records[-1]
+        tags = {tag for record in records for tag in record.tags} if ends is None else ends
         return Entry(
             stream=first.stream,
             first_version=first.version,
@@ -152,6 +179,8 @@ class Entry:
             given_up=first.claims_given_up,
             refusal=first.data.decode() if first.type == COMMAND_REFUSED else None,
             offset=offset,
+            tags=tuple(sorted(tags)),
+            turns=() if ends is None else tuple(_turn(tag, time) for tag, time in sorted(ends.items())),
             texts=[to_json(record).decode() for record in records],
         )
 
@@ -197,6 +226,8 @@ class Entry:
         }
         if self.refusal is not None:
             document["refusal"] = self.refusal
+        if self.tags and self.stops_at is None:
+            document["tags"] = list(self.tags)
         # Only a document that has the field is in the sparse index of what is pending, or waits.
         if self.stops_at is not None:
             return document | {"stopsAt": self.stops_at, "pending": _BEHIND_A_GAP}
@@ -207,9 +238,9 @@ class Entry:
         if self.stops_at is not None:
             return [version_key(self.stream, self.stops_at + 1)]  # nobody else gets it
         if not self.first_version:
-            return [f"command {self.command_id}"]
+            return [f"command {self.command_id}", *self.turns]
         versions = [version_key(self.stream, version) for version in range(self.first_version, self.version + 1)]
-        return versions + [claim_key(seal) for seal in self.claims]
+        return [*versions, *(claim_key(seal) for seal in self.claims), *self.turns]
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +284,14 @@ class Span:
 
     def has(self, version: int) -> bool:
         return version > self.after and (self.up_to is None or version <= self.up_to)
+
+
+class TagSpan(NamedTuple):
+    """Commits that have a turn for all of these tags, behind a time and up to another one."""
+
+    tags: frozenset[str]
+    after: int
+    until: int = _END_OF_TIME
 
 
 def has_gap(entries: Sequence[Entry], after: int) -> bool:
@@ -330,6 +369,8 @@ class Documents:
         """For what is answered because of one document, or because there is none."""
         self._opened = generation.opened()
         self._furthest: dict[int, int] = {}
+        self._last_times: dict[str, int] = {}
+        """By tag, of those that were asked for lately: it has a commit of this time."""
 
     async def check(self) -> None:
         """Make sure, by reading after this was called, that the ledger is still the one that was opened.
@@ -345,6 +386,11 @@ class Documents:
         """An empty collection with its indexes, not yet marked."""
         async with translated("making a ledger"):
             await self.collection.create_indexes(_INDEXES)
+
+    async def bring_up_to_date(self) -> None:
+        """A ledger of an earlier release has no commits with tags, and no index of them."""
+        async with translated("making the index of tags"):
+            await self.collection.create_indexes([_BY_TAG])
 
     async def flaws(self) -> Sequence[str]:
         """What is wrong with its indexes; without the unique one over the keys two commits can have one version."""
@@ -489,6 +535,33 @@ class Documents:
             query = {"stream": stream, **has_events()}
             document = await self.collection.find_one(query, _WITHOUT_RECORDS, sort=[("first", -1)])
         return None if document is None else entry_of(document)
+
+    async def last_times(self, tags: Iterable[str]) -> Mapping[str, int]:
+        """The time of the last commit that has a turn in a tag's order, by tag; 0: there is none."""
+
+        async def last_time(tag: str) -> int:
+            # From where it was the last time on: servers may sort what they find, and this is little.
+            known = {"tags": tag, "time": {"$gte": self._last_times.get(tag, 0)}}
+            found = await self.collection.find_one(known, {"time": True}, sort=[("time", -1)], hint=_BY_TAG_NAME)
+            return 0 if found is None else int(found["time"])
+
+        names = sorted(tags)
+        async with translated("looking for the last commits of tags"):
+            times = dict(zip(names, await asyncio.gather(*map(last_time, names)), strict=True))
+        self._last_times |= times
+        while len(self._last_times) > _TAGS_KNOWN:
+            del self._last_times[next(iter(self._last_times))]
+        return times
+
+    async def tagged(self, spans: Sequence[TagSpan]) -> Sequence[Entry]:
+        """The first commits, by their times, with an event in one of the spans, with their records; `TAGGED_AT_ONCE`
+        where there are more."""
+        ranges: list[Document] = [
+            {"tags": {"$all": list(span.tags)}, "time": {"$gt": span.after, "$lte": span.until}} for span in spans
+        ]
+        async with translated("reading by tags"):
+            found = self.collection.find({"$or": ranges}, sort=[("time", 1)], hint=_BY_TAG_NAME)
+            return [entry_of(document) for document in await found.limit(TAGGED_AT_ONCE).to_list(None)]
 
     async def stop(self, entry: Entry) -> Entry:
         """A commit stands on the log behind a gap in its stream: from now on nothing comes onto the stream, until
@@ -668,6 +741,11 @@ def claim_key(seal: str) -> str:
     return f"{_CLAIM}{seal}"
 
 
+def _turn(tag: str, time_us: int) -> str:
+    """The turn behind the commit of this time in a tag's order: one commit can have it."""
+    return f"{_TAG}{tag} {time_us}"
+
+
 def version_key(stream: str, version: int) -> str:
     return f"version {version} {stream}"
 
@@ -710,6 +788,7 @@ def entry_of(document: Mapping[str, Any]) -> Entry:  # what `Entry.document` mad
         refusal=document.get("refusal"),
         offset=document.get("offset"),
         stops_at=document.get("stopsAt"),
+        tags=tuple(document.get("tags", ())),
         texts=document.get("records", ()),
     )
 

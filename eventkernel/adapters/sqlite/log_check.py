@@ -56,7 +56,7 @@ def full_check(path: Path) -> Iterator[str]:
 
 
 def flaws_of_log(path: Path) -> Iterator[str]:
-    """What contradicts itself: offsets, versions, commits, claims. One snapshot for all questions.
+    """What contradicts itself: offsets, versions, commits, claims, tags. One snapshot for all questions.
 
     Raises:
         Unavailable, CorruptData: it cannot be read.
@@ -69,6 +69,7 @@ def flaws_of_log(path: Path) -> Iterator[str]:
             yield from _named(connection, _STREAMS, _GAPS)
             yield from _named(connection, _COMMITS, "commits that are not whole")
             yield from _claims(connection)
+            yield from _tags(connection)
     finally:
         connection.close()
 
@@ -169,3 +170,20 @@ def _claims(connection: sqlite3.Connection) -> Iterator[str]:
     if held != table:
         differing = {stream for stream, _ in dict(held.items() ^ table.items()).values()}
         yield f"the claims that are held are not what the records say, of {len(differing)} streams"
+
+
+def _tags(connection: sqlite3.Connection) -> Iterator[str]:
+    """The table of tags must be what the records say, or a decision would not find what it rests on."""
+    if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'tags'").fetchone() is None:
+        return  # release 0.1.0 has written it
+    expected, missing = 0, 0
+    for offset, time_us, tags in connection.execute("SELECT offset, time_us, tags FROM records WHERE tags IS NOT NULL"):
+        for tag in tags.split():
+            expected += 1
+            place = (tag, time_us, offset)
+            found = connection.execute("SELECT 1 FROM tags WHERE tag = ? AND time_us = ? AND offset = ?", place)
+            missing += found.fetchone() is None
+    (there,) = connection.execute("SELECT count(*) FROM tags").fetchone()
+    if missing or there != expected:
+        more = there + missing - expected
+        yield f"the table of tags is not what the records say: {missing} are missing, {more} too many"
