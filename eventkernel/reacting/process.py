@@ -205,6 +205,14 @@ class ProcessManager(Generic[Read]):
         )
 
     async def _follow(self, assignment: Assignment) -> NoReturn:
+        while True:
+            try:
+                await self._follow_from_checkpoint(assignment)
+            except* CheckpointMismatch as mismatches:
+                _log.error("%s: %s; it begins again where it knows the log", self.name, mismatches.exceptions[0])
+                self._reached = Checkpoint()  # it may be of the log as it was
+
+    async def _follow_from_checkpoint(self, assignment: Assignment) -> NoReturn:
         checkpoint = await self._storing("reading the checkpoint", self._beginning)
         self._move(checkpoint)
         self._pending = PendingDeadlines(self.name, self._checkpoints)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from eventkernel.cancelling import uninterrupted
-from eventkernel.errors import Unavailable
+from eventkernel.errors import CheckpointMismatch, Unavailable
 from eventkernel.events import Partition
 from eventkernel.reading.folding import RecordReader, checkpoint_after, further
 from eventkernel.reading.membership import Assignment
@@ -36,30 +36,36 @@ class Following:
     """The batches of some logs after a checkpoint. Made by `following`, which ends the subscriptions.
 
     Each log is read by a task of its own. A log that cannot be read is tried again from where its last batch ended; the
-    others go on meanwhile. Partitions that are not assigned are left out.
+    others go on meanwhile. Partitions that are not assigned are left out. A log that has another history than what was
+    read of it ends the following: trying again would find the same.
     """
 
     def __init__(self, after: Checkpoint, troubles: Troubles, assignment: Assignment) -> None:
         self._after = after
         self._assignment = assignment
         self._troubles = troubles
-        self._queue: asyncio.Queue[Batch] = asyncio.Queue(_READ_AHEAD)
+        self._queue: asyncio.Queue[Batch | CheckpointMismatch] = asyncio.Queue(_READ_AHEAD)
         self._unfinished: deque[Batch] = deque()
 
     async def next(self, until: float | None = None) -> list[Batch]:
         """At least one batch, and what else has queued up meanwhile, in the order of arrival; none if none has come
-        until then (in the event loop's time)."""
+        until then (in the event loop's time).
+
+        Raises:
+            CheckpointMismatch: a log is another one than the one that was read: it was cut, or put back to an older
+                copy.
+        """
         if self._queue.empty():
             try:
                 async with asyncio.timeout_at(until):
-                    batches = [await self._queue.get()]
+                    batches = [_batch(await self._queue.get())]
             except TimeoutError:
                 return []
         else:
-            batches = [self._queue.get_nowait()]
+            batches = [_batch(self._queue.get_nowait())]
         records = len(batches[0].records)
         while records < _JOINED and not self._queue.empty():
-            batches.append(self._queue.get_nowait())
+            batches.append(_batch(self._queue.get_nowait()))
             records += len(batches[-1].records)
         return batches
 
@@ -77,13 +83,17 @@ class Following:
         return oldest
 
     async def read(self, log: LogReader) -> None:
-        """Put one log's batches on the queue, for ever."""
+        """Put one log's batches on the queue, for ever, or until the log has another history."""
         partitions = self._assignment.of(log.log)
         doing = f"reading the log {log.log}"
         while True:
             try:
                 await uninterrupted(self._pass_on(log, partitions, doing))
                 failure: Exception = Unavailable("the subscription has ended")
+            except CheckpointMismatch as mismatch:
+                self._troubles.given_up(doing)
+                await self._queue.put(mismatch)
+                return
             except Exception as error:  # noqa: BLE001  # a log that fails in whatever way is tried again, and shown
                 failure = error
             await self._troubles.failed(doing, failure)
@@ -114,6 +124,12 @@ async def following(
         for reader in readers:
             reader.cancel()
         await asyncio.gather(*readers, return_exceptions=True)
+
+
+def _batch(found: Batch | CheckpointMismatch) -> Batch:
+    if isinstance(found, CheckpointMismatch):
+        raise found
+    return found
 
 
 async def _close(batches: AsyncIterator[Batch]) -> None:

@@ -33,6 +33,9 @@ _GRACE: Final = 60.0
 
 _LOOK: Final = 60.0
 
+_LEADERS_SECONDS: Final = 10.0
+"""For so long a member that does not lead leaves a build that does not fit its logs to the one that does."""
+
 _log: Final = logging.getLogger(__name__)
 
 
@@ -80,8 +83,8 @@ class Projector(Generic[Doc]):
         self._new: Running[Doc] | None = None
         self._begun = asyncio.Event()
         self._rebuilding = False
-        self._misfit = ""
-        """The build of which it was said that it does not fit its logs."""
+        self._misfit, self._misfit_since = "", 0.0
+        """The build of which it was said that it does not fit its logs, and when, by the loop's clock."""
         self._switching = asyncio.Lock()
         """Held by who puts another filling in the place of the live build's."""
         self._troubles = Troubles(self._backoff)
@@ -201,8 +204,9 @@ class Projector(Generic[Doc]):
         build = live.filling.build
         if self._live is live:
             self._live = None
+        clock = asyncio.get_running_loop().time
         if self._misfit != build.name:
-            self._misfit = build.name
+            self._misfit, self._misfit_since = build.name, clock()
             _log.error("the view %s: the build %s has to be filled again: %s", self._view.name, build.name, mismatch)
 
         if self._audit is not None:  # it may have found nothing wrong a moment ago
@@ -213,7 +217,8 @@ class Projector(Generic[Doc]):
             if self._rebuilding or _live_name(self._view) != build.name:
                 return
             await self._view.keep_aside(build.name, str(mismatch))
-            if self._membership.assignment().leads:
+            # The leading member may not read the partition that was cut, and so have noticed nothing.
+            if self._membership.assignment().leads or clock() > self._misfit_since + _LEADERS_SECONDS:
                 await self._rebuild()
 
         await self._troubles.until_done(f"filling the view {self._view.name} anew", refill, on=Exception)

@@ -129,6 +129,13 @@ class Broker(Server):
                 else:
                     self.network.later(self.network.delay(), partial(_settle, held.answer, found))
 
+    def disconnect(self) -> None:
+        """It goes down: whoever waits for an answer learns of it, and asks again."""
+        for requests in self._held.values():
+            for held in requests:
+                self.network.later(self.network.delay(), partial(_fail, held.answer, _lost()))
+        self._held.clear()
+
 
 class Held:
     """A fetch that waits at the broker."""
@@ -282,10 +289,9 @@ class Consumer:
             poll = partial(self._broker.poll, dict(self._offsets), max_records or 500, self._asker)
             try:
                 answer = await self._ask(poll)
+                found = await self._answered(answer, until - loop.time()) if isinstance(answer, Held) else answer
             except KafkaConnectionError:
                 await asyncio.sleep(_RETRY_SECONDS)
-            else:
-                found = await self._answered(answer, until - loop.time()) if isinstance(answer, Held) else answer
             if found or loop.time() >= until:
                 self._offsets.update({place: messages[-1].offset + 1 for place, messages in found.items()})
                 return found

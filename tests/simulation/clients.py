@@ -197,6 +197,7 @@ class Client:
         call.stream, call.version = stream, outcome.commit.version
         call.answers.append((stream, outcome.commit.version))
         told = Bookmark.of_commit(outcome.commit)
+        call.bookmark = told.encode()
         self._bookmarks["bank"] = Bookmark.decode(self._bookmarks.get("bank", "")).join(told).encode()
         return ""
 

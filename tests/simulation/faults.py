@@ -16,6 +16,9 @@ from tests.simulation.plan import Fault
 from tests.simulation.systems import Systems
 from tests.simulation.world import SILENCE_SECONDS, Replica, World
 
+_NOTICED_SECONDS: Final = 1.0
+"""So long after a log was cut a process may answer from what it has read of it."""
+
 Doing = Callable[["Faults", Fault], Awaitable[None]]
 
 
@@ -41,6 +44,8 @@ class Faults:
     async def happen(self, fault: Fault) -> None:
         await asyncio.sleep(fault.at)
         await KINDS[fault.kind](self, fault)
+        for system in self.lost_at:  # a process that was paused meanwhile has yet to notice
+            self.lost_at[system] = self.world.loop.time() + _NOTICED_SECONDS
 
     def replica(self, fault: Fault) -> Replica[Any]:
         replicas = self.world.replicas
@@ -101,6 +106,8 @@ async def server_down(on: Faults, fault: Fault) -> None:
     server = on.server(fault)
     on.tell(f"{server.name} is down for {fault.seconds:g} s")
     server.down = True
+    if server is on.world.broker:
+        on.world.broker.disconnect()
     await asyncio.sleep(fault.seconds)
     server.down = False
 
@@ -163,6 +170,7 @@ async def lose_log_tail(on: Faults, fault: Fault) -> None:
     system = on.system(fault)
     broker = on.world.broker
     broker.down = True
+    broker.disconnect()
     on.lost_at[system] = on.world.loop.time() + 0.3
     await asyncio.sleep(0.3)
     for partition in range(len(broker.topics[system].partitions)):
@@ -263,6 +271,6 @@ KINDS: Final[dict[str, Doing]] = {
 
 SURVIVED: Final = (
     "storm", "storm", "crash", "crash", "pause", "pause", "cut off", "server down", "rebalance", "rebuild",
-    "wipe ledger", "restore ledger",
+    "wipe ledger", "restore ledger", "lose log tail",
 )  # fmt: skip
 """What the system is made to survive; some come more often."""

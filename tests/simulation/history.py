@@ -139,18 +139,23 @@ class _History:
 
     def ask_oracles(self) -> None:
         logs = self.logs()
-        since, excuses = self._faults.lost_at, self._faults.excuses
+        since = self._faults.lost_at
         self.violations += [
-            *oracles.lost(logs, [call for call in self.calls if not excuses(call.stream, call.version, call.ended)]),
+            *self._lost(logs),
             *oracles.once(logs, self.calls),
             *(oracles.refusals(logs, self.calls) if not since else ()),
             *oracles.whole(logs),
             *oracles.holder(logs),
             *oracles.explained(logs, self.calls, since),
+            *oracles.covered(logs, self.calls, since),
             *self._compared(logs),
         ]
         if "bank" in logs and self._finals:
             self.violations += oracles.money(logs["bank"])
+
+    def _lost(self, logs: Mapping[str, Log]) -> Iterator[Violation]:
+        excuses = self._faults.excuses
+        return oracles.lost(logs, [call for call in self.calls if not excuses(call.stream, call.version, call.ended)])
 
     def _make_good(self) -> None:
         world = self.world
@@ -195,6 +200,8 @@ class _History:
     def _unfinished(self) -> Sequence[str]:
         logs = self.logs()
         found: list[str] = []
+        if self._faults.lost_at:  # what a log has lost is put there again as soon as that is noticed
+            found += [violation.words for violation in self._lost(logs)]
         if "bank" in logs:
             states = oracles.accounts(logs["bank"].streams())
             open_ = [stream for stream, state in states.items() if state["transfer"] == "asked"]

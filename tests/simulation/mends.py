@@ -9,22 +9,25 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 from unittest.mock import patch
 
 from eventkernel.adapters.kafka import log as kafka_log
-from eventkernel.adapters.kafka import opening
+from eventkernel.adapters.kafka import opening, publisher
+from eventkernel.adapters.kafka.log import KafkaLog
+from eventkernel.adapters.kafka.sweeper import Sweeper
+from eventkernel.adapters.mongodb import build
 from eventkernel.adapters.mongodb.build import MongoViewBuild
 from eventkernel.adapters.mongodb.ledger import Documents, Entry
-from eventkernel.events import Position
+from eventkernel.events import FENCE, Position, Record
 from eventkernel.reacting import process, reaction
 from eventkernel.reacting.process import ProcessManager
-from eventkernel.reading import fitting
+from eventkernel.reading import fitting, folding, following
 from eventkernel.reading.audit import Audit
 from eventkernel.reading.gate import BookmarkGate
 from eventkernel.reading.landmarks import compare
 from eventkernel.writing.commands import CommandHandler
-from eventkernel.writing.store import Checkpoint
+from eventkernel.writing.store import Batch, Checkpoint
 from tests.simulation.mongo.client import SimulatedCollection
 from tests.simulation.plan import Mix
 
@@ -142,6 +145,73 @@ def _no_landmarks() -> AbstractContextManager[object]:
     return stack
 
 
+def _no_comparison_with_the_log() -> AbstractContextManager[object]:
+    async def nothing(*_: object) -> tuple[()]:
+        await asyncio.sleep(0)
+        return ()
+
+    return patch.object(opening, "lost_commits", nothing)
+
+
+def _no_look_at_ends() -> AbstractContextManager[object]:
+    async def never(self: Sweeper) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    return patch.object(Sweeper, "_watch_ends", never)
+
+
+class _Never(Exception):
+    """Nothing raises it."""
+
+
+def _no_end_of_following() -> AbstractContextManager[object]:
+    return patch.object(following, "CheckpointMismatch", _Never)
+
+
+def _no_waiting_streams() -> AbstractContextManager[object]:
+    async def is_behind_a_gap(self: Sweeper, record: Record) -> bool:
+        await asyncio.sleep(0)
+        return False
+
+    return patch.object(Sweeper, "_is_behind_a_gap", is_behind_a_gap)
+
+
+def _no_parking_behind_gaps() -> AbstractContextManager[object]:
+    def stop(self: object, record: Record, reason: str) -> None:
+        raise AssertionError(reason)
+
+    return patch.object(folding._Work, "_park", stop)
+
+
+def _one_offset_for_a_batch() -> AbstractContextManager[object]:
+    def answer(commits: Sequence[Any], offset: int) -> None:
+        for commit in commits:
+            if not commit.base_offset.done():
+                commit.base_offset.set_result(offset)
+
+    return patch.object(publisher, "_answer", answer)
+
+
+def _older_over_newer() -> AbstractContextManager[object]:
+    newer = build._newer
+
+    def whatever(document: Any) -> Any:
+        update = newer(document)
+        del cast("dict[str, Any]", update._filter)["version"]
+        return update
+
+    return patch.object(build, "_newer", whatever)
+
+
+def _older_generations() -> AbstractContextManager[object]:
+    def batch(self: KafkaLog, number: int, messages: Sequence[Any], generation: int) -> Batch:
+        kept = [record for record in self._records(messages) if record.type != FENCE]
+        seen = [record.generation for record in self._records(messages)]
+        return Batch(self.log, number, kept, messages[-1].offset + 1, max([generation, *seen]))
+
+    return patch.object(KafkaLog, "_batch", batch)
+
+
 STANDING: Final = (
     Mend("the unique index", "one insert decides race and claims", _no_unique_index, Mix(CRASHES, USERS)),
     Mend(
@@ -168,6 +238,27 @@ STANDING: Final = (
         "a reaction that breaks off is done again",
         _checkpoint_before_reaction,
         Mix(CRASHES, BANK, always="crash"),
+    ),
+    Mend(
+        "offsets within a batch",
+        "an answer's bookmark covers its own commit",
+        _one_offset_for_a_batch,
+        Mix(("storm",), [*USERS, *BANK], most_faults=1, hurry=True),
+        rare=True,
+    ),
+    Mend(
+        "the version before a document is replaced",
+        "of two that fold one partition, the later state stays",
+        _older_over_newer,
+        Mix(("pause", "rebalance"), [*USERS, {"bank": 2}], hurry=True, always="storm"),
+        rare=True,
+    ),
+    Mend(
+        "the fence before older generations",
+        "a late record of an exchanged ledger does not count",
+        _older_generations,
+        Mix(("pause", "pause", "storm"), [*USERS, {"bank": 2}], hurry=True, always="restore ledger"),
+        rare=True,
     ),
 )
 """What has stood since 0.1.0."""
@@ -209,6 +300,37 @@ SINCE: Final = (
         "a unique index that was dropped is made again",
         _no_look_at_indexes,
         Mix((), USERS, hurry=True, always="drop index"),
+    ),
+    Mend(
+        "the comparison of log and ledger",
+        "what a cut log has lost is published again",
+        _no_comparison_with_the_log,
+        Mix(("crash", "storm"), [*USERS, *BANK], most_faults=1, always="lose log tail"),
+    ),
+    Mend(
+        "the look at the log's end",
+        "a cut is noticed where nobody reads or writes behind it",
+        _no_look_at_ends,
+        Mix(("crash", "storm"), [*USERS, *BANK], most_faults=1, always="lose log tail"),
+    ),
+    Mend(
+        "the end of reading another history",
+        "a view of a log that was cut is filled anew at once",
+        _no_end_of_following,
+        Mix(("crash", "storm"), [*USERS, *BANK], most_faults=1, always="lose log tail"),
+    ),
+    Mend(
+        "streams that wait behind a gap",
+        "a foreign record stops its stream, not the ledger",
+        _no_waiting_streams,
+        Mix((), [*USERS, *BANK], always="foreign record"),
+        rare=True,
+    ),
+    Mend(
+        "records that are parked",
+        "a foreign record stops its stream, not the view",
+        _no_parking_behind_gaps,
+        Mix((), [*USERS, *BANK], always="foreign record"),
     ),
 )
 """What came after it."""

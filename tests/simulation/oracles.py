@@ -219,6 +219,26 @@ def explained(logs: Mapping[str, Log], calls: Iterable[Told], since: Mapping[str
                 )
 
 
+def covered(logs: Mapping[str, Log], calls: Iterable[Told], since: Mapping[str, float]) -> Iterator[Violation]:
+    """The bookmark of a command's answer covers what the command has done."""
+    for call in calls:
+        if call.outcome != "done" or call.op.kind in _READS or not call.bookmark:
+            continue
+        system = _SYSTEMS[call.stream.partition("-")[0]]
+        if since.get(system):
+            continue  # what was put on the log again stands at another place
+        found = len(logs[system].before(positions(call.bookmark)).get(call.stream, ()))
+        if found < call.version:
+            yield Violation(
+                EXPLAINED,
+                f"key {call.op.key}: {call.replica} answered version {call.version} of {call.stream}, and the answer's "
+                f"bookmark covers {found}",
+            )
+
+
+_SYSTEMS: Final = {"user": "users", "friendship": "friends", "account": "bank", "transfer": "bank"}
+
+
 def users(entries: Mapping[str, Sequence[Entry]]) -> Mapping[str, Mapping[str, Any]]:
     """The users that there are: what `users` shows, by stream."""
     found: dict[str, Mapping[str, Any]] = {}

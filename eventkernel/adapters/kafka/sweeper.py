@@ -19,7 +19,7 @@ from typing import Final
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.mongodb.ledger import Documents, Entry, LedgerChanged
 from eventkernel.errors import Unavailable
-from eventkernel.events import Record
+from eventkernel.events import Partition, Record
 from eventkernel.reading.folding import checkpoint_after
 from eventkernel.reading.landmarks import compare
 from eventkernel.reading.membership import Membership
@@ -32,6 +32,9 @@ _MOMENT_SECONDS: Final = 1.0
 """How long a commit that is on the log may be unmarked before somebody else marks it."""
 _LEFT_SECONDS: Final = 2.0
 """How often commits are looked for that are not on the log."""
+
+_ENDS_SECONDS: Final = 2.0
+"""How often it is made sure that the log has not become shorter than its ledger."""
 
 _INDEXES_SECONDS: Final = 1.0
 """How often it is made sure that the ledger has its indexes."""
@@ -65,6 +68,7 @@ class Sweeper:
         tasks = [
             asyncio.create_task(self._keep_at(f"comparing {log} with its ledger", self._follow_shares)),
             asyncio.create_task(self._keep_at(f"looking for unpublished commits of {log}", self._publish_left)),
+            asyncio.create_task(self._keep_at(f"comparing the end of {log} with its ledger", self._watch_ends)),
             asyncio.create_task(self._keep_at(f"looking at the indexes of the ledger of {log}", self._watch_indexes)),
             asyncio.create_task(self._keep_at(f"looking whether {log} was cut", self._watch_landmarks)),
         ]
@@ -168,6 +172,21 @@ class Sweeper:
             await asyncio.sleep(_LANDMARKS_SECONDS)
             if self._membership.assignment().leads:
                 await compare(self._log, await self._documents.checkpoint())
+
+    async def _watch_ends(self) -> None:
+        """What the log has lost may be behind where this process has read, and nothing new may come there: nobody else
+        would notice."""
+        while True:
+            await asyncio.sleep(_ENDS_SECONDS)
+            if not self._membership.assignment().leads:
+                continue
+            numbers = range(self._log.partitions)
+            placed = await asyncio.gather(*(self._documents.last_placed(number, most=1) for number in numbers))
+            head = await self._log.head()  # asked afterwards: unless it was cut, the log is no shorter
+            for last in (entry for entries in placed for entry in entries):
+                end = head.offsets[Partition(self._log.log, last.partition)]
+                if last.offset is not None and last.offset >= end:
+                    raise LedgerChanged(f"{self._log.log}/{last.partition}: the log ends at {end}, and lacks a commit")
 
     async def _publish_left(self) -> None:
         seen = frozenset[str]()

@@ -516,13 +516,16 @@ class Documents:
         async with translated("looking for unpublished commits"):
             return await self._find({"pending": True})
 
-    async def last_placed(self, partition: int, before: int | None) -> Sequence[Entry]:
-        """The commits that stand last in a partition of the log, last first, before an offset where one is given."""
+    async def last_placed(
+        self, partition: int, before: int | None = None, most: int = _COMPARED_AT_ONCE
+    ) -> Sequence[Entry]:
+        """At most so many of the commits that stand last in a partition of the log, last first, before an offset where
+        one is given."""
         offset: Document = {"$gte": 0} if before is None else {"$gte": 0, "$lt": before}
         query = {"partition": partition, "offset": offset}
         async with translated("comparing the ledger with the log"):
             found = self.collection.find(query, _WITHOUT_RECORDS, sort=[("offset", -1)])
-            return [entry_of(document) for document in await found.limit(_COMPARED_AT_ONCE).to_list(None)]
+            return [entry_of(document) for document in await found.limit(most).to_list(None)]
 
     async def whole(self, command_ids: Sequence[str]) -> Sequence[Entry]:
         """The commits of these commands, with their records."""
