@@ -159,6 +159,17 @@ async def test_a_subgraph_joins_a_system_that_has_data(tmp_path: Path) -> None:
         await written(library)
 
 
+@pytest.mark.parametrize("log", LIBRARY.logs)
+async def test_a_log_that_is_lost_is_not_made_anew_beside_what_was_made_from_it(tmp_path: Path, log: str) -> None:
+    path = tmp_path / "data"
+    async with at_work(LIBRARY, path) as library:
+        await written(library)
+    (path / "logs" / f"{log}.sqlite").unlink()
+    with pytest.raises(StartError, match=rf"the log .*/logs/{log}\.sqlite is gone, and what was made from it is there"):
+        DataFolder.open(path, LIBRARY)
+    assert not (path / "logs" / f"{log}.sqlite").exists()
+
+
 async def test_a_folder_of_another_system_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "data"
     async with at_work(LIBRARY, path):

@@ -14,12 +14,16 @@ from eventgraph.running.settings import EngineSettings, Settings, load, loaded, 
 from eventgraph.serving.wiring import served
 from eventkernel.adapters.memory_documents import memory_documents
 from eventkernel.adapters.memory_views import MemoryView
+from eventkernel.errors import UnknownEventType
 from eventkernel.reading.views import Projection
+from eventkernel.writing.codec import Unread
 from kithgraph.system import SOCIAL_NETWORK
 from subgraphs.friends.endings import ENDINGS
 from subgraphs.friends.subgraph import FRIENDS
 from subgraphs.recommendations.subgraph import RECOMMENDATIONS
+from subgraphs.users.domain import UserDeleted
 from subgraphs.users.subgraph import USER, USERS
+from tests.support.doors import Hung
 from tests.support.notes import LIBRARY, NOTES, NOTES_KEPT
 from tests.support.scripted_log import ScriptedLog
 
@@ -101,3 +105,15 @@ def test_a_log_is_written_exactly_by_its_owner() -> None:
     adapters = Adapters(MemoryView("notes", memory_documents(NOTES_KEPT)), {"notes": log})
     with pytest.raises(TypeError, match="notes: expected its own log to be written"):
         served(NOTES, adapters)
+
+
+def test_of_the_logs_of_others_a_subgraph_reads_the_types_that_it_declares_and_skips_the_rest() -> None:
+    reader = dataclasses.replace(NOTES, reads={"users": (UserDeleted,)})
+    known, own = reader.codecs["users"], reader.codecs["notes"]
+    log = ScriptedLog("doors.1")
+    log.put("door-1", 1, Hung(name="oak"))
+    (other,) = log.partitions[0]
+    assert (known.knows("users.UserDeleted"), known.knows("users.UserCreated")) == (True, False)
+    assert isinstance(known.decode(other), Unread)
+    with pytest.raises(UnknownEventType):
+        own.decode(other)
