@@ -15,13 +15,15 @@ from eventgraph.running.claims_keys import drawn
 from eventgraph.running.engines import kafka_connection, topic_settings
 from eventgraph.running.settings import EngineSettings
 from eventkernel.adapters.kafka.event_store import KafkaEventStore
+from eventkernel.adapters.kafka.log import KafkaLog
+from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.adapters.mongodb.connection import MongoConnection, MongoSettings
 from eventkernel.clock import SystemClock
-from eventkernel.events import EncodedEvent
+from eventkernel.events import EncodedEvent, Record
 from infra.local import kafka, mongodb, neo4j
 from infra.patience import seconds
 from kithgraph.system import SOCIAL_NETWORK
-from tests.e2e.test_social_network import ADD, CREATE, DELETE, RECOMMENDATIONS, befriend, create, network
+from tests.e2e.test_social_network import ADD, CREATE, DELETE, RECOMMENDATIONS, UPDATE, befriend, create, network
 from tests.support.distributed import SUBGRAPHS, Engines, distributed_kith, part, router
 from tests.support.kith import Json, RunningKith, run_kith
 
@@ -203,6 +205,49 @@ async def test_a_poison_record_parks_its_stream_only(engines: Engines) -> None:
         assert "is parked" in await kith(engines, "doctor", code=1)
         skip = ["parked", "skip", stream, "--view", "users", "--reason", "written by a test"]
         assert await kith(engines, *skip, "--json") == "[]\n"
+        assert await kith(engines, "doctor") == "Nothing is wrong.\n"
+
+
+async def test_a_stream_behind_a_gap_is_refused_and_named_until_it_is_told_to_go_on(engines: Engines) -> None:
+    async with distributed_kith(engines) as system:
+        user, _ = await create(system, "Ada")
+        stream, renaming = f"user-{user}", {"input": {"id": user, "firstName": "Admiral"}}
+        settings = EngineSettings(name=engines.name, kafka_bootstrap=engines.kafka.bootstrap)
+        connection, topic = kafka_connection(settings), f"{engines.name}.users"
+        async with (
+            await KafkaLog.open(connection, topic) as log,
+            Publisher(connection, topic, partitions=3) as publisher,
+        ):
+            foreign = Record(
+                id=f"{stream}@3",
+                type="users.UserRenamed",
+                time_us=1,
+                log=log.log,
+                partition=0,
+                offset=0,
+                stream=stream,
+                version=3,
+                data=b"{}",
+                command_id="foreign",
+                generation=1,
+                first_version=3,
+                commit_size=1,
+                fingerprint="f",
+            )
+            await publisher.publish(log.partition_of(stream), [foreign])
+        while True:  # the sweeper meets it in a moment
+            examined = await run_kith("doctor", "--distributed", environment=engines.environment, seconds=seconds(60))
+            if "waits behind a gap" in examined.output:
+                break
+        assert (await system.ask(UPDATE, renaming)).codes == ["UNAVAILABLE"]
+        other, bookmark = await create(system, "Grace")
+        assert (await system.ask(USER, {"id": other}, bookmark=bookmark)).data["user"]["firstName"] == "Grace"
+        resume = ["parked", "resume", stream, "--log", "users", "--reason", "written by a test"]
+        assert await kith(engines, *resume) == f"The stream {stream} goes on.\n"
+        renamed = await system.ask(UPDATE, renaming)
+        assert renamed.codes == []
+        bookmark = renamed.data["updateUser"]["bookmark"]
+        assert (await system.ask(USER, {"id": user}, bookmark=bookmark)).data["user"]["firstName"] == "Admiral"
         assert await kith(engines, "doctor") == "Nothing is wrong.\n"
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from eventgraph.operating.doctor import examine
 from kithgraph.system import SOCIAL_NETWORK
+from tests.e2e.test_social_network import UPDATE
 from tests.support.kith import COMMAND, Json, RunningKith, clean_environment, kith_up, run_kith
 
 CREATE = """mutation ($first: String!, $name: String, $key: String) {
@@ -264,6 +265,35 @@ async def operate_on(data: Path, stream: str) -> None:
     assert "'posts'" in await parked("list", "--view", "posts", code=1)
     person = await run_kith("parked", "list", "--data", str(data))
     assert (person.code, person.output) == (0, "Nothing waits.\n")
+
+
+async def test_a_stream_with_a_record_that_nobody_can_read_takes_commands_again_when_it_is_told_to_go_on(
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "data"
+    stream = await with_a_parked_stream(data)
+    renaming = {"input": {"id": stream.removeprefix("user-"), "firstName": "Admiral"}}
+
+    async def parked(*arguments: str, code: int = 0) -> str:
+        finished = await run_kith("parked", *arguments, "--data", str(data))
+        assert finished.code == code, finished.errors
+        return finished.output + finished.errors
+
+    async with kith_up(data) as kith:
+        assert (await kith.ask(UPDATE, renaming)).codes != []
+        unknown = await parked("resume", "user-nobody", "--log", "users", "--reason", "by hand", code=1)
+        assert "there is no stream 'user-nobody'" in unknown
+        assert "reason" in await parked("resume", stream, "--log", "users", "--reason", " ", code=1)
+        assert "no log 'posts'" in await parked("resume", stream, "--log", "posts", "--reason", "by hand", code=1)
+        told = await parked("resume", stream, "--log", "users", "--reason", "by hand")
+        assert told == f"The stream {stream} goes on.\n"
+        renamed = await kith.ask(UPDATE, renaming)
+        assert renamed.codes == []
+        for _ in range(2):
+            await run_kith("parked", "skip", stream, "--reason", "by hand", "--data", str(data))
+        assert await parked("list") == "Nothing waits.\n"
+        user = await kith.ask("query ($id: ID!) { user(id: $id) { firstName } }", {"id": stream.removeprefix("user-")})
+        assert user.data["user"] == {"firstName": "Admiral"}
 
 
 async def test_views_are_rebuilt_while_queries_go_on(tmp_path: Path) -> None:
