@@ -161,4 +161,4 @@ async def reach(endpoint: str) -> None:
         msgspec.json.decode(found, type=Body[object])
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         reason = str(error) or type(error).__name__
-        raise StartError(f"{endpoint}: expected a GraphQL API, such as `kith up` starts; {reason}") from error
+        raise StartError(f"{endpoint}: expected a GraphQL API, such as the command `up` starts; {reason}") from error

@@ -51,6 +51,12 @@ def named(subgraph: Subgraph[Any], name: str) -> Subgraph[Any]:
         (lambda: System("kith", "Kith", (named(NOTES, "router"),)), "the name 'router' is taken already"),
         (lambda: System("kith", "Kith", (FRIENDS,)), "friends: reads the log 'users', which no subgraph of kith owns"),
         (
+            lambda: System(
+                "kith", "Kith", (*SOCIAL_NETWORK.subgraphs, dataclasses.replace(NOTES, reads={"recommendations": ()}))
+            ),
+            "notes: reads the log 'recommendations', which no subgraph of kith owns",
+        ),
+        (
             lambda: System("kith", "Kith", (USERS, RECOMMENDATIONS)),
             "recommendations: reads the log 'friends', which no subgraph of kith owns",
         ),
