@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
+import structlog
 
 from eventgraph.running.logs import log_to_stderr
 
@@ -24,6 +25,7 @@ def test_brokers_that_are_away_are_not_told_of_by_the_driver(
     finally:
         root.setLevel(before[0])
         logging.getLogger("aiokafka").setLevel(before[1])
+        structlog.reset_defaults()  # it would go on writing to this test's standard error
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert "is being tried again" in told
