@@ -19,6 +19,7 @@ WORKDIR /build
 COPY pyproject.toml uv.lock ./
 COPY router/pyproject.toml router/
 COPY examples/bank/pyproject.toml examples/bank/
+COPY examples/shop/pyproject.toml examples/shop/
 RUN uv sync --frozen --no-default-groups --extra server --extra distributed --no-install-workspace
 COPY README.md LICENSE ./
 COPY router/README.md router/

@@ -41,13 +41,25 @@ def _rfc3339(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def _moment(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise InvalidInput(f"expected a moment as a text, found {type(value).__name__}")
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise InvalidInput("expected a moment with its offset from UTC, like 2026-11-21T09:30:00Z")
+    return moment
+
+
 _SCALARS: Final[Mapping[object, ScalarDefinition]] = {
     datetime: scalar(
         name="DateTime",
         description="A moment in UTC to the microsecond, in the format of RFC 3339: `2026-11-21T09:30:00.000000Z`.",
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=_rfc3339,
-        parse_value=datetime.fromisoformat,
+        parse_value=_moment,
     )
 }
 

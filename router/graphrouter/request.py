@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NotRequired, TypeAlias, TypedDict, cast
@@ -13,6 +14,9 @@ ResponsePath: TypeAlias = Sequence[str | int]
 
 MESSAGE_LIMIT: Final = 200
 """Characters of a message that may hold what a client sent."""
+
+_ECHOED: Final = re.compile(r": [{\[].*", re.DOTALL)
+"""An object or a list at the end of a message: as graphql-core tells of a value which is not of its type."""
 
 
 class ErrorObject(TypedDict):
@@ -46,7 +50,9 @@ def error_object(
 
 
 def clipped(message: str) -> str:
-    """At most `MESSAGE_LIMIT` characters: the middle, where echoes of the request stand, is left out."""
+    """At most `MESSAGE_LIMIT` characters: the middle, where echoes of the request stand, is left out. Of an object or a
+    list that a client sent nothing is told: some field of it may be a secret, and the fault is in another one."""
+    message = _ECHOED.sub(": …", message)
     if len(message) <= MESSAGE_LIMIT:
         return message
     return f"{message[: MESSAGE_LIMIT - 61]} … {message[-58:]}"

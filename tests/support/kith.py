@@ -1,4 +1,4 @@
-"""Kithgraph as its users have it: a process started by the command, spoken to over HTTP."""
+"""A system as its users have it: a process started by its command (`kith`, or an example's), spoken to over HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ import httpx
 
 from infra.patience import seconds
 
-COMMAND = Path(sys.executable).with_name("kith")
+SYSTEMS = ("kith", "bank", "shop")
+
+
+def command_of(system: str) -> Path:
+    """The command of a system, as it is installed beside this Python."""
+    return Path(sys.executable).with_name(system)
+
+
+COMMAND = command_of("kith")
 _READY_SECONDS = 60
 """Of a quiet machine of the usual speed."""
 _WAIT = "30"
@@ -54,7 +62,7 @@ class Answer:
 
 @dataclass
 class RunningKith:
-    """A running `kith up`."""
+    """A running `kith up`, or that of another system."""
 
     process: asyncio.subprocess.Process
     banner: str
@@ -94,17 +102,20 @@ class RunningKith:
 
 
 @asynccontextmanager
-async def kith_up(data: Path, *options: str) -> AsyncGenerator[RunningKith]:
-    """Start `kith up` on a free port and wait until it says that it is ready; killed at the end if it still runs."""
-    async with running_kith("up", "--port", "0", "--data", str(data), *options) as running:
+async def kith_up(data: Path, *options: str, system: str = "kith") -> AsyncGenerator[RunningKith]:
+    """Start `kith up`, or that of another system, on a free port, and wait until it says that it is ready; killed at
+    the end if it still runs."""
+    async with running_kith("up", "--port", "0", "--data", str(data), *options, system=system) as running:
         yield running
 
 
 @asynccontextmanager
-async def running_kith(*arguments: str, environment: Mapping[str, str] = NOTHING) -> AsyncGenerator[RunningKith]:
+async def running_kith(
+    *arguments: str, environment: Mapping[str, str] = NOTHING, system: str = "kith"
+) -> AsyncGenerator[RunningKith]:
     """Start a command that serves, and wait until it says that it is ready; killed at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
-        COMMAND,
+        command_of(system),
         *arguments,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -131,7 +142,7 @@ async def _read_banner(process: asyncio.subprocess.Process) -> str:
         lines.append(line)
         if "Ctrl-C" in line:
             return "".join(lines)
-    raise AssertionError(f"kith ended before it was ready: {''.join(lines)!r}, exit code {await process.wait()}")
+    raise AssertionError(f"it ended before it was ready: {''.join(lines)!r}, exit code {await process.wait()}")
 
 
 @dataclass(frozen=True)
@@ -143,9 +154,11 @@ class Finished:
     errors: str
 
 
-async def run_kith(*arguments: str, seconds: float = 60, environment: Mapping[str, str] = NOTHING) -> Finished:
+async def run_kith(
+    *arguments: str, seconds: float = 60, environment: Mapping[str, str] = NOTHING, system: str = "kith"
+) -> Finished:
     """Run the command to its end, without standard input."""
-    return await run_command([str(COMMAND), *arguments], seconds=seconds, environment=environment)
+    return await run_command([str(command_of(system)), *arguments], seconds=seconds, environment=environment)
 
 
 async def run_command(
@@ -170,5 +183,6 @@ async def run_command(
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without this project's settings, so that a developer's own do not change a test."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("KITH_")}
+    """The environment without these systems' settings, so that a developer's own do not change a test."""
+    prefixes = tuple(f"{system.upper()}_" for system in SYSTEMS)
+    return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}

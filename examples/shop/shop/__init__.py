@@ -1,0 +1,1 @@
+"""A shop: the accounts of its customers, and their orders."""

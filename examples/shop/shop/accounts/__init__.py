@@ -1,0 +1,1 @@
+"""The accounts of customers: the system of record for who they are."""

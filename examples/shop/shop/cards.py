@@ -1,0 +1,89 @@
+"""What the shop keeps of a card's number: its brand and its last four digits. The number itself goes no further."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+from eventkernel.errors import InvalidInput
+
+
+class Brand(StrEnum):
+    AMERICAN_EXPRESS = "AMERICAN_EXPRESS"
+    DINERS_CLUB = "DINERS_CLUB"
+    DISCOVER = "DISCOVER"
+    JCB = "JCB"
+    MASTERCARD = "MASTERCARD"
+    VISA = "VISA"
+    OTHER = "OTHER"
+
+
+class CardNumber(Struct, frozen=True):
+    """A card's number as far as it is kept."""
+
+    brand: Brand
+    last_four: str
+
+
+# https://en.wikipedia.org/wiki/Payment_card_number#Issuer_identification_number_(IIN): first and last of a range of
+# beginnings, all of one length.
+_BEGINNINGS: Final[Sequence[tuple[str, str, Brand]]] = (
+    ("34", "34", Brand.AMERICAN_EXPRESS),
+    ("37", "37", Brand.AMERICAN_EXPRESS),
+    ("300", "305", Brand.DINERS_CLUB),
+    ("36", "36", Brand.DINERS_CLUB),
+    ("38", "39", Brand.DINERS_CLUB),
+    ("6011", "6011", Brand.DISCOVER),
+    ("622126", "622925", Brand.DISCOVER),
+    ("644", "649", Brand.DISCOVER),
+    ("65", "65", Brand.DISCOVER),
+    ("3528", "3589", Brand.JCB),
+    ("51", "55", Brand.MASTERCARD),
+    ("2221", "2720", Brand.MASTERCARD),
+    ("4", "4", Brand.VISA),
+)
+_NUMBER: Final = re.compile(r"[0-9](?:[ -]?[0-9]){11,18}", re.ASCII)
+_INSIDE: Final = re.compile(r"(?<![0-9])[0-9](?:[ -]?[0-9]){12,18}(?![0-9])", re.ASCII)
+
+
+def kept(number: str) -> CardNumber:
+    """What is kept of a number, which may have spaces or hyphens between its digits.
+
+    Raises:
+        InvalidInput: it is no card's number. The message holds nothing of it.
+    """
+    if _NUMBER.fullmatch(number.strip()) is None:
+        raise InvalidInput("expected a card number of 12 to 19 digits, found another text")
+    digits = _digits(number)
+    if not checks(digits):
+        raise InvalidInput("expected a card number, found one whose check digit is wrong")
+    return CardNumber(_brand(digits), digits[-4:])
+
+
+def checks(digits: str) -> bool:
+    """Whether the last digit is the check digit of those before it (ISO/IEC 7812-1, annex B: Luhn's formula)."""
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        value = int(digit) * (1 + place % 2)
+        total += value - 9 if value > 9 else value
+    return total % 10 == 0
+
+
+def named_in(text: str) -> bool:
+    """Whether a text for something else holds what looks like the number of a card."""
+    return any(checks(digits) and _brand(digits) is not Brand.OTHER for digits in map(_digits, _INSIDE.findall(text)))
+
+
+def _digits(number: str) -> str:
+    return "".join(character for character in number if character.isdecimal())
+
+
+def _brand(digits: str) -> Brand:
+    for first, last, brand in _BEGINNINGS:
+        if first <= digits[: len(first)] <= last:
+            return brand
+    return Brand.OTHER
