@@ -19,7 +19,7 @@ from typing import Any, Final
 from eventgraph.errors import StartError
 from eventgraph.operating.findings import Finding, behind, not_on_the_log, remarks, waiting
 from eventgraph.running.control_socket import Control
-from eventgraph.running.data_folder import FORMAT, log_file, marker_file
+from eventgraph.running.data_folder import FORMAT, log_file, logs_behind_views, marker_file
 from eventgraph.running.status import SystemStatus
 from eventgraph.running.views import sqlite_build, sqlite_identity
 from eventgraph.system import Subgraph, System
@@ -67,8 +67,9 @@ def _examine(system: System, data: Path) -> Iterator[Finding]:
             "error", "control.sock", str(error), "commands cannot reach the running system", "look at its log"
         )
     ends: dict[str, int] = {}
+    needed = logs_behind_views(data, system)
     for name in system.logs:
-        yield from _log(data, name, ends)
+        yield from _log(data, name, ends, needed=name in needed)
     for subgraph in system.subgraphs:
         yield from _view(system, data, subgraph, ends, running=status is not None)
     yield from _processes(system, data, ends)
@@ -116,9 +117,13 @@ def _lock(data: Path) -> Iterator[Finding]:
             )
 
 
-def _log(data: Path, name: str, ends: dict[str, int]) -> Iterator[Finding]:
+def _log(data: Path, name: str, ends: dict[str, int], *, needed: bool) -> Iterator[Finding]:
     path = log_file(data, name)
     where = str(path.relative_to(data))
+    if not needed and not path.exists():
+        why = f"the subgraph {name} has not run on this folder yet"
+        yield Finding("notice", where, "it is not there", why, "nothing: the next start makes it")
+        return
     try:
         log = read_log(path).log
         end = end_of_log(path)

@@ -15,7 +15,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,12 @@ def log_file(folder: Path, name: str) -> Path:
 def marker_file(folder: Path, system: System) -> Path:
     """What says that this is a data folder of the system, and in which format."""
     return folder / f"{system.mark}.json"
+
+
+def logs_behind_views(folder: Path, system: System) -> Sequence[str]:
+    """The names of the logs that views in a data folder were filled from."""
+    filled = [subgraph for subgraph in system.subgraphs if (folder / "views" / subgraph.name / "live").exists()]
+    return list(dict.fromkeys(name for subgraph in filled for name in subgraph.codecs))
 
 
 @dataclass(frozen=True)
@@ -202,8 +208,7 @@ def _check_logs(path: Path, system: System) -> None:
     An empty log beside it would start a system without its history, as if nothing had ever happened. A subgraph that
     is new in the system has no view yet.
     """
-    filled = [subgraph for subgraph in system.subgraphs if (path / "views" / subgraph.name / "live").exists()]
-    for log in dict.fromkeys(log_file(path, name) for subgraph in filled for name in subgraph.codecs):
+    for log in (log_file(path, name) for name in logs_behind_views(path, system)):
         if not log.exists() or log.stat().st_size == 0:
             raise StartError(
                 f"the log {log} is {'empty' if log.exists() else 'gone'}, and what was made from it is there: "

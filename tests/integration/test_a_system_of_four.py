@@ -152,7 +152,10 @@ async def test_a_subgraph_joins_a_system_that_has_data(tmp_path: Path) -> None:
     """Of 0.1.0, when there were three: what is new begins empty, what was there is there."""
     path = tmp_path / "data"
     shutil.copytree(BEFORE, path)
-    async with at_work(dataclasses.replace(LIBRARY, installation="kithgraph"), path) as library:
+    larger = dataclasses.replace(LIBRARY, installation="kithgraph")
+    told = [one for one in await asyncio.to_thread(list, examine(larger, path)) if one.where == "logs/notes.sqlite"]
+    assert [(one.severity, one.do) for one in told] == [("notice", "nothing: the next start makes it")]
+    async with at_work(larger, path) as library:
         found = await library.ask("{ users(first: 1) { edges { node { firstName notes } } } noteCount }")
         assert found["data"]["noteCount"] == 0
         assert found["data"]["users"]["edges"][0]["node"]["notes"] == []
