@@ -39,10 +39,11 @@ ATTRIBUTES = {
     "causation": str,
     "traceparent": str,
     "tracestate": str,
+    "tags": str,
 }
 """What the architecture demands of an envelope: "CloudEvents 1.0 (type, source, id, time, subject = stream) with
 extensions: version, the commit's first version and size, command id, fingerprint, claims taken and given up,
-generation, schema version, actor, correlation, causation, trace context"."""
+generation, schema version, actor, correlation, causation, trace context"; and the tags of conditional appends."""
 
 FULL = Record(
     log="users.x7f3k2q9",
@@ -59,6 +60,7 @@ FULL = Record(
     fingerprint="f1",
     claims_taken=("aa", "bb"),
     claims_given_up=("cc",),
+    tags=("dd", "ee"),
     generation=4,
     schema_version=2,
     actor="actor-1",
@@ -89,6 +91,7 @@ records = st.builds(
     fingerprint=texts,
     claims_taken=seals,
     claims_given_up=seals,
+    tags=seals,
     generation=counts,
     schema_version=st.integers(1, 99),
     actor=optional,
@@ -137,6 +140,7 @@ def test_a_record_in_structured_mode() -> None:
         "fingerprint": "f1",
         "claimstaken": "aa bb",
         "claimsgivenup": "cc",
+        "tags": "dd ee",
         "generation": 4,
         "schemaversion": 2,
         "actor": "actor-1",
