@@ -95,9 +95,10 @@ class Engines:
 
     async def subgraph(self, subgraph: Subgraph[Any]) -> ServedSubgraph:
         """One subgraph of the system."""
-        read = [await self.log(name) for name in subgraph.reads]
         name = subgraph.name
+        # Its own log before those of others: two that read each other's would each wait for the other one's.
         store = await self._store(name) if subgraph.owns_log else None
+        read = [await self.log(log) for log in subgraph.reads]
         logs = [*read, store.reader] if store is not None else read
         return served(
             subgraph,
