@@ -11,7 +11,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -79,14 +78,7 @@ class World:
         step = reactions.steps.get(type(happened.event))
         if step is None:
             return
-        record = msgspec.convert(
-            dict(
-                log=log, partition=0, offset=offset, id=str(offset), type="", time_us=0, stream=happened.stream,
-                version=1, first_version=1, commit_size=1, command_id="", fingerprint="", data=b"{}", schema_version=1,
-                generation=0,
-            ),
-            Record,
-        )  # fmt: skip
+        record = record_of(log, offset, happened.stream)
         for sent in step.react(happened.event, record):
             self._send(sent, log, offset)
 
@@ -101,6 +93,26 @@ class World:
                 while self.reached[log] < len(self.logs[log]):
                     self.react(log, self.reached[log])
                     self.reached[log] += 1
+
+
+def record_of(log: str, offset: int, stream: str) -> Record:
+    return Record(
+        log=log,
+        partition=0,
+        offset=offset,
+        id=str(offset),
+        type="",
+        time_us=0,
+        stream=stream,
+        version=1,
+        first_version=1,
+        commit_size=1,
+        command_id="",
+        fingerprint="",
+        schema_version=1,
+        generation=0,
+        data=b"{}",
+    )
 
 
 def closed(world: World, cut: dict[str, int]) -> dict[str, int]:
@@ -138,11 +150,11 @@ def sums(world: World, cut: dict[str, int]) -> tuple[Counter[str], Counter[str],
     for one in world.logs["transfers"][: cut["transfers"]]:
         if type(one.event).__name__ == "TransferRequested":
             transfer = one.stream.removeprefix("transfer-")
-            debits, credits, refunds = (
+            debits, credited, refunds = (
                 booked[transfer, f"Account{kind}"] for kind in ("Debited", "Credited", "Refunded")
             )
-            assert credits + refunds <= debits <= 1, (transfer, debits, credits, refunds)
-            moving[one.event.currency] += one.event.minor * (debits - credits - refunds)
+            assert credited + refunds <= debits <= 1, (transfer, debits, credited, refunds)
+            moving[one.event.currency] += one.event.minor * (debits - credited - refunds)
     return holds, moving, paid, list(balances.values())
 
 

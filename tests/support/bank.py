@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import httpx
-
 from bank.system import BANK
 from eventgraph.running.data_folder import DataFolder
 from eventgraph.running.embedded import opened
@@ -18,6 +16,7 @@ from eventgraph.running.routing import started_router
 from eventgraph.running.settings import load
 from eventgraph.serving.served import ServedSubgraph, running
 from eventkernel.clock import Clock
+from graphrouter import GraphRouter
 from infra.patience import seconds
 from tests.support.kith import Answer
 
@@ -58,7 +57,9 @@ class Bank:
 
     async def refused(self, mutation: str, **given: Any) -> dict[str, Any]:
         """The one error."""
-        (error,) = (await self.ask(mutation, {"input": given})).body["errors"]
+        answer = await self.ask(mutation, {"input": given})
+        error: dict[str, Any]
+        (error,) = answer.body["errors"]
         return error
 
     async def account(self, owner: str, holds: str = "", currency: str = "EUR", name: str = "daily") -> str:
@@ -95,13 +96,12 @@ class InProcess:
     """A whole embedded system in this process, asked by way of its router."""
 
     subgraphs: Sequence[ServedSubgraph]
-    client: httpx.AsyncClient
+    router: GraphRouter
 
     async def ask(self, query: str, variables: dict[str, Any] | None = None, *, bookmark: str | None = None) -> Answer:
         headers = {"bookmark": bookmark, "bookmark-timeout": "30"} if bookmark else {}
-        sent = {"query": query, "variables": variables or {}}
-        response = await self.client.post("/graphql", json=sent, headers=headers)
-        return Answer(response.status_code, response.headers, response.json())
+        answer = await self.router.execute(query, variables, headers=headers)
+        return Answer(400 if answer.refused else 200, {}, answer.body())
 
 
 @asynccontextmanager
@@ -115,6 +115,4 @@ async def bank_in_process(data: Path, clock: Clock, without: Sequence[str] = ())
         await stack.enter_async_context(running(workers))
         router = await started_router({one.name: one.app for one in subgraphs}, load(BANK, data=data), BANK)
         stack.push_async_callback(router.aclose)
-        transport = httpx.ASGITransport(router.app())
-        client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://bank"))
-        yield InProcess(subgraphs, client)
+        yield InProcess(subgraphs, router)

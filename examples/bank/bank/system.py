@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bank.accounts.subgraph import ACCOUNTS
+from bank.commands import audit
 from bank.transfers.subgraph import TRANSFERS
 from eventgraph import System
 
@@ -14,4 +15,5 @@ BANK: Final = System(
     about="Accounts and the transfers between them as one federated GraphQL API.",
     subgraphs=(ACCOUNTS, TRANSFERS),
     distribution="kithgraph",
+    commands=(audit,),
 )

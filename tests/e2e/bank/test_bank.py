@@ -156,7 +156,8 @@ async def test_a_statement_is_text_that_adds_up(bank: Bank, owner: str) -> None:
     target = await bank.account(f"{owner}b")
     await bank.change(DEBIT, accountId=account, amount="20.00 EUR", memo="cash")
     await bank.over(await bank.transfer(account, target, "30.50 EUR", "rent"))
-    read = "query ($id: ID!, $from: DateTime!, $until: DateTime!) { account(id: $id) { statement(from: $from, until: $until) } }"
+    read = """query ($id: ID!, $from: DateTime!, $until: DateTime!) {
+        account(id: $id) { statement(from: $from, until: $until) } }"""
     now = datetime.now(UTC)
     period = {"from": (now - timedelta(days=1)).isoformat(), "until": (now + timedelta(days=1)).isoformat()}
     text = (await bank.data(read, id=account, **period))["statement"]
