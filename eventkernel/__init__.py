@@ -36,11 +36,12 @@ if TYPE_CHECKING:
     from eventkernel.reading.as_of import AsOf, Moment
     from eventkernel.reading.bookmark import Bookmark
     from eventkernel.reading.composing import Composition, Streams, by_kind
-    from eventkernel.reading.documents import DocumentQuestions, Documents, DocumentView, Index, Unique, Words
+    from eventkernel.reading.documents import DocumentQuestions, Documents, DocumentView, Index, Placed, Unique, Words
     from eventkernel.reading.following import Source
     from eventkernel.reading.gate import BookmarkGate
     from eventkernel.reading.projector import Projector
     from eventkernel.reading.views import Projection, View, ViewBuild
+    from eventkernel.reading.words import words
     from eventkernel.writing.aggregates import Aggregate, CommandHandlers, SnapshotForm, event_types
     from eventkernel.writing.boundary import Query
     from eventkernel.writing.codec import Codec, EventType, FieldCipher, Unread, Upcaster
@@ -86,6 +87,7 @@ __all__ = [
     "Outcome",
     "Patience",
     "Personal",
+    "Placed",
     "Position",
     "ProcessManager",
     "Projection",
@@ -119,6 +121,7 @@ __all__ = [
     "fingerprint",
     "moment",
     "send",
+    "words",
 ]
 
 _MODULES = {
@@ -147,11 +150,12 @@ _MODULES = {
     "reading.as_of": ("AsOf", "Moment"),
     "reading.bookmark": ("Bookmark",),
     "reading.composing": ("Composition", "Streams", "by_kind"),
-    "reading.documents": ("DocumentQuestions", "DocumentView", "Documents", "Index", "Unique", "Words"),
+    "reading.documents": ("DocumentQuestions", "DocumentView", "Documents", "Index", "Placed", "Unique", "Words"),
     "reading.following": ("Source",),
     "reading.gate": ("BookmarkGate",),
     "reading.projector": ("Projector",),
     "reading.views": ("Projection", "View", "ViewBuild"),
+    "reading.words": ("words",),
     "writing.aggregates": ("Aggregate", "CommandHandlers", "SnapshotForm", "event_types"),
     "writing.boundary": ("Query",),
     "writing.codec": ("Codec", "EventType", "FieldCipher", "Unread", "Upcaster"),
