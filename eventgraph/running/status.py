@@ -88,6 +88,8 @@ class SubgraphLine(_Json, frozen=True):
     """In what the view is not what its logs say; as long as there is something, it answers nobody."""
     damage: tuple[str, ...] = ()
     """What is damaged in the logs that it reads."""
+    remarks: tuple[str, ...] = ()
+    """What the view has for an operator to know (`Documents.remarks`)."""
 
 
 class CacheLine(_Json, frozen=True):
@@ -164,4 +166,5 @@ async def _subgraph_line(subgraph: ServedSubgraph) -> SubgraphLine:
         ),
         flaws=tuple(subgraph.audit.flaws()),
         damage=tuple(subgraph.audit.damage()),
+        remarks=tuple(await subgraph.remarks()),
     )

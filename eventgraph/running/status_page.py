@@ -67,6 +67,7 @@ def render(status: SystemStatus, title: str, now: datetime) -> str:
         readers="\n".join(row for subgraph in status.subgraphs for row in _reader_rows(subgraph)),
         parked=_parked(status),
         troubles=_troubles(status),
+        remarks=_remarks(status),
         caches=_table(
             ("cache", "entries", "hits", "misses", "hit rate", "evicted", "time of misses"),
             [_cache_row(name, cache) for name, cache in status.caches.items()],
@@ -78,10 +79,12 @@ def _summary(status: SystemStatus) -> str:
     waiting = len(list(status.parked()))
     failing = len(list(_all_troubles(status)))
     filling = sum(subgraph.view.live is None for subgraph in status.subgraphs)
+    remarks = sum(len(subgraph.remarks) for subgraph in status.subgraphs)
     found = [
         (waiting, "stream is parked", "streams are parked"),
         (failing, "thing fails and is being tried again", "things fail and are being tried again"),
         (filling, "view is not there yet", "views are not there yet"),
+        (remarks, "remark of a view", "remarks of views"),
     ]
     said = [f"{count} {one if count == 1 else many}" for count, one, many in found if count]
     if not said:
@@ -131,6 +134,12 @@ def _troubles(status: SystemStatus) -> str:
         _row(reader, trouble.doing, trouble.error, f"{trouble.attempts:,}") for reader, trouble in _all_troubles(status)
     ]
     return _table(("where", "what", "error", "attempts"), rows)
+
+
+def _remarks(status: SystemStatus) -> str:
+    return _table(
+        ("where", "what"), [_row(one.view.view, remark) for one in status.subgraphs for remark in one.remarks]
+    )
 
 
 def _all_troubles(status: SystemStatus) -> Iterable[tuple[str, TroubleLine]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -51,6 +51,10 @@ class ViewAudit(Worker, Protocol):
     def damage(self) -> Sequence[str]: ...
 
 
+async def _no_remarks() -> Sequence[str]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class ServedSubgraph:
     """One subgraph, ready to be served.
@@ -68,6 +72,8 @@ class ServedSubgraph:
     processes: Sequence[ProcessWorker] = ()
     store: EventStore | None = None
     """Where its commands go; None: it takes none."""
+    remarks: Callable[[], Awaitable[Sequence[str]]] = _no_remarks
+    """What the view has for an operator to know, as `ViewBuild.remarks`; nothing while it does not answer."""
 
     @property
     def workers(self) -> Sequence[Worker]:

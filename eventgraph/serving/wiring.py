@@ -36,6 +36,12 @@ def served(subgraph: Subgraph[ViewT], adapters: Adapters[ViewT]) -> ServedSubgra
         found = await readiness_of(view, logs, audit, store)
         return await _with_processes(found, processes, adapters.checkpoints)
 
+    async def remarks() -> Sequence[str]:
+        try:
+            return await view.live().remarks()
+        except Unavailable:  # the status says that of the view itself
+            return ()
+
     return ServedSubgraph(
         name=subgraph.name,
         app=subgraph_app(api.schema, gate=gate, writes=api.services(ports), readiness=readiness),
@@ -44,6 +50,7 @@ def served(subgraph: Subgraph[ViewT], adapters: Adapters[ViewT]) -> ServedSubgra
         audit=audit,
         store=store,
         processes=processes,
+        remarks=remarks,
     )
 
 

@@ -1,18 +1,35 @@
-"""The bank's own operator's commands: `audit`."""
+"""The bank's own operator's commands: `audit`; `transfers` and `drive` for those that hang."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import urllib.error
+import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from eventgraph.commands.options import DataOption, DistributedOption, JsonOption, declared
+from eventgraph.errors import StartError
 from eventgraph.operating.installation import Installation, chosen
 
 if TYPE_CHECKING:
     from bank.audit import Audited
+
+_SECONDS: Final = 60
+_ROUNDS: Final = 4
+"""A transfer takes at most so many steps from its beginning to its end."""
+
+UrlOption = Annotated[
+    str, typer.Option(envvar="{SETTINGS}URL", help="Where the router of the running system is.", metavar="URL")
+]
+_URL: Final = "http://127.0.0.1:9000/graphql"
+_LISTED: Final = """query ($first: Int!) { transfers(onItsWay: true, first: $first) { edges { node {
+  id state amount changedAt source { id } target { id } } } pageInfo { hasNextPage } } }"""
+_BOOKINGS: Final = "mutation ($id: ID!) { repeatBookings(transferId: $id) { id } }"
+_STEPS: Final = "mutation ($id: ID!) { repeatSteps(transferId: $id) { state reason } }"
 
 
 def audit(
@@ -57,3 +74,70 @@ async def _audited(installation: Installation) -> Audited:
     names = installation.system.logs
     async with installation.logs(names) as logs:
         return await audited(dict(zip(names, logs, strict=True)))
+
+
+def transfers(
+    first: Annotated[int, typer.Option(help="How many, longest on their way first.", min=1, max=100)] = 100,
+    url: UrlOption = _URL,
+    as_json: JsonOption = False,
+) -> None:
+    """List the transfers that are on their way, those that have taken no step for the longest time first.
+
+    Example: {command} transfers --json
+    """
+    from eventgraph.operating.tables import print_json, print_table  # noqa: PLC0415  # with the command
+
+    page = _asked(url, _LISTED, {"first": first})["transfers"]
+    found = [edge["node"] for edge in page["edges"]]
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        [one["id"], one["state"], one["amount"], one["changedAt"], one["source"]["id"], one["target"]["id"]]
+        for one in found
+    ]
+    print_table(("transfer", "state", "amount", "since", "from", "to"), rows, none="no transfer is on its way")
+    if page["pageInfo"]["hasNextPage"]:
+        typer.echo("and more")
+
+
+def drive(
+    transfer: Annotated[str, typer.Argument(help="The transfer's id, as `{command} transfers` shows it.")],
+    url: UrlOption = _URL,
+) -> None:
+    """Drive a transfer on that hangs: send its next steps again. Exit code 1 if it is still on its way after that.
+
+    What was done already has no further effect: it does no harm, whatever the transfer's process managers do meanwhile.
+
+    Example: {command} drive 018f3c2e
+    """
+    found: dict[str, Any] = {}
+    for _ in range(_ROUNDS):
+        _asked(url, _BOOKINGS, {"id": transfer})
+        found = _asked(url, _STEPS, {"id": transfer})["repeatSteps"]
+        if found["state"] in {"COMPLETED", "FAILED"}:
+            break
+    typer.echo(f"{transfer}: {found['state']}" + (f", {found['reason']}" if found["reason"] else ""))
+    if found["state"] not in {"COMPLETED", "FAILED"}:
+        raise typer.Exit(1)
+
+
+def _asked(url: str, query: str, variables: dict[str, object]) -> dict[str, Any]:
+    """The data of an answer.
+
+    Raises:
+        StartError: the system cannot be reached, or answers with an error.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise StartError(f"--url: expected http://… or https://…, found {url[:100]!r}")
+    body = json.dumps({"query": query, "variables": variables}).encode()
+    request = urllib.request.Request(url, body, {"content-type": "application/json"})  # noqa: S310  # checked above
+    try:
+        with urllib.request.urlopen(request, timeout=_SECONDS) as response:  # noqa: S310  # the same
+            answer: dict[str, Any] = json.loads(response.read())
+    except (OSError, ValueError) as error:
+        raise StartError(f"the system does not answer at {url[:100]}: {error}") from error
+    if "errors" in answer:
+        raise StartError(str(answer["errors"][0]["message"]))
+    data: dict[str, Any] = answer["data"]
+    return data

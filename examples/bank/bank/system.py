@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bank.accounts.subgraph import ACCOUNTS
-from bank.commands import audit
+from bank.commands import audit, drive, transfers
 from bank.transfers.subgraph import TRANSFERS
 from eventgraph import System
 
@@ -15,5 +15,5 @@ BANK: Final = System(
     about="Accounts and the transfers between them as one federated GraphQL API.",
     subgraphs=(ACCOUNTS, TRANSFERS),
     distribution="kithgraph",
-    commands=(audit,),
+    commands=(audit, transfers, drive),
 )

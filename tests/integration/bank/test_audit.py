@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from tests.support.bank import DEBIT, Bank, bank_in_process
 from tests.support.kith import kith_up, run_kith
 
 THREE = Money(300, "EUR")
+Booking = DebitForTransfer | CreditByTransfer | Refund
 
 
 async def audit_of(data: Path) -> Audited:
@@ -127,11 +129,10 @@ async def test_the_command_prints_a_table_or_json_and_its_exit_code_tells(tmp_pa
         ("nobody", Refund(THREE, "completed"), "the account nobody has bookings and was never opened"),
     ],
 )
-async def test_a_forged_booking_is_told(tmp_path: Path, account: str, command: AccountCommand, told: str) -> None:
+async def test_a_forged_booking_is_told(tmp_path: Path, account: str, command: Booking, told: str) -> None:
     bank = await made(tmp_path / "data")
-    transfer = getattr(command, "transfer", "")
-    named = {"completed": bank.completed, "waiting": bank.waiting}.get(transfer, transfer)
-    forged = type(command)(**{name: getattr(command, name) for name in command.__slots__} | {"transfer": named})
+    named = {"completed": bank.completed, "waiting": bank.waiting}.get(command.transfer, command.transfer)
+    forged = replace(command, transfer=named)
     accounts = {"source": bank.source, "target": bank.target}
     await forge_account(bank.data, accounts.get(account, account), forged)
     found = await audit_of(bank.data)

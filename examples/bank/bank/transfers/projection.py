@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Final
 
 from msgspec import Struct
@@ -18,9 +20,10 @@ from bank.transfers.domain import (
     TransferRejected,
     TransferRequested,
 )
+from eventkernel.clock import SystemClock
 from eventkernel.errors import CorruptData
 from eventkernel.events import RecordedEvent
-from eventkernel.reading.documents import Documents, Index, Words
+from eventkernel.reading.documents import Documents, Index, Remarks, Words
 from eventkernel.reading.views import Projection
 
 
@@ -62,11 +65,26 @@ ON_ITS_WAY: Final = Index[TransfersDoc](
 )
 """Those that are not over, by when something happened last: the first ones hang."""
 MEMOS: Final = Words[TransfersDoc]("memos", of=lambda doc: doc.memo if isinstance(doc, TransferDoc) else "")
+HANGING: Final = timedelta(minutes=1)
+"""A transfer that has taken no step for so long hangs."""
+
+
+def hanging(docs: Iterable[TransfersDoc], now_us: int) -> Sequence[str]:
+    """Of transfers on their way, longest first: how many hang, and which one for the longest time."""
+    since = now_us - HANGING // timedelta(microseconds=1)
+    found = [doc for doc in docs if isinstance(doc, TransferDoc) and doc.changed_us < since]
+    if not found:
+        return []
+    longest = timedelta(microseconds=now_us - found[0].changed_us) // timedelta(seconds=1)
+    count = "1 transfer hangs" if len(found) == 1 else f"{len(found)} transfers hang"
+    return [f"{count}, {found[0].id} the longest: {found[0].state} for {longest} s (`bank drive` drives it on)"]
+
 
 TRANSFERS: Final = Documents[TransfersDoc](
     TransferDoc | AccountDoc,
     indexes=(NEWEST, ON_ITS_WAY, MEMOS),
     deleted=lambda doc: isinstance(doc, AccountDoc) and not doc.currency,
+    remarks=(Remarks(ON_ITS_WAY, of=lambda docs: hanging(docs, SystemClock().now_us())),),
 )
 
 
