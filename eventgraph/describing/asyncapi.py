@@ -152,13 +152,14 @@ def _record_trait() -> _Json:
 
 def _payload(event_type: type[DomainEvent]) -> _Json:
     """The schema of an event's data: its fields without its type, which is an attribute."""
-    (schema,) = msgspec.json.schema_components([event_type])[1].values()
+    (whole,), components = msgspec.json.schema_components([event_type])
+    schema = components.pop(whole["$ref"].rpartition("/")[2])
     personal = {name for name, hint in get_type_hints(event_type, include_extras=True).items() if _is_personal(hint)}
     payload: _Json = {"type": "object", "properties": {}}
     for name, described in schema["properties"].items():
         if name == "type":
             continue
-        value = _draft_07(described)
+        value = _draft_07(described, components)
         payload["properties"][name] = (
             {"description": "Personal data.", "anyOf": [value, _ENCRYPTED]} if name in personal else value
         )
@@ -170,12 +171,22 @@ def _is_personal(hint: object) -> bool:
     return get_origin(hint) is Annotated and any(isinstance(mark, Personal) for mark in get_args(hint)[1:])
 
 
-def _draft_07(schema: _Json) -> _Json:
-    """A tuple's items have another name there (`prefixItems` came with draft 2020-12)."""
-    if "prefixItems" not in schema:
+def _draft_07(schema: _Json | list[Any] | str | float | None, components: Mapping[str, _Json]) -> Any:
+    """A schema by itself: types that it names are put in their places (one that holds itself is any value there), and
+    a tuple's items have another name (`prefixItems` came with draft 2020-12)."""
+    if isinstance(schema, list):
+        return [_draft_07(one, components) for one in schema]
+    if not isinstance(schema, dict):
         return schema
-    rest = {name: value for name, value in schema.items() if name not in {"prefixItems", "items"}}
-    return rest | {"items": schema["prefixItems"], "additionalItems": False}
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        others = {other: described for other, described in components.items() if other != name}
+        return _draft_07(_untitled(components.get(name, {})), others)
+    found = {name: _draft_07(described, components) for name, described in schema.items()}
+    if "prefixItems" not in found:
+        return found
+    rest = {name: value for name, value in found.items() if name not in {"prefixItems", "items"}}
+    return rest | {"items": found["prefixItems"], "additionalItems": False}
 
 
 def _envelope() -> _Json:
@@ -202,7 +213,11 @@ def _encrypted() -> _Json:
     return {
         "description": "A personal field in a log with a cipher: whose key, and the ciphertext.",
         "type": "object",
-        "properties": {"$person": {"type": "string"}, "$encrypted": {"type": "string"}},
+        "properties": {
+            "$person": {"type": "string"},
+            "$encrypted": {"type": "string"},
+            "$json": {"type": "boolean", "description": "Whether the clear text is JSON, of a value that is no text."},
+        },
         "required": ["$person", "$encrypted"],
     }
 

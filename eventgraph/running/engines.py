@@ -217,7 +217,13 @@ def mongodb_settings(settings: EngineSettings) -> MongoSettings:
 
 
 def neo4j_settings(settings: EngineSettings) -> Neo4jSettings:
-    return Neo4jSettings(settings.neo4j_url, settings.neo4j_user, _clear(settings.neo4j_password), settings.neo4j_ca)
+    return Neo4jSettings(
+        settings.neo4j_url,
+        settings.neo4j_user,
+        _clear(settings.neo4j_password),
+        settings.neo4j_ca,
+        settings.neo4j_database,
+    )
 
 
 def _clear(secret: SecretStr | None) -> str | None:

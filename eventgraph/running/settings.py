@@ -113,9 +113,13 @@ class EngineSettings(BaseSettings):
         default="pymongo", description="The library that speaks to MongoDB; Motor is deprecated by its makers."
     )
 
-    neo4j_url: str = Field(default="bolt://127.0.0.1:7687", description="Where Neo4j is; bolt+s:// is with TLS.")
+    neo4j_url: str = Field(
+        default="bolt://127.0.0.1:7687",
+        description="Where Neo4j is; bolt+s:// is with TLS, neo4j:// and neo4j+s:// route in a cluster.",
+    )
     neo4j_user: str = Field(default="neo4j", description="The user.")
     neo4j_password: SecretStr | None = Field(default=None, description="Its password; none where it asks for none.")
+    neo4j_database: str = Field(default="neo4j", min_length=1, description="The database there.")
     neo4j_ca: Path | None = Field(default=None, description="The authority of its certificate (PEM); turns TLS on.")
 
     claims_keys: SecretStr | None = Field(

@@ -10,8 +10,9 @@ Old logs are read for ever, by code that has moved on and by code that has not y
 - a type that nobody registered is `UnknownEventType`, or `Unread` for those who said so: never a guess.
 
 A field marked `Personal` is stored as `{"$person": "reader", "$encrypted": "…"}` where there is a cipher, and as it is
-where there is none. A stored field says itself whether it is encrypted and whose it is, so that logs may hold both,
-types may change, and upcasters see clear text.
+where there is none; `"$json": true` stands beside it where the clear text is the JSON of a value that is no text. A
+stored field says itself whether it is encrypted and whose it is, so that logs may hold both, types may change, and
+upcasters see clear text.
 """
 
 from __future__ import annotations
@@ -38,11 +39,18 @@ _encoder: Final = msgspec.json.Encoder()
 _decode_fields: Final = msgspec.json.Decoder(Fields).decode
 
 
-class _Encrypted(msgspec.Struct, frozen=True, rename={"person": "$person", "ciphertext": _ENCRYPTED}):
+class _Encrypted(
+    msgspec.Struct,
+    frozen=True,
+    omit_defaults=True,
+    rename={"person": "$person", "ciphertext": _ENCRYPTED, "as_json": "$json"},
+):
     """How an encrypted field stands in the data."""
 
     person: str
     ciphertext: str
+    as_json: bool = False
+    """Whether the clear text is JSON, and not the value itself."""
 
 
 class FieldCipher(Protocol):
@@ -69,7 +77,8 @@ class _PersonalField:
     """As JSON has it."""
     person: str | None
     """The field, as JSON has it, that says whose data it is; None: the stream."""
-    erased: str | None
+    erased: object
+    """As JSON has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +197,13 @@ class Codec:
         clear = dict(fields)
         for field in registered.personal.values():
             value = clear.get(field.name)
-            if isinstance(value, str):
+            if value is not None:
                 person = stream if field.person is None else clear.get(field.person)
                 if not isinstance(person, str):
                     raise InvalidInput(f"{registered.tag}.{field.person} names a person: expected text, found {person}")
-                fields[field.name] = _Encrypted(person=person, ciphertext=cipher.encrypt(person, value))
+                text = value if isinstance(value, str) else _encoder.encode(value).decode()
+                ciphertext = cipher.encrypt(person, text)
+                fields[field.name] = _Encrypted(person, ciphertext, as_json=not isinstance(value, str))
         return _encoder.encode(fields)
 
     def _decrypted(self, registered: _Registered, fields: Fields) -> Fields:
@@ -209,7 +220,7 @@ class Codec:
                 mark = registered.personal.get(name)
                 fields[name] = "" if mark is None else mark.erased
             else:
-                fields[name] = clear
+                fields[name] = msgspec.json.decode(clear) if encrypted.as_json else clear
         return fields
 
 
@@ -255,9 +266,17 @@ def _personal_fields(event: type[DomainEvent]) -> Mapping[str, _PersonalField]:
         personal[field.encode_name] = _PersonalField(
             name=field.encode_name,
             person=None if mark.person is None else described[mark.person].encode_name,
-            erased=field.default if isinstance(field.default, str | None) else mark.erased,
+            erased=_erased(field, mark),
         )
     return personal
+
+
+def _erased(field: msgspec.structs.FieldInfo, mark: Personal) -> object:
+    if field.default is not msgspec.NODEFAULT:
+        return msgspec.to_builtins(field.default)
+    if field.default_factory is not msgspec.NODEFAULT:
+        return msgspec.to_builtins(field.default_factory())
+    return mark.erased
 
 
 def _tagging_fields(event: type[DomainEvent]) -> Mapping[str, str]:

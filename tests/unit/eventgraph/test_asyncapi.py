@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
+import msgspec
 import pytest
 
 from eventgraph.describing import asyncapi
 from eventgraph.describing.schema_files import stale
 from eventkernel.adapters.kafka.records import to_message
-from eventkernel.events import COMMAND_REFUSED, COMMAND_REMEMBERED, FENCE, STREAM_RESUMED, DomainEvent, Record
+from eventkernel.events import COMMAND_REFUSED, COMMAND_REMEMBERED, FENCE, STREAM_RESUMED, DomainEvent, Personal, Record
 from eventkernel.writing.codec import Codec
 from eventkernel.writing.fences import fence
 from kithgraph.system import SOCIAL_NETWORK
@@ -135,6 +136,25 @@ def test_a_type_that_was_renamed_is_described_with_its_old_names() -> None:
     assert message["description"] == "Older records have the type doors.Opened or doors.SetOpen, and mean the same."
     assert message["payload"]["properties"] == {}
     assert "description" not in asyncapi.message_of(FriendAdded)
+
+
+class Street(msgspec.Struct):
+    name: str
+    crossing: list[Street] = []
+
+
+class Housed(DomainEvent, frozen=True, tag="club.Housed"):
+    home: Street
+    others: Annotated[tuple[Street, ...], Personal()] = ()
+
+
+def test_types_inside_of_an_event_stand_where_they_are_used_and_nothing_refers_to_nowhere() -> None:
+    payload = asyncapi.message_of(Housed)["payload"]
+    home = payload["properties"]["home"]
+    assert (home["type"], home["required"], home["properties"]["name"]) == ("object", ["name"], {"type": "string"})
+    assert home["properties"]["crossing"]["items"] == {}
+    assert payload["properties"]["others"]["anyOf"][0]["items"]["required"] == ["name"]
+    assert set(re.findall(r'"\$ref": "([^"]+)"', json.dumps(payload))) == {"#/components/schemas/encrypted"}
 
 
 def test_the_file_in_the_repository_is_this_document() -> None:

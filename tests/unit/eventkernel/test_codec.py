@@ -289,3 +289,26 @@ def test_types_that_cannot_be_kept_apart_or_marked_are_refused() -> None:
     for event_types, message in cases:
         with pytest.raises(TypeError, match=message):
             Codec(event_types)
+
+
+class Address(msgspec.Struct, frozen=True):
+    street: str
+
+
+class Housed(DomainEvent, frozen=True, tag="club.Housed"):
+    homes: Annotated[tuple[Address, ...], Personal()] = (Address("(erased)"),)
+    age: Annotated[int, Personal()] = 0
+    marks: Annotated[list[str], Personal()] = msgspec.field(default_factory=list)
+    left: Annotated[Address | None, Personal()] = None
+
+
+def test_personal_values_that_are_no_texts_are_encrypted_and_erased_alike() -> None:
+    cipher = KeystreamCipher()
+    codec = Codec([Housed], cipher=cipher)
+    housed = Housed(homes=(Address("Oak Street"), Address("Pine Road")), age=36, marks=["left-handed"])
+    encoded = codec.encode(housed, "member-1")
+    assert [word for word in (b"Oak", b"Pine", b"left-handed") if word in encoded.data] == []
+    assert json.loads(encoded.data)["left"] is None
+    assert codec.decode(record(encoded)) == housed
+    cipher.forget("member-1")
+    assert codec.decode(record(encoded)) == Housed()

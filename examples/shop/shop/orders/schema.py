@@ -115,7 +115,9 @@ class Order:
     id: strawberry.ID = strawberry.field(description="The order's id, made by the server.")
     state: State = strawberry.field(description="How far it is.")
     customer: OrderCustomer = strawberry.field(description="The customer as they were when the order was placed.")
-    current_customer: Customer = strawberry.field(description="The customer as they are now, by accounts.")
+    current_customer: Customer | None = strawberry.field(
+        description="The customer as they are now, by accounts; null where accounts does not answer."
+    )
     lines: list[OrderLine] = strawberry.field(description="What was ordered.")
     total: Money = strawberry.field(description="What all of it costs.")
     placed_at: datetime = strawberry.field(description="When it was placed.")
