@@ -58,8 +58,8 @@ def test_currencies_do_not_mix() -> None:
     assert Money(5, "EUR") < Money(7, "EUR")
     five, other = Money(5, "EUR"), Money(5, "USD")
     with pytest.raises(ValueError, match=r"0\.05 EUR and 0\.05 USD are of different currencies"):
-        five + other
+        _ = five + other
     with pytest.raises(ValueError, match="different currencies"):
-        five - other
+        _ = five - other
     with pytest.raises(ValueError, match="different currencies"):
         _ = five < other
