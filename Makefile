@@ -42,6 +42,7 @@ check: $(MARK)-dev ## Lint, types, import rules, lock file, generated files
 	$(BIN)/pyright
 	$(BIN)/kith schema --check
 	$(BIN)/bank schema --check --folder examples/bank
+	$(BIN)/shop schema --check --folder examples/shop
 
 format: $(MARK)-dev ## Put sources into shape
 	$(BIN)/ruff check --fix .
@@ -73,6 +74,7 @@ audit: $(MARK)-dev ## Every case of the federation audit beside the repository, 
 generate: $(MARK)-dev ## Write the generated files anew: the schemas, the frames of docs/planner.md
 	$(BIN)/kith schema
 	$(BIN)/bank schema --folder examples/bank
+	$(BIN)/shop schema --folder examples/shop
 	$(BIN)/python -m tests.support.planner_page
 
 bench: $(MARK)-dev ## Measure speed, in ratios where it can be; some: make bench ARGS="appends rebuild"

@@ -14,7 +14,17 @@ from infra.local import MissingTool, kafka, mongodb, neo4j
 from infra.local.environment import given_kafka, given_mongodb, given_neo4j
 
 ON_ENGINES = ("kafka_commands", "mongodb_views", "neo4j_view", "replica_start")
-BENCHMARKS = ("appends", "long_streams", "loop_pause", "rebuild", "recommendations", "router", "system", *ON_ENGINES)
+BENCHMARKS = (
+    "appends",
+    "long_streams",
+    "loop_pause",
+    "rebuild",
+    "recommendations",
+    "router",
+    "shop",
+    "system",
+    *ON_ENGINES,
+)
 
 
 def main() -> None:
