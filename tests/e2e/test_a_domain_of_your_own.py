@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
+import json
 import re
 import shutil
 import socket
@@ -102,6 +103,41 @@ def test_the_page_typed_in_gives_the_whole_system(declared: Typist) -> None:
     declared.type_in(sections("Change it"))
     projection.write_text(before)
     declared.stop()
+
+
+@pytest.mark.wheel
+@pytest.mark.timeout(SECONDS)
+def test_a_post_that_the_view_cannot_take_waits_where_operators_see_it(declared: Typist) -> None:
+    """Its projection is broken by a change and mended again, with a data folder of the test's own."""
+    projection = declared.folder / "blog" / "posts" / "projection.py"
+    right = projection.read_text().replace("shape=1", "shape=2")
+    broken = right.replace("author, text, recorded", "author, {}[text], recorded")
+    before = projection.read_text()
+    declared.environment["BLOG_DATA"] = str(declared.folder / "parked")
+    try:
+        tour = sections("Run it")
+        declared.type_in([block for block in tour if block.file is None][:4])
+        declared.stop()
+        projection.write_text(broken)
+        declared.serve("blog up")
+        waiting = json.loads(declared.run("blog parked list --json").stdout)
+        assert [(one["view"], one["stream"][:5]) for one in waiting] == [("posts", "post-")] * len(waiting), waiting
+        assert len(waiting) == 2
+        doctor = declared.run("blog doctor")
+        assert (doctor.returncode, doctor.stdout.count("posts: ")) == (1, 2), doctor.stdout
+        declared.stop()
+        projection.write_text(right)
+        declared.serve("blog up")
+        for one in waiting:
+            retried = declared.run(f"blog parked retry {one['stream']}")
+            assert retried.returncode == 0, retried.stdout
+        assert declared.run("blog parked list").stdout == "Nothing waits.\n"
+        doctor = declared.run("blog doctor")
+        assert doctor.returncode == 0, doctor.stdout
+    finally:
+        declared.stop()
+        projection.write_text(before)
+        del declared.environment["BLOG_DATA"]
 
 
 @pytest.mark.wheel
