@@ -170,6 +170,11 @@ async def test_orders_are_listed_newest_first_by_customer_state_and_time(shop: R
     assert [edge["node"]["id"] for edge in without["edges"]] == [ids[3]]
 
 
+@pytest.mark.parametrize("moment", ["2026-01-01T00:00:00", "yesterday", 7, ""])
+async def test_a_moment_without_its_offset_is_refused(shop: RunningKith, moment: object) -> None:
+    assert (await shop.ask(PAGE, {"from": moment})).codes == ["INVALID_INPUT"]
+
+
 async def test_a_customers_orders_hang_from_the_customer(shop: RunningKith) -> None:
     customer = somebody()
     saved = await save(shop, customer)

@@ -44,6 +44,13 @@ async def written(folder: Path, *customers: Customer) -> str:
         return bookmark
 
 
+def forget_customers(folder: Path) -> None:
+    """As if the accounts' log were new, and the view too."""
+    for file in folder.glob("accounts.sqlite*"):
+        file.unlink()
+    shutil.rmtree(folder / "view")
+
+
 @asynccontextmanager
 async def orders_alone(folder: Path) -> AsyncGenerator[httpx.AsyncClient]:
     """The orders subgraph over its own log, its view, and the file of the accounts' log."""
@@ -111,3 +118,15 @@ async def test_a_view_that_is_deleted_comes_back_from_both_logs_the_same(tmp_pat
     assert after[0]["order"]["customer"] == placed["order"]["customer"]
     assert after[0]["order"]["customer"]["name"]["lastName"] == JOHN.name.last_name
     assert (after[1]["orderCustomer"]["version"], after[1]["orderCustomer"]["name"]["firstName"]) == (2, "Mary")
+
+
+async def test_a_repeated_order_is_answered_alike_by_a_view_that_knows_its_customer_no_more(tmp_path: Path) -> None:
+    bookmark = await written(tmp_path, JOHN)
+    lines = [{"description": "Blue widget", "quantity": 2, "price": "1.99 USD"}]
+    variables = {"input": {"customerId": "1", "lines": lines, "idempotencyKey": "once"}}
+    async with orders_alone(tmp_path) as orders:
+        placed = (await asked(orders, PLACE, variables, bookmark))["placeOrder"]
+    forget_customers(tmp_path)
+    async with orders_alone(tmp_path) as orders:
+        assert (await asked(orders, COPY, {"id": "1"}, ""))["orderCustomer"] is None
+        assert (await asked(orders, PLACE, variables, ""))["placeOrder"]["order"] == placed["order"]
