@@ -51,7 +51,7 @@ format: $(MARK)-dev ## Put sources into shape
 test: $(MARK)-dev ## The tests that need Python alone; of campaigns a short version
 	$(BIN)/pytest $(PARALLEL) -m "not (browser or engines or node or wheel or slow)" $(ARGS)
 
-test-engines: $(MARK)-dev ## The tests on Kafka, MongoDB and Neo4j, which it starts without containers (needs Java, Maven)
+test-engines: $(MARK)-dev ## The tests on Kafka, MongoDB, Neo4j and S3, which it starts without containers (needs Java, Maven, Go)
 	@$(BIN)/python -m infra.local fetch
 	$(BIN)/pytest $(PARALLEL) -m engines $(ARGS)
 

@@ -114,6 +114,23 @@ async def test_who_may_not_use_a_bucket_is_told_so_without_the_keys(s3_server: S
         assert given["access_key"] not in str(refused.value)
 
 
+@pytest.mark.engines
+async def test_without_keys_in_the_settings_a_bucket_is_used_with_those_of_awss_own_variables(
+    s3_server: S3Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = S3Settings(s3_server.bucket, f"test {secrets.token_hex(6)}", endpoint=s3_server.endpoint)
+    monkeypatch.setenv("AWS_REGION", s3_server.region)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.secret_key)
+    store = S3ObjectStore(settings)
+    assert await store.put("a", b"content")
+    assert await bucket(s3_server, settings.prefix).get("a", 7) == b"content"
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    with pytest.raises(Unavailable, match="403"):
+        await S3ObjectStore(settings).get("a", 7)
+    assert await bucket(s3_server, settings.prefix).get("a", 7) == b"content"  # a key in the settings comes first
+
+
 FULL = b"<Error><Code>XMinioStorageFull</Code><Key>AKIAEXAMPLE</Key></Error>"
 
 

@@ -24,7 +24,7 @@ from neo4j import AsyncDriver, AsyncGraphDatabase, TrustCustomCAs
 from neo4j.exceptions import AuthError
 from pymongo.errors import OperationFailure
 
-from infra.local import KafkaAddress, MissingTool, Neo4jAddress, ServerError, kafka, mongodb, neo4j, shared
+from infra.local import KafkaAddress, MissingTool, Neo4jAddress, ServerError, kafka, mongodb, neo4j, s3, shared
 from infra.local import install as installing
 from infra.local.ports import free_ports, taken
 from infra.local.process import ServerProcess, processes_in
@@ -257,6 +257,16 @@ def test_without_maven_a_first_start_says_what_to_install(tmp_path: Path, monkey
         MissingTool, match=r"Fetching kafka-[\d.]+ needs `mvn`, which is not on the PATH: install Maven"
     ):
         kafka(tmp_path / "server")
+    assert list((tmp_path / "cache").rglob("*")) == [tmp_path / "cache/kithgraph", tmp_path / "cache/kithgraph/servers"]
+
+
+def test_without_go_a_first_start_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(
+        MissingTool, match=r"Building versitygw needs `go`, which is not on the PATH: install Go, 1\.25"
+    ):
+        s3(tmp_path / "server")
     assert list((tmp_path / "cache").rglob("*")) == [tmp_path / "cache/kithgraph", tmp_path / "cache/kithgraph/servers"]
 
 

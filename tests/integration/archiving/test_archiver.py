@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -17,13 +18,22 @@ from eventkernel.adapters.memory import MemoryEventStore
 from eventkernel.adapters.objects.folder import FolderStore
 from eventkernel.archiving.archived_log import ArchivedLog, archived_logs
 from eventkernel.archiving.archiver import Archiver
-from eventkernel.archiving.layout import Manifest, digest, from_bytes, records_of
+from eventkernel.archiving.layout import (
+    LogArchive,
+    Manifest,
+    Reached,
+    digest,
+    digest_name,
+    from_bytes,
+    records_of,
+    to_bytes,
+)
 from eventkernel.archiving.objects import ObjectStore
 from eventkernel.archiving.verification import Fault, Verification
 from eventkernel.clock import SystemClock
 from eventkernel.errors import CannotOpen, CheckpointMismatch, CorruptData, Unavailable
-from eventkernel.events import EncodedEvent, Record
-from eventkernel.writing.store import Checkpoint, LogReader
+from eventkernel.events import EncodedEvent, Position, Record
+from eventkernel.writing.store import Batch, Checkpoint, LogReader
 
 SMALL = 700
 """Bytes of a segment: it has one commit."""
@@ -333,9 +343,53 @@ async def test_a_log_that_was_cut_or_replaced_is_refused(tmp_path: Path) -> None
     await archiver(store, logs).run()
     with pytest.raises(CannotOpen, match=f"has the log {doors.log}, and this system has doors"):
         await archiver(store, [MemoryEventStore("doors", SystemClock(), 3), logs[1]]).run()
+    doors._partitions.append(doors._partitions[0][:1])
+    with pytest.raises(CannotOpen, match="another number of partitions"):
+        await archiver(store, logs).run()
+    doors._partitions.pop()
     with pytest.raises(CannotOpen, match="another system: it has the log rooms"):
         await archiver(store, logs[:1]).run()
     await check(store, logs)
+
+
+async def test_whatever_a_log_refers_to_is_in_the_archive_though_both_grow_meanwhile(tmp_path: Path) -> None:
+    """Between any two looks at the logs' ends there comes a room, and then a door that names it."""
+
+    class Growing(MemoryEventStore):
+        async def head(self) -> Position:
+            found = await super().head()
+            for log in logs:
+                await fill(log, 1)
+            return found
+
+    logs = [Growing("rooms", SystemClock()), Growing("doors", SystemClock())]
+    store = FolderStore(tmp_path)
+    await archiver(store, logs, segment_bytes=100_000).run()
+    rooms, doors = [one.archive.records for one in await archived_logs(store)]
+    assert rooms >= doors > 0
+    assert await faults(store) == []
+    await archiver(store, logs, segment_bytes=100_000).run()
+    for archived, log in zip(await archived_logs(store), logs, strict=True):
+        count = archived.archive.records
+        assert await records(archived, count) == (await records(log, count))[:count]  # nothing is left out
+
+
+async def test_what_a_subscription_repeats_is_once_in_the_archive(tmp_path: Path) -> None:
+    class Repeating(MemoryEventStore):
+        async def subscribe(
+            self, after: Checkpoint, partitions: frozenset[int] | None = None
+        ) -> AsyncGenerator[Batch, None]:
+            async with aclosing(super().subscribe(after, partitions)) as batches:
+                async for batch in batches:
+                    if batch.records:
+                        yield Batch(batch.log, batch.partition, batch.records[:3], batch.records[2].offset + 1, 0)
+                    yield batch
+
+    store, logs = FolderStore(tmp_path), [Repeating("doors", SystemClock())]
+    await fill(logs[0], 3)
+    await archiver(store, logs, segment_bytes=100_000).run()
+    assert await faults(store) == []
+    assert [log.archive.records for log in await archived_logs(store)] == [6]
 
 
 async def test_a_log_that_comes_later_joins_the_archive(tmp_path: Path) -> None:
@@ -366,6 +420,62 @@ async def test_a_log_id_that_is_no_name_is_refused(tmp_path: Path, log: str) -> 
     text = (tmp_path / "manifests/0000000000.json").read_text()
     with pytest.raises(CorruptData, match=r"manifests/0000000000\.json: expected a manifest"):
         from_bytes(text.replace(logs[1].log, json.dumps(log)[1:-1]).encode(), 0)
+
+
+async def test_a_manifest_that_leaves_a_segment_out_is_found_though_its_digest_is_right(tmp_path: Path) -> None:
+    store, logs = FolderStore(tmp_path), new_logs()
+    await fill(logs[1], 5)
+    manifest = await archiver(store, logs).run()
+    left, out, *right = manifest.segments
+    content = to_bytes(msgspec.structs.replace(manifest, segments=(left, *right)))
+    (tmp_path / manifest.name).write_bytes(content)
+    (tmp_path / digest_name(0)).write_text(f"{digest(content)}\n")
+    wanted = f"{right[0].name}: expected a segment from the offset {out.first} on"
+    with pytest.raises(CorruptData, match=re.escape(wanted)):
+        await archived_logs(store)
+    assert wanted in [fault.what for fault in await faults(store)]
+
+
+async def test_a_segment_of_another_partition_is_found(tmp_path: Path) -> None:
+    store, logs = FolderStore(tmp_path), new_logs()
+    await fill(logs[0], 5)
+    segment = (await archiver(store, logs).run()).segments[0]
+    content = (tmp_path / segment.name).read_bytes()
+    other = msgspec.structs.replace(segment, partition=segment.partition + 1)
+    with pytest.raises(CorruptData, match=f"it has a record of {segment.log}/{segment.partition}"):
+        list(records_of(other, content))
+
+
+async def test_a_segment_with_a_record_behind_its_end_is_found(tmp_path: Path) -> None:
+    store, logs = FolderStore(tmp_path), new_logs()
+    await fill(logs[1], 5)
+    segment = (await archiver(store, logs).run()).segments[0]
+    content = (tmp_path / segment.name).read_bytes()
+    with pytest.raises(CorruptData, match=f"the offset {segment.next - 1} is out of order"):
+        list(records_of(msgspec.structs.replace(segment, next=segment.next - 1), content))
+
+
+async def test_an_archive_in_a_newer_format_is_refused_by_all_who_read_it(tmp_path: Path) -> None:
+    store, logs = FolderStore(tmp_path), new_logs()
+    manifest = await archiver(store, logs).run()
+    content = to_bytes(msgspec.structs.replace(manifest, format=manifest.format + 1))
+    (tmp_path / manifest.name).write_bytes(content)
+    (tmp_path / digest_name(0)).write_text(f"{digest(content)}\n")
+    with pytest.raises(CorruptData, match="of a newer release"):
+        await archiver(store, logs).run()
+    with pytest.raises(CorruptData, match="of a newer release"):
+        await archived_logs(store)
+    assert [fault.what for fault in await faults(store) if "of a newer release" in fault.what]
+
+
+@pytest.mark.parametrize(("partitions", "next_offset", "same"), [(1, 6, True), (1, 7, False), (3, 6, False)])
+def test_only_a_log_of_one_partition_without_gaps_keeps_its_offsets(
+    tmp_path: Path, partitions: int, next_offset: int, same: bool
+) -> None:
+    """On Kafka the ends of transactions have offsets, too."""
+    reached = Reached(next=next_offset, records=5, generation=1, landmark=f"{5:019d} ab")
+    archive = LogArchive(opening="", partitions=partitions, reached={0: reached})
+    assert ArchivedLog(FolderStore(tmp_path), "doors.x", archive, {}).without_gaps is same
 
 
 async def test_files_of_others_are_told_of_and_harm_nothing(tmp_path: Path) -> None:
