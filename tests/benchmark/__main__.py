@@ -16,6 +16,7 @@ from infra.local.environment import given_kafka, given_mongodb, given_neo4j
 ON_ENGINES = ("kafka_commands", "mongodb_views", "neo4j_view", "replica_start")
 BENCHMARKS = (
     "appends",
+    "bank",
     "long_streams",
     "loop_pause",
     "rebuild",

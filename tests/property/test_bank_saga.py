@@ -205,6 +205,31 @@ def test_no_money_is_made_or_lost_at_any_closed_position(
     assert not +sums(world, everything)[1], "everything has arrived"
     ends = {one.stream: type(one.event).__name__ for one in world.logs["transfers"]}
     assert set(ends.values()) <= {"TransferCompleted", "TransferFailed"}
+    assert balances_of(world) == expected(world, {stream for stream, end in ends.items() if end == "TransferCompleted"})
+
+
+def balances_of(world: World) -> Counter[str]:
+    """By account; without those that have nothing."""
+    balances = Counter[str]()
+    for one in world.logs["accounts"]:
+        sign = {"AccountCredited": 1, "AccountRefunded": 1, "AccountDebited": -1}.get(type(one.event).__name__, 0)
+        balances[one.stream.removeprefix("account-")] += sign * one.event.minor if sign else 0
+    return +balances
+
+
+def expected(world: World, completed: set[str]) -> Counter[str]:
+    """The same by what was paid in and out and by the transfers that are completed: one that has failed leaves
+    everything where it was."""
+    balances = Counter[str]()
+    for one in world.logs["accounts"]:
+        sign = {"AccountCredited": 1, "AccountDebited": -1}.get(type(one.event).__name__, 0)
+        if sign and one.event.transfer is None:
+            balances[one.stream.removeprefix("account-")] += sign * one.event.minor
+    for one in world.logs["transfers"]:
+        if type(one.event).__name__ == "TransferRequested" and one.stream in completed:
+            balances[one.event.source] -= one.event.minor
+            balances[one.event.target] += one.event.minor
+    return +balances
 
 
 def _do(world: World, number: int, step: tuple[Any, ...]) -> None:
