@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from graphql import GraphQLError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eventkernel.errors import InvalidInput
 from shop.cards import Brand, CardNumber, checks, kept, named_in
+from shop.graph import CARD_NUMBER
 
 # Numbers that networks and processors publish for tests.
 PUBLISHED = {
@@ -100,3 +102,13 @@ def test_a_number_is_noticed_in_a_text_that_is_for_something_else(number: str) -
 @pytest.mark.parametrize("text", ["123 Oak Street", "12345-6789", "555-666-7777", "4111111111111112", ""])
 def test_other_digits_are_no_card_numbers(text: str) -> None:
     assert not named_in(text)
+
+
+@pytest.mark.parametrize("number", ["4111111111111112", 4111111111111111, None, ["4111111111111111"]])
+def test_graphql_tells_the_scalars_own_words_and_no_value_beside_them(number: object) -> None:
+    """Of an error of another kind, graphql-core tells the value, too."""
+    read = CARD_NUMBER.parse_value
+    assert read is not None
+    with pytest.raises(GraphQLError) as refused:
+        read(number)
+    assert "1111" not in str(refused.value)
