@@ -84,6 +84,7 @@ def test_lists_end_somewhere() -> None:
     ],
 )
 def test_no_text_takes_a_cards_number_in(place: str, sent: dict[str, Any]) -> None:
+    fields: dict[str, Any] = {"name": NAME, **sent}
     with pytest.raises(InvalidInput, match=f"{place}: expected no card number") as refused:
-        customer_of(SaveCustomerInput(**{"name": NAME, **sent}))
+        customer_of(SaveCustomerInput(**fields))
     assert "1111" not in str(refused.value)
