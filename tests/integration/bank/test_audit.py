@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -22,8 +22,9 @@ from eventgraph.operating.folder_logs import logs_of
 from eventgraph.running.data_folder import log_file
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.clock import ManualClock, SystemClock
-from eventkernel.events import Metadata
+from eventkernel.events import Metadata, Position, Record
 from eventkernel.writing.aggregates import CommandHandlers
+from eventkernel.writing.store import Batch, Checkpoint, LogReader
 from tests.support.bank import DEBIT, Bank, bank_in_process
 from tests.support.kith import kith_up, run_kith
 
@@ -215,3 +216,38 @@ async def test_the_command_reads_while_another_process_serves(tmp_path: Path) ->
         found = await run_kith("audit", "--data", str(tmp_path / "data"), system="bank")
         assert (found.code, found.errors) == (0, "")
         assert "2 accounts, 1 transfers, 0 of them on their way: it adds up" in found.output
+
+
+@dataclass
+class Behind:
+    """A log whose end is told too early, the first time."""
+
+    of: LogReader
+    asked: int = 0
+
+    @property
+    def log(self) -> str:
+        return self.of.log
+
+    async def head(self) -> Position:
+        self.asked += 1
+        head = await self.of.head()
+        return head if self.asked > 1 else Position({partition: min(offset, 6) for partition, offset in head.items()})
+
+    def subscribe(self, after: Checkpoint, partitions: frozenset[int] | None = None) -> AsyncGenerator[Batch, None]:
+        return self.of.subscribe(after, partitions)
+
+    async def records_before(self, offsets: Mapping[int, int]) -> Mapping[int, Record]:
+        return await self.of.records_before(offsets)
+
+
+@pytest.mark.parametrize("name", ["accounts", "transfers"])
+async def test_the_position_is_closed_where_one_end_is_older_than_the_other(tmp_path: Path, name: str) -> None:
+    await made(tmp_path)
+    async with logs_of(BANK, tmp_path, BANK.logs) as logs:
+        found: dict[str, LogReader] = dict(zip(BANK.logs, logs, strict=True))
+        behind = Behind(found[name])
+        audit = await audited({**found, name: behind})
+    assert (audit.holds, audit.told) == (True, [])
+    assert behind.asked > 1
+    assert max(reached for log, reached in audit.position.items() if log.startswith(name)) > 6
