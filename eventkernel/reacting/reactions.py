@@ -41,7 +41,7 @@ from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast, overl
 from eventkernel.clock import Clock
 from eventkernel.decider import Command, Event, State
 from eventkernel.errors import IdempotencyMismatch, Refusal, UnexpectedRefusal
-from eventkernel.events import DomainEvent, Metadata, Position, Record, RecordedEvent
+from eventkernel.events import DomainEvent, Metadata, Position, Record, RecordedEvent, log_name
 from eventkernel.reacting.checkpoints import CheckpointStore
 from eventkernel.reacting.deadlines import Deadlines
 from eventkernel.reacting.process import ProcessManager
@@ -151,10 +151,14 @@ class Reactions(Generic[Read]):
     """What a process manager does, by types of events. Its name is its checkpoint's, and part of its commands' ids.
 
     `Read` is what its reactions may read: a build of a view, or None. `start` is as `ProcessManager` has it.
+
+    `by_log_ids` keeps the ids that commands had in release 0.1.0: of the log's id in place of its name. A log that is
+    copied to another place has another id there, and what reacts to it anew must then do no harm by itself.
     """
 
     name: str
     start: Position | Literal["end"] = field(default_factory=Position)
+    by_log_ids: bool = False
     steps: Mapping[type[DomainEvent], _Step] = field(default_factory=dict[type[DomainEvent], _Step])
     deadlines: Mapping[type[DomainEvent], _Deadline] = field(default_factory=dict[type[DomainEvent], _Deadline])
 
@@ -277,14 +281,18 @@ class Reactions(Generic[Read]):
         """Send what an event asks for, once in effect."""
         step = self.steps.get(type(recorded.event))
         if step is not None:
-            await _Sending(self.name, handlers, recorded.record).all(await step.sends(recorded, read))
+            await self._sending(handlers, recorded).all(await step.sends(recorded, read))
 
     async def react_late(self, handlers: CommandHandlers, recorded: RecordedEvent, read: Read) -> None:
         """Send what an event's deadline asks for, once in effect."""
         deadline = self.deadlines.get(type(recorded.event))
         if deadline is not None:
             sends = await deadline.step.sends(recorded, read)
-            await _Sending(self.name, handlers, recorded.record).all(sends, "deadline\n")
+            await self._sending(handlers, recorded).all(sends, "deadline\n")
+
+    def _sending(self, handlers: CommandHandlers, recorded: RecordedEvent) -> _Sending:
+        record = recorded.record
+        return _Sending(self.name, handlers, record, record.log if self.by_log_ids else log_name(record.log))
 
     def deadline_of(self, recorded: RecordedEvent) -> datetime | None:
         """The moment when an event's deadline is over; None for one without."""
@@ -319,6 +327,8 @@ class _Sending:
     process: str
     handlers: CommandHandlers
     because: Record
+    log: str
+    """What the ids of commands call the event's log."""
 
     async def all(self, sends: Sends, behind: str = "") -> None:
         lanes: dict[str, list[tuple[str, Send]]] = {}
@@ -345,7 +355,7 @@ class _Sending:
                 sent.stream,
                 sent.command,
                 # No request's caller has such a name: a line feed stands in no header.
-                command_id=command_id(f"process\n{self.process}", f"{because.log}/{because.id}/{place}"),
+                command_id=command_id(f"process\n{self.process}", f"{self.log}/{because.id}/{place}"),
                 fingerprint=fingerprint(self.process, place if sent.content is None else sent.content),
                 metadata=Metadata(
                     actor=because.actor,

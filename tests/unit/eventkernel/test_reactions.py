@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
+from msgspec import structs
 
 from eventkernel.adapters.memory import MemoryEventStore
 from eventkernel.adapters.memory_views import MemoryCheckpointStore
@@ -38,6 +41,7 @@ from tests.support.transfers import (
     Request,
     Requested,
     TooLittle,
+    TransferOver,
     accounts,
 )
 
@@ -177,7 +181,7 @@ async def test_commands_carry_who_caused_what_and_ids_of_the_event_and_their_pla
     requested = await money.request("1", "a", "nobody", 4)
     await MOVING.react(money.handlers, requested, None)
     because, caller = requested.record, "process\nmoving"
-    event = f"{because.log}/{because.id}/"
+    event = f"money/{because.id}/"
     debit = "account-a"
     credit = f"{debit}\nthen\naccount-nobody"
     expected = [
@@ -196,6 +200,21 @@ async def test_commands_carry_who_caused_what_and_ids_of_the_event_and_their_pla
         assert (record.traceparent, record.tracestate) == ("t", "s")
 
 
+@pytest.mark.parametrize(("by_log_ids", "balance"), [(False, 6), (True, 2)])
+async def test_a_log_that_was_copied_under_another_id_asks_for_nothing_twice(by_log_ids: bool, balance: int) -> None:
+    """With the ids of 0.1.0 the source is debited once more."""
+    money = Money()
+    await money.account("a", Open("Ada"), Credit(10))
+    await money.account("b", Open("Bob"))
+    requested = await money.request("1", "a", "b", 4)
+    copied = RecordedEvent(requested.event, structs.replace(requested.record, log="money.elsewhere"))
+    reactions = dataclasses.replace(MOVING, by_log_ids=by_log_ids)
+    for recorded in (requested, copied):
+        with contextlib.suppress(TransferOver, UnexpectedRefusal):
+            await reactions.react(money.handlers, recorded, None)
+    assert await money.balance("a") == balance
+
+
 async def test_a_deadline_ends_what_hangs_and_nothing_that_is_over() -> None:
     money = Money()
     await money.account("a", Open("Ada"), Credit(10))
@@ -212,7 +231,7 @@ async def test_a_deadline_ends_what_hangs_and_nothing_that_is_over() -> None:
     assert (await money.life("1"), await money.life("2")) == (["Requested", "Failed"], ["Requested", "Completed"])
     failed = (await money.store.read_stream("transfer-1"))[-1]
     asked = (await money.store.read_stream("transfer-1"))[0]
-    place = f"{asked.log}/{asked.id}/deadline\ntransfer-1"
+    place = f"money/{asked.id}/deadline\ntransfer-1"
     assert failed.command_id == command_id("process\nlate", place)
 
 
@@ -296,7 +315,7 @@ async def test_commands_for_one_stream_are_sent_in_order() -> None:
         "money.Credited",
         "money.Debited",
     ]
-    third = command_id("process\npaying", f"{opened.record.log}/{opened.record.id}/account-a\n3")
+    third = command_id("process\npaying", f"money/{opened.record.id}/account-a\n3")
     known = await money.store.find_command(third)
     assert known is not None
     assert known.refusal is not None
