@@ -112,6 +112,18 @@ async def server_down(on: Faults, fault: Fault) -> None:
     server.down = False
 
 
+async def old_primary(on: Faults, fault: Fault) -> None:
+    """MongoDB has elected another primary, and a replica has not heard of it: the old one takes no write and answers no
+    linearizable read, for it reaches no majority; what it has of the majority it shows."""
+    replica, mongo = on.replica(fault), on.world.mongo
+    on.tell(f"{replica.name} asks a primary of before for {fault.seconds:g} s")
+    mongo.deposed[replica.name] = mongo.as_it_is()
+    mongo.cut_off.add(replica.name)
+    await asyncio.sleep(fault.seconds)
+    mongo.cut_off.discard(replica.name)
+    mongo.deposed.pop(replica.name, None)
+
+
 async def rebalance(on: Faults, fault: Fault) -> None:
     on.tell("the partitions are assigned anew")
     on.systems.rearrange()
@@ -256,6 +268,7 @@ KINDS: Final[dict[str, Doing]] = {
     "pause": pause,
     "cut off": cut_off,
     "server down": server_down,
+    "old primary": old_primary,
     "rebalance": rebalance,
     "rebuild": rebuild,
     "wipe ledger": wipe_ledger,
@@ -270,7 +283,7 @@ KINDS: Final[dict[str, Doing]] = {
 }
 
 SURVIVED: Final = (
-    "storm", "storm", "crash", "crash", "pause", "pause", "cut off", "server down", "rebalance", "rebuild",
-    "wipe ledger", "restore ledger", "lose log tail",
+    "storm", "storm", "crash", "crash", "pause", "pause", "cut off", "server down", "old primary", "rebalance",
+    "rebuild", "wipe ledger", "restore ledger", "lose log tail",
 )  # fmt: skip
 """What the system is made to survive; some come more often."""

@@ -46,6 +46,10 @@ class Mend:
     """Found too seldom to be demanded of a campaign."""
 
 
+def _majority_reads() -> AbstractContextManager[object]:
+    return patch.object(SimulatedCollection, "with_options", lambda self, **_options: self)
+
+
 def _no_unique_index() -> AbstractContextManager[object]:
     create = SimulatedCollection._create_index
 
@@ -256,6 +260,13 @@ STANDING: Final = (
 """What has stood since 0.1.0."""
 
 SINCE: Final = (
+    Mend(
+        "linearizable look-ups",
+        "what one document decides is the newest, whichever primary answers",
+        _majority_reads,
+        Mix(("old primary", "old primary"), USERS, always="old primary"),
+        rare=True,
+    ),
     Mend(
         "the record behind a checkpoint",
         "a log that was put back is told from the one that was read",

@@ -8,8 +8,10 @@ from functools import partial
 from typing import Any, Final, TypeAlias, cast
 
 from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, PyMongoError
+from pymongo.read_concern import ReadConcern
 
 from eventkernel.adapters.mongodb.connection import Database
+from tests.simulation.loop import PROCESS
 from tests.simulation.mongo.aggregating import aggregated, projected
 from tests.simulation.mongo.matching import Document, value_at
 from tests.simulation.mongo.server import DUPLICATE_KEY, Collection, MongoServer
@@ -98,9 +100,10 @@ class SimulatedDatabase:
 
 
 class SimulatedCollection:
-    def __init__(self, server: MongoServer, database: str, name: str) -> None:
+    def __init__(self, server: MongoServer, database: str, name: str, *, linearizable: bool = False) -> None:
         self._server = server
         self._database = database
+        self._linearizable = linearizable
         self.name = name
 
     # Asking
@@ -113,7 +116,7 @@ class SimulatedCollection:
         sort: Ordered | None = None,
     ) -> Cursor:
         async def read() -> list[Document]:
-            found = cast("list[Document]", await self._ask(lambda: list(self._there().find(query))))
+            found = cast("list[Document]", await self._read(lambda there: list(there(self.name).find(query))))
             return found if projection is None else [projected(document, wanted) for document in found]
 
         wanted = projection if isinstance(projection, Mapping) else dict.fromkeys(projection or (), 1)
@@ -129,19 +132,20 @@ class SimulatedCollection:
         found = await self.find(query, projection, sort=sort).to_list(1)
         return found[0] if found else None
 
-    def with_options(self, **_options: Any) -> SimulatedCollection:
-        """Every read sees the newest state, whatever is asked for."""
-        return self
+    def with_options(self, *, read_concern: ReadConcern | None = None, **_options: Any) -> SimulatedCollection:
+        """Linearizable reads see the newest state or nothing; others, too, but for those of a primary of before."""
+        linearizable = read_concern is not None and read_concern.level == "linearizable"
+        return SimulatedCollection(self._server, self._database, self.name, linearizable=linearizable)
 
     def aggregate(self, pipeline: Sequence[Mapping[str, Any]], **_options: Any) -> Cursor:
-        def others(name: str) -> list[Document]:
-            return list(self._server.read(self._database, name).documents.values())
+        def found(there: Callable[[str], Collection]) -> list[Document]:
+            def others(name: str) -> list[Document]:
+                return list(there(name).documents.values())
+
+            return aggregated(others(self.name), pipeline, others)
 
         async def read() -> list[Document]:
-            return cast(
-                "list[Document]",
-                await self._ask(lambda: aggregated(self._there().documents.values(), pipeline, others)),
-            )
+            return cast("list[Document]", await self._read(found))
 
         return Cursor(read)
 
@@ -237,6 +241,13 @@ class SimulatedCollection:
             return await self._server.network.ask(self._server, work, _lost, _PATIENCE)
         except PyMongoError as error:
             raise type(error)(*error.args, **_code(error)) from None
+
+    async def _read(self, work: Callable[[Callable[[str], Collection]], Any]) -> Any:
+        """`work` gets what gives a collection of this database, wherever this process reads."""
+        process = PROCESS.get()
+        deposed = None if process is None or self._linearizable else self._server.deposed.get(process.name)
+        server = self._server if deposed is None else deposed
+        return await server.network.ask(server, lambda: work(partial(server.read, self._database)), _lost, _PATIENCE)
 
     def _there(self) -> Collection:
         return self._server.read(self._database, self.name)

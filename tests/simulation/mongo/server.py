@@ -179,6 +179,8 @@ class MongoServer(Server):
         super().__init__("mongodb")
         self.network = network
         self.databases: dict[str, dict[str, Collection]] = {}
+        self.deposed: dict[str, MongoServer] = {}
+        """By process: a primary of before, which still answers its majority reads and takes no writes."""
         self._seconds = now
 
     def now(self) -> datetime:
@@ -193,6 +195,13 @@ class MongoServer(Server):
 
     def read(self, database: str, name: str) -> Collection:
         return self.database(database).get(name) or Collection(self.now)
+
+    def as_it_is(self) -> MongoServer:
+        """Another server with all that is here at this moment."""
+        other = MongoServer(self.network, self._seconds)
+        for name in self.databases:
+            other.restore(name, self.copy(name, lambda _: True), lambda _: True)
+        return other
 
     def copy(self, database: str, of: Callable[[str], bool]) -> Mapping[str, Copy]:
         """A back-up of some collections, by name."""
