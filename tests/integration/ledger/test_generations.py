@@ -374,6 +374,13 @@ async def test_a_commit_behind_a_fence_stays_without_effect_when_the_ledger_is_o
     assert [record.data for record in await everything(second) if record.stream == "door-7"] == [b'{"text":"again"}']
 
 
+def let_nobody_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that only who meets the wiped ledger by a command can notice it."""
+    monkeypatch.setattr(event_store, "_LOOK_SECONDS", 3600)
+    for name in ("MOMENT", "LEFT", "ENDS", "INDEXES", "LANDMARKS"):
+        monkeypatch.setattr(sweeper, f"_{name}_SECONDS", 3600)
+
+
 async def help_after_a_wipe(servers: KafkaLogOnServers) -> tuple[KafkaEventStore, object]:
     """A commit was inserted into a collection that was dropped and came back, and its owner died; another replica that
     has not noticed the wipe meets it."""
@@ -389,8 +396,7 @@ async def test_nobody_helps_a_commit_of_a_ledger_that_was_wiped(
     servers: KafkaLogOnServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """G3. Seen to fail with the check before helping removed (below)."""
-    monkeypatch.setattr(event_store, "_LOOK_SECONDS", 3600)
-    monkeypatch.setattr(sweeper, "_MOMENT_SECONDS", 3600)
+    let_nobody_look(monkeypatch)
     store, outcome = await help_after_a_wipe(servers)
     assert isinstance(outcome, Unavailable)
     assert [effect.command for effect in await effects(store.reader)] == ["c2"]
@@ -399,8 +405,7 @@ async def test_nobody_helps_a_commit_of_a_ledger_that_was_wiped(
 async def test_without_the_check_before_helping_a_claim_has_two_holders(
     servers: KafkaLogOnServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_store, "_LOOK_SECONDS", 3600)
-    monkeypatch.setattr(sweeper, "_MOMENT_SECONDS", 3600)
+    let_nobody_look(monkeypatch)
     with patch.object(Documents, "check", _no_check):
         store, _ = await help_after_a_wipe(servers)
     with pytest.raises(AssertionError, match="two holders"):
