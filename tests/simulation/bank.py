@@ -74,7 +74,7 @@ Event = Opened | Deposited | Debited | Credited | Asked | Completed | Failed
 
 
 class TooLittle(Refusal):
-    code = "TOO_LITTLE"
+    code = "NOT_ENOUGH"
 
 
 class NoAccount(Refusal):
