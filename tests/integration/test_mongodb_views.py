@@ -13,6 +13,7 @@ import pytest
 from eventkernel.adapters.mongodb.build import MongoViewBuild
 from eventkernel.adapters.mongodb.build_list import BuildList
 from eventkernel.adapters.mongodb.connection import Database, Document, MongoConnection, MongoSettings
+from eventkernel.adapters.mongodb.progress import ParkedRecords
 from eventkernel.adapters.mongodb.views import MongoView
 from eventkernel.errors import Unavailable
 from eventkernel.events import Partition, Position
@@ -395,6 +396,35 @@ async def test_what_another_process_has_parked_is_known_with_its_checkpoint(
     await there.save(Fold([door(1, 1)], upto(6), (), {"door-1": 1}))
     assert await here.reached(Position.of(LOG, 0, 6), SOON)
     assert await here.parked_streams() == {}
+
+
+async def test_what_waits_is_not_read_again_for_what_one_has_parked_oneself(
+    two: list[MongoView[MongoDoors]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventkernel.adapters.mongodb.build.RELEASED_SECONDS", 1e9)
+    reads = 0
+    waiting = ParkedRecords.waiting
+
+    async def counted(parked: ParkedRecords) -> dict[str, Partition]:
+        nonlocal reads
+        reads += 1
+        return await waiting(parked)
+
+    monkeypatch.setattr(ParkedRecords, "waiting", counted)
+    here, there = two[0].live(), two[1].live()
+    for version in range(1, 6):
+        await here.save(Fold([], upto(5 + version), [ParkedRecord(record(f"door-{version}", 1), "why")]))
+        assert len(await here.parked_streams()) == version
+    assert reads == 0
+    assert await there.reached(Position.of(LOG, 0, 10), SOON)
+    await there.save(Fold([], upto(11), [ParkedRecord(record("door-6", 1), "why")]))
+    assert len(await there.parked_streams()) == 6
+    assert await here.reached(Position.of(LOG, 0, 11), SOON)
+    await here.save(Fold([], upto(12), [ParkedRecord(record("door-7", 1), "why")]))
+    assert len(await here.parked_streams()) == 7, "another process has parked in between"
+    await here.save(Fold([door(1, 1)], upto(13), (), {"door-1": 1}))
+    assert len(await here.parked_streams()) == 6
+    assert reads == 3
 
 
 async def test_a_release_that_broke_off_before_it_was_counted_is_seen_after_a_moment(

@@ -303,7 +303,15 @@ class MongoViewBuild(ABC, Generic[Doc]):
                 await self._leave()
             else:
                 self._loaded.update({change.stream: change.states[-1] for change in changes})
+                self._know_waiting(fold, state.parking)
                 self.saw(state)
+
+    def _know_waiting(self, fold: Fold[Doc], parking: int) -> None:
+        """What this save has parked is known without reading all that waits, where nobody else's save came between."""
+        known = self._waiting
+        if fold.parked and not fold.released and known.parking == parking - 1:
+            parked = {entry.record.stream: entry.partition for entry in fold.parked if not entry.skipped}
+            self._waiting = _Waiting(parking, known.read_at, {**known.streams, **parked})
 
     async def _before(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
         """The stored states of these streams, or earlier ones: mostly they were loaded for this very save."""
