@@ -23,6 +23,9 @@ RefusalT = TypeVar("RefusalT", bound=Refusal)
 _LONGEST: Final = 1_000
 """Characters of a message that are kept."""
 
+_REMEMBERED: Final = "_remembered_as"
+"""Two classes may have one code, in different packages: a refusal that is made again may be of the other one."""
+
 _binding: ContextVar[bool] = ContextVar("binding", default=False)
 
 
@@ -35,6 +38,10 @@ class Refused(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @classmethod
     def of(cls, refusal: Refusal) -> Refused:
+        """What is remembered of a refusal; of one that was remembered before, all that was, whatever its class has."""
+        remembered = getattr(refusal, _REMEMBERED, None)
+        if isinstance(remembered, cls):
+            return remembered
         details = {name: getattr(refusal, name) for name in refusal.remembered}
         return cls(refusal.code, str(refusal)[:_LONGEST], details)
 
@@ -55,6 +62,7 @@ class Refused(msgspec.Struct, frozen=True, omit_defaults=True):
         Exception.__init__(refusal, self.message)
         for name, value in self.details.items():
             setattr(refusal, name, value)
+        setattr(refusal, _REMEMBERED, self)
         return refusal
 
     def encoded(self) -> bytes:

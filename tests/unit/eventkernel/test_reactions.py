@@ -24,6 +24,7 @@ from eventkernel.reading.following import Source
 from eventkernel.retrying import Backoff
 from eventkernel.writing.aggregates import CommandHandlers
 from eventkernel.writing.commands import command_id, fingerprint
+from eventkernel.writing.refusals import Refused
 from eventkernel.writing.store import EventStore
 from tests.support.transfers import (
     ACCOUNTS,
@@ -354,6 +355,17 @@ def test_a_branch_is_found_by_the_refusals_code_and_gets_what_is_remembered() ->
         debit.after_refusal(NotFound("nobody"))
     debit.on_refusal(Refusal, note).after_refusal(NotFound("nobody"))
     assert isinstance(said[-1], NotFound)
+
+
+def test_a_refusal_made_again_as_another_kind_of_its_code_loses_nothing() -> None:
+    class Poor(Refusal):
+        code = TooLittle.code
+
+    again = Refused.of(TooLittle(3)).refusal_as(Poor)
+    assert again is not None
+    told = Refused.of(again).refusal_as(TooLittle)
+    assert told is not None
+    assert (type(again), str(told), told.balance) == (Poor, "the balance is 3", 3)
 
 
 def test_a_declaration_that_contradicts_itself_is_refused() -> None:
