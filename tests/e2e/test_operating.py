@@ -299,11 +299,11 @@ async def test_a_stream_with_a_record_that_nobody_can_read_takes_commands_again_
 async def test_views_are_rebuilt_while_queries_go_on(tmp_path: Path) -> None:
     data = tmp_path / ("a long name " * 10) / "data"
     async with kith_up(data) as kith:
-        await create(kith, "Ada")
+        bookmark = (await create(kith, "Ada"))["bookmark"]
         before = {view: (data / "views" / view / "live").read_text().strip() for view in ("users", "friends")}
         rebuilding = asyncio.create_task(run_kith("rebuild", "users", "friends", "--data", str(data), "--json"))
         while not rebuilding.done():
-            answer = await kith.ask("{ users { edges { node { firstName friendCount } } } }")
+            answer = await kith.ask("{ users { edges { node { firstName friendCount } } } }", bookmark=bookmark)
             assert answer.data["users"]["edges"] == [{"node": {"firstName": "Ada", "friendCount": 0}}]
         finished = rebuilding.result()
         assert finished.code == 0, finished.errors

@@ -412,19 +412,23 @@ async def test_what_waits_is_not_read_again_for_what_one_has_parked_oneself(
 
     monkeypatch.setattr(ParkedRecords, "waiting", counted)
     here, there = two[0].live(), two[1].live()
+
+    async def park(build: MongoDoors, stream: str, version: int, offset: int) -> None:
+        await build.save(Fold([], upto(offset), [ParkedRecord(record(stream, version), "why")]))
+
     for version in range(1, 6):
-        await here.save(Fold([], upto(5 + version), [ParkedRecord(record(f"door-{version}", 1), "why")]))
-        assert len(await here.parked_streams()) == version
-    assert reads == 0
-    assert await there.reached(Position.of(LOG, 0, 10), SOON)
-    await there.save(Fold([], upto(11), [ParkedRecord(record("door-6", 1), "why")]))
-    assert len(await there.parked_streams()) == 6
-    assert await here.reached(Position.of(LOG, 0, 11), SOON)
-    await here.save(Fold([], upto(12), [ParkedRecord(record("door-7", 1), "why")]))
-    assert len(await here.parked_streams()) == 7, "another process has parked in between"
-    await here.save(Fold([door(1, 1)], upto(13), (), {"door-1": 1}))
-    assert len(await here.parked_streams()) == 6
-    assert reads == 3
+        await park(here, "door-1", version, version)
+        assert (await here.parked_streams()).keys() == {"door-1"}
+    assert reads == 1
+    assert await there.reached(Position.of(LOG, 0, 5), SOON)
+    await park(there, "door-2", 1, 6)
+    assert (await there.parked_streams()).keys() == {"door-1", "door-2"}
+    assert await here.reached(Position.of(LOG, 0, 6), SOON)
+    await park(here, "door-1", 6, 7)
+    assert (await here.parked_streams()).keys() == {"door-1", "door-2"}, "another process has parked in between"
+    await here.save(Fold([door(1, 1)], upto(8), (), {"door-1": 6}))
+    assert (await here.parked_streams()).keys() == {"door-2"}
+    assert reads == 4
 
 
 async def test_a_release_that_broke_off_before_it_was_counted_is_seen_after_a_moment(

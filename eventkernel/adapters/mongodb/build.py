@@ -42,7 +42,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection as Many
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final, Generic, Protocol
 
 from pymongo import IndexModel, InsertOne, UpdateOne
@@ -307,11 +307,12 @@ class MongoViewBuild(ABC, Generic[Doc]):
                 self.saw(state)
 
     def _know_waiting(self, fold: Fold[Doc], parking: int) -> None:
-        """What this save has parked is known without reading all that waits, where nobody else's save came between."""
+        """Further records of streams that wait change nothing in who waits, where nobody else's save came between. A
+        record of another stream may be marked as skipped already: that is read."""
         known = self._waiting
-        if fold.parked and not fold.released and known.parking == parking - 1:
-            parked = {entry.record.stream: entry.partition for entry in fold.parked if not entry.skipped}
-            self._waiting = _Waiting(parking, known.read_at, {**known.streams, **parked})
+        frees = fold.released or any(entry.skipped for entry in fold.parked)
+        if not frees and known.parking == parking - 1 and all(e.record.stream in known.streams for e in fold.parked):
+            self._waiting = replace(known, parking=parking)
 
     async def _before(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
         """The stored states of these streams, or earlier ones: mostly they were loaded for this very save."""
