@@ -53,7 +53,7 @@ def run(
 
     Example: {command} archive run --archive s3://bucket/some/place --follow
     """
-    from eventgraph.operating import archive as archiving  # noqa: PLC0415
+    from eventgraph.operating import archive as archiving
 
     system = declared(ctx)
     store, installation = _store(system, archive), chosen(system, data, distributed)
@@ -82,8 +82,8 @@ def verify(
 
     Example: {command} archive verify --archive s3://bucket/some/place
     """
-    from eventgraph.operating import archive as archiving  # noqa: PLC0415
-    from eventgraph.operating.tables import print_json  # noqa: PLC0415
+    from eventgraph.operating import archive as archiving
+    from eventgraph.operating.tables import print_json
 
     faults, last = archiving.verify(_store(declared(ctx), archive), expect)
     if as_json:
@@ -112,7 +112,7 @@ def keys(
 
     Example: {command} archive keys claims.keys --data /some/folder
     """
-    from eventgraph.operating.archive import write_keys  # noqa: PLC0415
+    from eventgraph.operating.archive import write_keys
 
     for log in write_keys(chosen(declared(ctx), data, distributed), file):
         typer.echo(f"{log}: its claims key is in {file}")
@@ -136,7 +136,7 @@ def restore(
 
     Example: {command} archive restore --archive s3://bucket/some/place --keys claims.keys --data /another/folder
     """
-    from eventgraph.operating import archive as archiving  # noqa: PLC0415
+    from eventgraph.operating import archive as archiving
 
     if (data is None) != distributed:
         raise StartError("archive restore: expected either --data FOLDER or --distributed")
@@ -145,7 +145,7 @@ def restore(
     if data is not None:
         restored: Mapping[str, int] = archiving.restore(system, store, claims_keys, data)
     else:
-        from eventgraph.operating.engines_installation import EnginesInstallation  # noqa: PLC0415
+        from eventgraph.operating.engines_installation import EnginesInstallation
 
         settings = EnginesInstallation.from_environment(system).settings
         restored = archiving.restore_to_engines(system, store, claims_keys, settings)
@@ -154,14 +154,14 @@ def restore(
 
 
 def _store(system: System, archive: str | None) -> ObjectStore:
-    from eventgraph.operating.archive import store_of  # noqa: PLC0415
-    from eventgraph.running.settings import ArchiveSettings, loaded  # noqa: PLC0415
+    from eventgraph.operating.archive import store_of
+    from eventgraph.running.settings import ArchiveSettings, loaded
 
     return store_of(loaded(system, ArchiveSettings, archive=archive))
 
 
 def _tell(manifest: Manifest) -> None:
-    from eventkernel.archiving.layout import digest, to_bytes  # noqa: PLC0415
+    from eventkernel.archiving.layout import digest, to_bytes
 
     for log, archive in manifest.logs.items():
         typer.echo(f"{log}: {archive.records:,} records")

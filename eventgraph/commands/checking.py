@@ -35,8 +35,8 @@ def rebuild(
 
     Example: {command} rebuild {view} --data /some/folder
     """
-    from eventgraph.operating.rebuilding import rebuild as run  # noqa: PLC0415
-    from eventgraph.operating.tables import print_json, print_table  # noqa: PLC0415
+    from eventgraph.operating.rebuilding import rebuild as run
+    from eventgraph.operating.tables import print_json, print_table
 
     rebuilt = run(chosen(declared(ctx), data, distributed), view or [])
     if as_json:
@@ -58,7 +58,7 @@ def doctor(
 
     Example: {command} doctor --data /some/folder
     """
-    from eventgraph.operating.tables import print_json  # noqa: PLC0415
+    from eventgraph.operating.tables import print_json
 
     found = _findings(declared(ctx), data, distributed)
     if as_json:
@@ -74,11 +74,11 @@ def doctor(
 
 def _findings(system: System, data: Path, distributed: bool) -> Sequence[Finding]:
     if not distributed:
-        from eventgraph.operating.doctor import examine  # noqa: PLC0415
+        from eventgraph.operating.doctor import examine
 
         return list(examine(system, data))
-    from eventgraph.operating.engines_doctor import examine as examine_engines  # noqa: PLC0415
-    from eventgraph.operating.engines_installation import EnginesInstallation  # noqa: PLC0415
+    from eventgraph.operating.engines_doctor import examine as examine_engines
+    from eventgraph.operating.engines_installation import EnginesInstallation
 
     return asyncio.run(examine_engines(system, EnginesInstallation.from_environment(system).settings))
 
@@ -102,9 +102,9 @@ def what_if(
 
     Example: {command} what-if --view {view}
     """
-    from eventgraph.operating.tables import print_json  # noqa: PLC0415
-    from eventgraph.operating.what_if import tell  # noqa: PLC0415
-    from eventgraph.operating.what_if import what_if as compare  # noqa: PLC0415
+    from eventgraph.operating.tables import print_json
+    from eventgraph.operating.what_if import tell
+    from eventgraph.operating.what_if import what_if as compare
 
     found = asyncio.run(compare(chosen(declared(ctx), data, distributed), view or [], values=values))
     if as_json:

@@ -39,7 +39,7 @@ def events(  # noqa: PLR0913, PLR0917  # one for each option
 
     Example: {command} events --data /some/folder --log {log} --follow
     """
-    from eventgraph.operating.event_log import Wanted, parse_moment, print_events  # noqa: PLC0415
+    from eventgraph.operating.event_log import Wanted, parse_moment, print_events
 
     wanted = Wanted(
         frozenset(stream or ()),
@@ -66,7 +66,7 @@ def export(
 
     Example: {command} export - --keys monday.keys | zstd > monday.jsonl.zst
     """
-    from eventgraph.operating.log_export import export as write  # noqa: PLC0415
+    from eventgraph.operating.log_export import export as write
 
     write(chosen(declared(ctx), data, distributed), file, keys)
 
@@ -87,7 +87,7 @@ def import_(
 
     Example: {command} import monday.jsonl --keys monday.keys --data /another/folder
     """
-    from eventgraph.operating.log_import import import_ as read  # noqa: PLC0415
+    from eventgraph.operating.log_import import import_ as read
 
     system = declared(ctx)
     if (data is None) != distributed:
@@ -95,8 +95,8 @@ def import_(
     if data is not None:
         imported: Mapping[str, int] = read(system, file, keys, data)
     else:
-        from eventgraph.operating.engines_installation import EnginesInstallation  # noqa: PLC0415
-        from eventgraph.operating.migration import import_to_engines  # noqa: PLC0415
+        from eventgraph.operating.engines_installation import EnginesInstallation
+        from eventgraph.operating.migration import import_to_engines
 
         imported = import_to_engines(system, file, keys, EnginesInstallation.from_environment(system).settings)
     for log, records in imported.items():
@@ -111,8 +111,8 @@ def migrate(ctx: typer.Context, data: DataOption = Path("data")) -> None:
 
     Example: {command} migrate --data ./data
     """
-    from eventgraph.operating.engines_installation import EnginesInstallation  # noqa: PLC0415
-    from eventgraph.operating.migration import migrate as copy  # noqa: PLC0415
+    from eventgraph.operating.engines_installation import EnginesInstallation
+    from eventgraph.operating.migration import migrate as copy
 
     system = declared(ctx)
     for log, records in copy(system, data, EnginesInstallation.from_environment(system).settings).items():

@@ -21,7 +21,7 @@ def schema(
 
     Example: {command} schema --check
     """
-    from eventgraph.describing.schema_files import stale, write  # noqa: PLC0415
+    from eventgraph.describing.schema_files import stale, write
 
     system = declared(ctx)
     if not check:

@@ -44,7 +44,7 @@ def list_(
 
     Example: {command} parked list --view {view}
     """
-    from eventgraph.operating.parked import parked  # noqa: PLC0415
+    from eventgraph.operating.parked import parked
 
     _tell(parked(chosen(declared(ctx), data, distributed), view), as_json)
 
@@ -65,8 +65,8 @@ def show(
 
     Example: {command} parked show {stream} --values
     """
-    from eventgraph.operating.parked import show as found_of  # noqa: PLC0415
-    from eventgraph.operating.tables import print_json, print_table  # noqa: PLC0415
+    from eventgraph.operating.parked import show as found_of
+    from eventgraph.operating.tables import print_json, print_table
 
     found = found_of(chosen(declared(ctx), data, distributed), stream, view, values=values)
     if as_json:
@@ -93,7 +93,7 @@ def retry(
 
     Example: {command} parked retry {stream}
     """
-    from eventgraph.operating.parked import retry as try_again  # noqa: PLC0415
+    from eventgraph.operating.parked import retry as try_again
 
     left = try_again(chosen(declared(ctx), data, distributed), stream, view)
     _tell(left, as_json)
@@ -118,7 +118,7 @@ def skip(
 
     Example: {command} parked skip {stream} --reason "written by a broken import, see the log book" --view {view}
     """
-    from eventgraph.operating.parked import skip as leave_out  # noqa: PLC0415
+    from eventgraph.operating.parked import skip as leave_out
 
     left = leave_out(chosen(declared(ctx), data, distributed), stream, view, reason)
     _tell(left, as_json)
@@ -142,14 +142,14 @@ def resume(
 
     Example: {command} parked resume {stream} --log {log} --reason "a foreign program wrote version 13" --distributed
     """
-    from eventgraph.operating.parked import resume as go_on  # noqa: PLC0415
+    from eventgraph.operating.parked import resume as go_on
 
     go_on(chosen(declared(ctx), data, distributed), log, stream, reason)
     typer.echo(f"The stream {stream} goes on.")
 
 
 def _tell(found: list[ParkedIn], as_json: bool) -> None:
-    from eventgraph.operating.tables import print_json, print_table  # noqa: PLC0415
+    from eventgraph.operating.tables import print_json, print_table
 
     if as_json:
         print_json(found)

@@ -61,10 +61,10 @@ def up(
 
     Example: {command} up --port 9100 --data /some/folder
     """
-    import uvloop  # noqa: PLC0415
+    import uvloop
 
-    from eventgraph.running.embedded import run  # noqa: PLC0415
-    from eventgraph.running.settings import load  # noqa: PLC0415
+    from eventgraph.running.embedded import run
+    from eventgraph.running.settings import load
 
     system = declared(ctx)
     settings = load(
@@ -117,9 +117,9 @@ def serve(
 
     Example: {command} serve router --host 0.0.0.0
     """
-    import uvloop  # noqa: PLC0415
+    import uvloop
 
-    from eventgraph.running.settings import ServeSettings, engine_settings, loaded, subgraph_urls  # noqa: PLC0415
+    from eventgraph.running.settings import ServeSettings, engine_settings, loaded, subgraph_urls
 
     system = declared(ctx)
     settings = loaded(
@@ -132,12 +132,12 @@ def serve(
         log_level=log_level,
     )
     if what == "router":
-        from eventgraph.running.router_process import serve_router  # noqa: PLC0415  # needs no engine's driver
+        from eventgraph.running.router_process import serve_router
 
         uvloop.run(serve_router(system, settings, subgraph_urls(system), typer.echo))
     else:
-        from eventgraph.running.distributed import Part, serve_part  # noqa: PLC0415
-        from eventgraph.running.engines import Work  # noqa: PLC0415
+        from eventgraph.running.distributed import Part, serve_part
+        from eventgraph.running.engines import Work
 
         part = Part(system, what, Work.ALL if project else Work.ANSWERS)
         uvloop.run(serve_part(part, settings, engine_settings(system), typer.echo))
@@ -168,11 +168,11 @@ def project(
 
     Example: {command} project {view}
     """
-    import uvloop  # noqa: PLC0415
+    import uvloop
 
-    from eventgraph.running.distributed import Part, serve_part  # noqa: PLC0415
-    from eventgraph.running.engines import Work  # noqa: PLC0415
-    from eventgraph.running.settings import ServeSettings, engine_settings, loaded  # noqa: PLC0415
+    from eventgraph.running.distributed import Part, serve_part
+    from eventgraph.running.engines import Work
+    from eventgraph.running.settings import ServeSettings, engine_settings, loaded
 
     system = declared(ctx)
     settings = loaded(system, ServeSettings, host=host, port=port, log_level=log_level)
@@ -184,7 +184,7 @@ def claims_keys(ctx: typer.Context) -> None:
 
     Example: {command} claims-keys > claims.keys && chmod 600 claims.keys
     """
-    from eventgraph.running.claims_keys import drawn  # noqa: PLC0415
+    from eventgraph.running.claims_keys import drawn
 
     typer.echo(drawn(declared(ctx)), nl=False)
 

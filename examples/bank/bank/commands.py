@@ -43,7 +43,7 @@ def audit(
 
     Example: {command} audit --json
     """
-    from eventgraph.operating.tables import print_json, print_table  # noqa: PLC0415  # with the command
+    from eventgraph.operating.tables import print_json, print_table
 
     found = asyncio.run(_audited(chosen(declared(ctx), data, distributed)))
     if as_json:
@@ -68,7 +68,7 @@ def audit(
 
 
 async def _audited(installation: Installation) -> Audited:
-    from bank.audit import audited  # noqa: PLC0415  # with the command
+    from bank.audit import audited
 
     names = installation.system.logs
     async with installation.logs(names) as logs:
@@ -84,7 +84,7 @@ def transfers(
 
     Example: {command} transfers --json
     """
-    from eventgraph.operating.tables import print_json, print_table  # noqa: PLC0415  # with the command
+    from eventgraph.operating.tables import print_json, print_table
 
     page = _asked(url, _LISTED, {"first": first})["transfers"]
     found = [edge["node"] for edge in page["edges"]]
