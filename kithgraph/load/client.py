@@ -31,6 +31,7 @@ FIRST_PAUSE: Final = 0.05
 TIMEOUT: Final = 30.0
 """Seconds for one attempt."""
 _SHOWN: Final = 500
+_ANY: Final = msgspec.json.Decoder(Body[object])
 
 Variables = Mapping[str, object]
 
@@ -137,7 +138,10 @@ def _read(operation: Operation[Data], content: bytes, header: str) -> Answer[Dat
     try:
         body: Body[Data] = operation.answer.decode(content)
     except msgspec.MsgspecError as error:
-        raise WrongAnswer(str(error), content) from error
+        codes = _codes_beside_nulls(content)
+        if not codes:
+            raise WrongAnswer(str(error), content) from error
+        return Answer(None, codes, header)
     if body.data is None and not body.errors:
         raise WrongAnswer("neither data nor errors", content)
     if body.data is not None and not body.extensions.bookmark:
@@ -145,6 +149,14 @@ def _read(operation: Operation[Data], content: bytes, header: str) -> Answer[Dat
     if header != body.extensions.bookmark:
         raise WrongAnswer(f"the header Bookmark is {header!r}, the extension another", content)
     return Answer(body.data, [fault.extensions.code for fault in body.errors], body.extensions.bookmark)
+
+
+def _codes_beside_nulls(content: bytes) -> Sequence[str]:
+    """The codes of errors whose nulls are in the way of the data's shape; none where the answer tells of no error."""
+    try:
+        return [fault.extensions.code for fault in _ANY.decode(content).errors]
+    except msgspec.MsgspecError:
+        return []
 
 
 async def reach(endpoint: str) -> None:
@@ -158,7 +170,7 @@ async def reach(endpoint: str) -> None:
             http.post(endpoint, json={"query": "{ __typename }"}) as response,
         ):
             found = await response.read()
-        msgspec.json.decode(found, type=Body[object])
+        _ANY.decode(found)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         reason = str(error) or type(error).__name__
         raise StartError(f"{endpoint}: expected a GraphQL API, such as the command `up` starts; {reason}") from error

@@ -106,6 +106,25 @@ async def test_what_has_no_answer_is_sent_again_with_the_same_key_and_counted() 
     assert sum(kind == "person" for kind, *_ in kith.log) == 6
 
 
+async def test_an_answer_whose_errors_left_nulls_is_sent_again_like_one_without_data() -> None:
+    """A subgraph that did not reach the bookmark leaves null for its fields, and the rest of the data is there."""
+    kith = FakeKith()
+    late = {"message": "later", "path": ["user"], "extensions": {"code": "OUT_OF_DATE"}}
+    partial = {"user": {"id": "user000000", "firstName": "P", "lastName": "L", "version": 1, "friendCount": None}}
+    once = [{"data": {**partial, "recommendations": []}, "errors": [late], "extensions": {"bookmark": "1"}}]
+
+    def leave_nulls(field: str, body: dict[str, Json]) -> None:
+        if field == "user" and "recommendations" in body["data"] and once:
+            body.clear()
+            body.update(once.pop())
+
+    kith.lie = leave_nulls
+    outcome = await load(kith, hand_made())
+    assert once == []
+    assert outcome.differences.kept == []
+    assert outcome.figures.retries == {"OUT_OF_DATE": 1}
+
+
 async def test_an_error_that_never_ends_is_a_difference() -> None:
     kith = FakeKith()
     kith.failures = [unavailable() for _ in range(8)]
