@@ -53,7 +53,9 @@ class Running:
 
     async def ask(self, query: str, bookmark: str = "", **variables: Any) -> dict[str, Any]:
         body = {"query": query, "variables": variables, "extensions": {"bookmark": bookmark}}
-        answer: dict[str, Any] = (await self.client.post("/graphql", json=body)).json()
+        answer: dict[str, Any] = (
+            await self.client.post("/graphql", json=body, headers={"bookmark-timeout": "30"})
+        ).json()
         return answer
 
 

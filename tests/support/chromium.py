@@ -18,6 +18,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from infra.patience import seconds
+
 _FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -60,7 +62,7 @@ class Page:
         number = next(self._numbers)
         self._answers[number] = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
-        answer = await asyncio.wait_for(self._answers[number], 30)
+        answer = await asyncio.wait_for(self._answers[number], seconds(30))
         assert "error" not in answer, answer["error"]
         return answer["result"]
 

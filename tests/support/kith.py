@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import httpx
 
-from infra.patience import seconds
+from infra import patience
 
 SYSTEMS = ("kith", "bank", "shop")
 
@@ -92,7 +92,7 @@ class RunningKith:
     async def stop(self) -> int:
         """Ctrl-C, and the exit code."""
         self.process.send_signal(signal.SIGINT)
-        return await asyncio.wait_for(self.process.wait(), seconds(_READY_SECONDS))
+        return await asyncio.wait_for(self.process.wait(), patience.seconds(_READY_SECONDS))
 
     async def kill(self) -> None:
         """SIGKILL: nothing is flushed, nothing is closed."""
@@ -122,8 +122,8 @@ async def running_kith(
         env={**clean_environment(), **environment},
     )
     try:
-        banner = await asyncio.wait_for(_read_banner(process), seconds(_READY_SECONDS))
-        async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=None)) as client:
+        banner = await asyncio.wait_for(_read_banner(process), patience.seconds(_READY_SECONDS))
+        async with httpx.AsyncClient(timeout=patience.seconds(60), limits=httpx.Limits(max_connections=None)) as client:
             running = RunningKith(process, banner, client)
             try:
                 yield running
@@ -157,7 +157,7 @@ class Finished:
 async def run_kith(
     *arguments: str, seconds: float = 60, environment: Mapping[str, str] = NOTHING, system: str = "kith"
 ) -> Finished:
-    """Run the command to its end, without standard input."""
+    """Run the command to its end, without standard input; its limit is that of a quiet machine."""
     return await run_command([str(command_of(system)), *arguments], seconds=seconds, environment=environment)
 
 
@@ -173,7 +173,7 @@ async def run_command(
         cwd=cwd,
     )
     try:
-        output, errors = await asyncio.wait_for(process.communicate(), seconds)
+        output, errors = await asyncio.wait_for(process.communicate(), patience.seconds(seconds))
     except TimeoutError:
         process.kill()
         await process.wait()

@@ -50,7 +50,8 @@ class Client:
     social: Social
 
     async def ask(self, query: str, variables: dict[str, Any] | None = None, **headers: str) -> dict[str, Any]:
-        sent = {"bookmark": self.social.bookmark.encode()} | {n.replace("_", "-"): v for n, v in headers.items()}
+        given = {name.replace("_", "-").lower(): value for name, value in headers.items()}
+        sent = {"bookmark": self.social.bookmark.encode(), "bookmark-timeout": "30"} | given
         response = await self.http.post("/graphql", json={"query": query, "variables": variables or {}}, headers=sent)
         self.social.join(Bookmark.decode(response.headers.get("bookmark", "")))
         answer: dict[str, Any] = response.json()
