@@ -25,8 +25,8 @@ from graphrouter.planning.plan import QueryPlan
 from graphrouter.planning.planner import PlanningError, QueryPlanner
 from graphrouter.supergraph import read_supergraph
 from graphrouter.transport import SubgraphRequest, SubgraphResponse
+from tests.benchmark.gateway.social import OPERATION, SDLS, Social
 from tests.benchmark.gateway.subgraphs import Subgraph
-from tests.benchmark.gateway.workload import OPERATION, SDLS, Catalogue
 from tests.support.federation_audit import audit_module, suite_names
 from tests.support.npm import Absent, npm_packages
 
@@ -123,7 +123,7 @@ class Counting:
 
 def counting(workload: Workload) -> Mapping[str, Counting]:
     if workload.name == "gateway":
-        catalogue = Catalogue()
+        catalogue = Social()
         return {name: Counting(Subgraph(name, catalogue)) for name in SDLS}
     suite = audit_module("audit.cases").load_suite(workload.name)
     return {name: Counting(subgraph) for name, subgraph in suite.subgraphs().items()}
@@ -159,7 +159,7 @@ async def test_the_gateway_benchmarks_operation_takes_seven_requests() -> None:
     async with GraphRouter.from_supergraph(workload.supergraph, dict(subgraphs)) as router:
         answer = await router.execute(OPERATION)
     assert answer.errors == []
-    assert answer.data == Catalogue().answer()
+    assert answer.data == Social().answer()
     assert {name: one.requests for name, one in subgraphs.items()} == {
         "accounts": 2,
         "products": 2,

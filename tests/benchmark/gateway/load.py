@@ -1,9 +1,9 @@
 """The load: so many clients, each sending the operation again as soon as its answer is there.
 
-    python -m tests.benchmark.gateway.load URL CLIENTS SECONDS ANSWER
+    python -m tests.benchmark.gateway.load URL CLIENTS SECONDS WORKLOAD
 
-prints what it saw as JSON. ANSWER is a file with the data that is expected: the first answer is compared with it as a
-tree, all others with the first byte by byte.
+prints what it saw as JSON. The first answer is compared with the workload's as a tree, all others with the first one,
+byte by byte.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import json
 import sys
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -21,7 +20,8 @@ import httptools
 import orjson
 import uvloop
 
-from tests.benchmark.gateway.workload import OPERATION
+from tests.benchmark.gateway.workload import Workload
+from tests.benchmark.gateway.workloads import named
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,12 @@ class WrongAnswer(Exception):
 
 
 class Load:
-    def __init__(self, url: str, expected: object) -> None:
-        self._expected = expected
+    def __init__(self, url: str, workload: Workload) -> None:
+        self._expected = workload.answer()
         self._body: bytes | None = None
         self.until = 0.0
         self.latencies: list[float] = []
-        target, body = urlsplit(url), orjson.dumps({"query": OPERATION})
+        target, body = urlsplit(url), orjson.dumps({"query": workload.operation})
         self.host, self.port = str(target.hostname), target.port or 80
         head = f"POST {target.path} HTTP/1.1\r\nhost: {target.netloc}\r\ncontent-type: application/json\r\n"
         self.request = head.encode() + b"accept: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body
@@ -119,8 +119,8 @@ class _Client(asyncio.Protocol):
             self._transport.close()
 
 
-def main(url: str, clients: str, seconds: str, answer: str) -> None:
-    load = Load(url, orjson.loads(Path(answer).read_bytes()))
+def main(url: str, clients: str, seconds: str, workload: str) -> None:
+    load = Load(url, named(workload))
     seen = uvloop.run(load.run(int(clients), float(seconds)))
     sys.stdout.write(json.dumps(asdict(seen)) + "\n")
 

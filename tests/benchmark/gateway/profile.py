@@ -1,6 +1,6 @@
-"""Where the CPU time of the benchmark's operation goes in graphrouter, by stage of a request.
+"""Where the CPU time of a workload's operation goes in graphrouter, by stage of a request.
 
-    python -m tests.benchmark.gateway.profile [CLIENTS] [SECONDS]
+    python -m tests.benchmark.gateway.profile [WORKLOAD [CLIENTS [SECONDS]]]
 
 The server runs in this process, with a clock of the thread's CPU time that is switched from stage to stage as the
 functions below are entered and left; a coroutine counts only while it runs. What belongs to none of them is the event
@@ -23,7 +23,6 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
-import orjson
 import uvicorn
 import uvloop
 
@@ -41,7 +40,7 @@ from graphrouter.server.collector import set_collector_for_serving
 from graphrouter.transport.http import HttpTransport
 from graphrouter.transport.http_connection import HttpConnection
 from tests.benchmark.gateway.running import pinned, running, wait_until
-from tests.benchmark.gateway.workload import SDLS, Catalogue
+from tests.benchmark.gateway.workloads import named
 
 LOOP = "event loop, sockets, uvicorn's protocol"
 DECODE, SHARE, FIND, MERGE = (
@@ -150,11 +149,11 @@ def install(clock: Clock) -> None:
     clock.timed_coroutine(GraphQLEndpoint, "__call__", ENDPOINT)
 
 
-async def measured(folder: Path, urls: dict[str, str], clients: int, seconds: float) -> tuple[Counter[str], int]:
+async def measured(workload: str, urls: dict[str, str], clients: int, seconds: float) -> tuple[Counter[str], int]:
     """CPU nanoseconds by stage, and the number of requests."""
     clock = Clock()
     install(clock)
-    parts = [SubgraphSdl(name=name, url=urls[name], sdl=sdl) for name, sdl in SDLS.items()]
+    parts = [SubgraphSdl(name=name, url=urls[name], sdl=sdl) for name, sdl in named(workload).sdls.items()]
     router = GraphRouter.from_supergraph(compose(parts).supergraph_sdl, options=RouterOptions(join_equal_queries=False))
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     server = uvicorn.Server(
@@ -172,7 +171,7 @@ async def measured(folder: Path, urls: dict[str, str], clients: int, seconds: fl
 
     async def load(duration: float) -> int:
         command = (sys.executable, "-m", "tests.benchmark.gateway.load")
-        arguments = (url, str(clients), str(duration), str(folder / "answer.json"))
+        arguments = (url, str(clients), str(duration), workload)
         process = await asyncio.create_subprocess_exec(
             *pinned(1, (*command, *arguments)), stdout=asyncio.subprocess.PIPE
         )
@@ -189,14 +188,13 @@ async def measured(folder: Path, urls: dict[str, str], clients: int, seconds: fl
 
 
 def main() -> None:
-    clients, seconds = (int(sys.argv[1]) if len(sys.argv) > 1 else 50), float(sys.argv[2] if len(sys.argv) > 2 else 8)
+    workload, clients, seconds = (*sys.argv[1:], *("social", "50", "8")[len(sys.argv) - 1 :])
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "answer.json").write_bytes(orjson.dumps(Catalogue().answer()))
-        log, file = folder / "subgraphs.log", folder / "subgraphs.json"
-        with running(1, (sys.executable, "-m", "tests.benchmark.gateway.subgraphs", name), log) as subgraphs:
+        log, file = Path(name) / "subgraphs.log", Path(name) / "subgraphs.json"
+        with running(1, (sys.executable, "-m", "tests.benchmark.gateway.subgraphs", name, workload), log) as subgraphs:
             wait_until("listening", subgraphs, log, file.exists)
-            spent, requests = uvloop.run(measured(folder, json.loads(file.read_text()), clients, seconds))
+            urls = json.loads(file.read_text())
+            spent, requests = uvloop.run(measured(workload, urls, int(clients), float(seconds)))
     total = sum(spent.values())
     sys.stdout.write("| stage | µs per request | |\n|---|---|---|\n")
     for stage, time_spent in spent.most_common():

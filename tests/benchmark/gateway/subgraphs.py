@@ -1,6 +1,6 @@
-"""The four subgraphs as servers that are never the bottleneck: each request body is executed once, then only looked up.
+"""A workload's subgraphs as servers, never the bottleneck: each request body is executed once, then only looked up.
 
-    python -m tests.benchmark.gateway.subgraphs FOLDER [LISTS]
+    python -m tests.benchmark.gateway.subgraphs FOLDER WORKLOAD
 
 writes FOLDER/subgraphs.json (name → URL) once all listen. GET on any of them says how many requests each had since the
 last GET, and how many of them had to be executed. A body that is not known is executed by graphql-core over the
@@ -21,7 +21,9 @@ import httptools
 import orjson
 import uvloop
 
-from tests.benchmark.gateway.workload import SDLS, Catalogue
+from graphrouter.transport import SubgraphRequest, SubgraphResponse
+from tests.benchmark.gateway.workload import Workload
+from tests.benchmark.gateway.workloads import named
 
 _MACHINERY = """
 scalar _Any
@@ -29,34 +31,24 @@ type _Service { sdl: String }
 union _Entity = %s
 extend type Query { _service: _Service! _entities(representations: [_Any!]!): [_Entity]! }
 """
-_ENTITIES = {"accounts": "User", "products": "Product", "inventory": "Product", "reviews": "User | Product | Review"}
 
 
 class Subgraph:
     """Answers request bodies with response bodies; `requests` and `executed` count."""
 
-    def __init__(self, name: str, catalogue: Catalogue) -> None:
+    def __init__(self, name: str, workload: Workload) -> None:
         self.requests = self.executed = 0
         self._answers: dict[bytes, bytes] = {}
-        self._catalogue = catalogue
-        query_type = "" if "type Query" in SDLS[name] else "type Query"
+        sdl = workload.sdls[name]
+        query_type = "" if "type Query" in sdl else "type Query"
         self._schema = graphql.build_schema(
-            SDLS[name] + query_type + _MACHINERY % _ENTITIES[name], assume_valid_sdl=True
+            sdl + query_type + _MACHINERY % workload.entities[name], assume_valid_sdl=True
         )
         self._root: dict[str, Any] = {
-            "_service": {"sdl": SDLS[name]},
-            "_entities": self._entities,
-            "users": list(catalogue.users.values()),
-            "user": lambda _info, id: catalogue.users.get(id),
-            "topProducts": lambda _info, first: catalogue.top_products[: first * len(catalogue.top_products) // 5],
+            "_service": {"sdl": sdl},
+            "_entities": lambda _info, representations: list(map(workload.entity, representations)),
+            **workload.root,
         }
-
-    def _entities(self, _info: Any, representations: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        users, products = self._catalogue.users, self._catalogue.products
-        return [
-            users[one["id"]] if one["__typename"] == "User" else {**products[one["upc"]], **one}
-            for one in representations
-        ]
 
     def answer(self, body: bytes) -> bytes:
         self.requests += 1
@@ -74,6 +66,21 @@ class Subgraph:
         counted = {"requests": self.requests, "executed": self.executed}
         self.requests = self.executed = 0
         return counted
+
+
+class Ready:
+    """A subgraph as a transport without HTTP; it gives way once, as a request over a socket does."""
+
+    def __init__(self, subgraph: Subgraph) -> None:
+        self._subgraph = subgraph
+
+    async def start(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+    async def send(self, request: SubgraphRequest) -> SubgraphResponse:
+        await asyncio.sleep(0)
+        return SubgraphResponse(200, {}, self._subgraph.answer(request.body))
 
 
 class _Connection(asyncio.Protocol):
@@ -108,21 +115,21 @@ class _Connection(asyncio.Protocol):
         )
 
 
-async def listen(catalogue: Catalogue) -> tuple[dict[str, str], list[asyncio.Server], dict[str, Subgraph]]:
-    """Starts the four: their URLs, their servers, and themselves."""
+async def listen(workload: Workload) -> tuple[dict[str, str], list[asyncio.Server]]:
+    """Starts the subgraphs: their URLs and their servers."""
     loop = asyncio.get_running_loop()
-    subgraphs = {name: Subgraph(name, catalogue) for name in SDLS}
+    subgraphs = {name: Subgraph(name, workload) for name in workload.sdls}
     urls: dict[str, str] = {}
     servers: list[asyncio.Server] = []
     for name in subgraphs:
         server = await loop.create_server(partial(_Connection, name, subgraphs), "127.0.0.1", 0)
         servers.append(server)
         urls[name] = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/graphql"
-    return urls, servers, subgraphs
+    return urls, servers
 
 
-async def _serve(folder: Path, lists: int) -> None:
-    urls, servers, _ = await listen(Catalogue(lists))
+async def _serve(folder: Path, workload: str) -> None:
+    urls, servers = await listen(named(workload))
     file = folder / "subgraphs.json"
     file.with_suffix(".new").write_text(json.dumps(urls))
     file.with_suffix(".new").rename(file)
@@ -130,4 +137,4 @@ async def _serve(folder: Path, lists: int) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1))
+    uvloop.run(_serve(Path(sys.argv[1]), sys.argv[2]))
