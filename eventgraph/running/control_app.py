@@ -5,6 +5,10 @@
     POST /retry    {view, stream}
     POST /skip     {view, stream, reason}
     POST /resume   {view, stream, reason}   `view` is the name of a log
+    POST /stream   {view, stream}           the stream's records as CloudEvents, a JSON line each; `view` as for resume
+    POST /react    {view, log, stream}      `view` is a process manager's name: it reacts once more to a stream's events
+    POST /react    {view, log, tag}         or to those with a tag
+    POST /subgraphs/{name}/graphql          what the subgraph answers to anybody
 
 `view` may also name a process manager: then it is about the reactions that this has set aside.
 """
@@ -13,21 +17,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from typing import Final
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from eventgraph.running.status import BuildLine, StatusSource, encode
 from eventgraph.serving.served import ProcessWorker, ServedSubgraph, ViewWorker
 from eventkernel.errors import InvalidInput, KernelError, NotFound, Refusal
 from eventkernel.events import log_name
+from eventkernel.writing.boundary import Query
+from eventkernel.writing.envelope import to_placed_line
+from eventkernel.writing.store import EventStore
 
 _PROGRESS_SECONDS: Final = 0.2
 _JSON: Final = "application/json"
+_JSON_LINES: Final = "application/jsonl"
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -36,6 +45,8 @@ class Order(msgspec.Struct, frozen=True):
     view: str
     stream: str = ""
     reason: str = ""
+    log: str = ""
+    tag: str = ""
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -59,6 +70,9 @@ def control_app(source: StatusSource, subgraphs: Sequence[ServedSubgraph]) -> St
             Route("/retry", _refusing(control.retry), methods=["POST"]),
             Route("/skip", _refusing(control.skip), methods=["POST"]),
             Route("/resume", _refusing(control.resume), methods=["POST"]),
+            Route("/stream", _refusing(control.stream), methods=["POST"]),
+            Route("/react", _refusing(control.react), methods=["POST"]),
+            *(Mount(f"/subgraphs/{subgraph.name}", subgraph.app) for subgraph in subgraphs),
         ]
     )
 
@@ -75,7 +89,7 @@ class _Control:
         worker = await self._worker(order.view)
         if not isinstance(worker, ServedSubgraph):
             raise InvalidInput(f"{order.view} is a process manager: only views can be rebuilt")
-        return StreamingResponse(_rebuilding(worker.projector), media_type="application/jsonl")
+        return StreamingResponse(_rebuilding(worker.projector), media_type=_JSON_LINES)
 
     async def retry(self, order: Order) -> Response:
         worker = await self._worker(order.view)
@@ -92,11 +106,31 @@ class _Control:
     async def resume(self, order: Order) -> Response:
         if not order.reason.strip():
             raise InvalidInput("reason: expected why the stream shall go on, found nothing")
-        stores = {log_name(one.store.log): one.store for one in self._subgraphs if one.store is not None}
-        if order.view not in stores:
-            raise NotFound(f"there is no log {order.view!r}, only {', '.join(stores)}")
-        await stores[order.view].resume(order.stream, order.reason)
+        await self._store(order.view).resume(order.stream, order.reason)
         return Response(b"{}", media_type=_JSON)
+
+    async def stream(self, order: Order) -> Response:
+        records = await self._store(order.view).read_stream(order.stream)
+        return Response(b"".join(to_placed_line(record) for record in records), media_type=_JSON_LINES)
+
+    async def react(self, order: Order) -> Response:
+        worker = await self._worker(order.view)
+        if isinstance(worker, ServedSubgraph):
+            raise InvalidInput(f"{order.view} is a view: only process managers react")
+        store = self._store(order.log)
+        if order.tag:
+            async with aclosing(store.read_tagged(Query.of(order.tag))) as batches:
+                async for batch in batches:
+                    await worker.react_again(batch.records)
+        else:
+            await worker.react_again(await store.read_stream(order.stream))
+        return Response(b"{}", media_type=_JSON)
+
+    def _store(self, log: str) -> EventStore:
+        stores = {log_name(one.store.log): one.store for one in self._subgraphs if one.store is not None}
+        if log not in stores:
+            raise NotFound(f"there is no log {log[:100]!r}, only {', '.join(stores)}")
+        return stores[log]
 
     async def _worker(self, name: str) -> ServedSubgraph | ProcessWorker:
         """The subgraph of the view, or the process manager, of this name."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -20,6 +20,8 @@ from eventgraph.errors import StartError
 from eventgraph.progress_bar import Advance
 from eventgraph.running.control_app import Order, Step
 from eventgraph.running.status import SystemStatus, decode
+from eventkernel.events import Record
+from eventkernel.writing.envelope import from_placed_line
 
 _LONGEST_NAME: Final = 100
 _NAME: Final = "control.sock"
@@ -106,7 +108,7 @@ class Control:
 
     def rebuild(self, view: str, advance: Advance) -> str:
         """The new build's name. A caller that leaves before the end cancels the rebuild."""
-        with self._asking("POST", "/rebuild", Order(view)) as connection:
+        with self._asking("POST", "/rebuild", msgspec.json.encode(Order(view))) as connection:
             response = connection.getresponse()
             _check(response)
             while line := response.readline():
@@ -127,16 +129,36 @@ class Control:
     def resume(self, log: str, stream: str, reason: str) -> None:
         self._order("/resume", Order(log, stream, reason))
 
-    def _order(self, path: str, order: Order) -> None:
-        with self._asking("POST", path, order) as connection:
+    def stream(self, log: str, stream: str) -> Sequence[Record]:
+        """A stream's records, oldest first; none of an unknown one."""
+        return [from_placed_line(line) for line in self._order("/stream", Order(log, stream)).splitlines()]
+
+    def react(self, process: str, log: str, *, stream: str = "", tag: str = "") -> None:
+        """Let a process manager react once more to a log's events of a stream, or to those with a tag. What was done
+        already has no further effect."""
+        self._order("/react", Order(process, stream, log=log, tag=tag))
+
+    def ask(self, subgraph: str, query: str, variables: Mapping[str, object]) -> Mapping[str, Any]:
+        """The data of a subgraph's answer to a GraphQL operation."""
+        body = msgspec.json.encode({"query": query, "variables": variables})
+        with self._asking("POST", f"/subgraphs/{subgraph}/graphql", body) as connection:
+            answer = msgspec.json.decode(connection.getresponse().read(), type=dict[str, Any])
+        if answer.get("errors"):
+            raise StartError(str(answer["errors"][0]["message"]))
+        found: Mapping[str, Any] = answer["data"]
+        return found
+
+    def _order(self, path: str, order: Order) -> bytes:
+        with self._asking("POST", path, msgspec.json.encode(order)) as connection:
             response = connection.getresponse()
             _check(response)
+            return response.read()
 
     @contextmanager
-    def _asking(self, method: str, path: str, order: Order | None = None) -> Generator[HTTPConnection]:
+    def _asking(self, method: str, path: str, body: bytes | None = None) -> Generator[HTTPConnection]:
         connection = _Connection(self._path)
         try:
-            connection.request(method, path, None if order is None else msgspec.json.encode(order))
+            connection.request(method, path, body, {} if body is None else {"Content-Type": "application/json"})
             yield connection
         except (OSError, HTTPException, msgspec.MsgspecError) as error:
             raise StartError(f"the running system does not answer at {self._path}: {error}") from error

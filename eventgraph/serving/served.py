@@ -10,6 +10,7 @@ from typing import Protocol
 
 from starlette.types import ASGIApp
 
+from eventkernel.events import Record
 from eventkernel.reacting.process import ProcessStatus
 from eventkernel.reading.projector import ProjectorStatus
 from eventkernel.writing.store import EventStore
@@ -41,6 +42,7 @@ class ProcessWorker(Worker, Protocol):
 
     async def retry(self, stream: str) -> None: ...
     async def skip(self, stream: str, reason: str) -> None: ...
+    async def react_again(self, records: Sequence[Record]) -> None: ...
     async def status(self) -> ProcessStatus: ...
 
 

@@ -50,8 +50,8 @@ from typing import Final, Generic, Literal, NoReturn, TypeVar
 
 from eventkernel.cancelling import finished
 from eventkernel.clock import Clock, SystemClock
-from eventkernel.errors import CheckpointMismatch, NotFound, Unavailable
-from eventkernel.events import DomainEvent, Position, Record, RecordedEvent, names_of
+from eventkernel.errors import CheckpointMismatch, InvalidInput, NotFound, Unavailable
+from eventkernel.events import DomainEvent, Position, Record, RecordedEvent, log_name, names_of
 from eventkernel.keyed_locks import KeyedLocks
 from eventkernel.reacting.checkpoints import CheckpointStore
 from eventkernel.reacting.deadlines import Deadlines, PendingDeadlines
@@ -174,6 +174,23 @@ class ProcessManager(Generic[Read]):
             NotFound, Unavailable: as for `retry`.
         """
         await self._ordered(stream, reason)
+
+    async def react_again(self, records: Sequence[Record]) -> None:
+        """React once more to these records, in this order, whether or not that was done before: what their commands
+        have done has no further effect. Records of other types and records that were skipped have no reaction.
+
+        Raises:
+            InvalidInput: they are of a log that this process manager does not read.
+            Unavailable: it cannot be done now. Whatever else a reaction raises.
+        """
+        for record in records:
+            if record.log not in self._codecs:
+                raise InvalidInput(f"{self.name} does not read the log {log_name(record.log)}")
+            if record.version and record.type in self._types:
+                async with self._locks.hold([record.stream]):
+                    entries = await self._checkpoints.parked(self.name, [record.stream])
+                    if record.version not in {entry.record.version for entry in entries if entry.skipped}:
+                        await self._reacting.attempt(record, self._react)
 
     async def reached(self, position: Position, timeout: float) -> bool:
         """True as soon as every event before the position was reacted to or set aside; False after `timeout` s.

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from eventgraph.commands.options import DataOption, DistributedOption, JsonOption, declared
-from eventgraph.errors import StartError
 from eventgraph.operating.installation import Installation, chosen
 
 if TYPE_CHECKING:
     from bank.audit import Audited
 
-_SECONDS: Final = 60
-_ROUNDS: Final = 4
-"""A transfer takes at most so many steps from its beginning to its end."""
-
-UrlOption = Annotated[
-    str, typer.Option(envvar="{SETTINGS}URL", help="Where the router of the running system is.", metavar="URL")
-]
-_URL: Final = "http://127.0.0.1:9000/graphql"
 _LISTED: Final = """query ($first: Int!) { transfers(onItsWay: true, first: $first) { edges { node {
   id state amount changedAt source { id } target { id } } } pageInfo { hasNextPage } } }"""
-_BOOKINGS: Final = "mutation ($id: ID!) { repeatBookings(transferId: $id) { id } }"
-_STEPS: Final = "mutation ($id: ID!) { repeatSteps(transferId: $id) { state reason } }"
 
 
 def audit(
@@ -76,17 +63,22 @@ async def _audited(installation: Installation) -> Audited:
 
 
 def transfers(
+    ctx: typer.Context,
     first: Annotated[int, typer.Option(help="How many, longest on their way first.", min=1, max=100)] = 100,
-    url: UrlOption = _URL,
+    data: DataOption = Path("data"),
+    distributed: DistributedOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """List the transfers that are on their way, those that have taken no step for the longest time first.
+
+    Uses the running system, or opens the folder if none runs. So does `{command} drive`.
 
     Example: {command} transfers --json
     """
     from eventgraph.operating.tables import print_json, print_table
 
-    page = _asked(url, _LISTED, {"first": first})["transfers"]
+    with chosen(declared(ctx), data, distributed).operated() as control:
+        page = control.ask("transfers", _LISTED, {"first": first})["transfers"]
     found = [edge["node"] for edge in page["edges"]]
     if as_json:
         print_json(found)
@@ -101,8 +93,10 @@ def transfers(
 
 
 def drive(
+    ctx: typer.Context,
     transfer: Annotated[str, typer.Argument(help="The transfer's id, as `{command} transfers` shows it.")],
-    url: UrlOption = _URL,
+    data: DataOption = Path("data"),
+    distributed: DistributedOption = False,
 ) -> None:
     """Drive a transfer on that hangs: send its next steps again. Exit code 1 if it is still on its way after that.
 
@@ -110,33 +104,10 @@ def drive(
 
     Example: {command} drive 018f3c2e
     """
-    found: dict[str, Any] = {}
-    for _ in range(_ROUNDS):
-        _asked(url, _BOOKINGS, {"id": transfer})
-        found = _asked(url, _STEPS, {"id": transfer})["repeatSteps"]
-        if found["state"] in {"COMPLETED", "FAILED"}:
-            break
-    typer.echo(f"{transfer}: {found['state']}" + (f", {found['reason']}" if found["reason"] else ""))
-    if found["state"] not in {"COMPLETED", "FAILED"}:
+    from bank.driving import driven
+
+    with chosen(declared(ctx), data, distributed).operated() as control:
+        found = driven(control, transfer)
+    typer.echo(f"{transfer}: {found.state}" + (f", {found.reason}" if found.reason else ""))
+    if not found.is_over:
         raise typer.Exit(1)
-
-
-def _asked(url: str, query: str, variables: dict[str, object]) -> dict[str, Any]:
-    """The data of an answer.
-
-    Raises:
-        StartError: the system cannot be reached, or answers with an error.
-    """
-    if not url.startswith(("http://", "https://")):
-        raise StartError(f"--url: expected http://… or https://…, found {url[:100]!r}")
-    body = json.dumps({"query": query, "variables": variables}).encode()
-    request = urllib.request.Request(url, body, {"content-type": "application/json"})  # noqa: S310  # checked above
-    try:
-        with urllib.request.urlopen(request, timeout=_SECONDS) as response:  # noqa: S310  # the same
-            answer: dict[str, Any] = json.loads(response.read())
-    except (OSError, ValueError) as error:
-        raise StartError(f"the system does not answer at {url[:100]}: {error}") from error
-    if "errors" in answer:
-        raise StartError(str(answer["errors"][0]["message"]))
-    data: dict[str, Any] = answer["data"]
-    return data

@@ -6,60 +6,41 @@ process manager did it or an operator, and whoever comes later.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import aclosing
-from dataclasses import dataclass
+from typing import Final
 
+from bank.accounts.domain import LOG as ACCOUNTS_LOG
 from bank.saga import MONEY_MOVES, STEPS_ARE_RECORDED, TRANSFER
-from eventgraph.operating.event_log import recorded
-from eventkernel.events import Record, RecordedEvent
-from eventkernel.reacting.reactions import Reactions
-from eventkernel.writing.aggregates import CommandHandlers
-from eventkernel.writing.codec import Codec
-from eventkernel.writing.store import LogReader
+from bank.transfers.domain import LOG as TRANSFERS_LOG
+from bank.transfers.projection import TransferDoc, evolve_transfer
+from bank.transfers.subgraph import TRANSFERS
+from eventgraph.errors import StartError
+from eventgraph.running.control_socket import Control
+
+_ROUNDS: Final = 3
+"""From its request to its end a transfer takes at most so many steps."""
 
 
-@dataclass(frozen=True, slots=True)
-class Driving:
-    """One process manager's reactions, and the log that it reacts to."""
+def driven(control: Control, transfer: str) -> TransferDoc:
+    """The transfer after its next steps: it is over, unless one cannot be taken.
 
-    reactions: Reactions[None]
-    handlers: CommandHandlers
-    log: LogReader
-    codec: Codec
-    may_concern: Callable[[Record, str], bool]
-    """Told of a record and a transfer before the record is decoded."""
-
-    async def again(self, transfer: str) -> None:
-        """React once more to all events about a transfer. Reads the log from its beginning to its end.
-
-        Raises:
-            KernelError: what the commands or the log say.
-        """
-        async with aclosing(recorded([self.log], [await self.log.head()])) as records:
-            async for record in records:
-                if self.may_concern(record, transfer):
-                    found = self.codec.recorded(record)
-                    if _transfer_of(found) == transfer:
-                        await self.reactions.react(self.handlers, found, None)
+    Raises:
+        StartError: there is no such transfer; or what the system says.
+    """
+    stream = TRANSFER.stream(transfer)
+    found = _transfer(control, stream)
+    for _ in range(_ROUNDS):
+        if found.is_over:
+            break
+        control.react(MONEY_MOVES.name, TRANSFERS_LOG, stream=stream)
+        control.react(STEPS_ARE_RECORDED.name, ACCOUNTS_LOG, tag=f"transfer:{transfer}")
+        found = _transfer(control, stream)
+    return found
 
 
-def driving_accounts(handlers: CommandHandlers, transfers: LogReader, codec: Codec) -> Driving:
-    """What transfers ask of accounts, once more."""
-    return Driving(
-        MONEY_MOVES, handlers, transfers, codec, lambda record, transfer: record.stream == TRANSFER.stream(transfer)
-    )
-
-
-def driving_transfers(handlers: CommandHandlers, accounts: LogReader, codec: Codec) -> Driving:
-    """What accounts have done for transfers, once more."""
-    return Driving(
-        STEPS_ARE_RECORDED, handlers, accounts, codec, lambda record, transfer: transfer.encode() in record.data
-    )
-
-
-def _transfer_of(found: RecordedEvent) -> str | None:
-    if TRANSFER.has(found.stream):
-        return TRANSFER.id_of(found.stream)
-    transfer: str | None = getattr(found.event, "transfer", None)
-    return transfer
+def _transfer(control: Control, stream: str) -> TransferDoc:
+    doc: TransferDoc | None = None
+    for record in control.stream(TRANSFERS_LOG, stream):
+        doc = evolve_transfer(doc, TRANSFERS.codecs[TRANSFERS_LOG].recorded(record))
+    if doc is None:
+        raise StartError("there is no such transfer")
+    return doc

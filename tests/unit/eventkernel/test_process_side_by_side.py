@@ -11,7 +11,7 @@ from eventkernel.adapters.memory import MemoryEventStore
 from eventkernel.adapters.memory_views import MemoryCheckpointStore
 from eventkernel.clock import ManualClock
 from eventkernel.decider import Decider
-from eventkernel.errors import NotFound, Refusal, Unavailable
+from eventkernel.errors import InvalidInput, NotFound, Refusal, Unavailable
 from eventkernel.events import Partition, Position, Record, RecordedEvent
 from eventkernel.reacting.lanes import Lanes
 from eventkernel.reacting.process import ProcessManager
@@ -20,7 +20,7 @@ from eventkernel.reading.projector import Source
 from eventkernel.reading.views import ParkedRecord
 from eventkernel.writing.commands import CommandHandler
 from eventkernel.writing.store import Checkpoint
-from tests.support.doors import CODEC, Opened
+from tests.support.doors import CODEC, Opened, Painted
 from tests.support.scripted_log import ScriptedLog
 from tests.unit.eventkernel.test_process import OAK, Doors, Site, eventually, running
 
@@ -217,6 +217,33 @@ async def test_what_is_skipped_is_not_reacted_to_when_it_is_delivered_again() ->
         site.log.put("a", 3, Opened())
         await site.settle(process)
     assert site.seen == [("a", 3)]
+
+
+async def test_an_operator_has_it_react_once_more_but_not_to_what_was_skipped() -> None:
+    site = Site()
+    site.fail = [ValueError()] * 3
+    async with site.at_work(site.process()) as process:
+        for version, event in enumerate((OAK, Opened(), Opened(), Painted(colour="red"), Opened()), 1):
+            site.log.put("a", version, event)
+        site.log.put("a", 5, None)
+        await site.settle(process)
+        await process.skip("a", "the bank says so")
+        assert site.seen == [("a", 3), ("a", 5)]
+        await process.react_again(site.log.partitions[0])
+        assert site.seen == [("a", 3), ("a", 5)] * 2
+        site.fail = [ValueError("broken")]
+        with pytest.raises(ValueError, match="broken"):
+            await process.react_again(site.log.partitions[0])
+        assert (await process.status()).parked == ()
+
+
+async def test_it_reacts_to_no_event_of_a_log_that_it_does_not_read() -> None:
+    other = ScriptedLog("windows.1", 1)
+    other.put("w", 1, Opened())
+    site = Site()
+    with pytest.raises(InvalidInput, match=r"^watch does not read the log windows$"):
+        await site.process().react_again(other.partitions[0])
+    assert site.seen == []
 
 
 async def test_only_what_is_known_to_fail_is_skipped() -> None:

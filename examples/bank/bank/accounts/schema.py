@@ -27,7 +27,6 @@ from bank.accounts.projection import (
     evolve_account,
 )
 from bank.accounts.statement import amount_of, statement_of
-from bank.driving import Driving
 from bank.graph import SCALARS, FirstTransfers
 from bank.money import Money, digits_of
 from bank.transfers.domain import STREAM_PREFIX as TRANSFER_STREAM_PREFIX
@@ -60,7 +59,6 @@ class AccountWrites:
 
     accounts: AccountMutations
     owners: OwnerMutations
-    driving: Driving
 
 
 AccountsRequest = Request[DocumentQuestions[AccountsDoc], AccountWrites]
@@ -429,19 +427,6 @@ class Mutation:
             expected_version=given.expected_version,
         )
         return CloseAccountPayload(done=done, account=_account(done.fold(evolve_account)))
-
-    @field(
-        "For operators, where a transfer hangs: let the accounts do again what it asks of them. What they have done "
-        "already has no further effect. Reads the transfers' log."
-    )
-    async def repeat_bookings(
-        self,
-        info: AccountsInfo,
-        transfer_id: Annotated[strawberry.ID, strawberry.argument(description="The transfer's id.")],
-    ) -> Transfer | None:
-        transfer = inputs.identifier("transferId", transfer_id)
-        await info.context.writes.driving.again(transfer)
-        return Transfer(id=strawberry.ID(transfer))
 
 
 schema: Final = FederatedSchema(query=Query, mutation=Mutation, types=[Account, Transfer], scalars=SCALARS)

@@ -15,14 +15,12 @@ from eventkernel.reading.documents import DocumentView
 
 def _api() -> Api[DocumentView[AccountsDoc]]:
     from bank.accounts.schema import AccountMutations, AccountWrites, OwnerMutations, schema  # noqa: PLC0415
-    from bank.driving import driving_accounts  # noqa: PLC0415
 
     return Api(
         schema,
         lambda ports: AccountWrites(
             AccountMutations(ports.commands(ACCOUNT)),
             OwnerMutations(ports.handlers.across(OWNERS_ACCOUNTS)),
-            driving_accounts(ports.handlers, ports.logs[transfers.LOG], ACCOUNTS.codecs[transfers.LOG]),
         ),
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, Final
@@ -12,7 +11,6 @@ import strawberry
 import uuid6
 from strawberry.types import Info
 
-from bank.driving import Driving
 from bank.graph import SCALARS, FirstTransfers
 from bank.money import Money
 from bank.transfers import domain
@@ -31,7 +29,7 @@ from eventgraph.serving.federation import MUTATION, QUERY, FederatedSchema, Repr
 from eventgraph.serving.inherited import inherits
 from eventgraph.serving.mutations import KeyedInput, Mutations, Payload
 from eventgraph.serving.request import Request
-from eventkernel.errors import InvalidInput, NotFound
+from eventkernel.errors import InvalidInput
 from eventkernel.events import moment
 from eventkernel.reading.documents import DocumentQuestions, Placed
 from eventkernel.reading.words import words
@@ -44,15 +42,7 @@ PAGES_LIMIT: Final = 20_000
 TransferMutations = Mutations[domain.Transfer, TransferCommand, TransferEvent]
 
 
-@dataclass(frozen=True, slots=True)
-class TransferWrites:
-    """Commands about transfers, and what drives them on."""
-
-    transfers: TransferMutations
-    driving: Driving
-
-
-TransfersRequest = Request[DocumentQuestions[TransfersDoc], TransferWrites]
+TransfersRequest = Request[DocumentQuestions[TransfersDoc], TransferMutations]
 TransfersInfo = Info[TransfersRequest, None]
 
 _NEWEST: Final = "newest"
@@ -124,7 +114,7 @@ class Transfer:
         after: history.After = strawberry.UNSET,
     ) -> TransferStepConnection | None:
         stream = STREAM_PREFIX + self.id
-        page, _ = await history.history(info.context, info.context.writes.transfers, stream, self.version, first, after)
+        page, _ = await history.history(info.context, info.context.writes, stream, self.version, first, after)
         edges = [
             TransferStepEdge(node=TransferStep(recorded=one), cursor=cursor)
             for one, cursor in zip(page.nodes, page.cursors, strict=True)
@@ -236,7 +226,7 @@ class Mutation:
             given.amount,
             inputs.text("memo", memo, limit=MEMO_LIMIT) if memo else "",
         )
-        done = await info.context.writes.transfers.run(
+        done = await info.context.writes.run(
             info.context,
             command,
             stream=STREAM_PREFIX + str(uuid6.uuid7()),
@@ -250,24 +240,6 @@ class Mutation:
             key=given.idempotency_key,
         )
         return TransferPayload(done=done, transfer=_transfer(done.fold(evolve_transfer)))
-
-    @field(
-        "For operators, where a transfer hangs: let it take again each step that the accounts' bookings ask for. Steps "
-        "that were taken have no further effect. Gives the transfer after that. Reads the accounts' log."
-    )
-    async def repeat_steps(
-        self,
-        info: TransfersInfo,
-        transfer_id: Annotated[strawberry.ID, strawberry.argument(description="The transfer's id.")],
-    ) -> Transfer | None:
-        transfer, writes = inputs.identifier("transferId", transfer_id), info.context.writes
-        await writes.driving.again(transfer)
-        doc: TransferDoc | None = None
-        for record in await writes.transfers.store.read_stream(STREAM_PREFIX + transfer):
-            doc = evolve_transfer(doc, writes.transfers.decoded(record))
-        if doc is None:
-            raise NotFound("there is no such transfer")
-        return _transfer(doc)
 
 
 schema: Final = FederatedSchema(query=Query, mutation=Mutation, types=[Account, Transfer], scalars=SCALARS)

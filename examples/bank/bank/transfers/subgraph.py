@@ -13,16 +13,9 @@ from eventkernel.reading.documents import DocumentView
 
 
 def _api() -> Api[DocumentView[TransfersDoc]]:
-    from bank.driving import driving_transfers  # noqa: PLC0415
-    from bank.transfers.schema import TransferMutations, TransferWrites, schema  # noqa: PLC0415  # loads Strawberry
+    from bank.transfers.schema import TransferMutations, schema  # noqa: PLC0415  # loads Strawberry
 
-    return Api(
-        schema,
-        lambda ports: TransferWrites(
-            TransferMutations(ports.commands(TRANSFER)),
-            driving_transfers(ports.handlers, ports.logs[accounts.LOG], TRANSFERS.codecs[accounts.LOG]),
-        ),
-    )
+    return Api(schema, lambda ports: TransferMutations(ports.commands(TRANSFER)))
 
 
 TRANSFERS: Final[Subgraph[DocumentView[TransfersDoc]]] = Subgraph(
