@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from graphrouter.authentication.issuers import Authentication
 from graphrouter.limits import Limits
 from graphrouter.override_labels import LabelChoice
 from graphrouter.transport.port import MAX_RESPONSE_BYTES
@@ -55,6 +56,8 @@ class RouterOptions:
         default_factory=lambda: {"asOf": "as-of", "bookmarkTimeout": "bookmark-timeout"}
     )
     """Entries of the request's `extensions` that go to subgraphs as the header named here."""
+    authentication: Authentication | None = None
+    """Whose tokens prove who asks (the extra `jwt`); without it, everybody asks as nobody in particular."""
     override_labels: LabelChoice | None = None
     """Which labels of `@override` are on for a request: a function of its headers (names in lower case), or per label
     the percentage of requests. By default `percent(n)` is drawn for every request, and other labels are off."""

@@ -109,7 +109,7 @@ class GraphRouter:
         await asyncio.gather(*(transport.start() for transport in self._transports.values()))
 
     async def aclose(self) -> None:
-        self._pipeline.close()
+        await self._pipeline.aclose()
         await _close(self._transports)
 
     async def __aenter__(self) -> Self:

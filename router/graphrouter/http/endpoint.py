@@ -27,7 +27,12 @@ T = TypeVar("T")
 
 ACCESS: Final = logging.getLogger("graphrouter.access")
 
-_STATUS_OF_REFUSAL: Final = {"METHOD_NOT_ALLOWED": 405, "REQUEST_TIMEOUT": 503}
+_STATUS_OF_REFUSAL: Final = {
+    "UNAUTHENTICATED": 401,
+    "METHOD_NOT_ALLOWED": 405,
+    "REQUEST_TIMEOUT": 503,
+    "AUTHENTICATION_UNAVAILABLE": 503,
+}
 _NAME: Final = re.compile(r"[_A-Za-z][_0-9A-Za-z]*")
 _CODE: Final = re.compile(r"[!-+\--~]{1,100}")
 """A code as it may stand in a line of the log: a subgraph's may be anything."""
@@ -93,6 +98,10 @@ class GraphQLEndpoint:
         except HttpRefusal as refusal:
             answer = GraphQLAnswer(None, [error_object(str(refusal), refusal.code)], {}, refused=True)
             status, more = refusal.status, refusal.headers
+        if status == 401:  # https://www.rfc-editor.org/rfc/rfc6750#section-3
+            more = (
+                (b"www-authenticate", b'Bearer error="invalid_token"' if "authorization" in headers else b"Bearer"),
+            )
         await _respond(send, scope["method"], status, media_type, answer, more)
         if self._access.isEnabledFor(logging.INFO):
             self._log(scope["method"], request, answer, status, time.perf_counter() - started)

@@ -1,9 +1,10 @@
 """One request, from its text to its answer, stage by stage.
 
-1. `documents`: the text is parsed and validated, within limits.
-2. `operations`: the operation that was asked for is planned.
-3. `forwarding`: what of the request reaches the subgraphs.
-4. `answering`: the plan is run and the response is shaped.
+1. `callers`: who asks, by the token that the request has.
+2. `documents`: the text is parsed and validated, within limits.
+3. `operations`: the operation that was asked for is planned.
+4. `forwarding`: what of the request reaches the subgraphs.
+5. `answering`: the plan is run and the response is shaped.
 
 What depends on the text alone is done once and cached: the parsed and validated document by its text, the plan by the
 normalised text of the operation (so that white space, comments, and other operations in the document make no
@@ -27,6 +28,7 @@ from graphrouter.limits import LimitExceeded
 from graphrouter.options import RouterOptions
 from graphrouter.override_labels import OverrideLabels
 from graphrouter.pipeline.answering import Answering
+from graphrouter.pipeline.callers import Callers
 from graphrouter.pipeline.documents import Documents
 from graphrouter.pipeline.forwarding import bookmark_of, forwarded
 from graphrouter.pipeline.operation import PreparedOperation
@@ -51,6 +53,7 @@ class Pipeline:
         self, supergraph: Supergraph, planner: Planner, subgraphs: SubgraphSettings, options: RouterOptions
     ) -> None:
         self._options = options
+        self._callers = Callers(options.authentication)
         self._labels = OverrideLabels(supergraph.labels, options.override_labels)
         self._background = Background()
         self._documents = Documents(supergraph, planner, options)
@@ -61,15 +64,17 @@ class Pipeline:
     def statistics(self) -> PipelineStatistics:
         return {"documents": self._documents.statistics(), "plans": self._operations.statistics()}
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         self._operations.close()
         self._background.close()
+        await self._callers.aclose()
 
     async def execute(self, request: GraphQLRequest) -> GraphQLAnswer:
         """The answer to a request, whatever happens; unexpected exceptions are logged and told without detail."""
         deadline = asyncio.get_running_loop().time() + self._options.limits.seconds
         try:
             async with asyncio.timeout_at(deadline):
+                await self._callers.of(request.headers)
                 labels = self._labels.on(request.headers)
                 prepared = await self._operations.prepared(request.query, request.operation_name, labels)
             return await self._run(prepared, request, deadline)
