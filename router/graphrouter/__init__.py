@@ -1,14 +1,18 @@
 """A GraphQL federation router: composes, plans and executes over anybody's subgraphs."""
 
 from graphrouter.authentication import Authentication, Caller, Issuer
+from graphrouter.http.rates import RateLimit
 from graphrouter.limits import Limits
-from graphrouter.options import Example, RouterOptions
+from graphrouter.options import Example, RouterOptions, Traffic
 from graphrouter.request import GraphQLAnswer, GraphQLRequest
 from graphrouter.router import GraphRouter, federate
 from graphrouter.subgraph_sdl import SubgraphUnavailable
+from graphrouter.transport.breaker import Breaker
+from graphrouter.transport.retrying import Retries
 
 __all__ = [
     "Authentication",
+    "Breaker",
     "Caller",
     "Example",
     "GraphQLAnswer",
@@ -16,7 +20,10 @@ __all__ = [
     "GraphRouter",
     "Issuer",
     "Limits",
+    "RateLimit",
+    "Retries",
     "RouterOptions",
     "SubgraphUnavailable",
+    "Traffic",
     "federate",
 ]

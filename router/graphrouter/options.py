@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from graphrouter.authentication.issuers import Authentication
+from graphrouter.http.rates import RateLimit
 from graphrouter.limits import Limits
 from graphrouter.override_labels import LabelChoice
+from graphrouter.transport.breaker import Breaker
 from graphrouter.transport.port import MAX_RESPONSE_BYTES
+from graphrouter.transport.retrying import Retries
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +29,30 @@ DEFAULT_FORWARDED_HEADERS = frozenset({"authorization", "traceparent", "tracesta
 
 
 @dataclass(frozen=True, slots=True)
+class Traffic:
+    """How requests go to a subgraph."""
+
+    retries: Retries | None = None
+    """Which queries are sent again where they were not answered; None: none, except over a kept connection that broke
+    before the subgraph heard of the query."""
+    breaker: Breaker | None = None
+    """When a subgraph that keeps failing is left alone; None: never."""
+    connections: int = 256
+    """Open at the same time; more requests wait for one. It is for subgraphs that are given by their URL."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouterOptions:
     """The options of one router; all of them have defaults that suit a server on the open internet."""
 
     limits: Limits = field(default_factory=Limits)
     concurrent_requests: int = 256
     """Requests that are executed at the same time; one more is refused at once (HTTP 503)."""
+    adaptive_concurrency: bool = False
+    """Whether fewer requests are executed at the same time while the event loop has no idle moment: those that are
+    accepted are then answered soon, and the others refused at once."""
+    rate_limit: RateLimit | None = None
+    """What one client may send to this process; one more is refused at once (HTTP 429)."""
     hosts: tuple[str, ...] = ()
     """Names that the server may be asked by (`Host`): `example.com`, `*.example.com` for all below, `*` for any.
     Without any, connections to a loopback address are answered by addresses and `localhost` only, others by all."""
@@ -67,6 +88,10 @@ class RouterOptions:
     """The same for single subgraphs, by name."""
     subgraph_tls: ssl.SSLContext | None = None
     """What subgraphs behind `https` have to show, and are shown; without it, a certificate that the system trusts."""
+    traffic: Traffic = field(default_factory=Traffic)
+    """Retries, circuit breaker and connections of each subgraph."""
+    traffic_to: Mapping[str, Traffic] = field(default_factory=dict[str, Traffic])
+    """The same for single subgraphs, by name."""
     subgraph_response_bytes: int = MAX_RESPONSE_BYTES
     """The largest answer that is read from a subgraph."""
     cached_documents: int = 2_000

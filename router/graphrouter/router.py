@@ -12,16 +12,18 @@ from graphrouter.composition import SubgraphSdl
 from graphrouter.composition import compose as compose_sdls
 from graphrouter.execution.execute import SubgraphSettings
 from graphrouter.execution.inflight import JoiningTransport
-from graphrouter.options import RouterOptions
+from graphrouter.options import RouterOptions, Traffic
 from graphrouter.pipeline import Pipeline
 from graphrouter.planning.planner import QueryPlanner
 from graphrouter.request import GraphQLAnswer, GraphQLRequest
 from graphrouter.subgraph_health import SubgraphHealth, health_of
 from graphrouter.subgraph_sdl import fetch_sdl
 from graphrouter.supergraph import Supergraph, read_supergraph
+from graphrouter.transport.breaker import BreakingTransport
 from graphrouter.transport.http import HttpTransport
 from graphrouter.transport.inprocess import AsgiApp, InProcessTransport
 from graphrouter.transport.port import SubgraphTransport
+from graphrouter.transport.retrying import RetryingTransport
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -43,12 +45,11 @@ class GraphRouter:
         self.options = options or RouterOptions()
         self.planner = QueryPlanner(supergraph)
         self._transports = dict(transports)
-        joining = self.options.join_equal_queries
         self._pipeline = Pipeline(
             supergraph,
             self.planner,
             SubgraphSettings(
-                transports={name: JoiningTransport(t) if joining else t for name, t in transports.items()},
+                transports={name: _guarded(name, transport, self.options) for name, transport in transports.items()},
                 object_types=frozenset(name for name, kind in supergraph.kinds.items() if kind == "object"),
                 timeout_seconds=self.options.subgraph_seconds,
                 timeouts=self.options.subgraph_timeouts,
@@ -176,10 +177,29 @@ def _transport(name: str, source: SubgraphSource, options: RouterOptions) -> Sub
     if isinstance(source, str):
         if not source:
             raise ValueError(f"the subgraph {name!r} has no URL: give one")
-        return HttpTransport(source, max_response_bytes=options.subgraph_response_bytes, tls=options.subgraph_tls)
+        return HttpTransport(
+            source,
+            connections=_traffic(name, options).connections,
+            max_response_bytes=options.subgraph_response_bytes,
+            tls=options.subgraph_tls,
+        )
     if isinstance(source, SubgraphTransport):
         return source
     return InProcessTransport(source, max_response_bytes=options.subgraph_response_bytes)
+
+
+def _traffic(name: str, options: RouterOptions) -> Traffic:
+    return options.traffic_to.get(name, options.traffic)
+
+
+def _guarded(name: str, transport: SubgraphTransport, options: RouterOptions) -> SubgraphTransport:
+    """The transport with what operations need beside it; health is asked without."""
+    traffic = _traffic(name, options)
+    if traffic.breaker is not None:
+        transport = BreakingTransport(name, transport, traffic.breaker)
+    if traffic.retries is not None:
+        transport = RetryingTransport(transport, traffic.retries)
+    return JoiningTransport(transport) if options.join_equal_queries else transport
 
 
 async def _close(transports: Mapping[str, SubgraphTransport]) -> None:

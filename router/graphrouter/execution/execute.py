@@ -35,7 +35,13 @@ from graphrouter.execution.rewrites import rename, rename_path
 from graphrouter.execution.strays import drop_strays
 from graphrouter.json_text import Json, NotJson, loads, loads_in_pieces, with_whole_characters
 from graphrouter.planning.plan import EntityFetch, Fetch, RootFetch
-from graphrouter.transport import SubgraphRequest, SubgraphResponse, SubgraphTransport, TransportError
+from graphrouter.transport import (
+    SubgraphLeftAlone,
+    SubgraphRequest,
+    SubgraphResponse,
+    SubgraphTransport,
+    TransportError,
+)
 
 T = TypeVar("T")
 
@@ -155,7 +161,8 @@ class Execution:
         try:
             data, raw_errors = await self._ask(prepared, prepared.body(self.variables))
         except (TransportError, _Malformed) as failure:
-            changes = self.plan.plan.kind == "mutation" and isinstance(failure, TransportError)
+            sent = isinstance(failure, TransportError) and not isinstance(failure, SubgraphLeftAlone)
+            changes = self.plan.plan.kind == "mutation" and sent
             self._fail(fetch.subgraph, failure, self._root_positions(prepared, fetch), _OUTCOME if changes else "")
             return
         take = partial(self._take_root, prepared, fetch, data, raw_errors)

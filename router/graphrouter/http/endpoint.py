@@ -18,8 +18,10 @@ from typing import Final, Protocol, TypeVar
 
 from starlette.types import Receive, Scope, Send
 
+from graphrouter.http.admission import AdaptiveAdmission, Admission
 from graphrouter.http.media_types import GRAPHQL_RESPONSE, JSON, negotiate
 from graphrouter.http.parameters import QUERY_STRING_LIMIT, read_body, read_query_string
+from graphrouter.http.rates import RateLimit, Rates
 from graphrouter.http.refusal import HttpRefusal
 from graphrouter.request import GraphQLAnswer, GraphQLRequest, RequestRefused, error_object
 
@@ -55,6 +57,10 @@ class EndpointLimits:
     body_bytes: int
     concurrent: int
     """Requests that are executed at the same time; one more is refused at once, with OVERLOADED."""
+    adaptive: bool = False
+    """Whether fewer are executed at the same time while the event loop is never idle."""
+    rate: RateLimit | None = None
+    """What one client may send; beyond that it is refused, with RATE_LIMITED."""
 
 
 class GraphQLEndpoint:
@@ -76,7 +82,8 @@ class GraphQLEndpoint:
         self._limits = limits
         self._gives_up = gives_up
         self._access = access
-        self._running = 0
+        self._admission = AdaptiveAdmission(limits.concurrent) if limits.adaptive else Admission(limits.concurrent)
+        self._rates = Rates(limits.rate) if limits.rate else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -85,6 +92,8 @@ class GraphQLEndpoint:
         more: tuple[tuple[bytes, bytes], ...] = ()
         try:
             media_type = negotiate(headers.get("accept"))
+            if self._rates is not None:
+                self._count(self._rates, scope, headers)
             request = await self._read(scope, headers, receive)
             found = await self._answer(request, receive)
             if found is None:
@@ -110,14 +119,19 @@ class GraphQLEndpoint:
         executor = self._executor()
         if isinstance(executor, str):
             raise HttpRefusal(503, "NOT_READY", executor, (RETRY_AFTER,))
-        if self._running >= self._limits.concurrent:
+        if not self._admission.enter():
             raise HttpRefusal(503, "OVERLOADED", "too many requests are being executed: try again", (RETRY_AFTER,))
-        self._running += 1
         try:
             answering = executor.answer(request)
             return await (while_connected(receive, answering) if self._gives_up else answering)
         finally:
-            self._running -= 1
+            self._admission.leave()
+
+    def _count(self, rates: Rates, scope: Scope, headers: Mapping[str, str]) -> None:
+        wait = rates.wait(rates.client(scope, headers), asyncio.get_running_loop().time())
+        if wait:
+            message = f"the client has sent too many requests: expected the next one in {wait} s at the earliest"
+            raise HttpRefusal(429, "RATE_LIMITED", message, ((b"retry-after", str(wait).encode()),))
 
     async def _read(self, scope: Scope, headers: Mapping[str, str], receive: Receive) -> GraphQLRequest:
         method = scope["method"]

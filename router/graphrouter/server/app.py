@@ -93,7 +93,12 @@ def create_app(
     """The ASGI app. `source` is the router, or how to make it; `routes` come first, so they may take `/`."""
     check_hosts(options.hosts)
     serving = Serving(source)
-    limits = EndpointLimits(options.limits.body_bytes, options.concurrent_requests)
+    limits = EndpointLimits(
+        options.limits.body_bytes,
+        options.concurrent_requests,
+        adaptive=options.adaptive_concurrency,
+        rate=options.rate_limit,
+    )
     app = Starlette(
         routes=[
             Route("/graphql", GraphQLEndpoint(serving.router, limits)),

@@ -1,6 +1,7 @@
 """How a request reaches a subgraph: one port, and an adapter for each way."""
 
 from graphrouter.transport.port import (
+    SubgraphLeftAlone,
     SubgraphRequest,
     SubgraphResponse,
     SubgraphResponseTooLarge,
@@ -11,6 +12,7 @@ from graphrouter.transport.port import (
 )
 
 __all__ = [
+    "SubgraphLeftAlone",
     "SubgraphRequest",
     "SubgraphResponse",
     "SubgraphResponseTooLarge",

@@ -2,6 +2,7 @@
 
 TransportError
 ├── SubgraphUnreachable         SUBREQUEST_FAILED: no answer came (refused, reset, crashed)
+│   └── SubgraphLeftAlone       SUBREQUEST_NOT_SENT: its circuit breaker is open; nothing was sent
 ├── SubgraphTimedOut            SUBREQUEST_TIMEOUT: the deadline passed first
 └── SubgraphResponseTooLarge    SUBREQUEST_TOO_LARGE: the answer went over the limit and was dropped
 """
@@ -21,6 +22,12 @@ class TransportError(Exception):
 
 class SubgraphUnreachable(TransportError):
     """The connection could not be made or broke, or an in-process app raised."""
+
+
+class SubgraphLeftAlone(SubgraphUnreachable):
+    """The request was not sent, as the subgraph has failed too often of late."""
+
+    code = "SUBREQUEST_NOT_SENT"
 
 
 class SubgraphTimedOut(TransportError):
