@@ -94,13 +94,13 @@ class BreakingTransport:
         ended(self._now(), answer.status in _SERVER_ERRORS)
         return answer
 
-    def _tried(self, now: float, failed: bool) -> None:  # noqa: FBT001 - see `_counted`
+    def _tried(self, now: float, failed: bool) -> None:
         if failed:
             self._open(now)
         else:
             self._close()
 
-    def _count(self, now: float, failed: bool) -> None:  # noqa: FBT001 - see `_counted`
+    def _count(self, now: float, failed: bool) -> None:
         if self._open_until:
             return  # it was sent before
         length = self._breaker.window_seconds / _SLICES

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import pytest
 
 from graphrouter.transport import SubgraphLeftAlone, SubgraphRequest, SubgraphResponse, SubgraphUnreachable
@@ -10,22 +14,29 @@ from graphrouter.transport.retrying import Retries, RetryingTransport
 
 QUERY = SubgraphRequest(b"{}", repeatable=True)
 OK = SubgraphResponse(200)
-UNREACHABLE = SubgraphUnreachable("the subgraph could not be reached")
+UNREACHABLE: TransportError = SubgraphUnreachable("the subgraph could not be reached")
+
+
+Outcome: TypeAlias = SubgraphResponse | TransportError
 
 
 class Subgraph:
-    """Gives these outcomes in turn, the last one for ever."""
+    """Gives these outcomes in turn, the last one for ever; each once `answers` is set."""
 
-    def __init__(self, *outcomes: SubgraphResponse | TransportError) -> None:
-        self.outcomes = list(outcomes)
+    def __init__(self, *outcomes: Outcome) -> None:
+        self.outcomes: Sequence[Outcome] = outcomes
         self.requests: list[SubgraphRequest] = []
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def start(self) -> None: ...
     async def aclose(self) -> None: ...
 
     async def send(self, request: SubgraphRequest) -> SubgraphResponse:
         self.requests.append(request)
-        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+        outcome, *rest = self.outcomes
+        self.outcomes = rest or self.outcomes
+        await self.answers.wait()
         if isinstance(outcome, TransportError):
             raise outcome
         return outcome
@@ -48,7 +59,7 @@ class Client:
 
 
 @pytest.mark.parametrize("failure", [UNREACHABLE, *(SubgraphResponse(status) for status in (502, 503, 504))])
-async def test_a_query_that_was_not_answered_is_sent_again(failure: SubgraphResponse | TransportError) -> None:
+async def test_a_query_that_was_not_answered_is_sent_again(failure: Outcome) -> None:
     subgraph = Subgraph(failure, failure, OK)
     assert await Client(subgraph).send(QUERY) is OK
     assert subgraph.requests == [QUERY] * 3
