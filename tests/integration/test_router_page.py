@@ -11,6 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from graphrouter import Limits, RouterOptions
+from infra.patience import seconds
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "router" / "README.md").read_text()
@@ -54,7 +55,7 @@ def test_every_file_that_the_page_links_to_exists() -> None:
 
 
 def test_the_snippets_run(tmp_path: Path) -> None:
-    _, without_http, options = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    _, without_http, options, traffic = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     folder = tmp_path / "router_alone"
     shutil.copytree(ROOT / "examples" / "router_alone", folder)
     program = [
@@ -67,8 +68,14 @@ def test_the_snippets_run(tmp_path: Path) -> None:
         "    print(answer.data, answer.errors)",
         "asyncio.run(main())",
         options,
+        traffic,
     ]
     done = subprocess.run(
-        [sys.executable, "-c", "\n".join(program)], cwd=folder, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", "\n".join(program)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds(60),
     )
     assert (done.stdout, done.stderr) == ("{'me': {'name': 'Ada'}} []\n", "")
