@@ -55,7 +55,7 @@ def test_every_file_that_the_page_links_to_exists() -> None:
 
 
 def test_the_snippets_run(tmp_path: Path) -> None:
-    _, without_http, options, traffic = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    _, without_http, *more = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     folder = tmp_path / "router_alone"
     shutil.copytree(ROOT / "examples" / "router_alone", folder)
     program = [
@@ -67,8 +67,7 @@ def test_the_snippets_run(tmp_path: Path) -> None:
         textwrap.indent(without_http, "    "),
         "    print(answer.data, answer.errors)",
         "asyncio.run(main())",
-        options,
-        traffic,
+        *more,
     ]
     done = subprocess.run(
         [sys.executable, "-c", "\n".join(program)],
