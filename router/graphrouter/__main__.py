@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-_OF_THE_COMMAND = frozenset({"typer", "uvicorn"})
+_OF_THE_COMMAND = frozenset({"typer", "uvicorn", "pydantic", "yaml"})
 """The extra `serve`, which the library does without."""
 
 

@@ -10,28 +10,23 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import json
-import logging
-import math
-import socket
-import ssl
 import sys
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, cast
+from typing import Annotated
 
 import typer
 from graphql import DocumentNode, GraphQLError, GraphQLSchema, parse, validate
 
+from graphrouter.commands import configuring
+from graphrouter.commands.serving import serve
+from graphrouter.commands.terminal import named, read_text, refuse
 from graphrouter.composition import CompositionError, CompositionResult, SubgraphSdl
 from graphrouter.composition import compose as compose_sdls
 from graphrouter.composition.watching import texts_as_they_change
-from graphrouter.http.connections import ConnectionLimits
-from graphrouter.limits import Limits
-from graphrouter.options import RouterOptions
 from graphrouter.planning.check import check as check_plan
 from graphrouter.planning.errors import PlanningError
 from graphrouter.planning.planner import QueryPlanner
-from graphrouter.router import GraphRouter
 from graphrouter.subgraph_sdl import SubgraphUnavailable, fetch_sdl
 from graphrouter.supergraph import SupergraphError, read_supergraph
 from graphrouter.supergraph.diff import (
@@ -59,11 +54,6 @@ LabelOption = Annotated[
 ]
 
 
-def _refuse(message: str, code: int = 1) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(code)
-
-
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"graphrouter {importlib.metadata.version('graphrouter')}")
@@ -79,103 +69,8 @@ def graphrouter(
     """A GraphQL federation router: composes, plans and executes over anybody's subgraphs."""
 
 
-@app.command()
-def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
-    supergraph: SupergraphOption,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 takes any free one.")] = 4000,
-    subgraph: Annotated[
-        list[str] | None, typer.Option(help="NAME=URL: the URL of a subgraph, instead of the one in the file.")
-    ] = None,
-    introspection: Annotated[bool, typer.Option(help="Answer __schema and __type.")] = True,
-    playground: Annotated[bool, typer.Option(help="Serve GraphiQL at /.")] = True,
-    query_plans: Annotated[bool, typer.Option(help="Return the plan of a request that asks for it.")] = True,
-    timeout: Annotated[float, typer.Option(help="Seconds that one request to a subgraph may take.")] = 30.0,
-    subgraph_timeout: Annotated[list[str] | None, typer.Option(help="NAME=SECONDS: the same for one subgraph.")] = None,
-    subgraph_ca: Annotated[
-        Path | None,
-        typer.Option(help="A PEM file of certificate authorities to trust for subgraphs, beside the system's."),
-    ] = None,
-    limit: Annotated[
-        list[str] | None, typer.Option(help="NAME=NUMBER: a limit that the README lists, such as depth=20.")
-    ] = None,
-    allow_host: Annotated[
-        list[str] | None, typer.Option(help="A host name to answer to, or *.NAME; may be given again.")
-    ] = None,
-    cors_origin: Annotated[
-        list[str] | None, typer.Option(help="An origin whose pages may read answers, or *; may be given again.")
-    ] = None,
-    forward_header: Annotated[
-        list[str] | None, typer.Option(help="A request header to forward to subgraphs as well; may be given again.")
-    ] = None,
-    forward_extension: Annotated[
-        list[str] | None, typer.Option(help="NAME=HEADER: an entry of extensions to forward to subgraphs as a header.")
-    ] = None,
-    join_queries: Annotated[
-        bool, typer.Option(help="Send equal queries to a subgraph that are in flight at the same time once.")
-    ] = True,
-    join_requests: Annotated[
-        bool, typer.Option(help="Execute equal queries of clients that are in flight at the same time once.")
-    ] = False,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
-) -> None:
-    """Serve a supergraph: /graphql, /health/live, /health/ready, and the playground at /."""
-    import uvicorn  # noqa: PLC0415 - the other commands need no server
-
-    from graphrouter.http.connection import HttpServer  # noqa: PLC0415
-    from graphrouter.http.files import allow_many_files  # noqa: PLC0415
-    from graphrouter.server.collector import set_collector_for_serving  # noqa: PLC0415
-
-    if log_level.lower() not in {"debug", "info", "warning", "error"}:
-        _refuse(f"--log-level: expected debug, info, warning or error, found {log_level!r}", 2)
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if not 0 < timeout < math.inf:
-        _refuse(f"--timeout: expected a number above 0, found {timeout}", 2)
-    limits, connections, own = Limits(), ConnectionLimits(), RouterOptions().concurrent_requests
-    for name, number in map(_numbered, limit or []):
-        if name == "concurrent_requests":
-            own = _like(own, name, number)
-        elif name in _names_of(ConnectionLimits):
-            connections = replace(connections, **{name: _like(getattr(connections, name), name, number)})
-        elif name in _names_of(Limits):
-            limits = replace(limits, **{name: _like(getattr(limits, name), name, number)})
-        else:
-            _refuse(f"--limit: expected the name of a limit, found {name!r}", 2)
-    defaults = RouterOptions()
-    options = RouterOptions(
-        limits=limits,
-        concurrent_requests=own,
-        hosts=tuple(allow_host or ()),
-        cors_origins=tuple(cors_origin or ()),
-        introspection=introspection,
-        playground=playground,
-        expose_query_plan=query_plans,
-        subgraph_seconds=timeout,
-        subgraph_timeouts=dict(map(_numbered, subgraph_timeout or [])),
-        subgraph_tls=_trusting(subgraph_ca) if subgraph_ca else None,
-        forwarded_headers=defaults.forwarded_headers | {name.lower() for name in forward_header or ()},
-        forwarded_extensions={**defaults.forwarded_extensions, **dict(map(_named, forward_extension or []))},
-        join_equal_queries=join_queries,
-        join_equal_requests=join_requests,
-    )
-    try:
-        router = GraphRouter.from_supergraph(_read(supergraph), dict(map(_named, subgraph or [])), options)
-        served = router.app()
-        for name in options.subgraph_timeouts:
-            if name not in router.planner.supergraph.subgraphs:
-                _refuse(f"--subgraph-timeout: the supergraph has no subgraph {name!r}", 2)
-    except SupergraphError as error:
-        _refuse(f"{supergraph}: {error.code}: {error}")
-    except ValueError as error:
-        _refuse(str(error), 2)
-    listener = _listen(host, port)
-    typer.echo(f"http://{host}:{listener.getsockname()[1]}/graphql", err=True)
-    # uvicorn takes whatever makes a protocol; its types want a class.
-    http = cast("Any", HttpServer(connections))
-    config = uvicorn.Config(served, http=http, ws="none", log_config=None, access_log=False, server_header=False)
-    allow_many_files()
-    set_collector_for_serving()
-    uvicorn.Server(config).run(sockets=[listener])
+app.command()(serve)
+app.add_typer(configuring.app)
 
 
 @app.command()
@@ -187,28 +82,28 @@ def compose(
     ] = False,
 ) -> None:
     """Compose subgraphs into a supergraph. Hints go to standard error."""
-    named = [_named(text) for text in subgraphs]
+    sources = [named(text) for text in subgraphs]
     if watch:
-        _compose_again_and_again(named, output)
+        _compose_again_and_again(sources, output)
         return
     try:
-        result = compose_sdls([_subgraph_sdl(name, source) for name, source in named])
+        result = compose_sdls([_subgraph_sdl(name, source) for name, source in sources])
     except CompositionError as error:
-        _refuse("\n".join(str(diagnostic) for diagnostic in error.errors))
+        refuse("\n".join(str(diagnostic) for diagnostic in error.errors))
     _write(result, output)
 
 
-def _compose_again_and_again(named: list[tuple[str, str]], output: Path | None) -> None:
+def _compose_again_and_again(sources: list[tuple[str, str]], output: Path | None) -> None:
     """Compose again at each change; errors are printed, and the last supergraph stays."""
     if output is None:
-        _refuse("--watch: expected a file to write to, --output FILE", 2)
-    files = [Path(source) for _, source in named if not _is_url(source)]
+        refuse("--watch: expected a file to write to, --output FILE", 2)
+    files = [Path(source) for _, source in sources if not _is_url(source)]
     if not files:
-        _refuse("--watch: expected a subgraph that is a file, NAME=FILE, found URLs only", 2)
+        refuse("--watch: expected a subgraph that is a file, NAME=FILE, found URLs only", 2)
     try:
         for _ in texts_as_they_change(files):
             try:
-                _write(compose_sdls([_subgraph_sdl(name, source) for name, source in named]), output)
+                _write(compose_sdls([_subgraph_sdl(name, source) for name, source in sources]), output)
                 typer.echo(f"composed {output}", err=True)
             except CompositionError as error:
                 typer.echo("\n".join(str(diagnostic) for diagnostic in error.errors), err=True)
@@ -217,7 +112,7 @@ def _compose_again_and_again(named: list[tuple[str, str]], output: Path | None) 
     except KeyboardInterrupt:
         return  # Ctrl-C is how it ends, whatever it interrupts
     except ModuleNotFoundError:
-        _refuse("--watch: expected watchfiles to be installed: pip install 'graphrouter[watch]'", 2)
+        refuse("--watch: expected watchfiles to be installed: pip install 'graphrouter[watch]'", 2)
 
 
 def _write(result: CompositionResult, output: Path | None) -> None:
@@ -232,7 +127,7 @@ def _write(result: CompositionResult, output: Path | None) -> None:
         else:
             _replace(output.resolve(), result.supergraph_sdl)
     except OSError as error:
-        _refuse(f"cannot write {output}: {error.strerror}", 2)
+        refuse(f"cannot write {output}: {error.strerror}", 2)
 
 
 def _replace(file: Path, text: str) -> None:
@@ -264,9 +159,9 @@ def diff(
     checked: list[CheckedOperation] = []
     for file in _operation_files(operations or []):
         try:
-            checked += check_operations(before, after, {str(file): _read(file)})
+            checked += check_operations(before, after, {str(file): read_text(file)})
         except GraphQLError as error:
-            _refuse(f"{file}: {error.message}", 2)
+            refuse(f"{file}: {error.message}", 2)
     broken = any(operation.breaks for operation in checked)
     if as_json:
         found = [{**asdict(operation), "breaks": operation.breaks} for operation in checked]
@@ -284,9 +179,9 @@ def diff(
 
 def _client_schema(file: Path) -> GraphQLSchema:
     try:
-        return client_schema(_read(file))
+        return client_schema(read_text(file))
     except SupergraphError as error:
-        _refuse(f"{file}: {error.code}: {error}", 2)
+        refuse(f"{file}: {error.code}: {error}", 2)
 
 
 def _operation_files(paths: list[Path]) -> list[Path]:
@@ -295,7 +190,7 @@ def _operation_files(paths: list[Path]) -> list[Path]:
     for path in paths:
         inside = sorted([*path.rglob("*.graphql"), *path.rglob("*.gql")]) if path.is_dir() else [path]
         if not inside:
-            _refuse(f"{path}: expected files *.graphql or *.gql in it, found none", 2)
+            refuse(f"{path}: expected files *.graphql or *.gql in it, found none", 2)
         found += inside
     return found
 
@@ -338,9 +233,9 @@ def check(
     try:
         found = check_plan(planner.plan(document, name), document, planner.supergraph, name)
     except PlanningError as error:
-        _refuse(f"{error.code}: {error}")
+        refuse(f"{error.code}: {error}")
     if found:
-        _refuse("\n".join(found))
+        refuse("\n".join(found))
     typer.echo("the plan is right")
 
 
@@ -353,86 +248,43 @@ def _stage(stage: str, operation: str, planner: QueryPlanner, name: str | None) 
     try:
         return planner.explain(_document(operation, planner), name)[stage]
     except PlanningError as error:
-        _refuse(f"{error.code}: {error}")
+        refuse(f"{error.code}: {error}")
 
 
 def _planner(file: Path, labels: list[str] | None = None) -> QueryPlanner:
     """The planner while these labels, and no others, are on."""
     try:
-        planner = QueryPlanner(read_supergraph(_read(file)))
+        planner = QueryPlanner(read_supergraph(read_text(file)))
     except SupergraphError as error:
-        _refuse(f"{file}: {error.code}: {error}")
+        refuse(f"{file}: {error.code}: {error}")
     known = planner.supergraph.labels
     for label in labels or ():
         if label not in known:
             there = ", ".join(known) or "no label at all"
-            _refuse(f"--label: expected a label of @override in {file} ({there}), found {label!r}", 2)
+            refuse(f"--label: expected a label of @override in {file} ({there}), found {label!r}", 2)
     return planner.under(frozenset(labels or ()))
 
 
 def _document(source: str, planner: QueryPlanner) -> DocumentNode:
     try:
-        document = parse(sys.stdin.read() if source == "-" else _read(Path(source)))
+        document = parse(sys.stdin.read() if source == "-" else read_text(Path(source)))
     except GraphQLError as error:
-        _refuse(f"{source}: {error.message}")
+        refuse(f"{source}: {error.message}")
     errors = validate(planner.supergraph.api_schema, document)
     if errors:
-        _refuse("\n".join(f"{source}: {error.message}" for error in errors))
+        refuse("\n".join(f"{source}: {error.message}" for error in errors))
     return document
-
-
-def _named(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        _refuse(f"expected NAME=…, found {text!r}", 2)
-    return name, value
-
-
-def _numbered(text: str) -> tuple[str, float]:
-    name, value = _named(text)
-    try:
-        number = float(value)
-    except ValueError:
-        number = -1
-    if not 0 < number < math.inf:
-        _refuse(f"expected NAME=NUMBER above 0, found {text!r}", 2)
-    return name, number
-
-
-def _names_of(limits: type[Limits | ConnectionLimits]) -> frozenset[str]:
-    return frozenset(field.name for field in fields(limits))
-
-
-def _like(default: float, name: str, number: float) -> Any:
-    """The number, whole where the limit's default is."""
-    if not isinstance(default, int):
-        return number
-    if not number.is_integer():
-        _refuse(f"--limit: expected a whole number for {name}, found {number}", 2)
-    return int(number)
-
-
-def _trusting(file: Path) -> ssl.SSLContext:
-    """What the system trusts, and these authorities."""
-    context = ssl.create_default_context()
-    try:
-        context.load_verify_locations(cafile=file)
-    except ssl.SSLError:
-        _refuse(f"--subgraph-ca: expected certificates in PEM, found none that can be read in {file}", 2)
-    except OSError as error:
-        _refuse(f"cannot read {file}: {error.strerror}", 2)
-    return context
 
 
 def _subgraph_sdl(name: str, source: str) -> SubgraphSdl:
     if not _is_url(source):
-        return SubgraphSdl(name=name, url="", sdl=_read(Path(source)))
+        return SubgraphSdl(name=name, url="", sdl=read_text(Path(source)))
     try:
         return SubgraphSdl(name=name, url=source, sdl=asyncio.run(_ask_sdl(name, source)))
     except SubgraphUnavailable as error:
-        _refuse(str(error), 2)
+        refuse(str(error), 2)
     except ValueError as error:
-        _refuse(f"subgraph {name}: {error}", 2)
+        refuse(f"subgraph {name}: {error}", 2)
 
 
 def _is_url(source: str) -> bool:
@@ -445,22 +297,6 @@ async def _ask_sdl(name: str, url: str) -> str:
         return await fetch_sdl(name, transport, 10)
     finally:
         await transport.aclose()
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        _refuse(f"cannot read {file}: {reason}", 2)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        _refuse(f"cannot listen on {host} port {port}: {error.strerror}", 2)
 
 
 def main() -> None:

@@ -20,9 +20,13 @@ class Example:
     """A prepared operation that the playground opens as a tab."""
 
     title: str
+    """What the tab is called."""
     query: str
+    """The operation's text."""
     variables: Mapping[str, object] = field(default_factory=dict[str, object])
+    """Its variables."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Headers that the playground sends with it."""
 
 
 DEFAULT_FORWARDED_HEADERS = frozenset({"authorization", "traceparent", "tracestate", "bookmark-timeout", "as-of"})
@@ -86,8 +90,12 @@ class RouterOptions:
     """How long one request to a subgraph may take."""
     subgraph_timeouts: Mapping[str, float] = field(default_factory=dict[str, float])
     """The same for single subgraphs, by name."""
+    subgraph_headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]], repr=False)
+    """Per subgraph at a URL, headers (names in lower case) of each request to it; they go before what is forwarded."""
     subgraph_tls: ssl.SSLContext | None = None
     """What subgraphs behind `https` have to show, and are shown; without it, a certificate that the system trusts."""
+    subgraph_tls_of: Mapping[str, ssl.SSLContext] = field(default_factory=dict[str, ssl.SSLContext])
+    """The same for single subgraphs, by name."""
     traffic: Traffic = field(default_factory=Traffic)
     """Retries, circuit breaker and connections of each subgraph."""
     traffic_to: Mapping[str, Traffic] = field(default_factory=dict[str, Traffic])

@@ -181,7 +181,8 @@ def _transport(name: str, source: SubgraphSource, options: RouterOptions) -> Sub
             source,
             connections=_traffic(name, options).connections,
             max_response_bytes=options.subgraph_response_bytes,
-            tls=options.subgraph_tls,
+            tls=options.subgraph_tls_of.get(name, options.subgraph_tls),
+            headers=options.subgraph_headers.get(name),
         )
     if isinstance(source, SubgraphTransport):
         return source

@@ -228,3 +228,9 @@ async def test_a_closed_transport_reaches_nothing(transport: SubgraphTransport) 
     await transport.aclose()
     with pytest.raises(SubgraphUnreachable):
         await transport.send(asked("plain"))
+
+
+def test_headers_that_a_request_cannot_have_are_refused() -> None:
+    for headers in ({"Host": "a"}, {"a b": "c"}, {"": "c"}, {"a": "c\r\nd: e"}, {"a": " c"}, {"a": "\u2026"}):
+        with pytest.raises(ValueError, match="expected"):
+            HttpTransport("http://127.0.0.1/", headers=headers)

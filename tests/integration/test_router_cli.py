@@ -19,6 +19,7 @@ import uvicorn
 from typer.testing import CliRunner, Result
 
 from graphrouter.cli import app
+from infra.patience import seconds
 from tests.support.raw_server import OK, raw_server
 from tests.support.tiny_subgraph import reviews_subgraph, users_subgraph
 
@@ -90,9 +91,9 @@ def test_labels_of_override_are_put_on_by_name_and_no_line_is_empty_at_the_end(f
         (("serve", "-s", "a", "--limit", "speed=1"), 2, "--limit: expected the name of a limit, found 'speed'"),
         (("serve", "-s", "a", "--limit", "depth=0"), 2, "expected NAME=NUMBER above 0, found 'depth=0'"),
         (("serve", "-s", "a", "--limit", "__class__=1"), 2, "--limit: expected the name of a limit"),
-        (("serve", "-s", "a", "--limit", "objects=0.5"), 2, "--limit: expected a whole number for objects, found 0.5"),
+        (("serve", "-s", "a", "--limit", "objects=0.5"), 2, "--limit objects: expected a whole number, found 0.5"),
         (("serve", "-s", "a", "--subgraph-timeout", "users=soon"), 2, "expected NAME=NUMBER above 0"),
-        (("serve", "-s", "a", "--timeout", "nan"), 2, "--timeout: expected a number above 0, found nan"),
+        (("serve", "-s", "a", "--timeout", "nan"), 2, "--timeout: expected a finite number, found nan"),
         (("serve", "-s", "a", "--timeout=-1"), 2, "--timeout: expected a number above 0, found -1"),
         (("serve", "-s", "a", "--log-level", "basic_format"), 2, "--log-level: expected debug, info"),
         (("serve", "-s", "a", "--subgraph-ca", __file__), 2, "--subgraph-ca: expected certificates in PEM"),
@@ -349,3 +350,83 @@ async def test_watch_composes_again_when_a_file_changes_and_keeps_what_composed_
     assert output.read_text() == first
     watching.send_signal(signal.SIGINT)
     assert await asyncio.wait_for(watching.wait(), 60) == 0
+
+
+async def test_serve_reads_its_configuration_and_sends_a_subgraph_its_own_headers(tmp_path: Path) -> None:
+    async with raw_server() as server:
+        body = b'{"data":{"n":1}}'
+        server.answer = OK + b"content-length: %d\r\n\r\n%b" % (len(body), body)
+        (tmp_path / "a.graphql").write_text("type Query { n: Int }")
+        run("compose", f"a={tmp_path / 'a.graphql'}", "-o", str(tmp_path / "all.graphql"))
+        (tmp_path / "router.yaml").write_text(
+            "supergraph: all.graphql\n"
+            "server: {port: 0, playground: false}\n"
+            "subgraphs:\n"
+            "  a:\n"
+            f"    url: http://127.0.0.1:{server.port}/graphql\n"
+            "    headers: {x-key: '${SECRET}', Authorization: own}\n"
+        )
+        environment = os.environ | {"SECRET": "5", "GRAPHROUTER_LIMITS__ALIASES": "1"}
+        command = (sys.executable, "-m", "graphrouter", "serve", "--config", str(tmp_path / "router.yaml"))
+        checking = await asyncio.create_subprocess_exec(
+            *command, "--check", env=environment, stdout=asyncio.subprocess.PIPE
+        )
+        assert (await checking.communicate())[0] == b"the configuration is right\n"
+        serving = await asyncio.create_subprocess_exec(*command, env=environment, stderr=asyncio.subprocess.PIPE)
+        assert serving.stderr is not None
+        url = (await asyncio.wait_for(serving.stderr.readline(), seconds(20))).decode().strip()
+        async with httpx.AsyncClient() as client:
+            asked = await client.post(url, json={"query": "{ n }"}, headers={"authorization": "the client's"})
+            refused = await client.post(url, json={"query": "{ a: n b: n }"})
+            page = await client.get(url.replace("/graphql", "/"), headers={"accept": "text/html"})
+        serving.terminate()
+        await serving.communicate()
+    assert asked.json() == {"data": {"n": 1}}
+    assert refused.json()["errors"][0]["extensions"]["code"] == "TOO_MANY_ALIASES"
+    assert page.status_code == 404
+    lines = [head.lower().split(b"\r\n") for head in server.heads]
+    assert [(b"x-key: 5" in head, head.count(b"authorization: own")) for head in lines] == [(True, 1)]
+    assert b"the client's" not in b"".join(server.heads)
+
+
+async def test_serve_composes_the_subgraphs_that_it_is_given(subgraph_urls: dict[str, str]) -> None:
+    subgraphs = [f"--subgraph={name}={url}" for name, url in subgraph_urls.items()]
+    serving = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "graphrouter", "serve", "--port", "0", *subgraphs), stderr=asyncio.subprocess.PIPE
+    )
+    assert serving.stderr is not None
+    url = (await asyncio.wait_for(serving.stderr.readline(), seconds(20))).decode().strip()
+    async with httpx.AsyncClient() as client:
+        response = await client.post(url, json={"query": "{ me { name reviews { body } } }"})
+    serving.terminate()
+    await serving.communicate()
+    assert response.json()["data"] == {"me": {"name": "Ada", "reviews": [{"body": "first"}, {"body": "third"}]}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("limits: {dept: 1}", "router.yaml:1: limits.dept: no such key; did you mean limits.depth?\n"),
+        ("", "expected a supergraph (--supergraph FILE) or subgraphs (--subgraph NAME=URL), found neither\n"),
+        ("subgraphs: {a: {}}", "subgraphs.a.url: expected a URL, because no supergraph says where it is, found none\n"),
+        ("supergraph: all.graphql\nsubgraphs:\n  b: {}", "router.yaml:3: the supergraph has no subgraph 'b'\n"),
+    ],
+)
+def test_a_configuration_that_cannot_be_used_is_told(folder: Path, text: str, message: str) -> None:
+    for name in ("users", "reviews"):
+        text = text if "all" not in text else f"{text}\n  {name}: {{url: 'http://a/'}}"
+    (folder / "router.yaml").write_text(text)
+    for check in ((), ("--check",)):
+        result = run("serve", "--config", str(folder / "router.yaml"), *check)
+        assert (result.exit_code, result.stdout, result.stderr) == (2, "", message)
+
+
+def test_the_published_forms_are_printed_written_and_compared(tmp_path: Path) -> None:
+    for what in ("schema", "reference"):
+        file = tmp_path / what
+        assert run("config", what, "--check", str(file)).exit_code == 1
+        assert run("config", what, "--output", str(file)).exit_code == 0
+        assert run("config", what).stdout == file.read_text()
+        assert run("config", what, "--check", str(file)).exit_code == 0
+        file.write_text("old")
+        assert (run("config", what, "--check", str(file)).exit_code, file.read_text()) == (1, "old")

@@ -16,7 +16,8 @@ MODULES = [path for folder in PRODUCT for path in sorted((ROOT / folder).rglob("
 
 def test_no_name_from_the_subgraphs_appears_in_the_router() -> None:
     names = re.compile(
-        r"kithgraph|eventkernel|eventgraph|subgraphs\.\w|friend|recommendation|createUser", re.IGNORECASE
+        r"kithgraph|eventkernel|eventgraph|(?<![_.])subgraphs\.(?!NAME\b)\w|friend|recommendation|createUser",
+        re.IGNORECASE,
     )
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"

@@ -32,6 +32,7 @@ class Issuer:
     keys: str
     audiences: tuple[str, ...]
     algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
+    """The algorithms of signatures that are accepted."""
     actor_prefix: str = ""
     actor_claim: str = "sub"
 
@@ -65,12 +66,14 @@ class Authentication:
     """
 
     issuers: tuple[Issuer, ...]
+    """Whose tokens are accepted."""
     required: bool = False
     leeway: float = 30.0
     refresh: float = 300.0
     unknown_key: float = 30.0
     trust: float = 3600.0
     fetch_timeout: float = 5.0
+    """How long an issuer may take to answer with its keys."""
 
     def __post_init__(self) -> None:
         """Raises ValueError where issuers cannot be told apart, or a time is none."""

@@ -41,6 +41,7 @@ class Breaker:
     requests: int = 20
     """So many have to have ended before it opens."""
     window_seconds: float = 10.0
+    """How long a request counts after its end."""
     open_seconds: float = 5.0
     """How long nothing is sent."""
 

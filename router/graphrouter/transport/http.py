@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import re
 import ssl
 import zlib
 from collections import deque
+from collections.abc import Mapping, Sequence
 from urllib.parse import unquote, urljoin, urlsplit
 
 from graphrouter.transport.http_connection import AnswerTooLarge, ConnectionBroken, HttpAnswer, HttpConnection
@@ -31,6 +33,11 @@ _log = logging.getLogger("graphrouter.transport")
 _KEEPALIVE_SECONDS = 4.0
 
 _ZLIB_OR_GZIP = 47
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
+_VALUE = re.compile(r"([!-~\xa0-\xff]([ -~\xa0-\xff]*[!-~\xa0-\xff])?)?")
+_FRAMING = frozenset(
+    {"host", "content-length", "content-type", "transfer-encoding", "connection", "upgrade", "accept-encoding", "te"}
+)
 
 
 class HttpTransport:
@@ -39,7 +46,7 @@ class HttpTransport:
     `connections` bounds how many are open at one time; more requests wait for one, within their deadline. A server
     behind https has to have a certificate of its own name that `tls` trusts: by default, what the system trusts
     (https://docs.python.org/3/library/ssl.html#ssl.create_default_context takes another authority, or a certificate to
-    show to the server).
+    show to the server). `headers` go with each request, in place of those of the same name that it brings.
     """
 
     def __init__(
@@ -49,6 +56,7 @@ class HttpTransport:
         connections: int = 256,
         max_response_bytes: int = MAX_RESPONSE_BYTES,
         tls: ssl.SSLContext | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         parts = urlsplit(url)
         shown = repr(url.rpartition("@")[2][:200])  # without a password
@@ -67,6 +75,9 @@ class HttpTransport:
         self._credentials = _basic(parts.username, parts.password)
         self._post = f"POST {_target(url)} HTTP/1.1\r\n{head}content-type: application/json\r\n".encode()
         self._get = head.encode()
+        self._own = {name.lower(): value for name, value in (headers or {}).items()}
+        for name, value in self._own.items():
+            check_header(name, value)
         self._slots = asyncio.Semaphore(connections)
         self._idle: deque[HttpConnection] = deque()
         self._open: set[HttpConnection] = set()
@@ -96,15 +107,19 @@ class HttpTransport:
             raise SubgraphUnreachable("the subgraph could not be reached") from error
 
     def _written(self, request: SubgraphRequest) -> bytes:
-        headers = "".join([f"{name}: {value}\r\n" for name, value in request.headers])
-        if headers.count("\r") != len(request.headers) or headers.count("\n") != len(request.headers):
+        sent = self._with_own(request.headers) if self._own else request.headers
+        headers = "".join([f"{name}: {value}\r\n" for name, value in sent])
+        if headers.count("\r") != len(sent) or headers.count("\n") != len(sent):
             raise ValueError("a header has a line break")
-        if self._credentials and not any(name == "authorization" for name, _ in request.headers):
+        if self._credentials and not any(name == "authorization" for name, _ in sent):
             headers += self._credentials
         own = headers.encode("latin-1")
         if request.get is not None:
             return b"GET %b HTTP/1.1\r\n%b%b\r\n" % (_target(urljoin(self._url, request.get)).encode(), self._get, own)
         return b"%b%bcontent-length: %d\r\n\r\n%b" % (self._post, own, len(request.body), request.body)
+
+    def _with_own(self, headers: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+        return [*(entry for entry in headers if entry[0].lower() not in self._own), *self._own.items()]
 
     async def _exchange(self, data: bytes, repeatable: bool) -> HttpAnswer:
         kept = self._kept_connection()
@@ -187,6 +202,22 @@ def _inflated(compressed: bytes, limit: int) -> bytes:
     if inflating.unused_data:
         raise ValueError("an answer that goes on behind its compressed text")
     return body
+
+
+def check_header(name: str, value: str) -> None:
+    """ValueError where a request cannot have such a header of its caller's choice; the value is not repeated.
+
+    https://www.rfc-editor.org/rfc/rfc9110#section-5
+    """
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"expected the name of a header, found {name[:100]!r}")
+    if name.lower() in _FRAMING:
+        raise ValueError(f"expected a header that the router does not set itself, found {name!r}")
+    if (
+        not all(" " <= character <= "~" or "\xa0" <= character <= "\xff" for character in value)
+        or value != value.strip()
+    ):
+        raise ValueError(f"expected text in one line as the value of {name}, found something else")
 
 
 def _target(url: str) -> str:

@@ -1,0 +1,1 @@
+"""The commands of `graphrouter` that are not about planning, and what they say at the terminal."""

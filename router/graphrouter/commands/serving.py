@@ -1,0 +1,204 @@
+"""The command `graphrouter serve`: its options are keys of the configuration (`configuration/model.py`)."""
+
+from __future__ import annotations
+
+import logging
+import math
+import socket
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from graphrouter.commands.terminal import named, read_text, refuse
+from graphrouter.configuration import ConfigurationError, Loaded, load
+from graphrouter.configuration.settings import Given
+from graphrouter.http.connections import ConnectionLimits
+from graphrouter.limits import Limits
+from graphrouter.router import GraphRouter, federate
+from graphrouter.supergraph import SupergraphError
+
+Several = list[str] | None
+
+
+def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="The configuration's file, in YAML.", show_default=False)
+    ] = None,
+    supergraph: Annotated[
+        Path | None,
+        typer.Option("--supergraph", "-s", help="The supergraph's file; without one, the subgraphs are composed."),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Check configuration and supergraph, and stop; nothing is asked or served.")
+    ] = False,
+    host: Annotated[str | None, typer.Option(help="The address to listen on. [127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="The port; 0 takes any free one. [4000]")] = None,
+    subgraph: Annotated[
+        Several, typer.Option(help="NAME=URL: where a subgraph is, instead of where the supergraph says.")
+    ] = None,
+    introspection: Annotated[
+        bool | None, typer.Option("--introspection/--no-introspection", help="Answer __schema and __type. [yes]")
+    ] = None,
+    playground: Annotated[
+        bool | None, typer.Option("--playground/--no-playground", help="Serve GraphiQL at /. [yes]")
+    ] = None,
+    query_plans: Annotated[
+        bool | None,
+        typer.Option("--query-plans/--no-query-plans", help="Return the plan of a request that asks for it. [yes]"),
+    ] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds that a request to a subgraph may take. [30]")] = None,
+    subgraph_timeout: Annotated[Several, typer.Option(help="NAME=SECONDS: the same for one subgraph.")] = None,
+    subgraph_ca: Annotated[
+        Path | None,
+        typer.Option(help="A PEM file of certificate authorities to trust for subgraphs, beside the system's."),
+    ] = None,
+    limit: Annotated[Several, typer.Option(help="NAME=NUMBER: a limit of the README, such as depth=20.")] = None,
+    allow_host: Annotated[
+        Several, typer.Option(help="A host name to answer to, or *.NAME; may be given again.")
+    ] = None,
+    cors_origin: Annotated[
+        Several, typer.Option(help="An origin whose pages may read answers, or *; may be given again.")
+    ] = None,
+    forward_header: Annotated[
+        Several, typer.Option(help="A request header to forward to subgraphs as well; may be given again.")
+    ] = None,
+    forward_extension: Annotated[
+        Several, typer.Option(help="NAME=HEADER: an entry of extensions to forward to subgraphs as a header.")
+    ] = None,
+    join_queries: Annotated[
+        bool | None,
+        typer.Option(
+            "--join-queries/--no-join-queries",
+            help="Send equal queries to a subgraph that are in flight at the same time once. [yes]",
+        ),
+    ] = None,
+    join_requests: Annotated[
+        bool | None,
+        typer.Option(
+            "--join-requests/--no-join-requests",
+            help="Execute equal queries of clients that are in flight at the same time once. [no]",
+        ),
+    ] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. [info]")] = None,
+) -> None:
+    """Serve a supergraph, or subgraphs that are composed: /graphql, /health/live, /health/ready, the playground at /.
+
+    Every option is a key of the configuration, which has more of them: an option wins over the environment
+    (GRAPHROUTER_SERVER__PORT is the key server.port), which wins over the file (--config, or GRAPHROUTER_CONFIG).
+    """
+    single = {
+        "supergraph": ("supergraph", supergraph),
+        "host": ("server.host", host),
+        "port": ("server.port", port),
+        "introspection": ("operations.introspection", introspection),
+        "playground": ("server.playground", playground),
+        "query-plans": ("operations.query_plans", query_plans),
+        "timeout": ("all_subgraphs.timeout_seconds", timeout),
+        "subgraph-ca": ("all_subgraphs.tls.ca", subgraph_ca),
+        "allow-host": ("server.hosts", allow_host),
+        "cors-origin": ("server.cors_origins", cors_origin),
+        "join-queries": ("operations.join_equal_queries", join_queries),
+        "join-requests": ("operations.join_equal_requests", join_requests),
+        "log-level": ("server.log_level", log_level and log_level.lower()),
+    }
+    given = [
+        Given(tuple(key.split(".")), value, f"--{option}")
+        for option, (key, value) in single.items()
+        if value is not None
+    ]
+    given += [Given(("subgraphs", name, "url"), url, "--subgraph") for name, url in map(named, subgraph or [])]
+    given += [
+        Given(("subgraphs", name, "timeout_seconds"), seconds, "--subgraph-timeout")
+        for name, seconds in map(_numbered, subgraph_timeout or [])
+    ]
+    given += [Given(_path_of_limit(name), number, f"--limit {name}") for name, number in map(_numbered, limit or [])]
+    given += [Given(("forwarding", "headers", name.lower()), True, "--forward-header") for name in forward_header or []]
+    given += [
+        Given(("forwarding", "extensions", name), header, "--forward-extension")
+        for name, header in map(named, forward_extension or [])
+    ]
+    try:
+        loaded = load(config, tuple(given))
+    except ConfigurationError as error:
+        refuse(str(error), 2)
+    if check:
+        _app(loaded)
+        typer.echo("the configuration is right")
+        return
+    _run(loaded)
+
+
+def _numbered(text: str) -> tuple[str, float]:
+    name, value = named(text)
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1
+    if not 0 < number < math.inf:
+        refuse(f"expected NAME=NUMBER above 0, found {text!r}", 2)
+    return name, number
+
+
+def _path_of_limit(name: str) -> tuple[str, ...]:
+    if name == "concurrent_requests":
+        return ("server", name)
+    if name in {field.name for field in fields(ConnectionLimits)}:
+        return ("server", "connections", name)
+    if name in {field.name for field in fields(Limits)}:
+        return ("limits", name)
+    return refuse(f"--limit: expected the name of a limit, found {name!r}", 2)
+
+
+def _app(loaded: Loaded) -> Any:
+    """What is served."""
+    configuration = loaded.configuration
+    options = configuration.options()
+    if configuration.supergraph is None:
+        missing = sorted(configuration.subgraphs.keys() - configuration.urls().keys())
+        if missing:
+            refuse(f"subgraphs.{missing[0]}.url: expected a URL, because no supergraph says where it is, found none", 2)
+        if not configuration.subgraphs:
+            refuse("expected a supergraph (--supergraph FILE) or subgraphs (--subgraph NAME=URL), found neither", 2)
+        return federate(configuration.urls(), options)
+    file = configuration.supergraph
+    try:
+        router = GraphRouter.from_supergraph(read_text(file), configuration.urls(), options)
+        served = router.app()
+    except SupergraphError as error:
+        refuse(f"{file}: {error.code}: {error}")
+    except ValueError as error:
+        refuse(str(error), 2)
+    for name in configuration.subgraphs:
+        if name not in router.supergraph.subgraphs:
+            refuse(f"{loaded.place_of(('subgraphs', name))}: the supergraph has no subgraph {name!r}", 2)
+    return served
+
+
+def _run(loaded: Loaded) -> None:
+    import uvicorn
+
+    from graphrouter.http.connection import HttpServer
+    from graphrouter.http.files import allow_many_files
+    from graphrouter.server.collector import set_collector_for_serving
+
+    server = loaded.configuration.server
+    logging.basicConfig(level=server.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    served = _app(loaded)
+    listener = _listen(server.host, server.port)
+    typer.echo(f"http://{server.host}:{listener.getsockname()[1]}/graphql", err=True)
+    # uvicorn takes whatever makes a protocol; its types want a class.
+    http = cast("Any", HttpServer(server.connections))
+    config = uvicorn.Config(served, http=http, ws="none", log_config=None, access_log=False, server_header=False)
+    allow_many_files()
+    set_collector_for_serving()
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        refuse(f"cannot listen on {host} port {port}: {error.strerror}", 2)
