@@ -211,18 +211,6 @@ def checkpoint_after(batches: Iterable[Batch]) -> Checkpoint:
     )
 
 
-def unseen(changes: Iterable[Change[Doc]], versions: Mapping[str, int]) -> list[Change[Doc]]:
-    """The changes without the states that are stored already, given the stored versions of their streams."""
-    left: list[Change[Doc]] = []
-    for change in changes:
-        version = versions.get(change.stream, 0)
-        if change.states[0].version > version:
-            left.append(change)
-        elif change.states[-1].version > version:
-            left.append(Change(change.stream, tuple(state for state in change.states if state.version > version)))
-    return left
-
-
 def further(checkpoint: Checkpoint, other: Checkpoint) -> Checkpoint:
     """Both checkpoints joined: the later one in every partition."""
     generations: dict[Partition, int] = {}
@@ -256,6 +244,7 @@ class _Work(Generic[Doc]):
 
     def __init__(self, projection: Projection[Doc], stored: Mapping[str, State[Doc]], parked: ParkedStreams) -> None:
         self._evolve = projection.evolve
+        self._stored = stored
         self._latest = dict(stored)
         self._waiting: AbstractSet[str] = parked.waiting
         self._skipped = parked.skipped
@@ -308,7 +297,9 @@ class _Work(Generic[Doc]):
             self._skipped[record.stream] = record.version
 
     def changes(self) -> list[Change[Doc]]:
-        return [Change(stream, tuple(states)) for stream, states in self._went_through.items()]
+        return [
+            Change(stream, tuple(states), self._stored.get(stream)) for stream, states in self._went_through.items()
+        ]
 
     def _reach(self, record: Record, doc: Doc) -> None:
         state = State(record.version, record.time_us, record.log, record.partition, record.offset, doc)

@@ -48,10 +48,19 @@ class State(msgspec.Struct, Generic[Doc], frozen=True, gc=False):
 
 
 class Change(msgspec.Struct, Generic[Doc], frozen=True, gc=False):
-    """What a batch did to one stream: every state it went through, oldest first, versions consecutive, at least one."""
+    """What a batch did to one stream: every state it went through, oldest first, versions consecutive, at least one.
+
+    `before` is the state that was stored until then. Where several processes save, a later one may be stored by now.
+    """
 
     stream: str
     states: tuple[State[Doc], ...]
+    before: State[Doc] | None = None
+
+    @property
+    def history(self) -> tuple[State[Doc], ...]:
+        """The states with the one before, where there was one."""
+        return self.states if self.before is None else (self.before, *self.states)
 
 
 @dataclass(frozen=True, slots=True)

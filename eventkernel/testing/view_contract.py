@@ -423,6 +423,20 @@ class ViewContract(Generic[Doc]):
         assert await build.reached(Position.of(LOG, 0, 900), 0)
         assert len(await build.load([views.stream(1), views.stream(3), views.stream(499)])) == 3
 
+    async def test_a_change_that_begins_before_what_is_stored_adds_only_what_is_new(
+        self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
+    ) -> None:
+        stream = views.stream(1)
+        loaded = await build.load([stream])
+        await build.save(Fold([self.change(views, 1, 1, 2)], upto(3)))
+        begins_too_early = Change(stream, self.change(views, 1, 1, 2, 3).states, loaded.get(stream))
+        await build.save(Fold([begins_too_early], upto(4)))
+        assert await build.load([stream]) == {stream: state(3, views.doc(1, 3))}
+        stored = (await build.load([stream]))[stream]
+        await build.save(Fold([Change(stream, self.change(views, 1, 4).states, stored)], upto(5)))
+        await build.save(Fold([Change(stream, self.change(views, 1, 4, 5).states, stored)], upto(6)))
+        assert await build.load([stream]) == {stream: state(5, views.doc(1, 5))}
+
     async def test_a_save_whose_caller_gives_up_is_whole_or_not_there(
         self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
     ) -> None:

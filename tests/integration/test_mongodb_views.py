@@ -18,6 +18,7 @@ from eventkernel.adapters.mongodb.views import MongoView
 from eventkernel.errors import Unavailable
 from eventkernel.events import Partition, Position
 from eventkernel.reading.as_of import Moment
+from eventkernel.reading.changes import StoredVersions
 from eventkernel.reading.projector import Projector, Source
 from eventkernel.reading.views import BuildRetired, Change, Fold, ParkedRecord
 from eventkernel.retrying import Backoff
@@ -224,7 +225,7 @@ async def test_a_save_that_broke_off_anywhere_is_made_good_by_its_repetition(
         else:
             break
         # The process that died had loaded what it saved; the next one has not.
-        build._loaded.clear()
+        build._known = StoredVersions()
         await repeated()
         await further()
         assert await contents(database, build) == expected, f"broken off at write {places}"
@@ -566,6 +567,29 @@ async def test_builds_that_dead_processes_left_are_removed_when_the_view_is_open
     assert names == {"builds", live.name, young.name}
     with pytest.raises(BuildRetired):
         await left.save(Fold([door(1, 1, 2)], upto(3)))
+
+
+async def test_a_save_of_what_was_folded_onto_loaded_documents_reads_none_again(
+    two: list[MongoView[MongoDoors]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = two[0].live()
+    await build.save(Fold([door(1, 1)], upto(2)))
+    loaded = await build.load(["door-1", "door-2"])
+    monkeypatch.setattr(MongoDoors, "load_documents", None)
+    await build.save(Fold([Change("door-1", door(1, 2).states, loaded["door-1"]), door(2, 1)], upto(4)))
+    monkeypatch.undo()
+    assert {stream: version for stream, (version, _) in (await build.doors()).items()} == {"door-1": 2, "door-2": 1}
+
+
+async def test_a_heartbeat_that_fails_is_nothing_to_those_who_wait(database: Database, writes: Writes) -> None:
+    view = await MongoView[MongoDoors].open(database, "doors", MongoDoors, shape=1, logs=[LOG])
+    build = await view.create()
+    writes.stopped = True
+    view._watch._beat_at = 0.0
+    while not view._watch._beat_at:
+        assert not await build.reached(Position.of(LOG, 0, 1), 0.01)
+    writes.resume()
+    await view.aclose()
 
 
 async def test_whoever_waits_while_the_database_is_gone_is_told_so(

@@ -277,6 +277,23 @@ async def test_writers_side_by_side_leave_what_one_would(replicas: Replicas) -> 
 # What is left
 
 
+async def test_a_save_of_what_was_folded_onto_loaded_documents_reads_none_again(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = await (await replicas.another()).create()
+    await build.save(Fold([friendship(1, 1)], upto(2)))
+    streams = ["friendship-a~b1", "friendship-a~b2"]
+    loaded = await build.load(streams)
+    monkeypatch.setattr(Neo4jRecommendationView, "load_documents", None)
+    ended: Change[GraphDoc] = Change(streams[0], friendship(1, 2).states, loaded[streams[0]])
+    await build.save(Fold([ended, friendship(2, 1)], upto(4)))
+    monkeypatch.undo()
+    assert {stream: state.version for stream, state in (await build.load(streams)).items()} == {
+        streams[0]: 2,
+        streams[1]: 1,
+    }
+
+
 async def test_builds_of_the_dead_are_removed_when_the_view_is_opened(replicas: Replicas) -> None:
     view, former = await replicas.another(), await replicas.another(shape=projection.shape + 1)
     live, left, filling = await view.create(), await view.create(), await view.create()

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -19,6 +20,7 @@ from eventkernel.adapters.sqlite.views import SqliteView
 from eventkernel.clock import SystemClock
 from eventkernel.errors import Unavailable
 from eventkernel.events import DomainEvent
+from eventkernel.reading.changes import Rows
 from eventkernel.reading.projector import Projector, Source
 from eventkernel.reading.views import Change, Fold
 from eventkernel.retrying import Backoff
@@ -133,15 +135,26 @@ async def test_all_statements_of_a_read_see_the_same_snapshot(folder: Path) -> N
 async def test_reads_wait_for_no_save(folder: Path) -> None:
     writing, go_on = threading.Event(), threading.Event()
 
+    def hold() -> int:
+        writing.set()
+        assert go_on.wait(10)
+        return 0
+
     class SlowDoors(SqliteDoors):
-        def write_changes(self, connection: sqlite3.Connection, changes: Sequence[Change[Door]]) -> None:
-            super().write_changes(connection, changes)
-            writing.set()
-            assert go_on.wait(10)
+        """Holds a save after its first write."""
+
+        writes: ClassVar = {**SqliteDoors.writes, "held": "UPDATE door SET opened = opened + hold() WHERE stream = ?"}
+
+        def rows_of(self, change: Change[Door]) -> Rows[Sequence[object]]:
+            yield from super().rows_of(change)
+            yield "held", (change.stream,)
 
     view = await open_view(folder, kind=SlowDoors)
+    build = await view.create()
+    await build._on_writer(lambda connection: connection.create_function("hold", 0, hold))
     go_on.set()
-    build = await live_build(view, hung("a"))
+    await build.save(Fold([hung("a")], upto(1)))
+    await view.switch(build.name)
     writing.clear()
     go_on.clear()
     saving = asyncio.create_task(build.save(Fold([hung("b")], upto(2))))
@@ -150,6 +163,20 @@ async def test_reads_wait_for_no_save(folder: Path) -> None:
     go_on.set()
     await saving
     assert list(await build.doors()) == ["a", "b"]
+    await view.aclose()
+
+
+async def test_a_save_of_what_was_folded_onto_loaded_documents_reads_none_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = await open_view(folder)
+    build = await live_build(view, hung("a"))
+    loaded = await build.load(["a", "b"])
+    monkeypatch.setattr(SqliteDoors, "load_documents", None)
+    opened: Change[Door] = Change("a", (state(2, ("oak", (), 1)),), loaded["a"])
+    await build.save(Fold([opened, hung("b")], upto(3)))
+    monkeypatch.undo()
+    assert await build.doors() == {"a": (2, ("oak", (), 1)), "b": (1, ("oak", (), 0))}
     await view.aclose()
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, assert_never
 
-from eventkernel.adapters.mongodb.build import MongoViewBuild
+from eventkernel.adapters.mongodb.build import Advance, MongoViewBuild
 from eventkernel.adapters.mongodb.views import MongoView
 from eventkernel.clock import Clock
 from eventkernel.decider import Decider
@@ -23,6 +23,7 @@ from eventkernel.reacting.checkpoints import CheckpointStore
 from eventkernel.reacting.process import ProcessManager
 from eventkernel.reading.audit import Audit
 from eventkernel.reading.bookmark import Bookmark
+from eventkernel.reading.changes import Rows
 from eventkernel.reading.gate import BookmarkGate
 from eventkernel.reading.membership import Membership
 from eventkernel.reading.projector import Projector, Source
@@ -143,13 +144,13 @@ projection: Projection[Account] = Projection(name="bank", shape=1, evolve=_evolv
 
 class MongoAccounts(MongoViewBuild[Account]):
     collections: ClassVar = {"accounts": []}
+    writes: ClassVar = {"accounts": Advance("accounts")}
 
     async def load_documents(self, streams: Sequence[str]) -> Mapping[str, State[Account]]:
         return {document["_id"]: _state(document) for document in await self.by_ids("accounts", streams)}
 
-    async def write_changes(self, changes: Sequence[Change[Account]], before: Mapping[str, State[Account]]) -> None:
-        now = [{"_id": change.stream, **_document(change.states[-1])} for change in changes]
-        await self.advance("accounts", now, before)
+    def rows_of(self, change: Change[Account]) -> Rows[dict[str, Any]]:
+        yield "accounts", {"_id": change.stream, **_document(change.states[-1])}
 
     async def accounts(self) -> dict[str, dict[str, Any]]:
         return {document["_id"]: document for document in await self.ask("accounts", [])}

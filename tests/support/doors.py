@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import assert_never
+from typing import ClassVar, assert_never
 
 from eventkernel.adapters.sqlite.build import json_list
 from eventkernel.adapters.sqlite.views import SqliteViewBuild
 from eventkernel.events import DomainEvent, RecordedEvent
+from eventkernel.reading.changes import Rows
 from eventkernel.reading.views import Change, Projection, State
 from eventkernel.writing.codec import Codec
 
@@ -69,6 +70,8 @@ class SqliteDoors(SqliteViewBuild[Door]):
     ) STRICT, WITHOUT ROWID;
     """
 
+    writes: ClassVar[Mapping[str, str]] = {"door": "INSERT INTO door VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"}
+
     def load_documents(self, connection: sqlite3.Connection, streams: Sequence[str]) -> Mapping[str, State[Door]]:
         rows = connection.execute(
             "SELECT stream, max(version), time_us, log, partition, offset, name, colours, opened FROM door"
@@ -80,25 +83,11 @@ class SqliteDoors(SqliteViewBuild[Door]):
             for stream, version, time, log, partition, offset, name, colours, opened in rows
         }
 
-    def write_changes(self, connection: sqlite3.Connection, changes: Sequence[Change[Door]]) -> None:
-        connection.executemany(
-            "INSERT INTO door VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    change.stream,
-                    state.version,
-                    state.time_us,
-                    state.log,
-                    state.partition,
-                    state.offset,
-                    state.doc[0],
-                    ",".join(state.doc[1]),
-                    state.doc[2],
-                )
-                for change in changes
-                for state in change.states
-            ],
-        )
+    def rows_of(self, change: Change[Door]) -> Rows[Sequence[object]]:
+        for state in change.states:
+            name, colours, opened = state.doc
+            place = (state.time_us, state.log, state.partition, state.offset)
+            yield "door", (change.stream, state.version, *place, name, ",".join(colours), opened)
 
     async def doors(self) -> dict[str, tuple[int, Door]]:
         """Every door's version and document."""

@@ -9,9 +9,10 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar, get_args
 import pytest
 from pymongo.errors import AutoReconnect
 
-from eventkernel.adapters.mongodb.build import MongoViewBuild
+from eventkernel.adapters.mongodb.build import Advance, Keep, MongoViewBuild
 from eventkernel.adapters.mongodb.connection import Database, Document, Driver, MongoConnection, MongoSettings
 from eventkernel.adapters.mongodb.views import MongoView
+from eventkernel.reading.changes import Rows
 from eventkernel.reading.views import Change, State
 from eventkernel.testing.view_contract import LOG
 from tests.support.doors import Door
@@ -36,19 +37,16 @@ class MongoDoors(MongoViewBuild[Door]):
     """Every state of every door, and the latest one."""
 
     collections: ClassVar = {"doors": [], "past": []}
+    writes: ClassVar = {"past": Keep("past"), "now": Advance("doors")}
 
     async def load_documents(self, streams: Sequence[str]) -> Mapping[str, State[Door]]:
         return {document["_id"]: _state(document) for document in await self.by_ids("doors", streams)}
 
-    async def write_changes(self, changes: Sequence[Change[Door]], before: Mapping[str, State[Door]]) -> None:
-        past = [
-            {**_document(state), "_id": f"{change.stream}/{state.version}"}
-            for change in changes
-            for state in (*filter(None, [before.get(change.stream)]), *change.states[:-1])
-        ]
-        await self.keep("past", past)
-        now = [{**_document(change.states[-1]), "_id": change.stream} for change in changes]
-        await self.advance("doors", now, before)
+    def rows_of(self, change: Change[Door]) -> Rows[Document]:
+        *past, last = change.history
+        for state in past:
+            yield "past", {**_document(state), "_id": f"{change.stream}/{state.version}"}
+        yield "now", {**_document(last), "_id": change.stream}
 
     async def doors(self) -> dict[str, tuple[int, Door]]:
         """Every door's version and document."""

@@ -1,13 +1,16 @@
 """One build of a view as collections of MongoDB: the machinery around the documents and queries of a subgraph.
 
-A subgraph's adapter derives from `MongoViewBuild`, declares its collections, loads and writes documents, and asks its
-questions through `ask`:
+A subgraph's adapter derives from `MongoViewBuild`, declares its collections and what writes them, loads documents, and
+asks its questions through `ask`:
 
     class Doors(MongoViewBuild[Door]):
         collections = {"doors": [IndexModel("name", name="name")]}
+        writes = {"door": Advance("doors")}
 
         async def load_documents(self, streams): ...
-        async def write_changes(self, changes, before): ...
+
+        def rows_of(self, change):
+            yield "door", {"_id": change.stream, …}
 
         async def open_doors(self) -> list[str]:
             return [door["name"] for door in await self.ask("doors", [{"$match": {"open": True}}])]
@@ -17,7 +20,7 @@ second process may be saving the same records at the same time, or half an hour 
 comes to the same because
 
 - what a derived class writes is a function of the records alone, under a key made from them: what lasted until another
-  record ended it (`keep`) stands there once, however often it is written, and the latest state of a stream (`advance`)
+  record ended it (`Keep`) stands there once, however often it is written, and the latest state of a stream (`Advance`)
   gives way to later versions only;
 - the past is written before the present. As long as the latest state is the one before, the save that broke off will
   be repeated from there. The other way round nobody would know that something of the past is missing;
@@ -62,7 +65,8 @@ from eventkernel.adapters.mongodb.progress import ParkedRecords, chunks, write
 from eventkernel.errors import Unavailable
 from eventkernel.events import Partition, Position
 from eventkernel.reading.arrivals import Arrivals
-from eventkernel.reading.folding import further, unseen
+from eventkernel.reading.changes import Rows, StoredVersions, rows_by_write, unseen
+from eventkernel.reading.folding import further
 from eventkernel.reading.live import build_identity
 from eventkernel.reading.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State
 from eventkernel.writing.store import Checkpoint
@@ -79,6 +83,23 @@ grace time."""
 
 RELEASED_SECONDS: Final = 1.0
 """After so long streams that are known to wait are looked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Adds documents that never change to a collection; one with the `_id` of a document that is there is that one."""
+
+    collection: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """Puts documents in the place of what has the same `_id` and a lower `version`.
+
+    A field that is None is taken away, one that is not named stays.
+    """
+
+    collection: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +142,9 @@ class MongoViewBuild(ABC, Generic[Doc]):
 
     collections: ClassVar[Mapping[str, Sequence[IndexModel]]]
     """The build's collections, with the indexes that they have beside that of `_id`."""
+    writes: ClassVar[Mapping[str, Keep | Advance]]
+    """How documents are written, by name, in this order: first what has come to an end (`Keep`), then what is
+    (`Advance`), and last the documents that `load_documents` reads."""
 
     def __init__(self, database: Database, builds: BuildList, watch: Watch, state: BuildState) -> None:
         self._database = database
@@ -134,7 +158,7 @@ class MongoViewBuild(ABC, Generic[Doc]):
         self._dropped = False
         self._parking = 0
         self._waiting = _Waiting(0, 0.0, {})
-        self._loaded: dict[str, State[Doc] | None] = {}
+        self._known = StoredVersions()
         self._turn = asyncio.Lock()
         self._saving: set[asyncio.Future[None]] = set()
         self._parked = ParkedRecords(database[self.collection_name(_PARKED)], "view")
@@ -147,13 +171,9 @@ class MongoViewBuild(ABC, Generic[Doc]):
         """The latest state of each of these streams that is stored, tombstones too. There may be thousands: `by_ids`"""
 
     @abstractmethod
-    async def write_changes(self, changes: Sequence[Change[Doc]], before: Mapping[str, State[Doc]]) -> None:
-        """Write every state of these changes; `before` has the state of each stream that was stored (or a later one is
-        stored by now). First what was with `keep`, then what is with `advance`, and last the documents that
-        `load_documents` reads.
-
-        Each stream comes once. There may be thousands.
-        """
+    def rows_of(self, change: Change[Doc]) -> Rows[Document]:
+        """The documents that a stream's new states are written by, each with its `_id` and the name of its entry in
+        `writes`. `change.before` is what was stored (or a later state is stored by now)."""
 
     # What a derived class may use
 
@@ -180,19 +200,22 @@ class MongoViewBuild(ABC, Generic[Doc]):
         groups = [self.ask(collection, [{"$match": {"_id": {"$in": some}}}]) for some in chunks(ids)]
         return [document for group in await asyncio.gather(*groups) for document in group]
 
-    async def keep(self, collection: str, documents: Sequence[Document]) -> None:
-        """Add documents that never change; one with the `_id` of a document that is there is that document."""
+    async def _write(self, changes: Sequence[Change[Doc]]) -> None:
+        fresh = [change for change in changes if change.before is None]
+        others = [change for change in changes if change.before is not None]
+        new, old = (rows_by_write(self.writes, some, self.rows_of) for some in (fresh, others))
+        for name, write_by in self.writes.items():
+            if isinstance(write_by, Keep):
+                await self._keep(write_by.collection, [*new[name], *old[name]])
+            else:
+                await self._advance(write_by.collection, new[name], old[name])
+
+    async def _keep(self, collection: str, documents: Sequence[Document]) -> None:
         for some in chunks(documents):
             await self._insert(collection, some)
 
-    async def advance(self, collection: str, documents: Sequence[Document], known: Many[str]) -> None:
-        """Put documents in the place of what has the same `_id` and a lower `version`.
-
-        A field that is None is taken away, one that is not named stays. `known` are the ids that were stored already:
-        it is faster to tell, and nothing else.
-        """
-        new = [document for document in documents if document["_id"] not in known]
-        old = [document for document in documents if document["_id"] in known]
+    async def _advance(self, collection: str, new: Sequence[Document], old: list[Document]) -> None:
+        """`old` may have documents of the same `_id` already, `new` may too: it is faster to tell, and nothing else."""
         for some in chunks(new):
             inserts = [{name: value for name, value in document.items() if value is not None} for document in some]
             old += [some[index] for index in await self._insert(collection, inserts)]
@@ -227,7 +250,7 @@ class MongoViewBuild(ABC, Generic[Doc]):
     async def load(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
         async with self._turn:
             states = await self._stored(streams)
-            self._loaded = {stream: states.get(stream) for stream in streams}
+            self._known.loaded(streams, states)
             return states
 
     async def peek(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
@@ -288,13 +311,13 @@ class MongoViewBuild(ABC, Generic[Doc]):
     async def _save(self, fold: Fold[Doc]) -> None:
         async with self._turn:
             self._arrivals.check()
-            before = await self._before([change.stream for change in fold.changes])
-            changes = unseen(fold.changes, {stream: state.version for stream, state in before.items()})
+            unsure = self._known.unsure(fold.changes)
+            changes = unseen(fold.changes, unsure, await self._stored(unsure) if unsure else {})
             if changes:
                 # Others read documents before the checkpoint has them: from here on they know how far these may be.
                 if not await self._builds.announce(self._name, fold.checkpoint.position):
                     await self._leave()
-                await self.write_changes(changes, before)
+                await self._write(changes)
             parking = bool(fold.parked or fold.released)
             if parking:
                 await self._parked.save(fold.parked, fold.released)
@@ -302,7 +325,7 @@ class MongoViewBuild(ABC, Generic[Doc]):
             if state is None:
                 await self._leave()
             else:
-                self._loaded.update({change.stream: change.states[-1] for change in changes})
+                self._known.saved(changes)
                 self._know_waiting(fold, state.parking)
                 self.saw(state)
 
@@ -313,15 +336,6 @@ class MongoViewBuild(ABC, Generic[Doc]):
         frees = fold.released or any(entry.skipped for entry in fold.parked)
         if not frees and known.parking == parking - 1 and all(e.record.stream in known.streams for e in fold.parked):
             self._waiting = replace(known, parking=parking)
-
-    async def _before(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
-        """The stored states of these streams, or earlier ones: mostly they were loaded for this very save."""
-        unknown = [stream for stream in streams if stream not in self._loaded]
-        if unknown:
-            states = await self._stored(unknown)
-            self._loaded.update({stream: states.get(stream) for stream in unknown})
-        found = {stream: self._loaded[stream] for stream in streams}
-        return {stream: state for stream, state in found.items() if state is not None}
 
     async def _stored(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
         try:

@@ -19,11 +19,12 @@ from typing import Any, ClassVar, cast
 import msgspec
 from pymongo import IndexModel
 
-from eventkernel.adapters.mongodb.build import MongoViewBuild, Watch
+from eventkernel.adapters.mongodb.build import Advance, Keep, MongoViewBuild, Watch
 from eventkernel.adapters.mongodb.build_list import BuildList, BuildState
 from eventkernel.adapters.mongodb.connection import Database, Document
 from eventkernel.adapters.mongodb.document_questions import MongoQuestions, place_field, words_field
 from eventkernel.reading.as_of import AsOf
+from eventkernel.reading.changes import Rows
 from eventkernel.reading.documents import Documents
 from eventkernel.reading.views import Change, Doc, State
 from eventkernel.reading.words import words
@@ -36,6 +37,8 @@ class MongoDocuments(MongoViewBuild[Doc], MongoQuestions[Doc]):
 
     many_words: ClassVar[int] = 4_000
     """A beginning that so many have is so common that a page is found sooner by trying one document after another."""
+
+    writes: ClassVar = {"past": Keep("past"), "now": Advance("docs")}
 
     _places: ClassVar[Sequence[str]]
     _words: ClassVar[Sequence[str]]
@@ -82,20 +85,11 @@ class MongoDocuments(MongoViewBuild[Doc], MongoQuestions[Doc]):
             for document in found
         }
 
-    async def write_changes(self, changes: Sequence[Change[Doc]], before: Mapping[str, State[Doc]]) -> None:
-        now: list[Document] = []
-        past: list[Document] = []
-        known: set[str] = set()
-        for change in changes:
-            key = self.documents.key_of(change.stream)
-            stored = before.get(change.stream)
-            if stored is not None:
-                known.add(key)
-            states = change.states if stored is None else (stored, *change.states)
-            now.append({"_id": key, **self._document(key, states[-1])})
-            past += [self._past_document(key, state, following) for state, following in pairwise(states)]
-        await self.keep("past", past)
-        await self.advance("docs", now, known)
+    def rows_of(self, change: Change[Doc]) -> Rows[Document]:
+        key, history = self.documents.key_of(change.stream), change.history
+        for state, following in pairwise(history):
+            yield "past", self._past_document(key, state, following)
+        yield "now", {"_id": key, **self._document(key, history[-1])}
 
     def _document(self, key: str, state: State[Doc]) -> Document:
         doc = state.doc

@@ -35,6 +35,8 @@ _IDLE: Final = 0.5
 """While nobody does."""
 _BEAT: Final = 300.0
 """Seconds between two times of saying which builds are in use."""
+_BEAT_AGAIN: Final = 5.0
+"""After it has failed."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -226,7 +228,13 @@ class _Watch:
                 await self._asked.wait()
 
     async def _beat(self) -> None:
+        """Nobody who waits has to do with it: that it fails is told, and it is tried again."""
         now = asyncio.get_running_loop().time()
-        if now >= self._beat_at:
+        if now < self._beat_at:
+            return
+        try:
             await self._view.beat()
             self._beat_at = now + _BEAT
+        except KernelError as error:
+            _log.warning("%s", error)
+            self._beat_at = now + _BEAT_AGAIN

@@ -1,14 +1,16 @@
 """One build of a view in Neo4j: the machinery around the nodes, relationships and questions that a subgraph brings.
 
-A subgraph's adapter derives from `Neo4jViewBuild`, says what is unique, loads and writes documents, and asks its
-questions through `read`:
+A subgraph's adapter derives from `Neo4jViewBuild`, says what is unique and what writes it, loads documents, and asks
+its questions through `read`:
 
     class Doors(Neo4jViewBuild[Door]):
         nodes = {"Door": "stream"}
-        writes = "CALL () { UNWIND $doors AS row MERGE (d:Door {build: $build, stream: row.stream}) … }"
+        writes = {"doors": "CALL () { UNWIND $doors AS row MERGE (d:Door {build: $build, stream: row[0]}) … }"}
 
         async def load_documents(self, streams): ...
-        def parameters_of(self, changes): ...
+
+        def rows_of(self, change):
+            yield "doors", [change.stream, …]
 
         async def open_doors(self) -> list[str]:
             return [name for (name,) in await self.read("MATCH (d:Door {build: $build}) … RETURN d.name", {})]
@@ -38,6 +40,7 @@ from eventkernel.adapters.neo4j.connection import Neo4jConnection, Parameters, R
 from eventkernel.errors import KernelError, Unavailable
 from eventkernel.events import Partition, Position, Record
 from eventkernel.reading.arrivals import Arrivals
+from eventkernel.reading.changes import Rows, StoredVersions, rows_by_write, unseen
 from eventkernel.reading.folding import further
 from eventkernel.reading.live import build_identity
 from eventkernel.reading.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State, waiting_streams
@@ -64,8 +67,9 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
     """Labels, and the property that is unique within a build among the nodes of each."""
     relationships: ClassVar[Mapping[str, str]] = {}
     """The same for types of relationships that are looked up by themselves."""
-    writes: ClassVar[str]
-    """Cypher that writes a batch: subqueries that return nothing (`CALL () { … }`), with `parameters_of` and `$build`.
+    writes: ClassVar[Mapping[str, str]]
+    """Cypher that writes a batch's rows, by name, in this order: subqueries that return nothing (`CALL () { … }`), each
+    with its rows in the parameter of its name, and `$build`.
 
     A stream's state must not be written where one of its version or a later one is stored. Nobody else writes into the
     build meanwhile.
@@ -74,6 +78,7 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
     def __init__(self, connection: Neo4jConnection, name: str) -> None:
         self._connection = connection
         self._name = name
+        self._stored = StoredVersions()
         self._known = Checkpoint()
         self._arrivals = Arrivals(Position(), name)
         self._turn = asyncio.Lock()
@@ -97,8 +102,11 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
         """The latest state of each of these streams that is stored, tombstones too, in one read."""
 
     @abstractmethod
-    def parameters_of(self, changes: Sequence[Change[Doc]]) -> Parameters:
-        """The parameters of `writes` for these changes."""
+    def rows_of(self, change: Change[Doc]) -> Rows[Row]:
+        """The rows that a stream's new states are written by, each with the name of its part of `writes`.
+
+        `change.before` is what was stored (or a later state is stored by now).
+        """
 
     # What questions use
 
@@ -127,7 +135,9 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
 
     async def load(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
         async with self._turn:  # behind a save whose caller has given up
-            return await self.load_documents(streams)
+            states = await self.load_documents(streams)
+            self._stored.loaded(streams, states)
+            return states
 
     async def peek(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
         return await self.load_documents(streams)
@@ -203,11 +213,15 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
 
     async def _save(self, fold: Fold[Doc]) -> None:
         async with self._turn:
-            parameters = {**self.parameters_of(fold.changes), **_progress_of(fold), "build": self._name}
+            unsure = self._stored.unsure(fold.changes)
+            changes = unseen(fold.changes, unsure, await self.load_documents(unsure) if unsure else {})
+            written = rows_by_write(self.writes, changes, self.rows_of)
+            parameters = {**written, **_progress_of(fold), "build": self._name}
             rows = await self._connection.write(self._statement(), parameters, seconds=_SAVE_SECONDS)
             if not rows:
                 self.retire()
                 raise BuildRetired(self._name)
+            self._stored.saved(changes)
             self._moved(fold.checkpoint)
             if fold.parked or fold.released:
                 self._own_parking += 1
@@ -220,7 +234,7 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
 
     @classmethod
     def _statement(cls) -> str:
-        return statements.BEGIN_SAVE + cls.writes + statements.END_SAVE
+        return "".join((statements.BEGIN_SAVE, *cls.writes.values(), statements.END_SAVE))
 
     # Looking
 
@@ -272,7 +286,7 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
     @classmethod
     def identity(cls, shape: int, logs: Iterable[str]) -> str:
         """What a build of this class is filled by: a projection of this shape, from these logs, with this Cypher."""
-        layout = json.dumps([cls.nodes, cls.relationships, cls.writes], default=dict)
+        layout = json.dumps([cls.nodes, cls.relationships, "".join(cls.writes.values())], default=dict)
         told = build_identity(_FORMAT, shape, logs, layout=layout)
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 

@@ -1,13 +1,16 @@
 """One build of a view as one SQLite file: the machinery around the tables and queries that a subgraph brings.
 
-A subgraph's adapter derives from `SqliteViewBuild`, declares its tables, loads and writes documents, and asks its
-questions through `read`:
+A subgraph's adapter derives from `SqliteViewBuild`, declares its tables and what writes them, loads documents, and
+asks its questions through `read`:
 
     class Doors(SqliteViewBuild[Door]):
         schema = "CREATE TABLE door (stream TEXT PRIMARY KEY, …) STRICT, WITHOUT ROWID;"
+        writes = {"door": "INSERT OR REPLACE INTO door VALUES (?, …)"}
 
         def load_documents(self, connection, streams): ...
-        def write_changes(self, connection, changes): ...
+
+        def rows_of(self, change):
+            yield "door", (change.stream, …)
 
         async def open_doors(self) -> list[str]:
             return await self.read(lambda connection: [name for (name,) in connection.execute("SELECT name …")])
@@ -46,7 +49,8 @@ from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, Progress, add_
 from eventkernel.errors import CorruptData, Unavailable
 from eventkernel.events import Partition, Position
 from eventkernel.reading.arrivals import Arrivals
-from eventkernel.reading.folding import further, unseen
+from eventkernel.reading.changes import Rows, StoredVersions, rows_by_write, unseen
+from eventkernel.reading.folding import further
 from eventkernel.reading.live import build_identity
 from eventkernel.reading.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State, waiting_streams
 from eventkernel.writing.store import Checkpoint
@@ -78,8 +82,10 @@ class SqliteViewBuild(ABC, Generic[Doc]):
     indexes: ClassVar[str] = ""
     """The SQL that makes, `IF NOT EXISTS`, the indexes that loading and writing documents do not need."""
     derived: ClassVar[str] = ""
-    """The SQL that makes the rows which `write_changes` leaves out while the build is `filling`, out of those that are
-    there. Nobody asks a build for them before it is finished."""
+    """The SQL that makes the rows which `rows_of` leaves out while the build is `filling`, out of those that are there.
+    Nobody asks a build for them before it is finished."""
+    writes: ClassVar[Mapping[str, str]]
+    """The SQL that writes a row, by name; each runs once a batch (`executemany`), in this order, in one transaction."""
 
     def __init__(self, file: Path, readers: int) -> None:
         self._file = file
@@ -87,8 +93,7 @@ class SqliteViewBuild(ABC, Generic[Doc]):
         self._checkpoint = Checkpoint()
         self._parked: Mapping[str, Partition] = {}
         self._arrivals = Arrivals(Position(), self.name)
-        self._versions: dict[str, int] = {}
-        self._loaded: Mapping[str, State[Doc]] | None = None
+        self._stored = StoredVersions()
         self._closed = False
         self._unfinished = False
         self.filling = False
@@ -115,25 +120,16 @@ class SqliteViewBuild(ABC, Generic[Doc]):
         """
 
     @abstractmethod
-    def write_changes(self, connection: sqlite3.Connection, changes: Sequence[Change[Doc]]) -> None:
-        """Write every state of these changes, inside the caller's transaction, on the writer's thread.
+    def rows_of(self, change: Change[Doc]) -> Rows[Sequence[object]]:
+        """The rows that a stream's new states are written by, each with the name of its statement in `writes`.
 
-        Each stream comes once; its states are newer than what is stored. There may be thousands: `executemany`.
+        The states are newer than what is stored, which is `change.before`. Runs on the writer's thread.
         """
 
     def remarks_of(self, connection: sqlite3.Connection) -> Sequence[str]:
         """As `ViewBuild.remarks`. Runs on a reader's thread, or on a snapshot of the file."""
         del connection
         return ()
-
-    # What a derived class may use
-
-    def stored(self, connection: sqlite3.Connection, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
-        """As `load_documents`; inside of `write_changes` it mostly is what was loaded for this very save."""
-        loaded = self._loaded
-        if loaded is None or not self._versions.keys() >= set(streams):
-            return self.load_documents(connection, streams)
-        return {stream: loaded[stream] for stream in streams if stream in loaded}
 
     # What queries use
 
@@ -184,8 +180,7 @@ class SqliteViewBuild(ABC, Generic[Doc]):
     async def load(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
         states = await self._on_writer(lambda connection: self.load_documents(connection, streams))
         # Only this build's one writer changes a stored version, so what is known now needs no look before a save.
-        self._versions = {stream: states[stream].version if stream in states else 0 for stream in streams}
-        self._loaded = states
+        self._stored.loaded(streams, states)
         return states
 
     async def peek(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
@@ -216,9 +211,9 @@ class SqliteViewBuild(ABC, Generic[Doc]):
         loop = asyncio.get_running_loop()
 
         def write(connection: sqlite3.Connection) -> None:
-            versions = self._save(connection, fold)
+            changes = self._save(connection, fold)
             # From here and not after the `await` below: a caller who is cancelled changes nothing about the commit.
-            loop.call_soon_threadsafe(self._saved, versions)
+            loop.call_soon_threadsafe(self._saved, changes)
             if self._unfinished and len(fold.changes) < _CAUGHT_UP:
                 self._finish(connection)
 
@@ -253,14 +248,15 @@ class SqliteViewBuild(ABC, Generic[Doc]):
 
         return await asyncio.get_running_loop().run_in_executor(self._writer, run)
 
-    def _save(self, connection: sqlite3.Connection, fold: Fold[Doc]) -> Mapping[str, int]:
-        """Gives the versions of what was stored."""
+    def _save(self, connection: sqlite3.Connection, fold: Fold[Doc]) -> Sequence[Change[Doc]]:
+        """Gives the changes that were stored."""
         before = self._checkpoint
         connection.execute("BEGIN IMMEDIATE")
         try:
             changes = self._unseen(connection, fold.changes)
-            if changes:
-                self.write_changes(connection, changes)
+            for name, rows in rows_by_write(self.writes, changes, self.rows_of).items():
+                if rows:
+                    connection.executemany(self.writes[name], rows)
             if fold.released:
                 self._progress.release(connection, fold.released)
             if fold.parked:
@@ -276,7 +272,7 @@ class SqliteViewBuild(ABC, Generic[Doc]):
                 connection.execute("ROLLBACK")
             raise
         self._parked = waiting
-        return {change.stream: change.states[-1].version for change in changes}
+        return changes
 
     def _waiting_after(self, connection: sqlite3.Connection, fold: Fold[Doc]) -> Mapping[str, Partition]:
         """The streams that wait when this fold is written. It looks only at those that the fold has to do with."""
@@ -287,16 +283,11 @@ class SqliteViewBuild(ABC, Generic[Doc]):
 
     def _unseen(self, connection: sqlite3.Connection, changes: Sequence[Change[Doc]]) -> list[Change[Doc]]:
         """The changes without the states that are stored already."""
-        versions = self._versions
-        unknown = [change.stream for change in changes if change.stream not in versions]
-        if unknown:
-            stored = self.load_documents(connection, unknown)
-            versions = versions | {stream: state.version for stream, state in stored.items()}
-        return unseen(changes, versions)
+        unsure = self._stored.unsure(changes)
+        return unseen(changes, unsure, self.load_documents(connection, unsure) if unsure else {})
 
-    def _saved(self, versions: Mapping[str, int]) -> None:
-        self._versions.update(versions)
-        self._loaded = None
+    def _saved(self, changes: Sequence[Change[Doc]]) -> None:
+        self._stored.saved(changes)
         self._arrivals.moved(self._checkpoint.position)
 
     # For `SqliteView`

@@ -26,7 +26,8 @@ import msgspec
 from eventkernel.adapters.sqlite.build import SqliteViewBuild, json_list
 from eventkernel.adapters.sqlite.document_questions import SqliteQuestions, place_column, words_column
 from eventkernel.reading.as_of import AsOf
-from eventkernel.reading.documents import Documents
+from eventkernel.reading.changes import Rows
+from eventkernel.reading.documents import Documents, Words
 from eventkernel.reading.views import Change, Doc, State
 from eventkernel.reading.words import words
 
@@ -45,9 +46,6 @@ class SqliteDocuments(SqliteViewBuild[Doc], SqliteQuestions[Doc]):
 
     many_words: ClassVar[int] = 4_000
     """A beginning with so many words is so common that a page is found sooner by trying one document after another."""
-
-    _insert: ClassVar[str]
-    _insert_past: ClassVar[str]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -91,8 +89,11 @@ class SqliteDocuments(SqliteViewBuild[Doc], SqliteQuestions[Doc]):
             for table in ("doc", "past")
         )
         marks = ", ".join("?" * (8 + len(ordered) + len(worded)))
-        cls._insert = f"INSERT OR REPLACE INTO doc VALUES ({marks})"
-        cls._insert_past = f"INSERT INTO past VALUES ({marks}, ?, ?)"
+        cls.writes = {
+            "doc": f"INSERT OR REPLACE INTO doc VALUES ({marks})",
+            "past": f"INSERT INTO past VALUES ({marks}, ?, ?)",
+            **{name: sql for index in documents.wording for name, sql in _word_writes(index).items()},
+        }
 
     def __init__(self, file: Path, readers: int) -> None:
         SqliteViewBuild.__init__(self, file, readers)  # pyright: ignore[reportUnknownMemberType]  # of any document
@@ -117,22 +118,14 @@ class SqliteDocuments(SqliteViewBuild[Doc], SqliteQuestions[Doc]):
             for key, version, since_us, since_offset, log, partition, doc in rows
         }
 
-    def write_changes(self, connection: sqlite3.Connection, changes: Sequence[Change[Doc]]) -> None:
-        stored = self.stored(connection, [change.stream for change in changes])
-        now: list[tuple[object, ...]] = []
-        past: list[tuple[object, ...]] = []
-        for change in changes:
-            key = self.documents.key_of(change.stream)
-            before = stored.get(change.stream)
-            states = change.states if before is None else (before, *change.states)
-            now.append(self._row(key, states[-1]))
-            for state, following in pairwise(states):
-                past.append((*self._row(key, state), following.time_us, following.offset))
-        connection.executemany(self._insert, now)
-        connection.executemany(self._insert_past, past)
+    def rows_of(self, change: Change[Doc]) -> Rows[Sequence[object]]:
+        key, history = self.documents.key_of(change.stream), change.history
+        yield "doc", self._row(key, history[-1])
+        for state, following in pairwise(history):
+            yield "past", (*self._row(key, state), following.time_us, following.offset)
         if not self.filling:
             for number, index in enumerate(self.documents.wording):
-                self._write_words(connection, index.name, number, changes, stored)
+                yield from self._word_rows(index.name, number, key, change)
 
     def _row(self, key: str, state: State[Doc]) -> tuple[object, ...]:
         doc, documents = state.doc, self.documents
@@ -142,30 +135,24 @@ class SqliteDocuments(SqliteViewBuild[Doc], SqliteQuestions[Doc]):
             *documents.places(doc, key), *[_listed(text) for text in documents.texts(doc)],
         )  # fmt: skip
 
-    def _write_words(
-        self,
-        connection: sqlite3.Connection,
-        name: str,
-        number: int,
-        changes: Sequence[Change[Doc]],
-        stored: Mapping[str, State[Doc]],
-    ) -> None:
-        """What `derived` would make of the states, after these changes to the stored ones."""
-        gone: list[tuple[str, str]] = []
-        come: list[tuple[str, str]] = []
-        past: list[tuple[str, str]] = []
-        for change in changes:
-            key = self.documents.key_of(change.stream)
-            before = stored.get(change.stream)
-            had = frozenset[str]() if before is None else words(self.documents.texts(before.doc)[number])
-            has = words(self.documents.texts(change.states[-1].doc)[number])
-            gone += [(word, key) for word in had - has]
-            come += [(word, key) for word in has - had]
-            earlier = had.union(*(words(self.documents.texts(state.doc)[number]) for state in change.states[:-1]))
-            past += [(word, key) for word in earlier]
-        connection.executemany(f"DELETE FROM word_{name} WHERE word = ? AND key = ?", gone)
-        connection.executemany(f"INSERT INTO word_{name} VALUES (?, ?)", come)
-        connection.executemany(f"INSERT OR IGNORE INTO past_word_{name} VALUES (?, ?)", past)
+    def _word_rows(self, name: str, number: int, key: str, change: Change[Doc]) -> Rows[tuple[str, str]]:
+        """What `derived` would make of the states, after this change to the stored one."""
+        before = frozenset[str]() if change.before is None else words(self.documents.texts(change.before.doc)[number])
+        *earlier, last = (words(self.documents.texts(state.doc)[number]) for state in change.states)
+        for word in before - last:
+            yield f"word_gone_{name}", (word, key)
+        for word in last - before:
+            yield f"word_{name}", (word, key)
+        for word in before.union(*earlier):
+            yield f"past_word_{name}", (word, key)
+
+
+def _word_writes(index: Words[Any]) -> Mapping[str, str]:
+    return {
+        f"word_gone_{index.name}": f"DELETE FROM word_{index.name} WHERE word = ? AND key = ?",
+        f"word_{index.name}": f"INSERT INTO word_{index.name} VALUES (?, ?)",
+        f"past_word_{index.name}": f"INSERT OR IGNORE INTO past_word_{index.name} VALUES (?, ?)",
+    }
 
 
 @cache

@@ -19,9 +19,10 @@ from typing import ClassVar, Final
 
 from pymongo import IndexModel
 
-from eventkernel.adapters.mongodb.build import MongoViewBuild
+from eventkernel.adapters.mongodb.build import Advance, Keep, MongoViewBuild
 from eventkernel.adapters.mongodb.connection import Document
 from eventkernel.reading.as_of import AsOf
+from eventkernel.reading.changes import Rows
 from eventkernel.reading.views import Change, State
 from subgraphs.friends.adapters.mongodb_past import MongoPastFriends
 from subgraphs.friends.domain import BETWEEN, STREAM_PREFIX, Pair, id_of
@@ -40,6 +41,12 @@ class MongoFriendView(MongoViewBuild[FriendsDoc]):
     """One build of the friends' view."""
 
     collections: ClassVar = {"users": [], "friends": [_IN_ORDER], "past": [_PAST_IN_ORDER, _PAST_BY_ID]}
+    writes: ClassVar = {
+        "past": Keep("past"),
+        "users": Advance("users"),
+        "mirrored": Advance("friends"),
+        "friendships": Advance("friends"),
+    }
 
     # The port `FriendView`
 
@@ -82,27 +89,16 @@ class MongoFriendView(MongoViewBuild[FriendsDoc]):
             states[STREAM_PREFIX + document["_id"]] = _state(document, _friendship_doc(document))
         return states
 
-    async def write_changes(
-        self, changes: Sequence[Change[FriendsDoc]], before: Mapping[str, State[FriendsDoc]]
-    ) -> None:
-        users: list[Document] = []
-        friendships: list[tuple[State[FriendsDoc], FriendshipDoc]] = []
-        for change in changes:
-            last = change.states[-1]
-            if isinstance(last.doc, UserDoc):
-                stored = before.get(change.stream)
-                users.append(_user_document(last, last.doc, _deletion(stored, change.states)))
-            else:
-                friendships.append((last, last.doc))
-        sides = [_side(state, doc, *doc.pair.users) for state, doc in friendships]
-        mirrored = [_side(state, doc, *reversed(doc.pair.users)) for state, doc in friendships]
-        known = [state.doc for state in before.values()]
-        of_users = {doc.id for doc in known if isinstance(doc, UserDoc)}
-        pairs = [doc.pair for doc in known if isinstance(doc, FriendshipDoc)]
-        await self.keep("past", list(_past(changes, before)))
-        await self.advance("users", users, of_users)
-        await self.advance("friends", mirrored, {_side_id(pair.high, pair.low) for pair in pairs})
-        await self.advance("friends", sides, {pair.friendship_id for pair in pairs})
+    def rows_of(self, change: Change[FriendsDoc]) -> Rows[Document]:
+        last = change.states[-1]
+        doc = last.doc
+        if isinstance(doc, UserDoc):
+            yield "users", _user_document(last, doc, _deletion(change))
+        else:
+            for document in _past(change):
+                yield "past", document
+            yield "mirrored", _side(last, doc, *reversed(doc.pair.users))
+            yield "friendships", _side(last, doc, *doc.pair.users)
 
 
 # Questions
@@ -199,11 +195,12 @@ def _place(state: State[FriendsDoc]) -> Document:
     }
 
 
-def _deletion(stored: State[FriendsDoc] | None, states: Sequence[State[FriendsDoc]]) -> State[FriendsDoc] | None:
+def _deletion(change: Change[FriendsDoc]) -> State[FriendsDoc] | None:
     """The one of these states that was the user's first deleted one."""
-    if stored is not None and isinstance(stored.doc, UserDoc) and stored.doc.deleted:
+    before = change.before
+    if before is not None and isinstance(before.doc, UserDoc) and before.doc.deleted:
         return None
-    return next((state for state in states if isinstance(state.doc, UserDoc) and state.doc.deleted), None)
+    return next((state for state in change.states if isinstance(state.doc, UserDoc) and state.doc.deleted), None)
 
 
 def _user_document(state: State[FriendsDoc], doc: UserDoc, deletion: State[FriendsDoc] | None) -> Document:
@@ -229,28 +226,27 @@ def _side_id(user: str, friend: str) -> str:
     return f"{user}{BETWEEN}{friend}"
 
 
-def _past(changes: Iterable[Change[FriendsDoc]], before: Mapping[str, State[FriendsDoc]]) -> Iterable[Document]:
-    """What has ended in these changes, from both sides."""
-    for change in changes:
-        stored = before.get(change.stream)
-        lasting = stored is None or (isinstance(stored.doc, FriendshipDoc) and not stored.doc.ended)
-        for state in change.states:
-            doc = state.doc
-            if not isinstance(doc, FriendshipDoc):
-                break
-            if doc.ended and lasting:
-                for user, friend in (doc.pair.users, doc.pair.users[::-1]):
-                    yield {
-                        "_id": f"{_side_id(user, friend)}/{doc.since_offset}",
-                        **({"friendship": doc.id} if user == doc.pair.low else {}),
-                        "user": user,
-                        "friend": friend,
-                        "version": state.version - 1,
-                        "since_us": doc.since_us,
-                        "since_offset": doc.since_offset,
-                        "until_us": state.time_us,
-                        "until_offset": state.offset,
-                        "log": state.log,
-                        "partition": state.partition,
-                    }
-            lasting = not doc.ended
+def _past(change: Change[FriendsDoc]) -> Iterable[Document]:
+    """What has ended in this change, from both sides."""
+    before = change.before
+    lasting = before is None or (isinstance(before.doc, FriendshipDoc) and not before.doc.ended)
+    for state in change.states:
+        doc = state.doc
+        if not isinstance(doc, FriendshipDoc):
+            break
+        if doc.ended and lasting:
+            for user, friend in (doc.pair.users, doc.pair.users[::-1]):
+                yield {
+                    "_id": f"{_side_id(user, friend)}/{doc.since_offset}",
+                    **({"friendship": doc.id} if user == doc.pair.low else {}),
+                    "user": user,
+                    "friend": friend,
+                    "version": state.version - 1,
+                    "since_us": doc.since_us,
+                    "since_offset": doc.since_offset,
+                    "until_us": state.time_us,
+                    "until_offset": state.offset,
+                    "log": state.log,
+                    "partition": state.partition,
+                }
+        lasting = not doc.ended

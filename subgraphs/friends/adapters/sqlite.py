@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from eventkernel.adapters.sqlite.build import SqliteViewBuild, json_list
 from eventkernel.reading.as_of import AsOf
+from eventkernel.reading.changes import Rows
 from eventkernel.reading.views import Change, State
 from subgraphs.friends.adapters.sqlite_past import SqlitePastFriends
 from subgraphs.friends.domain import BETWEEN, STREAM_PREFIX, Pair, id_of
@@ -73,6 +74,19 @@ _SIDES: Final = " UNION ALL ".join(
     for user, friend in ((_LOW, _HIGH), (_HIGH, _LOW))
 )
 
+_WRITES: Final = {
+    "users": (
+        "INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " shown = excluded.shown, deleted_us = coalesce(deleted_us, excluded.deleted_us),"
+        " deleted_offset = coalesce(deleted_offset, excluded.deleted_offset), version = excluded.version,"
+        " time_us = excluded.time_us, log = excluded.log, partition = excluded.partition, offset = excluded.offset"
+    ),
+    "friendships": "INSERT OR REPLACE INTO friendships VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "friends": "INSERT OR REPLACE INTO friends VALUES (?, ?, ?, ?, ?)",
+    "unfriended": "DELETE FROM friends WHERE user = ? AND friend = ?",
+    "past_friends": "INSERT OR REPLACE INTO past_friends VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+}
+
 USERS: Final = """
 SELECT id, created_us, created_offset, NOT shown FROM users WHERE id IN (SELECT value FROM json_each(?))"""
 
@@ -106,6 +120,7 @@ class SqliteFriendView(SqliteViewBuild[FriendsDoc]):
 
     schema = _SCHEMA
     derived = f"INSERT INTO friends {_SIDES} ORDER BY 1, 2"
+    writes = _WRITES
 
     # The port `FriendView`
 
@@ -169,22 +184,26 @@ class SqliteFriendView(SqliteViewBuild[FriendsDoc]):
             **_load_friendships(connection, [s for s in streams if s.startswith(STREAM_PREFIX)]),
         }
 
-    def write_changes(self, connection: sqlite3.Connection, changes: Sequence[Change[FriendsDoc]]) -> None:
-        users: list[tuple[State[FriendsDoc], UserDoc]] = []
-        friendships: list[tuple[State[FriendsDoc], FriendshipDoc]] = []
-        ended: list[tuple[State[FriendsDoc], FriendshipDoc]] = []
-        for change in changes:
-            ended += [(s, s.doc) for s in change.states if isinstance(s.doc, FriendshipDoc) and s.doc.ended]
-            last = change.states[-1]
-            if isinstance(last.doc, UserDoc):
-                users.append((last, last.doc))
-            else:
-                friendships.append((last, last.doc))
-        _write_users(connection, users)
-        _write_friendships(connection, friendships)
+    def rows_of(self, change: Change[FriendsDoc]) -> Rows[Sequence[object]]:
+        last = change.states[-1]
+        doc = last.doc
+        if isinstance(doc, UserDoc):
+            deletion = (last.time_us, last.offset) if doc.deleted else (None, None)
+            yield "users", (doc.id, not doc.deleted, doc.created_us, doc.created_offset, *deletion, *_place(last))
+            return
+        yield "friendships", (doc.id, doc.ended, doc.since_us, doc.since_offset, *_place(last))
+        sides = (doc.pair.low, doc.pair.high), (doc.pair.high, doc.pair.low)
         if not self.filling:
-            _write_friends(connection, friendships)
-        _write_past(connection, ended)
+            for side in sides:
+                if doc.ended:
+                    yield "unfriended", side
+                else:
+                    yield "friends", (*side, doc.since_us, last.partition, doc.since_offset)
+        for s in change.states:
+            if isinstance(s.doc, FriendshipDoc) and s.doc.ended:
+                until = (s.doc.since_us, s.time_us, s.partition, s.doc.since_offset, s.offset, s.version - 1)
+                for side in sides:
+                    yield "past_friends", (*side, *until)
 
 
 def _load_users(connection: sqlite3.Connection, streams: Sequence[str]) -> dict[str, State[FriendsDoc]]:
@@ -213,69 +232,6 @@ def _load_friendships(connection: sqlite3.Connection, streams: Sequence[str]) ->
         doc = FriendshipDoc(pair, version, since_us, since_offset, bool(ended))
         states[pair.stream] = State(version, time_us, log, partition, offset, doc)
     return states
-
-
-def _write_users(connection: sqlite3.Connection, users: Iterable[tuple[State[FriendsDoc], UserDoc]]) -> None:
-    connection.executemany(
-        "INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-        " shown = excluded.shown, deleted_us = coalesce(deleted_us, excluded.deleted_us),"
-        " deleted_offset = coalesce(deleted_offset, excluded.deleted_offset), version = excluded.version,"
-        " time_us = excluded.time_us, log = excluded.log, partition = excluded.partition, offset = excluded.offset",
-        [
-            (
-                doc.id,
-                not doc.deleted,
-                doc.created_us,
-                doc.created_offset,
-                state.time_us if doc.deleted else None,
-                state.offset if doc.deleted else None,
-                *_place(state),
-            )
-            for state, doc in users
-        ],
-    )
-
-
-def _write_friendships(
-    connection: sqlite3.Connection, friendships: Sequence[tuple[State[FriendsDoc], FriendshipDoc]]
-) -> None:
-    connection.executemany(
-        "INSERT OR REPLACE INTO friendships VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [(doc.id, doc.ended, doc.since_us, doc.since_offset, *_place(state)) for state, doc in friendships],
-    )
-
-
-def _write_friends(
-    connection: sqlite3.Connection, friendships: Sequence[tuple[State[FriendsDoc], FriendshipDoc]]
-) -> None:
-    connection.executemany(
-        "INSERT OR REPLACE INTO friends VALUES (?, ?, ?, ?, ?)",
-        [
-            (*side, doc.since_us, state.partition, doc.since_offset)
-            for state, doc in friendships
-            if not doc.ended
-            for side in _sides(doc)
-        ],
-    )
-    connection.executemany(
-        "DELETE FROM friends WHERE user = ? AND friend = ?",
-        [side for _, doc in friendships if doc.ended for side in _sides(doc)],
-    )
-
-
-def _write_past(connection: sqlite3.Connection, ended: Iterable[tuple[State[FriendsDoc], FriendshipDoc]]) -> None:
-    connection.executemany(
-        "INSERT OR REPLACE INTO past_friends VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (*side, doc.since_us, state.time_us, state.partition, doc.since_offset, state.offset, state.version - 1)
-            for state, doc in ended
-            for side in _sides(doc)
-        ],
-    )
-
-
-def _sides(doc: FriendshipDoc) -> tuple[tuple[str, str], tuple[str, str]]:
-    return (doc.pair.low, doc.pair.high), (doc.pair.high, doc.pair.low)
 
 
 def _place(state: State[FriendsDoc]) -> tuple[int, int, str, int, int]:

@@ -19,8 +19,9 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
 from eventkernel.adapters.neo4j.build import Neo4jViewBuild
-from eventkernel.adapters.neo4j.connection import Neo4jConnection, Parameters, Row
+from eventkernel.adapters.neo4j.connection import Neo4jConnection, Row
 from eventkernel.reading.as_of import AsOf
+from eventkernel.reading.changes import Rows
 from eventkernel.reading.views import Change, State
 from subgraphs.recommendations.adapters.neo4j_questions import Neo4jQuestions
 from subgraphs.recommendations.events import USER_STREAM_PREFIX
@@ -101,7 +102,7 @@ class Neo4jRecommendationView(Neo4jViewBuild[GraphDoc]):
 
     nodes: ClassVar[Mapping[str, str]] = {"Person": "id"}
     relationships: ClassVar[Mapping[str, str]] = {"FRIEND": "stream", "ENDED_FRIEND": "stream"}
-    writes: ClassVar[str] = _WRITE_USERS + _WRITE_FRIENDSHIPS
+    writes: ClassVar[Mapping[str, str]] = {"people": _WRITE_USERS, "friendships": _WRITE_FRIENDSHIPS}
 
     def __init__(self, connection: Neo4jConnection, name: str) -> None:
         super().__init__(connection, name)
@@ -137,16 +138,12 @@ class Neo4jRecommendationView(Neo4jViewBuild[GraphDoc]):
             found[stream] = State(version, time_us, log, partition, offset, edge)
         return found
 
-    def parameters_of(self, changes: Sequence[Change[GraphDoc]]) -> Parameters:
-        people: list[Row] = []
-        friendships: list[Row] = []
-        for change in changes:
-            last = change.states[-1]
-            if isinstance(last.doc, UserDoc):
-                people.append(_person(change, last, last.doc))
-            else:
-                friendships.append(_friendship(change, last, last.doc))
-        return {"people": people, "friendships": friendships}
+    def rows_of(self, change: Change[GraphDoc]) -> Rows[Row]:
+        last = change.states[-1]
+        if isinstance(last.doc, UserDoc):
+            yield "people", _person(change, last, last.doc)
+        else:
+            yield "friendships", _friendship(change, last, last.doc)
 
 
 def _place(state: State[GraphDoc]) -> Row:

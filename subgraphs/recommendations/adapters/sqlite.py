@@ -19,6 +19,7 @@ from typing import Final
 
 from eventkernel.adapters.sqlite.build import SqliteViewBuild, json_list
 from eventkernel.reading.as_of import AsOf
+from eventkernel.reading.changes import Rows
 from eventkernel.reading.views import Change, State
 from subgraphs.recommendations.adapters.sqlite_past import SqlitePastRecommendations
 from subgraphs.recommendations.events import USER_STREAM_PREFIX
@@ -80,6 +81,35 @@ CREATE TRIGGER friend_removed AFTER DELETE ON friends BEGIN
 END;
 """
 
+_WRITES: Final = {
+    "users": """
+INSERT INTO users (id, shown, created_us, created_offset, deleted_us, deleted_offset, version, time_us, log, partition,
+    offset) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET shown = excluded.shown, created_us = excluded.created_us,
+    created_offset = excluded.created_offset, deleted_us = coalesce(deleted_us, excluded.deleted_us),
+    deleted_offset = coalesce(deleted_offset, excluded.deleted_offset), version = excluded.version,
+    time_us = excluded.time_us, log = excluded.log, partition = excluded.partition, offset = excluded.offset""",
+    "known": "INSERT INTO users (id) VALUES (?) ON CONFLICT DO NOTHING",
+    "friendships": """
+INSERT OR REPLACE INTO friendships VALUES (
+    ?, (SELECT number FROM users WHERE id = ?), (SELECT number FROM users WHERE id = ?), ?, ?, ?, ?, ?, ?, ?, ?)""",
+    # An upsert and no REPLACE: that would fire the trigger that counts friends for rows that were there.
+    "friends": """
+WITH side AS (SELECT * FROM friendships WHERE stream = ?)
+INSERT INTO friends
+SELECT low, high, since_us, partition, since_offset FROM side UNION ALL
+SELECT high, low, since_us, partition, since_offset FROM side WHERE true
+ON CONFLICT DO UPDATE SET since_us = excluded.since_us, since_offset = excluded.since_offset""",
+    "unfriended": """
+DELETE FROM friends
+WHERE user = (SELECT number FROM users WHERE id = ?) AND friend = (SELECT number FROM users WHERE id = ?)""",
+    "past_friends": """
+WITH past AS (SELECT low, high, ? AS since_us, ? AS until_us, ? AS partition, ? AS since_offset, ? AS until_offset
+    FROM friendships WHERE stream = ?)
+INSERT OR REPLACE INTO past_friends SELECT * FROM past UNION ALL
+SELECT high, low, since_us, until_us, partition, since_offset, until_offset FROM past""",
+}
+
 USERS: Final = """
 SELECT id, created_us, created_offset, NOT shown FROM users
 WHERE id IN (SELECT value FROM json_each(?)) AND version IS NOT NULL"""
@@ -128,6 +158,7 @@ class SqliteRecommendationView(SqliteViewBuild[GraphDoc]):
     """One build of the graph as one SQLite file."""
 
     schema = _SCHEMA
+    writes = _WRITES
 
     # The port `RecommendationView`. In SQLite a statement is no round trip (https://www.sqlite.org/np1queryprob.html):
     # a read of many answers is one statement per answer, on one snapshot.
@@ -185,23 +216,29 @@ class SqliteRecommendationView(SqliteViewBuild[GraphDoc]):
             **_load_friendships(connection, [s for s in streams if not s.startswith(USER_STREAM_PREFIX)]),
         }
 
-    def write_changes(self, connection: sqlite3.Connection, changes: Sequence[Change[GraphDoc]]) -> None:
-        users: list[tuple[State[GraphDoc], UserDoc]] = []
-        friendships: list[tuple[str, State[GraphDoc], FriendshipDoc]] = []
-        ended: list[tuple[State[GraphDoc], FriendshipDoc]] = []
-        for change in changes:
-            ended += [(s, s.doc) for s in change.states if isinstance(s.doc, FriendshipDoc) and s.doc.ended]
-            last = change.states[-1]
-            if isinstance(last.doc, UserDoc):
-                users.append((last, last.doc))
-            else:
-                friendships.append((change.stream, last, last.doc))
-        if users:
-            _write_users(connection, users)
-        if friendships:
-            numbers = _numbers(connection, {user for _, _, doc in friendships for user in doc.users})
-            _write_friendships(connection, friendships, numbers)
-            _write_past(connection, ended, numbers)
+    def rows_of(self, change: Change[GraphDoc]) -> Rows[Sequence[object]]:
+        last = change.states[-1]
+        doc = last.doc
+        if isinstance(doc, UserDoc):
+            deletion = (last.time_us, last.offset) if doc.deleted else (None, None)
+            yield "users", (doc.id, not doc.deleted, doc.created_us, doc.created_offset, *deletion, *_place(last))
+            return
+        for user in doc.users:
+            yield "known", (user,)
+        yield "friendships", (change.stream, *doc.users, doc.ended, doc.since_us, doc.since_offset, *_place(last))
+        if doc.ended:
+            yield "unfriended", doc.users
+            yield "unfriended", doc.users[::-1]
+        else:
+            yield "friends", (change.stream,)
+        for state in change.states:
+            if isinstance(state.doc, FriendshipDoc) and state.doc.ended:
+                past = (state.doc.since_us, state.time_us, state.partition, state.doc.since_offset, state.offset)
+                yield "past_friends", (*past, change.stream)
+
+
+def _place(state: State[GraphDoc]) -> tuple[int, int, str, int, int]:
+    return state.version, state.time_us, state.log, state.partition, state.offset
 
 
 def _nodes(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, _Node]:
@@ -242,99 +279,3 @@ def _load_friendships(connection: sqlite3.Connection, streams: Sequence[str]) ->
         )
         for stream, low, high, since_us, since_offset, ended, version, time_us, log, partition, offset in rows
     }
-
-
-def _write_users(connection: sqlite3.Connection, users: Sequence[tuple[State[GraphDoc], UserDoc]]) -> None:
-    connection.executemany(
-        "INSERT INTO users (id, shown, created_us, created_offset, deleted_us, deleted_offset, version, time_us, log,"
-        " partition, offset) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
-        " shown = excluded.shown, created_us = excluded.created_us, created_offset = excluded.created_offset,"
-        " deleted_us = coalesce(deleted_us, excluded.deleted_us),"
-        " deleted_offset = coalesce(deleted_offset, excluded.deleted_offset), version = excluded.version,"
-        " time_us = excluded.time_us, log = excluded.log, partition = excluded.partition, offset = excluded.offset",
-        [
-            (
-                doc.id,
-                not doc.deleted,
-                doc.created_us,
-                doc.created_offset,
-                state.time_us if doc.deleted else None,
-                state.offset if doc.deleted else None,
-                state.version,
-                state.time_us,
-                state.log,
-                state.partition,
-                state.offset,
-            )
-            for state, doc in users
-        ],
-    )
-
-
-def _numbers(connection: sqlite3.Connection, ids: set[str]) -> dict[str, int]:
-    """The numbers of these users, who become known with this if they are not."""
-    connection.executemany("INSERT INTO users (id) VALUES (?) ON CONFLICT DO NOTHING", [(user,) for user in ids])
-    rows = connection.execute(
-        "SELECT id, number FROM users WHERE id IN (SELECT value FROM json_each(?))", (json_list(list(ids)),)
-    )
-    return dict(rows.fetchall())
-
-
-def _write_friendships(
-    connection: sqlite3.Connection,
-    friendships: Sequence[tuple[str, State[GraphDoc], FriendshipDoc]],
-    numbers: Mapping[str, int],
-) -> None:
-    connection.executemany(
-        "INSERT OR REPLACE INTO friendships VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                stream,
-                *_sides(doc, numbers)[0],
-                doc.ended,
-                doc.since_us,
-                doc.since_offset,
-                state.version,
-                state.time_us,
-                state.log,
-                state.partition,
-                state.offset,
-            )
-            for stream, state, doc in friendships
-        ],
-    )
-    # An upsert and no REPLACE: that would fire the trigger that counts friends for rows that were there.
-    connection.executemany(
-        "INSERT INTO friends VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-        " since_us = excluded.since_us, since_offset = excluded.since_offset",
-        [
-            (*side, doc.since_us, state.partition, doc.since_offset)
-            for _, state, doc in friendships
-            if not doc.ended
-            for side in _sides(doc, numbers)
-        ],
-    )
-    connection.executemany(
-        "DELETE FROM friends WHERE user = ? AND friend = ?",
-        [side for _, _, doc in friendships if doc.ended for side in _sides(doc, numbers)],
-    )
-
-
-def _write_past(
-    connection: sqlite3.Connection,
-    ended: Sequence[tuple[State[GraphDoc], FriendshipDoc]],
-    numbers: Mapping[str, int],
-) -> None:
-    connection.executemany(
-        "INSERT OR REPLACE INTO past_friends VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [
-            (*side, doc.since_us, state.time_us, state.partition, doc.since_offset, state.offset)
-            for state, doc in ended
-            for side in _sides(doc, numbers)
-        ],
-    )
-
-
-def _sides(doc: FriendshipDoc, numbers: Mapping[str, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    low, high = numbers[doc.users[0]], numbers[doc.users[1]]
-    return (low, high), (high, low)

@@ -21,9 +21,10 @@ from typing import ClassVar, Final
 
 from pymongo import IndexModel
 
-from eventkernel.adapters.mongodb.build import MongoViewBuild
+from eventkernel.adapters.mongodb.build import Advance, Keep, MongoViewBuild
 from eventkernel.adapters.mongodb.connection import Document
 from eventkernel.reading.as_of import AsOf
+from eventkernel.reading.changes import Rows
 from eventkernel.reading.views import Change, State
 from subgraphs.users.adapters.mongodb_documents import (
     Pipeline,
@@ -47,6 +48,7 @@ _IDS: Final = IndexModel([("id", 1), ("version", 1)], name="id")
 
 class MongoUserView(MongoViewBuild[UserDoc]):
     collections: ClassVar = {"docs": [_WORDS, _CLAIM, _SKELETON], "past": [_IDS, _WORDS, _CLAIM]}
+    writes: ClassVar = {"past": Keep("past"), "now": Advance("docs")}
 
     many: ClassVar[int] = 4_000
     """A beginning that so many have is so common that a page is found sooner by trying one user after the other."""
@@ -92,16 +94,11 @@ class MongoUserView(MongoViewBuild[UserDoc]):
             for document in documents
         }
 
-    async def write_changes(self, changes: Sequence[Change[UserDoc]], before: Mapping[str, State[UserDoc]]) -> None:
-        now: list[Document] = []
-        past: list[Document] = []
-        for change in changes:
-            stored = before.get(change.stream)
-            states = change.states if stored is None else (stored, *change.states)
-            now.append({"_id": states[-1].doc.id, **document_of(states[-1])})
-            past.extend(past_document_of(state, following) for state, following in pairwise(states))
-        await self.keep("past", past)
-        await self.advance("docs", now, {state.doc.id for state in before.values()})
+    def rows_of(self, change: Change[UserDoc]) -> Rows[Document]:
+        for state, following in pairwise(change.history):
+            yield "past", past_document_of(state, following)
+        last = change.states[-1]
+        yield "now", {"_id": last.doc.id, **document_of(last)}
 
     async def _docs(self, pipeline: Pipeline, **options: str) -> list[UserDoc]:
         return [doc_of(document) for document in await self.ask("docs", pipeline, **options)]

@@ -20,6 +20,7 @@ from typing import ClassVar, Final
 
 from eventkernel.adapters.sqlite.build import SqliteViewBuild, json_list
 from eventkernel.reading.as_of import AsOf
+from eventkernel.reading.changes import Rows
 from eventkernel.reading.views import Change, State
 from eventkernel.reading.words import prefix_end, words
 from subgraphs.users.adapters.sqlite_past import SqlitePastUsers, beginning
@@ -47,6 +48,7 @@ _STATE: Final = (
     "version, since_us, since_offset, log, partition, first_name, last_name, username, claim, created_us, deleted, "
     "skeleton, words"
 )
+_MARKS: Final = ", ".join("?" * (1 + len(_STATE.split(","))))
 _LOADED: Final = (
     "version, since_us, since_offset, log, partition, first_name, last_name, username, created_us, deleted, skeleton"
 )
@@ -97,6 +99,14 @@ CREATE INDEX IF NOT EXISTS user_claim ON user (claim) WHERE claim IS NOT NULL;
 CREATE INDEX IF NOT EXISTS user_skeleton ON user (skeleton) WHERE skeleton IS NOT NULL;
 CREATE INDEX IF NOT EXISTS user_past_claim ON user_past (claim) WHERE claim IS NOT NULL;
 """
+
+    writes: ClassVar[Mapping[str, str]] = {
+        "user": f"INSERT OR REPLACE INTO user (id, {_STATE}) VALUES ({_MARKS})",
+        "user_past": f"INSERT INTO user_past (id, {_STATE}, until_us, until_offset) VALUES ({_MARKS}, ?, ?)",
+        "word_gone": "DELETE FROM word WHERE word = ? AND id = ?",
+        "word": "INSERT INTO word VALUES (?, ?)",
+        "past_word": "INSERT OR IGNORE INTO past_word VALUES (?, ?)",
+    }
 
     many: ClassVar[int] = 4_000
     """A beginning with so many words is so common that a page is found sooner by trying one user after the other."""
@@ -152,24 +162,12 @@ CREATE INDEX IF NOT EXISTS user_past_claim ON user_past (claim) WHERE claim IS N
             ) in rows
         }  # fmt: skip
 
-    def write_changes(self, connection: sqlite3.Connection, changes: Sequence[Change[UserDoc]]) -> None:
-        stored = self.stored(connection, [change.stream for change in changes])
-        now: list[tuple[object, ...]] = []
-        past: list[tuple[object, ...]] = []
-        for change in changes:
-            before = stored.get(change.stream)
-            states = change.states if before is None else (before, *change.states)
-            now.append(_state_row(states[-1]))
-            for state, following in pairwise(states):
-                past.append((*_state_row(state), following.time_us, following.offset))
-        marks = ", ".join("?" * len(now[0]))
-        connection.executemany(f"INSERT OR REPLACE INTO user (id, {_STATE}) VALUES ({marks})", now)
-        connection.executemany(
-            f"INSERT INTO user_past (id, {_STATE}, until_us, until_offset) VALUES ({marks}, ?, ?)",
-            past,
-        )
+    def rows_of(self, change: Change[UserDoc]) -> Rows[Sequence[object]]:
+        yield "user", _state_row(change.states[-1])
+        for state, following in pairwise(change.history):
+            yield "user_past", (*_state_row(state), following.time_us, following.offset)
         if not self.filling:
-            _write_words(connection, changes, stored)
+            yield from _word_rows(change)
 
 
 Query = tuple[str, list[object]]
@@ -224,25 +222,17 @@ def _state_row(state: State[UserDoc]) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _write_words(
-    connection: sqlite3.Connection, changes: Sequence[Change[UserDoc]], stored: Mapping[str, State[UserDoc]]
-) -> None:
-    """What `derived` would make of the states, after these changes to the stored ones."""
-    gone: list[tuple[str, str]] = []
-    come: list[tuple[str, str]] = []
-    past: list[tuple[str, str]] = []
-    for change in changes:
-        before = stored.get(change.stream)
-        had = frozenset[str]() if before is None else _words_of(before.doc)
-        last = change.states[-1].doc
-        has = _words_of(last)
-        gone += [(word, last.id) for word in had - has]
-        come += [(word, last.id) for word in has - had]
-        earlier = had.union(*(_words_of(state.doc) for state in change.states[:-1]))
-        past += [(word, last.id) for word in earlier]
-    connection.executemany("DELETE FROM word WHERE word = ? AND id = ?", gone)
-    connection.executemany("INSERT INTO word VALUES (?, ?)", come)
-    connection.executemany("INSERT OR IGNORE INTO past_word VALUES (?, ?)", past)
+def _word_rows(change: Change[UserDoc]) -> Rows[tuple[str, str]]:
+    """What `derived` would make of the states, after this change to the stored one."""
+    before = frozenset[str]() if change.before is None else _words_of(change.before.doc)
+    *earlier, last = (_words_of(state.doc) for state in change.states)
+    user_id = change.states[-1].doc.id
+    for word in before - last:
+        yield "word_gone", (word, user_id)
+    for word in last - before:
+        yield "word", (word, user_id)
+    for word in before.union(*earlier):
+        yield "past_word", (word, user_id)
 
 
 def _words_of(doc: UserDoc) -> frozenset[str]:
