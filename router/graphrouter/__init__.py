@@ -1,6 +1,6 @@
 """A GraphQL federation router: composes, plans and executes over anybody's subgraphs."""
 
-from graphrouter.authentication import Authentication, Caller, Issuer
+from graphrouter.authentication import Authentication, Caller, Issuer, PolicyQuestion
 from graphrouter.http.rates import RateLimit
 from graphrouter.limits import Limits
 from graphrouter.options import Example, RouterOptions, Traffic
@@ -20,6 +20,7 @@ __all__ = [
     "GraphRouter",
     "Issuer",
     "Limits",
+    "PolicyQuestion",
     "RateLimit",
     "Retries",
     "RouterOptions",

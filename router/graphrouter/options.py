@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from graphrouter.authentication.issuers import Authentication
+from graphrouter.authentication.policies import Policies
 from graphrouter.http.rates import RateLimit
 from graphrouter.limits import Limits
 from graphrouter.override_labels import LabelChoice
@@ -83,6 +84,8 @@ class RouterOptions:
     """Entries of the request's `extensions` that go to subgraphs as the header named here."""
     authentication: Authentication | None = None
     """Whose tokens prove who asks (the extra `jwt`); without it, everybody asks as nobody in particular."""
+    policies: Policies | None = None
+    """Decides policies, `@policy`; without it, none holds."""
     override_labels: LabelChoice | None = None
     """Which labels of `@override` are on for a request: a function of its headers (names in lower case), or per label
     the percentage of requests. By default `percent(n)` is drawn for every request, and other labels are off."""

@@ -56,6 +56,8 @@ from graphrouter.composition.model import (
     UnionType,
 )
 from graphrouter.composition.nodes import applied_of, argument_of, list_size_of, string_of, type_ref_of
+from graphrouter.supergraph.access import NO_ACCESS, Access
+from graphrouter.supergraph.access_directives import read_groups
 from graphrouter.supergraph.model import EXECUTABLE_LOCATIONS
 
 _DEFAULT_DEPRECATION = "No longer supported"
@@ -324,7 +326,7 @@ class DefinitionReader:
         return self._marks(self._directives(nodes), description)
 
     def _marks(self, directives: Iterable[ConstDirectiveNode] | None, description: StringValueNode | None) -> Marks:
-        inaccessible, deprecated, cost = False, None, None
+        inaccessible, deprecated, cost, access = False, None, None, NO_ACCESS
         tags: dict[str, None] = {}
         applied: dict[Applied, None] = {}
         for directive in directives or ():
@@ -339,13 +341,26 @@ class DefinitionReader:
                 case "cost":
                     weight = argument_of(directive, "weight")
                     cost = int(weight.value) if isinstance(weight, IntValueNode) else None
+                case "authenticated" | "requiresScopes" | "policy" as name:
+                    access &= self._access(name, directive)
                 case _ if directive.name.value in self._composed:
                     applied[applied_of(directive, self._composed[directive.name.value].definition)] = None
                 case _:
                     pass
-        return Marks(
-            description.value if description else None, inaccessible, tuple(tags), deprecated, cost, tuple(applied)
-        )
+        text = description.value if description else None
+        return Marks(text, inaccessible, tuple(tags), deprecated, cost, tuple(applied), access)
+
+    def _access(self, name: str, directive: ConstDirectiveNode) -> Access:
+        """What one of the three directives asks for."""
+        if name == "authenticated":
+            return Access(authenticated=True)
+        argument = "scopes" if name == "requiresScopes" else "policies"
+        groups = read_groups(argument_of(directive, argument))
+        if groups is None:
+            message = f'subgraph "{self._subgraph}": @{directive.name.value}({argument}:): expected lists of strings'
+            self._findings.error(Code.INVALID_GRAPHQL, message, None, self._subgraph)
+            return Access(authenticated=True)
+        return Access(scopes=groups) if argument == "scopes" else Access(policies=groups)
 
     def _directives(self, nodes: Iterable[DefinitionNode]) -> list[ConstDirectiveNode]:
         return [

@@ -276,7 +276,8 @@ def _errors(
 ) -> list[GraphQLError]:
     """What GraphQL itself holds against the document; that it has no Query is no error in federation."""
     names = {d.name.value for d in definitions if isinstance(d, TypeDefinitionNode)}
-    machinery = ["scalar federation__FieldSet", "scalar federation__ContextFieldValue"]
+    scalars = ("FieldSet", "ContextFieldValue", "Scope", "Policy")
+    machinery = [f"scalar federation__{name}" for name in scalars]
     machinery += vocabulary.definitions()
     if "Query" not in names:
         machinery.append(f"type Query {{ {_PLACEHOLDER}: Boolean }}")

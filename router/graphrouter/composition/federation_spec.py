@@ -19,6 +19,7 @@ _TAG_LOCATIONS = (
     " | INPUT_OBJECT | INPUT_FIELD_DEFINITION"
 )
 _COST_LOCATIONS = "ARGUMENT_DEFINITION | ENUM | FIELD_DEFINITION | INPUT_FIELD_DEFINITION | OBJECT | SCALAR"
+ACCESS_LOCATIONS = "FIELD_DEFINITION | OBJECT | INTERFACE | SCALAR | ENUM"
 _LIST_SIZE_ARGUMENTS = (
     "assumedSize: Int, slicingArguments: [String!], sizedFields: [String!], requireOneSlicingArgument: Boolean = true"
 )
@@ -46,11 +47,14 @@ _DEFINITIONS: Mapping[str, tuple[tuple[int, str], ...]] = MappingProxyType(
         "fromContext": ((8, "(field: federation__ContextFieldValue) on ARGUMENT_DEFINITION"),),
         "cost": ((9, f"(weight: Int!) on {_COST_LOCATIONS}"),),
         "listSize": ((9, f"({_LIST_SIZE_ARGUMENTS}) on FIELD_DEFINITION"),),
+        "authenticated": ((5, f" on {ACCESS_LOCATIONS}"),),
+        "requiresScopes": ((5, f"(scopes: [[federation__Scope!]!]!) on {ACCESS_LOCATIONS}"),),
+        "policy": ((6, f"(policies: [[federation__Policy!]!]!) on {ACCESS_LOCATIONS}"),),
     }
 )
 """For each supported directive its definitions without the name, each with the minor version that brought it."""
 
-REFUSED: Mapping[str, int] = MappingProxyType({"authenticated": 5, "requiresScopes": 5, "policy": 6, "cacheTag": 12})
+REFUSED: Mapping[str, int] = MappingProxyType({"cacheTag": 12})
 """Directives that change what a router has to do, and that composition would lose: using one is an error."""
 
 _OTHER_ELEMENTS = {"FieldSet": 0, "Scope": 5, "Policy": 6, "ContextFieldValue": 8}

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import assert_never
 
-from graphrouter.composition.federation_spec import LATEST, definition_of
+from graphrouter.composition.federation_spec import ACCESS_LOCATIONS, LATEST, definition_of
 from graphrouter.composition.links import Link
 from graphrouter.composition.merged import (
     JoinField,
@@ -47,6 +47,11 @@ _MARK_LOCATIONS = (
     "FIELD_DEFINITION | OBJECT | INTERFACE | UNION | ARGUMENT_DEFINITION | SCALAR | ENUM | ENUM_VALUE"
     " | INPUT_OBJECT | INPUT_FIELD_DEFINITION"
 )
+_ACCESS_DEFINITIONS = {
+    "authenticated": f" on {ACCESS_LOCATIONS}",
+    "requiresScopes": f"(scopes: [[requiresScopes__Scope!]!]!) on {ACCESS_LOCATIONS}\n\nscalar requiresScopes__Scope",
+    "policy": f"(policies: [[policy__Policy!]!]!) on {ACCESS_LOCATIONS}\n\nscalar policy__Policy",
+}
 _MACHINERY = """\
 directive @join__directive(graphs: [join__Graph!], name: String!, args: join__DirectiveArguments) repeatable on SCHEMA | OBJECT | INTERFACE | FIELD_DEFINITION
 
@@ -141,6 +146,11 @@ class _Printer:
         self._tags = any(mark.tags for mark in marks)
         self._costs = any(mark.cost is not None for mark in marks)
         self._list_sizes = any(field.list_size is not None for field in _fields(self._types.values()))
+        self._access = {
+            "authenticated": any(mark.access.authenticated for mark in marks),
+            "requiresScopes": any(mark.access.scopes for mark in marks),
+            "policy": any(mark.access.policies for mark in marks),
+        }
         self._contexts = any(_contexts(definition) for definition in self._types.values())
 
     def document(self) -> str:
@@ -166,6 +176,11 @@ class _Printer:
             yield f"directive @cost{definition_of('cost', LATEST)}"
         if self._list_sizes:
             yield f"directive @listSize{definition_of('listSize', LATEST)}"
+        yield from (f"directive @{name}{text}" for name, text in self._access_definitions())
+
+    def _access_definitions(self) -> Iterator[tuple[str, str]]:
+        """The directives about access that there are, with their definitions, and the types that those need."""
+        return ((name, _ACCESS_DEFINITIONS[name]) for name, used in self._access.items() if used)
 
     def _schema(self) -> str:
         links = [
@@ -181,6 +196,8 @@ class _Printer:
         if self._costs or self._list_sizes:
             imports = ', import: ["@listSize"]' if self._list_sizes else ""
             links.append(f'@link(url: "https://specs.apollo.dev/cost/v0.1"{imports})')
+        for name, _ in self._access_definitions():
+            links.append(f'@link(url: "https://specs.apollo.dev/{name}/v0.1", for: SECURITY)')
         links += _links(self._supergraph.composed)
         links += marks_texts(self._supergraph.marks)
         roots = [f"  {root.lower()}: {root}" for root in ROOT_TYPES if root in self._types]

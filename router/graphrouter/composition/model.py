@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from graphrouter.composition.field_set import FieldSet
 from graphrouter.composition.links import Link
+from graphrouter.supergraph.access import NO_ACCESS, Access
 from graphrouter.supergraph.model import ListSize
 
 
@@ -79,11 +80,20 @@ class Marks:
     cost: int | None = None
     """The weight, `@cost(weight:)`."""
     applied: tuple[Applied, ...] = ()
+    access: Access = NO_ACCESS
+    """What a caller must be allowed, to see the element."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """The directives that are merged with the element and that no subgraph may lose."""
-        found = {"@inaccessible": self.inaccessible, "@tag": self.tags, "@cost": self.cost is not None}
+        found = {
+            "@inaccessible": self.inaccessible,
+            "@tag": self.tags,
+            "@cost": self.cost is not None,
+            "@authenticated": self.access.authenticated,
+            "@requiresScopes": self.access.scopes,
+            "@policy": self.access.policies,
+        }
         return (*(name for name, there in found.items() if there), *(f"@{applied.name}" for applied in self.applied))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from graphql import StringValueNode, print_ast
 
 from graphrouter.composition.model import DirectiveDefinition, InputValue, Marks
+from graphrouter.supergraph.access import Access
 from graphrouter.supergraph.model import ListSize
 
 
@@ -48,7 +49,18 @@ def marks_texts(marks: Marks) -> list[str]:
         found.append(f"@deprecated(reason: {quoted(marks.deprecated)})")
     if marks.cost is not None:
         found.append(f"@cost(weight: {marks.cost})")
+    found += access_texts(marks.access)
     found += map(str, marks.applied)
+    return found
+
+
+def access_texts(access: Access) -> list[str]:
+    """`@authenticated`, `@requiresScopes` and `@policy`, as far as there is something to ask for."""
+    found = ["@authenticated"] if access.authenticated else []
+    for head, groups in (("requiresScopes(scopes", access.scopes), ("policy(policies", access.policies)):
+        if groups:
+            listed = ", ".join(f"[{', '.join(map(quoted, group))}]" for group in groups)
+            found.append(f"@{head}: [{listed}])")
     return found
 
 

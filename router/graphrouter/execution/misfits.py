@@ -8,12 +8,17 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 from graphql import GraphQLEnumType, GraphQLError, GraphQLScalarType
 
+from graphrouter.execution.denied import UNAUTHORIZED
 from graphrouter.execution.errors import INVALID_VALUE, TOO_MANY_OBJECTS, ResponseErrors, error_object
 from graphrouter.json_text import fault_of
 from graphrouter.limits import LimitExceeded
 
 Position: TypeAlias = Any
 """`(position of the parent, response key or index)`, None at the root; recursive, which type checkers cannot follow."""
+
+
+_TOLD_DENIALS: Final = 1_000
+"""Positions of what a caller may not see that are kept; a response lists fewer errors."""
 
 
 class Leaf:
@@ -82,7 +87,7 @@ _MAX_EXACT: Final = 2.0**53
 class ShapeErrors:
     """What a shape met that does not fit, in one response."""
 
-    __slots__ = ("_invalid", "_nulls", "failed", "introspected", "max_objects", "objects")
+    __slots__ = ("_denied", "_invalid", "_more_denied", "_nulls", "failed", "introspected", "max_objects", "objects")
 
     def __init__(self, max_objects: int = 10**9, introspected: Sequence[object] = ()) -> None:
         self.introspected = introspected
@@ -93,6 +98,8 @@ class ShapeErrors:
         self.max_objects = max_objects
         self._nulls: list[list[str | int]] = []
         self._invalid: list[tuple[list[str | int], str]] = []
+        self._denied: list[list[str | int]] = []
+        self._more_denied = 0
 
     def refuse(self) -> NoReturn:
         """There are too many objects."""
@@ -127,6 +134,14 @@ class ShapeErrors:
         self.failed = True
         self._nulls.append(_path((parent, step)))
 
+    def deny(self, parent: Position, step: str | int) -> None:
+        """Something that the caller may not see."""
+        self.failed = True
+        if len(self._denied) < _TOLD_DENIALS:
+            self._denied.append(_path((parent, step)))
+        else:
+            self._more_denied += 1
+
     def no_object(self, value: object, position: Position) -> None:
         if value is None:
             self.null(*position)
@@ -151,6 +166,9 @@ class ShapeErrors:
         self._invalid.append((_path(position), found))
 
     def tell(self, errors: ResponseErrors) -> None:
+        for path in self._denied:
+            errors.add(error_object("the caller may not see this", UNAUTHORIZED, path=path))
+        errors.drop(self._more_denied)
         for path, found in self._invalid:
             errors.add(error_object(f"a subgraph gave {found}", INVALID_VALUE, path=path))
         errors.add_nulls(self._nulls)

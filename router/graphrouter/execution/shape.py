@@ -72,6 +72,7 @@ from graphql import (
 )
 
 from graphrouter.execution.collect import FieldCollector
+from graphrouter.execution.denied import NOTHING_DENIED, Denied
 from graphrouter.execution.merge import JsonObject
 from graphrouter.execution.misfits import Leaf, Position, ShapeErrors
 
@@ -81,7 +82,7 @@ OutputType: TypeAlias = Any
 Shape: TypeAlias = Callable[[JsonObject, Position, ShapeErrors], JsonObject | None]
 
 
-def compile_shape(
+def compile_shape(  # noqa: PLR0913 - what a shape depends on
     schema: GraphQLSchema,
     operation: OperationDefinitionNode,
     fragments: Mapping[str, FragmentDefinitionNode],
@@ -91,6 +92,7 @@ def compile_shape(
     shared: bool = False,
     typename_key: str = "__typename",
     introspection: list[list[FieldNode]] | None = None,
+    denied: Denied = NOTHING_DENIED,
 ) -> Shape:
     """The shape of an operation's response, given the values of the variables in its `@skip` and `@include`.
 
@@ -98,7 +100,8 @@ def compile_shape(
     it stands for null. Anything that neither has is an error. With `shared`, an object of the data that stands at
     several positions is shaped once; the data are written to. `typename_key` is where the data have other fields that
     the client calls `__typename`. `introspection` gets the selections of `__schema` and `__type`, in the order in which
-    the shape looks for their answers in `ShapeErrors.introspected`.
+    the shape looks for their answers in `ShapeErrors.introspected`. What is `denied` is not looked at: it is null, with
+    an error.
     """
     root = schema.get_root_type(operation.operation)
     if root is None:
@@ -106,6 +109,7 @@ def compile_shape(
     compiler = _Compiler(schema, complete_schema or schema, FieldCollector(schema, fragments, conditions), shared)
     compiler.typename_key = typename_key
     compiler.introspection = introspection if introspection is not None else []
+    compiler.denied = denied
     entry = compiler.object_function(root, (operation.selection_set,))
     return compiler.function(entry)
 
@@ -153,6 +157,7 @@ class _Compiler:
     def __init__(self, schema: GraphQLSchema, complete: GraphQLSchema, collector: FieldCollector, shared: bool) -> None:
         self.typename_key = "__typename"
         self.introspection: list[list[FieldNode]] = []
+        self.denied = NOTHING_DENIED
         self._schema = schema
         self._shared = shared
         self._complete = complete
@@ -194,9 +199,17 @@ class _Compiler:
         entries: list[str] = []
         checks: list[str] = []
         weight = _Weight()
-        for place, (response_key, nodes) in enumerate(fields.items()):
+        for place, (response_key, all_nodes) in enumerate(fields.items()):
             literal = repr(response_key)
-            field_name = nodes[0].name.value
+            field_name = all_nodes[0].name.value
+            nodes = self.denied.allowed(all_nodes) if self.denied.nodes else all_nodes
+            if not nodes:
+                variable = f"a{place}"
+                checks.append(f" {variable} = e.deny(p, {literal})")
+                if not _unwrap(type_.fields[field_name].type)[0]:
+                    checks.append(" return None")
+                entries.append(f"{literal}: {variable}")
+                continue
             if field_name == "__typename":
                 entries.append(f"{literal}: {own_name}")
             elif field_name in ("__schema", "__type"):
@@ -339,7 +352,18 @@ class _Compiler:
     def _functions(self, type_: GraphQLAbstractType, sets: tuple[SelectionSetNode, ...]) -> dict[str, str]:
         """The function's name for each type that an object may have; there, the data say which one it is."""
         own_name = "v['__typename']"
-        return {t.name: self.object_function(t, sets, own_name) for t in self._schema.get_possible_types(type_)}
+        return {
+            t.name: self._denying_function() if t.name in self.denied.types else self.object_function(t, sets, own_name)
+            for t in self._schema.get_possible_types(type_)
+        }
+
+    def _denying_function(self) -> str:
+        """The function for objects of a type that the caller may not see."""
+        if "denied" not in self._written:
+            name = self._written["denied"] = self._name("n")
+            self._weights[name] = _Weight()
+            self._lines += [f"def {name}(v, p, e):", " return e.deny(*p)"]
+        return self._written["denied"]
 
     def _untyped_function(self, type_: GraphQLAbstractType, sets: tuple[SelectionSetNode, ...]) -> str | None:
         """For objects known only as the interface (the subgraph has it as an interface object).

@@ -2,13 +2,15 @@
 
 1. `callers`: who asks, by the token that the request has.
 2. `documents`: the text is parsed and validated, within limits.
-3. `operations`: the operation that was asked for is planned.
-4. `forwarding`: what of the request reaches the subgraphs.
-5. `answering`: the plan is run and the response is shaped.
+3. `permissions`, `restricting`: what the caller may not see is taken out.
+4. `operations`: the operation that was asked for is planned.
+5. `forwarding`: what of the request reaches the subgraphs.
+6. `answering`: the plan is run and the response is shaped.
 
 What depends on the text alone is done once and cached: the parsed and validated document by its text, the plan by the
-normalised text of the operation (so that white space, comments, and other operations in the document make no
-difference), and the compiled shape by the values of the variables in `@skip` and `@include`.
+normalised text of what is left of the operation (so that white space, comments, and other operations in the document
+make no difference, nor who asks, but for what they may see), and the compiled shape by the values of the variables in
+`@skip` and `@include`.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import logging
 from contextlib import nullcontext
 from typing import TypedDict, cast
 
+from graphrouter.authentication import Caller
 from graphrouter.cache import CacheStatistics
 from graphrouter.execution.background import Background
 from graphrouter.execution.errors import error_object
@@ -33,10 +36,11 @@ from graphrouter.pipeline.documents import Documents
 from graphrouter.pipeline.forwarding import bookmark_of, forwarded
 from graphrouter.pipeline.operation import PreparedOperation
 from graphrouter.pipeline.operations import Operations
+from graphrouter.pipeline.permissions import NOTHING_DENIED, Permissions
 from graphrouter.pipeline.planner import Planner
 from graphrouter.planning.plan import QueryPlan
 from graphrouter.request import GraphQLAnswer, GraphQLRequest, RequestRefused
-from graphrouter.supergraph import Supergraph
+from graphrouter.supergraph import Access, Supergraph
 
 _log = logging.getLogger("graphrouter.pipeline")
 
@@ -54,6 +58,8 @@ class Pipeline:
     ) -> None:
         self._options = options
         self._callers = Callers(options.authentication)
+        self._has_rules = bool(supergraph.access)
+        self._permissions = Permissions(options.policies)
         self._labels = OverrideLabels(supergraph.labels, options.override_labels)
         self._background = Background()
         self._documents = Documents(supergraph, planner, options)
@@ -74,9 +80,10 @@ class Pipeline:
         deadline = asyncio.get_running_loop().time() + self._options.limits.seconds
         try:
             async with asyncio.timeout_at(deadline):
-                await self._callers.of(request.headers)
+                caller = await self._callers.of(request.headers)
                 labels = self._labels.on(request.headers)
-                prepared = await self._operations.prepared(request.query, request.operation_name, labels)
+                denied = await self._denied(request, caller) if self._has_rules else NOTHING_DENIED
+                prepared = await self._operations.prepared(request.query, request.operation_name, labels, denied)
             return await self._run(prepared, request, deadline)
         except RequestRefused as refusal:
             return GraphQLAnswer(None, refusal.errors, {}, refused=True)
@@ -87,6 +94,10 @@ class Pipeline:
             _log.exception("an operation failed")
             error = error_object("the router failed to execute the operation", "INTERNAL_ERROR")
             return GraphQLAnswer(None, [error], {})
+
+    async def _denied(self, request: GraphQLRequest, caller: Caller | None) -> frozenset[Access]:
+        rules = await self._operations.rules_of(request.query)
+        return await self._permissions.denied(rules, caller, request) if rules else NOTHING_DENIED
 
     async def _run(self, prepared: PreparedOperation, request: GraphQLRequest, deadline: float) -> GraphQLAnswer:
         if request.only_queries and prepared.operation.operation.value != "query":

@@ -23,8 +23,9 @@ from graphrouter.options import RouterOptions
 from graphrouter.pipeline.operation import PreparedOperation
 from graphrouter.pipeline.planner import Planner
 from graphrouter.pipeline.refusals import located
+from graphrouter.pipeline.restricting import rules_of
 from graphrouter.request import RequestRefused
-from graphrouter.supergraph import Supergraph
+from graphrouter.supergraph import Access, Supergraph
 
 _LISTED_ERRORS = 20
 """How many faults of one document are told."""
@@ -32,18 +33,20 @@ _LISTED_ERRORS = 20
 _BYTES_OF_A_CHARACTER = 350
 """Memory for a character of a document: its syntax tree, and what is prepared for its operations."""
 
-_Asked: TypeAlias = tuple[str | None, frozenset[str]]
+_Asked: TypeAlias = tuple[str | None, frozenset[str], frozenset[Access]]
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedDocument:
     """A document that is within the limits and valid, with those of its operations that were asked for.
 
-    `labels` are those that its plans depend on; `operations` goes by the operation's name and which of them are on.
+    `labels` are those that its plans depend on, `rules` those about access that it meets; `operations` goes by the
+    operation's name, which labels are on, and which rules the caller does not satisfy.
     """
 
     document: DocumentNode
     labels: frozenset[str]
+    rules: tuple[Access, ...]
     operations: dict[_Asked, PreparedOperation] = field(default_factory=dict["_Asked", PreparedOperation])
 
 
@@ -51,6 +54,7 @@ class Documents:
     """The documents of one supergraph, valid ones and the faults of others, kept by their text."""
 
     def __init__(self, supergraph: Supergraph, planner: Planner, options: RouterOptions) -> None:
+        self._supergraph = supergraph
         self._schema = supergraph.api_schema
         self._planner = planner
         self._options = options
@@ -77,7 +81,9 @@ class Documents:
             started = time.perf_counter()
             try:
                 document = self._parse_and_validate(query)
-                known = CheckedDocument(document, self._planner.labels_of(document))
+                known = CheckedDocument(
+                    document, self._planner.labels_of(document), rules_of(document, self._supergraph)
+                )
             except RequestRefused as refusal:
                 known = refusal.errors
             self._kept.put(

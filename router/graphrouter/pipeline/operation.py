@@ -9,6 +9,7 @@ from graphql import FieldNode, FragmentDefinitionNode, OperationDefinitionNode, 
 
 from graphrouter.cache import LruCache
 from graphrouter.execution.client_paths import ClientPaths
+from graphrouter.execution.denied import NOTHING_DENIED, Denied
 from graphrouter.execution.errors import ErrorObject, error_object
 from graphrouter.execution.estimate import Estimate
 from graphrouter.execution.introspection import IntrospectionField
@@ -42,6 +43,7 @@ class PreparedOperation:
     plan: PreparedPlan
     defaults: dict[str, object]
     list_length: int
+    denied: Denied = NOTHING_DENIED
     variants: LruCache[Variant] = field(default_factory=lambda: LruCache[Variant](16))
     estimates: LruCache[Estimate] = field(default_factory=lambda: LruCache[Estimate](16))
 
@@ -74,6 +76,7 @@ class PreparedOperation:
                 shared=shared,
                 typename_key=self.plan.plan.typename,
                 introspection=introspection,
+                denied=self.denied,
             )
             asked = tuple(IntrospectionField(schema, operation, fragments, nodes) for nodes in introspection)
             found = Variant(shape, asked)

@@ -1,4 +1,4 @@
-"""Stage 3: the operation that was asked for is planned and prepared; each operation once.
+"""Stage 4: the operation that was asked for is planned and prepared; each operation once.
 
 This work, and that of stage 2, runs in a thread of its own, one at a time, so that a costly operation holds up nobody
 whose operation is known.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import cast
+from typing import TypeAlias, cast
 
 from graphql import (
     DocumentNode,
@@ -23,6 +23,7 @@ from graphql import (
 
 from graphrouter.cache import CacheStatistics, LruCache
 from graphrouter.execution.collect import condition_variables
+from graphrouter.execution.denied import NOTHING_DENIED
 from graphrouter.execution.errors import error_object
 from graphrouter.execution.prepare import PreparedPlan
 from graphrouter.json_text import fault_of
@@ -30,14 +31,18 @@ from graphrouter.options import RouterOptions
 from graphrouter.pipeline.documents import Documents
 from graphrouter.pipeline.operation import PreparedOperation
 from graphrouter.pipeline.planner import Planner
+from graphrouter.pipeline.restricting import Restricted, restricted
 from graphrouter.planning.errors import PlanningError
 from graphrouter.request import RequestRefused
-from graphrouter.supergraph import Supergraph
+from graphrouter.supergraph import Access, Supergraph
 
 _BYTES_OF_A_PLANS_CHARACTER = 100
 """Memory for a character of the documents that a plan sends."""
 
 _MAX_VARIANTS = 64
+
+_Key: TypeAlias = tuple[str, str | None, frozenset[str], frozenset[Access]]
+"""A document's text, an operation's name, the labels that are on, the rules that the caller does not satisfy."""
 
 
 class Operations:
@@ -49,7 +54,7 @@ class Operations:
         self._documents = documents
         self._list_length = options.limits.list_length
         self._plans: LruCache[PreparedPlan] = LruCache(options.cached_plans, options.cached_bytes // 4)
-        self._preparing: dict[tuple[str, str | None, frozenset[str]], asyncio.Task[PreparedOperation]] = {}
+        self._preparing: dict[_Key, asyncio.Task[PreparedOperation]] = {}
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="graphrouter-planner")
 
     def statistics(self) -> CacheStatistics:
@@ -58,14 +63,27 @@ class Operations:
     def close(self) -> None:
         self._worker.shutdown(wait=False, cancel_futures=True)
 
-    async def prepared(self, query: str, operation_name: str | None, labels: frozenset[str]) -> PreparedOperation:
-        """The operation, while these labels are on; RequestRefused where it cannot be executed."""
+    async def rules_of(self, query: str) -> tuple[Access, ...]:
+        """The rules about access that a document meets; RequestRefused where it has faults."""
+        known = self._documents.known(query)
+        if known is None:
+            known = await asyncio.get_running_loop().run_in_executor(self._worker, self._documents.checked, query)
+        return known.rules
+
+    async def prepared(
+        self, query: str, operation_name: str | None, labels: frozenset[str], denied: frozenset[Access]
+    ) -> PreparedOperation:
+        """The operation, while these labels are on, for a caller who does not satisfy these rules.
+
+        Raises:
+            RequestRefused: it cannot be executed.
+        """
         known = self._documents.known(query)
         if known is not None:
             labels &= known.labels
-            if found := known.operations.get((operation_name, labels)):
+            if found := known.operations.get((operation_name, labels, denied)):
                 return found
-        key = (query, operation_name, labels)
+        key = (query, operation_name, labels, denied)
         task = self._preparing.get(key)
         if task is None:
             task = asyncio.create_task(self._prepare_in_thread(key))
@@ -73,35 +91,40 @@ class Operations:
             task.add_done_callback(lambda done: (self._preparing.pop(key), done.cancelled() or done.exception()))
         return await asyncio.shield(task)
 
-    async def _prepare_in_thread(self, key: tuple[str, str | None, frozenset[str]]) -> PreparedOperation:
+    async def _prepare_in_thread(self, key: _Key) -> PreparedOperation:
         return await asyncio.get_running_loop().run_in_executor(self._worker, self._prepare, *key)
 
     def prepare(self, query: str, operation_name: str | None = None) -> PreparedOperation:
         """Checks and plans an operation, in the caller's thread; RequestRefused where it cannot be executed."""
-        return self._prepare(query, operation_name, frozenset())
+        return self._prepare(query, operation_name, frozenset(), frozenset())
 
-    def _prepare(self, query: str, operation_name: str | None, labels: frozenset[str]) -> PreparedOperation:
+    def _prepare(
+        self, query: str, operation_name: str | None, labels: frozenset[str], denied: frozenset[Access]
+    ) -> PreparedOperation:
         checked = self._documents.checked(query)
-        asked = (operation_name, labels & checked.labels)
+        asked = (operation_name, labels & checked.labels, denied)
         prepared = checked.operations.get(asked)
         if prepared is None:
             prepared = self._planned(checked.document, *asked)
-            if checked.labels and len(checked.operations) >= _MAX_VARIANTS:
-                checked.operations.clear()  # each label doubles what there can be; the plans stay cached
+            if (checked.labels or checked.rules) and len(checked.operations) >= _MAX_VARIANTS:
+                checked.operations.clear()  # each label or rule doubles what there can be; the plans stay cached
             checked.operations[asked] = prepared
         return prepared
 
-    def _planned(self, document: DocumentNode, operation_name: str | None, labels: frozenset[str]) -> PreparedOperation:
+    def _planned(
+        self, document: DocumentNode, operation_name: str | None, labels: frozenset[str], denied: frozenset[Access]
+    ) -> PreparedOperation:
         operation = _operation(document, operation_name)
         if operation.operation.value == "subscription":
             raise RequestRefused(error_object("subscriptions are not supported", "SUBSCRIPTIONS_NOT_SUPPORTED"))
         own = separate_operations(document)[operation.name.value if operation.name else ""]
-        key = (strip_ignored_characters(print_ast(own)), labels)
+        left = restricted(own, self._supergraph, denied) if denied else Restricted(own, NOTHING_DENIED)
+        key = (strip_ignored_characters(print_ast(left.document)), labels)
         plan = self._plans.get(key)
         if plan is None:
             started = time.perf_counter()
             try:
-                plan = PreparedPlan.of(self._planner.under(labels).plan(own, operation_name))
+                plan = PreparedPlan.of(self._planner.under(labels).plan(left.document, operation_name))
             except PlanningError as error:
                 raise RequestRefused(error_object(str(error), error.code)) from error
             except RecursionError as error:
@@ -116,6 +139,7 @@ class Operations:
             plan=plan,
             list_length=self._list_length,
             defaults=_defaults(operation),
+            denied=left.denied,
         )
         if not prepared.condition_variables:
             prepared.variant({}, shared=False)

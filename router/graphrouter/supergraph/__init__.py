@@ -1,8 +1,10 @@
 """The supergraph as the planner and the executor see it: one model, read from the join specification's text."""
 
+from graphrouter.supergraph.access import Access
 from graphrouter.supergraph.field_set import FieldSet, RequiredField, RequiredFragment, parse_field_set
 from graphrouter.supergraph.join_spec import read_supergraph
 from graphrouter.supergraph.model import (
+    AccessRules,
     ContextArgument,
     ContextValue,
     FieldInSubgraph,
@@ -17,6 +19,8 @@ from graphrouter.supergraph.model import (
 )
 
 __all__ = [
+    "Access",
+    "AccessRules",
     "ContextArgument",
     "ContextValue",
     "FieldInSubgraph",

@@ -33,6 +33,9 @@ _SUPPORTED: dict[str, frozenset[str]] = {
     "tag": frozenset(("0.1", "0.2", "0.3")),
     "context": frozenset(("0.1",)),
     "cost": frozenset(("0.1",)),
+    "authenticated": frozenset(("0.1",)),
+    "requiresScopes": frozenset(("0.1",)),
+    "policy": frozenset(("0.1",)),
 }
 
 

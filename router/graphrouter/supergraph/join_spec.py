@@ -31,6 +31,7 @@ from graphql import (
     value_from_ast_untyped,
 )
 
+from graphrouter.supergraph.access_directives import read_access
 from graphrouter.supergraph.api_schema import build_schemas
 from graphrouter.supergraph.costs import read_costs, read_list_sizes
 from graphrouter.supergraph.features import directive_of, prefix_of, read_features
@@ -75,7 +76,7 @@ def read_supergraph(sdl: str) -> Supergraph:
     except GraphQLError as error:
         raise SupergraphError("INVALID_SUPERGRAPH", f"The supergraph is not GraphQL: {error.message}") from error
     features = read_features(document)
-    machinery = {"join", "link", "core", "context", "cost"}
+    machinery = {"join", "link", "core", "context", "cost", "authenticated", "requiresScopes", "policy"}
     prefixes = {feature.prefix for feature in features if feature.name in machinery} | {"link"}
     schema, api_schema = build_schemas(
         document, sorted(prefixes), directive_of(features, "inaccessible", "inaccessible")
@@ -87,22 +88,25 @@ def read_supergraph(sdl: str) -> Supergraph:
     known = reader.with_possible_types(types)
     contexts = _contexts(reader.definitions, directive_of(features, "context", "context"), known)
     _check_contexts(known, contexts)
+    field_types = {
+        (node.name.value, field.name.value): _plain_field(field).named_type
+        for node in reader.definitions
+        if isinstance(node, Composite)
+        for field in node.fields or ()
+    }
+    roots = {root.name for root in (schema.query_type, schema.mutation_type, schema.subscription_type) if root}
     return Supergraph(
         sdl=sdl,
         subgraphs={info.name: info for info in reader.graphs.values()},
         schema=schema,
         api_schema=api_schema,
         types=known,
-        field_types={
-            (node.name.value, field.name.value): _plain_field(field).named_type
-            for node in reader.definitions
-            if isinstance(node, Composite)
-            for field in node.fields or ()
-        },
+        field_types=field_types,
         kinds={node.name.value: _KINDS[type(node)] for node in reader.definitions},
         contexts=contexts,
         costs=read_costs(reader.definitions, features),
         list_sizes=read_list_sizes(reader.definitions, features),
+        access=read_access(reader.definitions, features, field_types, roots),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 
 from graphql import GraphQLSchema, specified_directives
 
+from graphrouter.supergraph.access import Access
 from graphrouter.supergraph.field_set import FieldSet
 
 EXECUTABLE_LOCATIONS = frozenset(
@@ -169,6 +170,20 @@ class ListSize:
     require_one_slicing_argument: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class AccessRules:
+    """Who may see which type, by its name, and which field, by its type and name; what everybody may see is not here.
+
+    What a field needs has in it what its type needs.
+    """
+
+    types: Mapping[str, Access] = field(default_factory=dict[str, Access])
+    fields: Mapping[tuple[str, str], Access] = field(default_factory=dict[tuple[str, str], Access])
+
+    def __bool__(self) -> bool:
+        return bool(self.types or self.fields)
+
+
 @dataclass(frozen=True)
 class Supergraph:
     """All subgraphs as one graph.
@@ -177,7 +192,7 @@ class Supergraph:
     that subgraph knows of the type; `field_types` the named type of each field, by type and field; `contexts`, per
     context, the object types that set it. `labels_on` are the labels of `@override` that count as on; when read, none
     is. `costs` are the weights of `@cost`, by schema coordinate (`Book`, `Book.pages`, `Book.pages(first:)`),
-    `list_sizes` what `@listSize` tells, by type and field.
+    `list_sizes` what `@listSize` tells, by type and field; `access` says who may see what.
     """
 
     sdl: str
@@ -191,6 +206,7 @@ class Supergraph:
     labels_on: frozenset[str] = frozenset()
     costs: Mapping[str, int] = field(default_factory=dict[str, int])
     list_sizes: Mapping[tuple[str, str], ListSize] = field(default_factory=dict[tuple[str, str], ListSize])
+    access: AccessRules = field(default_factory=AccessRules)
 
     def with_labels(self, on: frozenset[str]) -> Supergraph:
         """The supergraph while these labels, and no others, are on."""

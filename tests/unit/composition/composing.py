@@ -10,7 +10,7 @@ FEDERATION_2 = """
 extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: [
   "@key", "@shareable", "@external", "@requires", "@provides", "@override",
   "@inaccessible", "@tag", "@interfaceObject", "@extends", "@context", "@fromContext",
-  "@composeDirective", "@cost", "@listSize"
+  "@composeDirective", "@cost", "@listSize", "@authenticated", "@requiresScopes", "@policy"
 ])
 """
 

@@ -21,6 +21,13 @@ type Transaction @key(fields: "id"%s) { id: ID! amount(unit: String @fromContext
 
 ERRORS: dict[Code, dict[str, str]] = {
     # one subgraph
+    Code.AUTH_REQUIREMENTS_APPLIED_ON_INTERFACE: {
+        "a": "type Query { i: I } interface I @authenticated { n: Int } " + RUNTIME % ("P", "")
+    },
+    Code.MISSING_TRANSITIVE_AUTH_REQUIREMENTS: {
+        "a": QX + X % "n: Int @authenticated",
+        "b": X % 'n: Int @external m: Int @requires(fields: "n")',
+    },
     Code.INVALID_SUBGRAPH_NAME: {"_": Q},
     Code.INVALID_GRAPHQL: {"a": "type Query { q: Missing }"},
     Code.INVALID_LINK_DIRECTIVE_USAGE: {

@@ -107,9 +107,6 @@ def test_a_syntax_error_names_its_subgraph() -> None:
 @pytest.mark.parametrize(
     ("name", "use"),
     [
-        ("authenticated", "type Query { q: Int @authenticated }"),
-        ("requiresScopes", 'type Query { q: Int @requiresScopes(scopes: [["a"]]) }'),
-        ("policy", 'type Query { q: Int @policy(policies: [["a"]]) }'),
         ("cacheTag", 'type Query { q: Int @cacheTag(format: "q") }'),
     ],
 )

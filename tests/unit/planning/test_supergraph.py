@@ -86,8 +86,8 @@ def test_clients_see_neither_the_machinery_nor_what_is_inaccessible() -> None:
 @pytest.mark.parametrize(
     ("link", "named"),
     [
-        ('@link(url: "https://specs.apollo.dev/authenticated/v0.1", for: SECURITY)', "authenticated v0.1 for SECURITY"),
-        ('@link(url: "https://specs.apollo.dev/policy/v0.1", for: SECURITY)', "policy v0.1 for SECURITY"),
+        ('@link(url: "https://specs.apollo.dev/authenticated/v9.0", for: SECURITY)', "authenticated v9.0 for SECURITY"),
+        ('@link(url: "https://specs.apollo.dev/policy/v9.0", for: SECURITY)', "policy v9.0 for SECURITY"),
         ('@link(url: "https://example.com/specs/magic/v1.0", for: EXECUTION)', "magic v1.0 for EXECUTION"),
         ('@link(url: "https://specs.apollo.dev/inaccessible/v9.0", for: SECURITY)', "inaccessible v9.0 for SECURITY"),
     ],

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from graphrouter.composition.diagnostics import Code, Findings, by_what, listed
 from graphrouter.composition.merge.costs import merge_cost
 from graphrouter.composition.model import Applied, Marks
+from graphrouter.supergraph.access import NO_ACCESS, Access
 
 
 def merge_marks(coordinate: str, found: Sequence[tuple[str, Marks]], findings: Findings) -> Marks:
-    """The first description and the first reason count, tags add up, hidden by one is hidden, the highest cost counts.
+    """The first description and the first reason count, tags add up, hidden by one is hidden, the highest cost counts,
+    and a caller must be allowed what any of them asks for.
 
     `found` holds pairs (subgraph, its marks).
     """
@@ -35,7 +37,15 @@ def merge_marks(coordinate: str, found: Sequence[tuple[str, Marks]], findings: F
         deprecated=reasons[0][1] if reasons else None,
         cost=merge_cost(coordinate, [(name, marks.cost) for name, marks in found], findings),
         applied=_merge_applied(coordinate, [(name, marks.applied) for name, marks in found], findings),
+        access=_merge_access(marks.access for _, marks in found),
     )
+
+
+def _merge_access(found: Iterable[Access]) -> Access:
+    merged = NO_ACCESS
+    for access in found:
+        merged &= access
+    return merged
 
 
 def _merge_applied(

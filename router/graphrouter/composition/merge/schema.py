@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from graphrouter.composition.diagnostics import Code, Findings, by_what
+from graphrouter.composition.merge.access import check_access, spread_access
 from graphrouter.composition.merge.bases import check_bases
 from graphrouter.composition.merge.composed_directives import merge_composed
 from graphrouter.composition.merge.context import (
@@ -85,12 +86,13 @@ def merge(validated: Validated, findings: Findings) -> Merged:
         enums = _only(found, EnumType)
         if enums:
             types[name] = merge_enum(context, name, enums, usages.get(name, Usage()))
-    types = dict(sorted(types.items()))
+    types = dict(sorted(spread_access(context, types).items()))
     marks = merge_marks("schema", [(subgraph.name, subgraph.marks) for subgraph in subgraphs], findings)
     supergraph = Supergraph(types, directives, _possible_types(types), tuple(composed.values()), marks)
     check_bases(subgraphs, findings)
     check_implementations(subgraphs, supergraph, findings)
     check_requirements(subgraphs, supergraph, findings)
+    check_access(subgraphs, supergraph, context.overrides, findings)
     check_inaccessible(supergraph, findings)
     merged_all = Merged(subgraphs, supergraph, context.overrides)
     if not findings.has_errors:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from graphrouter.composition.diagnostics import Findings
 from graphrouter.composition.model import Subgraph
 from graphrouter.composition.subgraph import Expanded
+from graphrouter.composition.validate.access import check_access
 from graphrouter.composition.validate.contexts import check_contexts
 from graphrouter.composition.validate.costs import check_costs
 from graphrouter.composition.validate.externals import check_externals
@@ -33,4 +34,5 @@ def validate(expanded: Expanded, findings: Findings) -> Validated:
         check_interface_objects(subgraph, findings)
         check_tags(subgraph, findings)
         check_costs(subgraph, findings)
+        check_access(subgraph, findings)
     return Validated(expanded.subgraphs)
