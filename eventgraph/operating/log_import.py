@@ -47,7 +47,7 @@ _decode_end: Final = msgspec.json.Decoder(EndLine).decode
 def import_(system: System, source: str, keys: Path, data: Path) -> dict[str, int]:
     """Make a data folder, which must be missing or empty, out of an export (`-`: standard input) and its keys.
 
-    Gives the number of records by log id.
+    Gives the number of records by log id, without the fences that the logs begin with: as many as `events` prints.
 
     Raises:
         StartError: the folder is not empty, a line is damaged (the message names its number), a key is missing or
@@ -101,7 +101,7 @@ class _Reading:
                 advance(done, size)
         if end is None:
             raise StartError(f"the export ends after line {self._number} without its last line: it was cut off")
-        return end.records
+        return {name: log.records for name, log in self._logs.items()}
 
     def close(self) -> None:
         """Must be called before the files are moved."""

@@ -25,6 +25,7 @@ from starlette.routing import Route
 from eventgraph.serving.errors import error_object, error_object_of
 from eventgraph.serving.execution import Documents, InvalidDocument
 from eventgraph.serving.federation import FederatedSchema
+from eventgraph.serving.inputs import kind_of
 from eventgraph.serving.readiness import Readiness
 from eventgraph.serving.request import Gate, Headers, Request, ViewT
 from eventgraph.serving.turns import Turns
@@ -119,7 +120,7 @@ def _text(sent: GraphQLRequest, name: str) -> str | None:
     """An entry of the request's extensions."""
     value = sent.extensions.get(name)
     if value is not None and not isinstance(value, str):
-        raise InvalidInput(f"extensions.{name}: expected a text, found {type(value).__name__}")
+        raise InvalidInput(f"extensions.{name}: expected a text, found {kind_of(value)}")
     return value
 
 

@@ -6,6 +6,7 @@ the code INTERNAL and an id, the log gets the exception under that id.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -15,6 +16,7 @@ from graphql import GraphQLError, GraphQLSyntaxError
 
 from eventkernel.errors import (
     ConcurrencyConflict,
+    InvalidInput,
     KernelError,
     OutOfDate,
     Refusal,
@@ -32,6 +34,9 @@ UNAVAILABLE: Final = (
 
 _EXPECTED: Final = (Refusal, OutOfDate, ConcurrencyConflict)
 
+_PLACE: Final = re.compile(r"Variable '\$(?P<variable>\w+)' has invalid value(?: at (?P<within>[\w.\[\]]+))?: ")
+"""How graphql-core tells where the value of a variable has what a scalar has refused."""
+
 _log = structlog.stdlib.get_logger("subgraphs")
 
 
@@ -42,6 +47,8 @@ def error_object(error: GraphQLError) -> ErrorObject:
         cause = cause.original_error
     if cause is None or isinstance(cause, GraphQLError):
         answer = _of_the_document(error)
+    elif isinstance(cause, InvalidInput) and (place := _PLACE.match(error.message)):
+        answer = _error(f"{place['variable']}{place['within'] or ''}: {cause}", cause.code)
     else:
         answer = error_object_of(cause, error.path)
     if error.locations:

@@ -20,6 +20,7 @@ from strawberry.types import Info
 from strawberry.types.field import StrawberryField
 from strawberry.types.scalar import ScalarDefinition, scalar
 
+from eventgraph.serving.inputs import kind_of
 from eventgraph.serving.turns import Turns
 from eventkernel.errors import InvalidInput
 
@@ -43,7 +44,7 @@ def _rfc3339(value: datetime) -> str:
 
 def _moment(value: object) -> datetime:
     if not isinstance(value, str):
-        raise InvalidInput(f"expected a moment as a text, found {type(value).__name__}")
+        raise InvalidInput(f"expected a moment as a text, found {kind_of(value)}")
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
@@ -143,7 +144,7 @@ def key_of(representation: Representation, field: str = "id") -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):
-        raise InvalidInput(f"representations: expected {field} to be an ID, found {type(value).__name__}")
+        raise InvalidInput(f"representations: expected {field} to be an ID, found {kind_of(value)}")
     return value
 
 

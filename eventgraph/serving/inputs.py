@@ -38,6 +38,23 @@ _KEY: Final = re.compile(r"[\x21-\x7e]+")
 Value = TypeVar("Value")
 
 
+def kind_of(value: object) -> str:
+    """What kind of JSON value this is, as an error tells it: `a number`. Tells nothing of the value."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a text"
+        case list():
+            return "a list"
+        case _:
+            return "an object"
+
+
 def given(value: Value | None) -> Value | None:
     """None for an argument or field that was left out (Strawberry's UNSET keeps defaults of null out of the schema)."""
     return None if value is UNSET else value

@@ -15,8 +15,10 @@ ResponsePath: TypeAlias = Sequence[str | int]
 MESSAGE_LIMIT: Final = 200
 """Characters of a message that may hold what a client sent."""
 
-_ECHOED: Final = re.compile(r": [{\[].*", re.DOTALL)
-"""An object or a list at the end of a message: as graphql-core tells of a value which is not of its type."""
+_ECHOED: Final = re.compile(
+    r"(?P<before>cannot represent [\w -]*value|, found|; found)?: (?(before)|[{\[]).*", re.DOTALL
+)
+"""A value at the end of a message: as graphql-core tells of one which is not of its type."""
 
 
 class ErrorObject(TypedDict):
@@ -50,9 +52,9 @@ def error_object(
 
 
 def clipped(message: str) -> str:
-    """At most `MESSAGE_LIMIT` characters: the middle, where echoes of the request stand, is left out. Of an object or a
-    list that a client sent nothing is told: some field of it may be a secret, and the fault is in another one."""
-    message = _ECHOED.sub(": …", message)
+    """At most `MESSAGE_LIMIT` characters: the middle, where echoes of the request stand, is left out. Nothing is told
+    of a value that is not of its type: it may be a secret in the wrong place, or have one beside what is wrong."""
+    message = _ECHOED.sub(r"\g<before>: …", message)
     if len(message) <= MESSAGE_LIMIT:
         return message
     return f"{message[: MESSAGE_LIMIT - 61]} … {message[-58:]}"

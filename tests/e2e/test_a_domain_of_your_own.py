@@ -78,6 +78,7 @@ def typist(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Typist]:
     serving = {f"blog serve {name}": {"BLOG_PORT": port} for name, port in ports.items()}
     replaced = {
         "127.0.0.1:9000": f"127.0.0.1:{ports['router']}",
+        "127.0.0.1:9004": f"127.0.0.1:{ports['posts']}",
         "python3 -m venv": f"{sys.executable} -m venv --without-pip",
         "pip install": f"{uv} pip install --quiet",
     }

@@ -84,6 +84,11 @@ class LogImport:
             make_tables(self._connection, log)
             self._connection.execute("COMMIT")
 
+    @property
+    def records(self) -> int:
+        """How many were taken, without the fence that a log begins with."""
+        return max(0, self.end - 1)
+
     def add(self, record: Record) -> None:
         """Take the next record; it is on disk after `flush`.
 

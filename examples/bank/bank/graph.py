@@ -10,12 +10,13 @@ from strawberry.types.scalar import ScalarDefinition, scalar
 
 from bank.money import Money
 from eventgraph.serving import connections
+from eventgraph.serving.inputs import kind_of
 from eventkernel.errors import InvalidInput
 
 
 def _money(value: object) -> Money:
     if not isinstance(value, str):
-        raise InvalidInput(f"expected an amount as a text like 12.50 EUR, found {type(value).__name__}")
+        raise InvalidInput(f"expected an amount as a text like 12.50 EUR, found {kind_of(value)}")
     return Money.of_text(value)
 
 

@@ -10,6 +10,7 @@ from graphql import GraphQLError
 from msgspec import structs
 from strawberry.types.scalar import ScalarDefinition, scalar
 
+from eventgraph.serving.inputs import kind_of
 from eventkernel.errors import InvalidInput
 from shop import customers
 from shop.cards import Brand, CardNumber, kept
@@ -79,7 +80,7 @@ def cards_of(customer: customers.Customer) -> list[CreditCard]:
 def _number(value: object) -> CardNumber:
     # An error of another kind would be told with the value beside it.
     if not isinstance(value, str):
-        raise GraphQLError("CardNumber: expected a text, found something else")
+        raise GraphQLError("CardNumber: expected a text, found " + kind_of(value))
     try:
         return kept(value)
     except InvalidInput as refused:
@@ -88,7 +89,7 @@ def _number(value: object) -> CardNumber:
 
 def _money(value: object) -> Money:
     if not isinstance(value, str):
-        raise InvalidInput(f"expected an amount as a text like 12.50 USD, found {type(value).__name__}")
+        raise InvalidInput(f"expected an amount as a text like 12.50 USD, found {kind_of(value)}")
     return Money.of_text(value)
 
 

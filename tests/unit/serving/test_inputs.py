@@ -91,3 +91,19 @@ def test_an_expected_version_is_a_version() -> None:
     ]
     with pytest.raises(InvalidInput, match="expectedVersion"):
         inputs.expected_version(0)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (None, "null"),
+        (True, "true or false"),
+        (7, "a number"),
+        (0.5, "a number"),
+        ("7", "a text"),
+        ([7], "a list"),
+        ({"seven": 7}, "an object"),
+    ],
+)
+def test_errors_tell_the_kind_of_a_value_and_not_the_value(value: object, kind: str) -> None:
+    assert inputs.kind_of(value) == kind
