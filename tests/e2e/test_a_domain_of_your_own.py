@@ -151,7 +151,7 @@ def test_type_checkers_accept_the_page_by_the_types_of_the_wheels(declared: Typi
 
 
 @pytest.mark.wheel
-@pytest.mark.timeout(2 * SECONDS)
+@pytest.mark.timeout(3 * SECONDS)
 def test_the_page_typed_in_gives_the_whole_system_on_the_engines(
     declared: Typist,
     kafka_server: KafkaAddress,
