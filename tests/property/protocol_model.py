@@ -14,11 +14,15 @@ and what must hold is asked of each state:
   it was refused it takes no effect, whichever of its attempts comes back from wherever it hung.
 * No answer and no refusal rests on what is not on the log.
 
-A power cut takes records that were acknowledged. G1 is then asked again as soon as nobody has a step left to take: what
-the log has lost was noticed by then, and is on the log again. A foreign record never counts, neither for writers nor
-for a view, which waits at a gap until the missing versions come or an operator lets the stream go on (G10). Other
-streams do not wait. The stop comes a moment after the record: commands that were on their way may still come onto the
-stream, and the record is assumed to be further away than they are many.
+A power cut takes records that were acknowledged, also while the ledger is being opened because of another one. G1 is
+then asked again as soon as nobody has a step left to take: what the log has lost was noticed by then, and is on the log
+again. Somebody compares the whole ledger with the log now and then (`Scenario.compares`); the product compares from the
+last commit back to the one that it compared before, or to the fence.
+
+A foreign record never counts, neither for writers nor for a view, which waits at a gap until the missing versions come
+or an operator lets the stream go on (G10). Other streams do not wait. The stop comes a moment after the record:
+commands that were on their way may still come onto the stream, and the record is assumed to be further away than they
+are many.
 
 A *safeguard* is a part of the protocol that can be left out (`without`). The exploration is worth something because
 each of them, left out, is found to break a guarantee.
@@ -60,6 +64,10 @@ Safeguard: TypeAlias = Literal[
     "a contested place closes the ledger",
     "a shorter log contests its ledger",
     "a commit does not stand behind a newer fence",
+    "the ledger is compared with the log again and again",
+    "a ledger is named until the one after it is open",
+    "what was put on the log again is looked at behind the next fences",
+    "an opener's fences stand when it is done",
     "a stream waits at a gap",
     "a gap stops only its stream",
     "a stream waits until the record is decided that lets it go on",
@@ -141,6 +149,8 @@ class Worker(NamedTuple):
     """Where an opener's fences stand, by partition."""
     offset: int = -1
     """Where the commit was put on the log."""
+    put: tuple[tuple[int, int, str], ...] = ()
+    """(partition, place, command): what an opener has put on the log while it restored; fences have no command."""
     missing: tuple[tuple[str, int], ...] = ()
     """(command, version): what an opener still has to put on the log again."""
 
@@ -180,6 +190,11 @@ class Scenario:
     wiped: bool = False
     """Whether it begins with an empty ledger."""
     cuts: int = 0
+    dies: bool = False
+    """Whether the first attempt may die, wherever it is, even if nothing else is left to be done."""
+    compares: bool = False
+    """Whether a replica compares the ledger with the log again and again. It finds everything, only later: so the other
+    safeguards are looked at without it."""
     intruder: tuple[str, int] | None = None
     """A foreign program's record: its command, which only says the stream, and its version."""
     late: frozenset[str] = frozenset()
@@ -412,6 +427,8 @@ class Model:
                 yield from self._opener(state, index, worker, f"opener {index - len(attempts)}")
         if state.cuts:
             yield from self._power_cut(state)
+        if self._scenario.compares and "the ledger is compared with the log again and again" not in self._without:
+            yield from self._compare(state)
         if self._scenario.intruder is not None:
             yield from self._intrude(state, *self._scenario.intruder)
         if state.wipes:
@@ -430,9 +447,7 @@ class Model:
                 )
 
     def _power_cut(self, state: State) -> Iterator[tuple[str, State]]:
-        """A partition loses its last batches, while a ledger is open."""
-        if state.generation is None or not state.generation.open:
-            return
+        """A partition loses its last batches, also while the ledger is being opened."""
         for number, partition in enumerate(state.log):
             for end in range(1, len(partition)):
                 if partition[end].part:
@@ -443,6 +458,22 @@ class Model:
                     f"a power cut takes partition {number} back to {end}",
                     state._replace(log=log, ends=ends, cuts=state.cuts - 1),
                 )
+
+    def _compare(self, state: State) -> Iterator[tuple[str, State]]:
+        """A replica finds that a commit is not on the log any more."""
+        generation = state.generation
+        if generation is None or not generation.open:
+            return
+        ledger = dict(state.collections).get(generation.collection, _NO_COLLECTION)
+        if not ledger.marked or ledger.contested:
+            return
+        placed = (document for document in ledger.documents if document.published)
+        if not all(self._stands(document, state.log[self._partition(document)]) for document in placed):
+            contested = ledger._replace(contested=True)
+            yield "the ledger is compared with the log", _put(state, generation.collection, contested)
+
+    def _partition(self, document: Document) -> int:
+        return self._scenario.partitions[self._commands[document.command].stream]
 
     def _intrude(self, state: State, intruder: str, version: int) -> Iterator[tuple[str, State]]:
         generation, stream = state.generation, self._commands[intruder].stream
@@ -471,6 +502,8 @@ class Model:
                 at = "let it go on" if command.resumes else "look up"
                 yield f"{name} begins", _at(state, index, worker._replace(at=at, generation=state.generation))
             return
+        if self._scenario.dies and index == 0:
+            yield f"{name} dies", _at(state, index, Worker("unknown"))
         generation = worker.generation
         assert generation is not None
         step = f"{name}: {worker.at}" + (f", helping {worker.helping}" if worker.helping else "")
@@ -728,7 +761,8 @@ class Model:
                 fence = () if "fences" in self._without else (Entry(mine.number),)
                 log = tuple(part + fence if at == number else part for at, part in enumerate(state.log))
                 fences = (*worker.fences, len(state.log[number]))
-                following = "fence 1" if number == 0 else "compare" if mine.restoring else "fold"
+                restores = "look again" if worker.put else "compare" if mine.restoring else "fold"
+                following = "fence 1" if number == 0 else restores
                 yield step, _at(state, index, worker._replace(at=following, fences=fences))._replace(log=log)
             case "compare":
                 assert mine is not None
@@ -743,15 +777,25 @@ class Model:
                 again = tuple(Entry(mine.number, command, version + part, part) for part in range(size))
                 number = self._scenario.partitions[self._commands[command].stream]
                 log = tuple(part + again if at == number else part for at, part in enumerate(state.log))
-                restored = worker._replace(at="restore" if left else "go on", missing=left)
+                put = (*worker.put, (number, len(state.log[number]), command))
+                restored = worker._replace(at="restore" if left else "go on", missing=left, put=put)
                 yield f"{step} {command}", _at(state, index, restored)._replace(log=log)
             case "go on":
                 assert mine is not None
-                filled = Generation(mine.number + 1, f"{mine.number + 1} of {name}", open=False)
+                kept = mine.restoring
+                if "a ledger is named until the one after it is open" in self._without:
+                    kept = ""
+                filled = Generation(mine.number + 1, f"{mine.number + 1} of {name}", open=False, restoring=kept)
                 if state.generation == mine:
-                    yield step, _at(state, index, Worker("fence 0", filled))._replace(generation=filled)
+                    there = (*_fences_of(worker), *worker.put)
+                    yield step, _at(state, index, Worker("fence 0", filled, put=there))._replace(generation=filled)
                 else:
                     yield step, _at(state, index, Worker())
+            case "look again":
+                assert mine is not None
+                stand = self._stand(state, mine.number - 1, worker.put)
+                stand |= "what was put on the log again is looked at behind the next fences" in self._without
+                yield step, _at(state, index, worker._replace(at="fold", put=()) if stand else Worker())
             case "fold":
                 assert mine is not None
                 upto = tuple(partition[:end] for partition, end in zip(state.log, worker.fences, strict=True))
@@ -761,10 +805,15 @@ class Model:
                 if another and "a generation has one opener" not in self._without:
                     yield step, _at(state, index, Worker())
                     return
-                after = _at(state, index, worker._replace(at="open"))
+                after = _at(state, index, worker._replace(at="look at the fences" if self._scenario.cuts else "open"))
                 if "a fold up to the fences" not in self._without:
                     after = _put(after, mine.collection, Collection(self._fold(upto), indexed=True, marked=True))
                 yield step, after
+            case "look at the fences":
+                assert mine is not None
+                stand = self._stand(state, mine.number, _fences_of(worker))
+                stand |= "an opener's fences stand when it is done" in self._without
+                yield step, _at(state, index, worker._replace(at="open") if stand else Worker())
             case "open":
                 assert mine is not None
                 over = Worker() if self._scenario.cuts else Worker("gone")
@@ -783,6 +832,15 @@ class Model:
         if seen.open:
             return seen.collection
         return "" if "a generation names what it restores from" in self._without else seen.restoring
+
+    @staticmethod
+    def _stand(state: State, generation: int, put: Iterable[tuple[int, int, str]]) -> bool:
+        """Whether what an opener has put on the log is there still."""
+        at_its_place = (state.log[number][place : place + 1] for number, place, _ in put)
+        return all(
+            [(entry.generation, entry.command) for entry in entries] == [(generation, command)]
+            for entries, (_, _, command) in zip(at_its_place, put, strict=True)
+        )
 
     @staticmethod
     def _known(ledger: Collection) -> frozenset[str]:
@@ -831,6 +889,10 @@ class Model:
             (document.command, document.version)
             for document in sorted(again, key=lambda document: (document.version, document.command))
         )
+
+
+def _fences_of(opener: Worker) -> list[tuple[int, int, str]]:
+    return [(number, place, "") for number, place in enumerate(opener.fences)]
 
 
 def _help(state: State, index: int, worker: Worker, document: Document) -> State:

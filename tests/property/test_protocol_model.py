@@ -58,6 +58,13 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         _commands(FIRST, BESIDE_OF_TWO_RECORDS), ["first"], ["beside", "beside"],
         wipes=0, cuts=1, partitions=ONE_PARTITION,
     ),
+    "the power goes twice": Scenario(
+        _commands(FIRST, BESIDE), ["first"], ["beside"], wipes=0, cuts=2, partitions=ONE_PARTITION, compares=True,
+    ),
+    "the log loses its end, and who takes a lost place dies": Scenario(
+        _commands(FIRST, BESIDE), ["first"], ["beside", "beside"],
+        wipes=0, cuts=1, partitions=ONE_PARTITION, dies=True, compares=True,
+    ),
     "somebody writes behind a gap": Scenario(
         _commands(FIRST, SECOND, THIRD, FOREIGN, RESUMED), ["first"], ["second", "third", "resumed"],
         openers=0, wipes=0, intruder=("foreign", 4), late=frozenset({"third"}),
@@ -84,20 +91,23 @@ LONG_SCENARIOS: Final[Mapping[str, Scenario]] = {
     "the ledger is restored twice, and opened twice": Scenario(
         _commands(Command("x", "a")), [], ["x"], openers=2, wipes=2, restores=True
     ),
-}
+}  # fmt: skip
 
 ENDLESS_SCENARIOS: Final[Mapping[str, Scenario]] = {
     "the log loses its end, and two open the ledger": Scenario(
-        _commands(FIRST, BESIDE),
-        ["first"],
-        ["beside"],
-        openers=2,
-        wipes=0,
-        cuts=1,
-        partitions=ONE_PARTITION,
+        _commands(FIRST, BESIDE), ["first"], ["beside"],
+        openers=2, wipes=0, cuts=1, partitions=ONE_PARTITION,
     ),
-}
-"""Too many states to be explored whole: the nearest ones are."""
+    "the power goes twice while a command is repeated": Scenario(
+        _commands(FIRST, BESIDE_OF_TWO_RECORDS), ["first"], ["beside", "beside"],
+        wipes=0, cuts=2, partitions=ONE_PARTITION, compares=True,
+    ),
+    "the power goes twice, and two streams go on": Scenario(
+        _commands(FIRST, BESIDE, SECOND), ["first"], ["beside", "second"],
+        wipes=0, cuts=2, partitions=ONE_PARTITION, compares=True,
+    ),
+}  # fmt: skip
+"""Too many states to be explored whole each time: the nearest ones are."""
 
 BREAKS: Final[Mapping[Safeguard, str]] = {
     "help before answering a repeated command": "a command is repeated",
@@ -128,6 +138,10 @@ BREAKS: Final[Mapping[Safeguard, str]] = {
     "a gap stops only its stream": "somebody writes behind a gap, and other streams go on",
     "a stream waits until the record is decided that lets it go on": "somebody writes behind a gap",
     "what stands before a stream goes on is given up": "somebody writes behind a gap",
+    "the ledger is compared with the log again and again": "the log loses its end, and who takes a lost place dies",
+    "a ledger is named until the one after it is open": "the power goes twice",
+    "what was put on the log again is looked at behind the next fences": "the power goes twice",
+    "an opener's fences stand when it is done": "the power goes twice",
     "a generation has one opener": "two streams claim one name while the ledger is wiped twice and opened twice",
 }
 """Where each part of the protocol is missed when it is left out."""

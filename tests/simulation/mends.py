@@ -13,8 +13,9 @@ from typing import Any, Final, cast
 from unittest.mock import patch
 
 from eventkernel.adapters.kafka import log as kafka_log
-from eventkernel.adapters.kafka import opening, publisher
+from eventkernel.adapters.kafka import opening, publisher, sweeper
 from eventkernel.adapters.kafka.log import KafkaLog
+from eventkernel.adapters.kafka.restoring import Comparison
 from eventkernel.adapters.kafka.sweeper import Sweeper
 from eventkernel.adapters.mongodb import build
 from eventkernel.adapters.mongodb.build import MongoViewBuild
@@ -150,18 +151,24 @@ def _no_landmarks() -> AbstractContextManager[object]:
 
 
 def _no_comparison_with_the_log() -> AbstractContextManager[object]:
-    async def nothing(*_: object) -> tuple[()]:
+    async def nothing(*_: object) -> Comparison:
         await asyncio.sleep(0)
-        return ()
+        return Comparison((), {}, {})
 
-    return patch.object(opening, "lost_commits", nothing)
+    stack = ExitStack()
+    for place in (opening, sweeper):
+        stack.enter_context(patch.object(place, "compare_with_log", nothing))
+    return stack
 
 
 def _no_look_at_ends() -> AbstractContextManager[object]:
     async def never(self: Sweeper) -> None:
         await asyncio.get_running_loop().create_future()
 
-    return patch.object(Sweeper, "_watch_ends", never)
+    stack = ExitStack()
+    for look in ("_watch_ends", "_watch_commits"):
+        stack.enter_context(patch.object(Sweeper, look, never))
+    return stack
 
 
 class _Never(Exception):
@@ -311,7 +318,7 @@ SINCE: Final = (
         Mix(("crash", "storm"), [*USERS, *BANK], most_faults=1, always="lose log tail"),
     ),
     Mend(
-        "the look at the log's end",
+        "the looks at the log's end",
         "a cut is noticed where nobody reads or writes behind it",
         _no_look_at_ends,
         Mix(("crash", "storm"), [*USERS, *BANK], most_faults=1, always="lose log tail"),

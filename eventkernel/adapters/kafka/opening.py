@@ -13,7 +13,9 @@ the opener
 A log can be shorter than its ledger: a broker that had not written its last records to the disk lost its power, or an
 older copy of the topic was brought back. What was acknowledged is in the ledger still. So whoever opens compares the
 two; where the log has lost commits, they are put there again between 2 and 3 (`restoring.py`), and the generation after
-that is filled. Until then the generation names the collection that they are in.
+that is filled. The power may go once more meanwhile. So both generations name the collection that has the commits,
+until the second one is open; behind its fences it is looked whether what was put there again still stands, and before
+it is open, whether its fences do.
 
 A generation has one opener. The generation is changed only from what was seen before, but where the ledger is wiped in
 between, two openers can come to the same number. Each finds the other's fence before its own in some partition, or is
@@ -39,12 +41,12 @@ from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.ledger_filler import SILENCE_SECONDS, Filler
 from eventkernel.adapters.kafka.log import KafkaLog, first_fences
 from eventkernel.adapters.kafka.publisher import Publisher
-from eventkernel.adapters.kafka.restoring import is_trusted, lost_commits, to_publish
+from eventkernel.adapters.kafka.restoring import Placed, compare_with_log, is_trusted, stand, to_publish
 from eventkernel.adapters.mongodb.ledger import Documents, Generation, Ledger, LedgerChanged
 from eventkernel.adapters.mongodb.ledger_filling import LedgerFilling
 from eventkernel.clock import Clock
 from eventkernel.errors import CannotOpen, CheckpointMismatch, Unavailable
-from eventkernel.events import FENCE, Partition, Position, Record, log_name
+from eventkernel.events import FENCE, Record, log_name
 from eventkernel.reading.landmarks import compare
 from eventkernel.writing.claims import ClaimsKey
 from eventkernel.writing.fences import claims_key_of, fence
@@ -126,6 +128,7 @@ class Opener:
     async def open_after(self, seen: Generation | None) -> Documents | None:
         """Open the generation after the one that was seen; None where somebody else was faster."""
         number = 1 + (await self._last_on_the_log() if seen is None else seen.number)
+        put: Sequence[Placed] = ()
         while True:
             restoring = "" if seen is None else seen.collection if seen.open else seen.restoring
             opening = Generation.next(await self._log_id(seen), number, restoring=restoring)
@@ -133,10 +136,11 @@ class Opener:
                 return None
             async with self._showing_life(opening):
                 fences = await self.put_fences(opening)
-                if await self._restored(opening):
-                    seen, number = replace(opening, restoring=""), number + 1
-                    if not await self._ledger.replace(opening, seen):
-                        return None
+                # What was put on the log again stands before these fences, or it is lost once more.
+                again = not put or not await stand(self.log, put)
+                put = await self._restored(opening, fences) if again else ()
+                if put:
+                    seen, number = opening, number + 1
                     continue
                 filling = replace(opening, fences=tuple(fences))
                 await LedgerFilling(self._ledger.documents(filling)).begin(self._partitions)
@@ -248,32 +252,40 @@ class Opener:
         return True
 
     async def _lost(self, documents: Documents) -> bool:
+        """Whether the log lacks something that the ledger has."""
         try:
             await documents.make()
         except DuplicateKeyError:  # two commits have one place: the log was cut, and has grown since
             _log.error("%s: the ledger has two commits at one place of the log", self.log.log)
             await documents.contest(dict.fromkeys(range(self._partitions), 0))
-        return bool(await documents.contested()) or len(await lost_commits(self.log, documents)) > 0
+        return bool(await documents.contested()) or bool((await compare_with_log(self.log, documents)).cut)
 
-    async def _restored(self, opening: Generation) -> bool:
-        """Whether something was to be done: what the log has lost is on it again, in this generation. Nobody works with
-        the ledger that has it any more, for its generation is over."""
+    async def _restored(self, opening: Generation, fences: Sequence[int]) -> Sequence[Placed]:
+        """Put what the log has lost on it again, in this generation. Nobody works with the ledger that has it any more,
+        for its generation is over.
+
+        Gives what stands on the log in this generation: its fences and what was put there again. Nothing: there was
+        nothing to be done.
+        """
         if not opening.restoring:
-            return False
+            return ()
         documents = self._ledger.documents(replace(opening, collection=opening.restoring))
         if not await is_trusted(documents):
-            return False
-        lost = await lost_commits(self.log, documents)
-        if lost or await documents.contested():
+            return ()
+        compared = await compare_with_log(self.log, documents)
+        lost = list(compared.lost)
+        if compared.cut or await documents.contested():
             # One that its owner has put on the log, and not marked, may be lost as well.
-            lost = [*lost, *await documents.unfinished()]
+            lost += await documents.unfinished()
         if not lost:
-            return False
+            return ()
         _log.error("%s: the log has lost %d commits, which are put there again", opening.log, len(lost))
+        put = _fences(opening.number, fences)
         for entry in await to_publish(documents, lost):
             records = [msgspec.structs.replace(record, generation=opening.number) for record in entry.records()]
-            await self._publisher.publish(entry.partition, records)
-        return True
+            offset = await self._publisher.publish(entry.partition, records)
+            put.append(Placed(entry.partition, offset, opening.number, entry.command_id))
+        return put
 
     async def _fill(self, filling: Generation) -> Documents | int | None:
         """The documents, filled and open. A number: the log has fences of this generation, or a newer one, before
@@ -292,8 +304,9 @@ class Opener:
             _log.error("%s: two streams hold one claim; %s is without it", log, entry.stream)
         for entry in waiting:
             _log.error("%s; nothing comes onto it until it is told to go on", entry.waits(log))
-        ends = {Partition(log, number): end + 1 for number, end in enumerate(filling.fences)}
-        await documents.mark(Position(ends))
+        await documents.mark(filling.fences)
+        if not await self._has_fences(filling):
+            return filling.number  # the log was cut meanwhile, and what it was filled from may be gone
         if not await self._ledger.replace(filling, filling.opened()):
             return None
         _log.info("%s: the ledger is open, generation %d", log, filling.number)
@@ -315,15 +328,11 @@ class Opener:
         """Whether the log has the generation's fences where they were put: it may have been cut since."""
         if self._opened_log is None or len(filling.fences) != self._opened_log.partitions:
             return False
-        ends = await self._opened_log.head()
-        for number, offset in enumerate(filling.fences):
-            if offset >= ends[Partition(filling.log, number)]:
-                return False
-            async with aclosing(self._opened_log.read(number, offset, offset + 1)) as pieces:
-                found = [record async for records in pieces for record in records]
-            if [(record.type, record.generation) for record in found] != [(FENCE, filling.number)]:
-                return False
-        return True
+        return await stand(self._opened_log, _fences(filling.number, filling.fences))
+
+
+def _fences(generation: int, offsets: Sequence[int]) -> list[Placed]:
+    return [Placed(number, offset, generation) for number, offset in enumerate(offsets)]
 
 
 async def lacking(documents: Documents, records: Sequence[Record]) -> bool:

@@ -17,11 +17,11 @@ from dataclasses import replace
 from typing import Final
 
 from eventkernel.adapters.kafka.log import KafkaLog
+from eventkernel.adapters.kafka.restoring import compare_with_log
 from eventkernel.adapters.mongodb.ledger import Documents, Entry, LedgerChanged
 from eventkernel.errors import Unavailable
 from eventkernel.events import Partition, Record
 from eventkernel.reading.folding import checkpoint_after
-from eventkernel.reading.landmarks import compare
 from eventkernel.reading.membership import Membership
 from eventkernel.retrying import Troubles
 from eventkernel.writing.store import Batch
@@ -39,8 +39,8 @@ _ENDS_SECONDS: Final = 2.0
 _INDEXES_SECONDS: Final = 1.0
 """How often it is made sure that the ledger has its indexes."""
 
-_LANDMARKS_SECONDS: Final = 10.0
-"""How often the records that the ledger's checkpoint stands behind are compared with those on the log."""
+_COMPARED_SECONDS: Final = 10.0
+"""How often the commits that have come are compared with the log."""
 
 Finish = Callable[[Documents, Entry, int | None], Awaitable[object]]
 """Brings a commit to its end; it is on the log at this offset, or, with None, perhaps not yet."""
@@ -70,7 +70,7 @@ class Sweeper:
             asyncio.create_task(self._keep_at(f"looking for unpublished commits of {log}", self._publish_left)),
             asyncio.create_task(self._keep_at(f"comparing the end of {log} with its ledger", self._watch_ends)),
             asyncio.create_task(self._keep_at(f"looking at the indexes of the ledger of {log}", self._watch_indexes)),
-            asyncio.create_task(self._keep_at(f"looking whether {log} was cut", self._watch_landmarks)),
+            asyncio.create_task(self._keep_at(f"looking whether {log} was cut", self._watch_commits)),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -166,12 +166,20 @@ class Sweeper:
             for flaw in await self._documents.flaws():
                 raise LedgerChanged(f"{self._log.log}: {flaw}")
 
-    async def _watch_landmarks(self) -> None:
-        """A log that was cut, and has grown past its old end before anybody saw it shorter, has other records."""
+    async def _watch_commits(self) -> None:
+        """A log that was cut, and has grown past its old end before anybody saw it shorter, has other records. If these
+        are commits, their marks fail; if they are of nobody who comes to mark them, nobody else would notice."""
         while True:
-            await asyncio.sleep(_LANDMARKS_SECONDS)
-            if self._membership.assignment().leads:
-                await compare(self._log, await self._documents.checkpoint())
+            await asyncio.sleep(_COMPARED_SECONDS)
+            if not self._membership.assignment().leads:
+                continue
+            compared = await compare_with_log(self._log, self._documents)
+            if compared.cut:
+                await self._documents.check()  # of an older generation they need not stand any more
+                await self._documents.contest(compared.cut)
+                raise LedgerChanged(f"{self._log.log}: the log was cut at {dict(compared.cut)}")
+            if compared.last:
+                await self._documents.has_compared(compared.last)
 
     async def _watch_ends(self) -> None:
         """What the log has lost may be behind where this process has read, and nothing new may come there: nobody else

@@ -397,9 +397,12 @@ class Documents:
         async with translated("looking at the ledger's indexes"):
             return await missing_indexes(self.collection, _SOUND)
 
-    async def mark(self, checkpoint: Position) -> None:
-        """Everything on the log up to this position is in the ledger. A mark that is there already stays."""
-        mark = {"keys": [_MARK], "checkpoint": _offsets(checkpoint)}
+    async def mark(self, fences: Sequence[int]) -> None:
+        """Everything on the log up to these fences, an offset a partition, is in the ledger. A mark that is there
+        already stays."""
+        ends = {str(number): offset + 1 for number, offset in enumerate(fences)}
+        compared = {str(number): offset for number, offset in enumerate(fences)}
+        mark = {"keys": [_MARK], "checkpoint": ends, "compared": compared}
         async with translated("marking a ledger"):
             with suppress(DuplicateKeyError):  # somebody else has marked it at this moment
                 await self.collection.update_one({"_id": _MARK}, {"$setOnInsert": mark}, upsert=True)
@@ -438,6 +441,20 @@ class Documents:
             mark: Mapping[str, Any] | None = await self.collection.find_one({"_id": _MARK})
         contested: Mapping[str, int] = {} if mark is None else mark.get("contested", {})
         return {int(number): offset for number, offset in contested.items()}
+
+    async def compared(self) -> Mapping[int, int]:
+        """By partition: where the last commit stands that was compared with the log, or the generation's fence. What
+        has come behind it since was not compared. A ledger of an earlier release does not say it."""
+        async with translated("reading the ledger's mark"):
+            mark: Mapping[str, Any] | None = await self.collection.find_one({"_id": _MARK})
+        compared: Mapping[str, int] = {} if mark is None else mark.get("compared", {})
+        return {int(number): offset for number, offset in compared.items()}
+
+    async def has_compared(self, last: Mapping[int, int]) -> None:
+        """The commits up to these places are on the log."""
+        async with translated("writing how far the ledger was compared"):
+            fields = {f"compared.{number}": offset for number, offset in last.items()}
+            await self.collection.update_one({"_id": _MARK}, {"$max": fields})
 
     async def look_at_places(self, places: Sequence[tuple[Entry, int]]) -> None:
         """Make sure that these commits are in the ledger, and that no other one is known to stand where they do.

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from unittest.mock import patch
 
+import msgspec
 import pytest
 
 from eventkernel.adapters.kafka.consumer import consuming
 from eventkernel.adapters.kafka.event_store import KafkaEventStore
+from eventkernel.adapters.kafka.ledger_filler import Filler
+from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.kafka.opening import Opener
 from eventkernel.adapters.kafka.publisher import Publisher
+from eventkernel.adapters.kafka.restoring import compare_with_log
 from eventkernel.adapters.kafka.sweeper import Sweeper
 from eventkernel.adapters.kafka.topic import make_topic
-from eventkernel.adapters.mongodb.ledger import Entry, LedgerChanged, LogCut
+from eventkernel.adapters.mongodb.ledger import Documents, Entry, Generation, LedgerChanged, LogCut
 from eventkernel.errors import ClaimTaken, Unavailable
 from eventkernel.events import Partition, Record
 from eventkernel.testing.event_store_contract import everything, put
@@ -24,6 +30,9 @@ from tests.support.kafka_log import delete_topic
 from tests.support.kafka_store import ONE_BROKER, Died, KafkaLogOnServers, effects, patiently, until
 
 pytestmark = pytest.mark.engines
+
+OPENING = "eventkernel.adapters.kafka.opening"
+SWEEPER = "eventkernel.adapters.kafka.sweeper"
 
 
 async def cut(servers: KafkaLogOnServers, without: Sequence[str], then: Sequence[str] = ()) -> None:
@@ -55,6 +64,14 @@ async def without_end(
         kept[partition.number] = records[:lost]
         later += [record for record in records[lost:] if record.command_id in then]
     return kept, later
+
+
+async def all_records(log: KafkaLog) -> dict[int, list[Record]]:
+    """What is on a log, by partition, as it stands there."""
+    return {
+        partition.number: [record async for piece in log.read(partition.number, 0, end) for record in piece]
+        for partition, end in (await log.head()).items()
+    }
 
 
 async def make_anew(servers: KafkaLogOnServers, kept: Mapping[int, Sequence[Record]]) -> None:
@@ -179,15 +196,15 @@ async def test_a_commit_at_a_place_that_another_one_had_is_not_answered_before_t
     other = await servers.open()
     with patch.object(Sweeper, "run", forever):
         store = await servers.another()
-    for version, command in enumerate(["c1", "c2", "c3"]):
-        await put(other, "door-1", command, after=version, command=command)
-    kept, _ = await without_end(other, ["c2"])
-    await other.aclose()
-    servers.stores.remove(other)
-    await make_anew(servers, kept)
-    beside = stream_beside(store, "door-1")
-    with pytest.raises(LedgerChanged):
-        await put(store, beside, "a", command="new")
+        for version, command in enumerate(["c1", "c2", "c3"]):
+            await put(other, "door-1", command, after=version, command=command)
+        kept, _ = await without_end(other, ["c2"])
+        await other.aclose()
+        servers.stores.remove(other)
+        await make_anew(servers, kept)
+        beside = stream_beside(store, "door-1")
+        with pytest.raises(LedgerChanged):
+            await put(store, beside, "a", command="new")
     assert (await patiently(put, store, beside, "a", command="new")).version == 1
     assert (await patiently(put, store, "door-1", "d", after=3, command="c4")).version == 4
     assert [record.command_id for record in await store.read_stream("door-1")] == ["c1", "c2", "c3", "c4"]
@@ -229,37 +246,128 @@ async def test_a_commit_of_several_records_is_looked_for_at_all_of_its_places(
 async def test_a_commit_that_was_published_twice_is_looked_for_at_its_second_place(servers: KafkaLogOnServers) -> None:
     with patch.object(Sweeper, "run", forever):
         store = await servers.open()
-    await lost_at(store, "door-1", 0)
-    assert store._documents is not None
-    (entry,) = await store._documents.whole(["kept"])
-    with pytest.raises(LogCut):
-        await store._finish(store._documents, entry)
+        await lost_at(store, "door-1", 0)
+        assert store._documents is not None
+        (entry,) = await store._documents.whole(["kept"])
+        with pytest.raises(LogCut):
+            await store._finish(store._documents, entry)
 
 
-async def test_a_log_with_other_records_where_the_ledger_was_compared_is_noticed_while_running(
-    servers: KafkaLogOnServers,
+async def late(servers: KafkaLogOnServers, like: Record, number: int) -> None:
+    """A record of an older generation comes onto the log: of a process that nobody hears of again."""
+    async with Publisher(servers.connection, servers.name, partitions=3) as publisher:
+        await publisher.publish(number, [msgspec.structs.replace(like, generation=0, command_id="late")])
+
+
+@pytest.mark.parametrize("where", ["behind the restored commits", "at their places"])
+async def test_what_is_lost_again_while_the_ledger_is_opened_comes_again(
+    servers: KafkaLogOnServers, where: str
 ) -> None:
-    with patch("eventkernel.adapters.kafka.sweeper._LANDMARKS_SECONDS", 0.1):
+    """The power comes back, and goes once more: before the fences of the next generation are put."""
+    store = await servers.open()
+    for version, command in enumerate(["c1", "c2", "c3"]):
+        await put(store, "door-1", command, after=version, command=command)
+    number = store.reader.partition_of("door-1")
+    (like, *_) = await store.read_stream("door-1")
+    await cut(servers, ["c2"])
+    original, ends = Opener.put_fences, list[Mapping[int, int]]()
+
+    async def put_fences(opener: Opener, generation: Generation) -> Sequence[int]:
+        if not ends:
+            offsets = await original(opener, generation)
+            ends.append({partition: offset + 1 for partition, offset in enumerate(offsets)})
+            return offsets
+        if len(ends) == 1:
+            ends.append({})
+            kept = await all_records(opener.log)
+            await make_anew(servers, {partition: kept[partition][:end] for partition, end in ends[0].items()})
+            if where == "at their places":
+                await late(servers, like, number)
+                await late(servers, like, number)
+        return await original(opener, generation)
+
+    with patch.object(Opener, "put_fences", put_fences), patch(f"{OPENING}.SILENCE_SECONDS", 0.5):
+        again = await patiently(servers.open)
+        assert (await patiently(put, again, "door-1", "d", after=3, command="c4")).version == 4
+    assert len(ends) == 2
+    assert [record.command_id for record in await again.read_stream("door-1")] == ["c1", "c2", "c3", "c4"]
+    assert [effect.command for effect in await effects(again.reader)] == ["c1", "c2", "c3", "c4"]
+
+
+async def test_a_ledger_is_not_opened_whose_fences_the_log_has_lost(servers: KafkaLogOnServers) -> None:
+    store = await servers.open()
+    for version, command in enumerate(["c1", "c2", "c3"]):
+        await put(store, "door-1", command, after=version, command=command)
+    await cut(servers, ["c2"])
+    original, seen = Filler.fill, list[int]()
+
+    async def fill(filler: Filler) -> int:
+        newest = await original(filler)
+        if not seen:  # all that was put there again goes, and the fences with it
+            seen.append(newest)
+            kept = await all_records(filler._log)
+            await make_anew(servers, {partition: records[:1] for partition, records in kept.items()})
+        return newest
+
+    with patch.object(Filler, "fill", fill), patch(f"{OPENING}.SILENCE_SECONDS", 0.5):
+        again = await patiently(servers.open)
+    assert [record.command_id for record in await again.read_stream("door-1")] == ["c1", "c2", "c3"]
+    assert [effect.command for effect in await effects(again.reader)] == ["c1", "c2", "c3"]
+
+
+@pytest.mark.parametrize("lost", ["a commit", "a fence"])
+async def test_a_place_that_a_late_record_has_taken_is_found_by_comparing_again(
+    servers: KafkaLogOnServers, lost: str
+) -> None:
+    """The log is as long as before, nobody marks the late record, no command comes, and no reader of the log has to
+    begin again."""
+    with ExitStack() as stack:
+        stack.enter_context(patch(f"{SWEEPER}._COMPARED_SECONDS", 0.1))
+        for other in ("_follow_shares", "_watch_ends", "_publish_left"):
+            stack.enter_context(patch.object(Sweeper, other, forever))
         store = await servers.open()
-        for version in range(3):
-            await put(store, "door-1", "a", after=version, command=f"c{version}")
+        for version, command in enumerate(["c1", "c2"]):
+            await put(store, "door-1", command, after=version, command=command)
+        if lost == "a fence":
+            documents = store._documents
+            assert documents is not None
+            await documents.contest({0: 0})
+            await until(partial(another_ledger, store, documents))
         documents, number = store._documents, store.reader.partition_of("door-1")
         assert documents is not None
+        (like, *_) = await store.read_stream("door-1")
+        kept = await all_records(store.reader)
+        kept[number].pop()
+        await make_anew(servers, kept)
+        await late(servers, like, number)
+        await until(partial(another_ledger, store, documents))
+    assert [record.command_id for record in await store.read_stream("door-1")] == ["c1", "c2"]
+    assert [effect.command for effect in await effects(store.reader)] == ["c1", "c2"]
 
-        async def swept() -> bool:
-            return (await documents.checkpoint()).position == await store.head()
 
-        await until(swept)
-        landmark = (await documents.checkpoint()).landmarks[Partition(store.log, number)]
-        commits = documents.collection
-        other = landmark._replace(digest="0" * len(landmark.digest))
-        await commits.update_one({"_id": ""}, {"$set": {f"landmarks.{number}": other.to_text()}})
+async def another_ledger(store: KafkaEventStore, than: Documents) -> bool:
+    return store._documents not in (None, than)
 
-        async def opened_again() -> bool:
-            return store._documents not in (None, documents)
 
-        await until(opened_again)
-    assert len(await store.read_stream("door-1")) == 3
+async def test_commits_that_come_while_the_ledger_is_compared_are_not_taken_for_lost(
+    servers: KafkaLogOnServers,
+) -> None:
+    with patch.object(Sweeper, "run", forever):
+        store = await servers.open()
+        documents, version = store._documents, 0
+        assert documents is not None
+        original = documents.last_placed
+
+        async def last_placed(partition: int, before: int | None = None, most: int = 50) -> Sequence[Entry]:
+            nonlocal version
+            await put(store, "door-1", "a", after=version, command=f"c{version}")
+            version += 1
+            return await original(partition, before, most)
+
+        with patch.object(documents, "last_placed", last_placed):
+            compared = await compare_with_log(store.reader, documents)
+    assert version >= 3
+    assert (compared.lost, compared.cut) == ([], {})
 
 
 async def test_a_ledger_of_an_older_release_gets_its_missing_indexes_in_place(servers: KafkaLogOnServers) -> None:
