@@ -269,7 +269,7 @@ class Opener:
         """
         if not opening.restoring:
             return ()
-        documents = self._ledger.documents(replace(opening, collection=opening.restoring))
+        documents = self._ledger.documents(opening.before())
         if not await is_trusted(documents):
             return ()
         compared = await compare_with_log(self.log, documents)

@@ -118,6 +118,10 @@ class Generation:
         """Not open yet; its collection has a name that none had before."""
         return Generation(log, number, f"{number}.{secrets.token_hex(4)}", copying=copying, restoring=restoring)
 
+    def before(self) -> Generation:
+        """The one that this is restored from; its collection's name begins with its number."""
+        return Generation(self.log, int(self.restoring.partition(".")[0]), self.restoring, open=True)
+
     def opened(self) -> Generation:
         return Generation(self.log, self.number, self.collection, open=True)
 
