@@ -72,7 +72,7 @@ async def serve_part(
     log_to_stderr(serve.log_level)
     listener = listen(serve.host, part.usual_port if serve.port is None else serve.port)
     async with AsyncExitStack() as stack:
-        servers = Servers()
+        servers = Servers(serve.drain_seconds)
         servers.stop_on_signals()
         found = await _opened(stack, part, engines, servers)
         if found is None:

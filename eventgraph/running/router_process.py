@@ -23,7 +23,7 @@ async def serve_router(
     log_to_stderr(serve.log_level)
     listener = listen(serve.host, ROUTER_PORT if serve.port is None else serve.port)
     async with AsyncExitStack() as stack:
-        servers = Servers()
+        servers = Servers(serve.drain_seconds)
         servers.stop_on_signals()
         stack.push_async_callback(servers.shut_down)
         router = await started_router(urls, serve, system)

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from eventgraph.errors import StartError
 from graphrouter.http.connection import HttpServer
+from graphrouter.http.connections import Connections
 from graphrouter.http.files import allow_many_files
 from graphrouter.http.hosts import HostCheck
 from graphrouter.server.collector import set_collector_for_serving
@@ -78,14 +79,26 @@ class _Server(uvicorn.Server):
 class Servers:
     """Starts every endpoint, waits until told to stop, stops them in reverse order."""
 
-    def __init__(self) -> None:
+    def __init__(self, drain_seconds: float = 0.0) -> None:
+        self._drain_seconds = drain_seconds
+        self._draining: asyncio.TimerHandle | None = None
         self._stopping = asyncio.Event()
         self._running: list[tuple[_Server, asyncio.Task[None]]] = []
+        self._connections: list[Connections] = []
 
     def stop_on_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGINT, self.stop)
+        loop.add_signal_handler(signal.SIGTERM, self._drain)
+
+    def _drain(self) -> None:
+        """What SIGTERM does: first clients go elsewhere (`graphrouter.server.draining`), unless it is the second."""
+        if self._draining is not None or not self._drain_seconds:
+            self.stop()
+            return
+        for connections in self._connections:
+            connections.draining = True
+        self._draining = asyncio.get_running_loop().call_later(self._drain_seconds, self.stop)
 
     @property
     def stopping(self) -> bool:
@@ -94,6 +107,8 @@ class Servers:
 
     def stop(self) -> None:
         """The first call stops gently, the second at once."""
+        if self._draining is not None:
+            self._draining.cancel()
         if self._stopping.is_set():
             for server, _ in self._running:
                 server.force_exit = True
@@ -107,9 +122,11 @@ class Servers:
         """
         allow_many_files()
         for endpoint in endpoints:
+            http = HttpServer()
+            self._connections.append(http.connections)
             config = uvicorn.Config(
                 HostCheck(endpoint.app, endpoint.hosts),
-                http=cast("Any", HttpServer()),  # whatever makes a protocol will do
+                http=cast("Any", http),  # whatever makes a protocol will do
                 ws="none",
                 log_config=None,
                 access_log=False,

@@ -167,6 +167,12 @@ class ServeSettings(Reach):
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
     port: int | None = Field(default=None, ge=0, le=65_535, description="The port; 0 takes any free one.")
     log_level: LogLevel = Field(default="warning", description="How much is logged to standard error.")
+    drain_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=3_600,
+        description="Seconds between SIGTERM and the end, in which health says not ready and clients go elsewhere.",
+    )
 
 
 class SubgraphUrls(BaseSettings):

@@ -32,6 +32,7 @@ from eventgraph.serving.turns import Turns
 from eventkernel.errors import InvalidInput, OutOfDate, Unavailable
 from eventkernel.reading.as_of import AsOf, read_as_of
 from eventkernel.reading.bookmark import Bookmark
+from graphrouter.http.connections import is_draining
 from graphrouter.http.endpoint import EndpointLimits, GraphQLEndpoint
 from graphrouter.request import ErrorObject, GraphQLAnswer, GraphQLRequest, RequestRefused
 from graphrouter.request import error_object as request_error
@@ -162,11 +163,12 @@ class _Health:
     async def live(self, _request: HttpRequest) -> Response:
         return Response(orjson.dumps({"status": "live"}), media_type=_JSON)
 
-    async def ready(self, _request: HttpRequest) -> Response:
+    async def ready(self, request: HttpRequest) -> Response:
         found = await self._readiness()
+        reasons = [*found.reasons, *(["the server is going to stop"] if is_draining(request.scope) else [])]
         body = {
-            "status": "not ready" if found.reasons else "ready",
-            "reasons": list(found.reasons),
+            "status": "not ready" if reasons else "ready",
+            "reasons": reasons,
             "warnings": list(found.warnings),
         }
-        return Response(orjson.dumps(body), 503 if found.reasons else 200, media_type=_JSON)
+        return Response(orjson.dumps(body), 503 if reasons else 200, media_type=_JSON)

@@ -171,7 +171,7 @@ async def test_endless_bytes_outside_of_a_body_are_given_up(
 ) -> None:
     server.answer = answer()
     assert isinstance(await refusal(transport), SubgraphUnreachable | SubgraphResponseTooLarge)
-    await asyncio.wait_for(server.left.wait(), 20)
+    await asyncio.wait_for(server.left.wait(), seconds(20))
 
 
 ENDLESS_BODIES = [
@@ -404,7 +404,7 @@ async def test_the_deadline_ends_an_answer_that_stops(
     server.answer = pieces
     with pytest.raises(SubgraphTimedOut):
         await ask(transport, 0.05)
-    await asyncio.wait_for(server.left.wait(), 20)
+    await asyncio.wait_for(server.left.wait(), seconds(20))
     server.answer = PLAIN
     assert (await ask(transport)).body == b"hi"
 
@@ -414,7 +414,7 @@ async def test_the_deadline_ends_an_answer_that_trickles(server: RawServer, adap
     server.answer = itertools.chain([OK + b"\r\n"], itertools.repeat(b"x"))
     with pytest.raises(SubgraphTimedOut):
         await ask(transport, 0.05)
-    await asyncio.wait_for(server.left.wait(), 20)
+    await asyncio.wait_for(server.left.wait(), seconds(20))
     await transport.aclose()
 
 
@@ -529,4 +529,4 @@ async def test_closing_waits_for_no_server_that_does_not_say_goodbye(adapter: Ad
         server.reading = False
         server.answer = OK + b"connection: close\r\ncontent-length: 2\r\n\r\nhi"
         assert (await ask(transport, body=b"x" * 20_000_000)).body == b"hi"
-        await asyncio.wait_for(transport.aclose(), 20)
+        await asyncio.wait_for(transport.aclose(), seconds(20))

@@ -19,6 +19,7 @@ from graphrouter.transport import (
 )
 from graphrouter.transport.http import HttpTransport
 from graphrouter.transport.inprocess import InProcessTransport
+from infra.patience import seconds
 
 LIMIT = 10_000
 
@@ -177,7 +178,7 @@ async def test_the_deadline_ends_a_slow_request(transport: SubgraphTransport, se
     deadline = asyncio.get_running_loop().time() + 0.05
     with pytest.raises(SubgraphTimedOut):
         await transport.send(asked("slow", deadline=deadline))
-    await asyncio.wait_for(server.cancelled.wait(), 5)
+    await asyncio.wait_for(server.cancelled.wait(), seconds(5))
 
 
 async def test_cancelling_the_caller_cancels_the_request(transport: SubgraphTransport, server: Server) -> None:
@@ -186,7 +187,7 @@ async def test_cancelling_the_caller_cancels_the_request(transport: SubgraphTran
     sending.cancel()
     with pytest.raises(asyncio.CancelledError):
         await sending
-    await asyncio.wait_for(server.cancelled.wait(), 5)
+    await asyncio.wait_for(server.cancelled.wait(), seconds(5))
 
 
 async def test_requests_run_at_the_same_time(transport: SubgraphTransport, server: Server) -> None:

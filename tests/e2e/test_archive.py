@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from infra.local import S3Address
+from infra.patience import seconds
 from tests.e2e.test_operating import BEFRIEND, CREATE, create, exported, tables
 from tests.support.distributed import Engines, distributed_kith
 from tests.support.kith import COMMAND, Finished, Json, RunningKith, clean_environment, kith_up, run_kith
@@ -78,7 +79,7 @@ async def seen(kith: RunningKith, ada: Json, bookmark: str | None) -> Json:
 
 async def check_same_system(kith: RunningKith, ada: Json, before: Json, bookmark: str | None) -> None:
     """Views, claims and idempotency keys are as they were."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(seconds(60)):
         while (await seen(kith, ada, bookmark)) != before:  # noqa: ASYNC110 -- without a bookmark a view may be behind
             await asyncio.sleep(0.1)
     again = await create(kith, "Ada", "ada", "key-of-Ada")
@@ -151,7 +152,7 @@ async def following(place: Place, data: Path) -> AsyncGenerator[asyncio.subproce
 
 async def until(stream: asyncio.StreamReader | None, text: str) -> None:
     assert stream is not None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(seconds(60)):
         while text not in (line := (await stream.readline()).decode()):
             assert line, f"it ended before it said {text!r}"
 
@@ -165,7 +166,7 @@ async def test_a_follower_archives_what_comes_until_ctrl_c(place: Place, tmp_pat
             await until(process.stdout, f": {count} records")
             await until(process.stdout, f"manifest {count}")
         process.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(process.communicate(), 60) == (b"", b"")
+        assert await asyncio.wait_for(process.communicate(), seconds(60)) == (b"", b"")
         assert process.returncode == 0
 
 
@@ -237,7 +238,7 @@ async def test_a_full_disk_is_told_and_leaves_an_archive_that_goes_on(tmp_path: 
             stderr=asyncio.subprocess.PIPE, env=clean_environment(),
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, 1_000)),
         )  # fmt: skip
-        _, errors = await asyncio.wait_for(process.communicate(), 60)
+        _, errors = await asyncio.wait_for(process.communicate(), seconds(60))
         assert (process.returncode, errors.decode().count("\n")) == (1, 1)
         assert "cannot be written: File too large" in errors.decode()
         assert "60 records" in await place.done("run", "--data", str(data))

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from graphrouter.http.files import allow_many_files
+from infra.patience import seconds
 from tests.support.kith import RunningKith, kith_up
 
 HEAD = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -86,7 +87,7 @@ async def test_nothing_that_a_stranger_sends_stops_a_server_or_changes_anything(
                 _, writer = await connect(url)
                 with contextlib.suppress(ConnectionError):
                     writer.write(data)
-                    await asyncio.wait_for(writer.drain(), 20)
+                    await asyncio.wait_for(writer.drain(), seconds(20))
                 assert await answered(running.client, url), name
                 await closed(writer)
         bookmark = (

@@ -6,6 +6,7 @@ import asyncio
 import re
 from pathlib import Path
 
+from infra.patience import seconds
 from tests.support.kith import kith_up
 
 OFFER = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABkAAQAoAAAAAIAAAAA"}
@@ -29,7 +30,7 @@ async def test_a_head_that_comes_in_pieces_is_read_though_it_offers_http_2(tmp_p
         # An answer on another connection: what was sent before has been read by then.
         await running.client.get(f"{running.origin}/health/live")
         writer.write(b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
-        assert await asyncio.wait_for(reader.readline(), 10) == b"HTTP/1.1 200 OK\r\n"
+        assert await asyncio.wait_for(reader.readline(), seconds(10)) == b"HTTP/1.1 200 OK\r\n"
         writer.close()
         await writer.wait_closed()
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from eventgraph.operating.doctor import examine
+from infra.patience import seconds
 from kithgraph.system import SOCIAL_NETWORK
 from tests.e2e.test_social_network import UPDATE
 from tests.support.kith import COMMAND, Json, RunningKith, clean_environment, kith_up, run_kith
@@ -58,12 +59,12 @@ async def test_followed_events_go_on_until_ctrl_c(tmp_path: Path) -> None:
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=clean_environment(),
         )  # fmt: skip
         assert following.stdout is not None
-        first = json.loads(await asyncio.wait_for(following.stdout.readline(), 20))
+        first = json.loads(await asyncio.wait_for(following.stdout.readline(), seconds(20)))
         await create(kith, "Bob")
-        second = json.loads(await asyncio.wait_for(following.stdout.readline(), 20))
+        second = json.loads(await asyncio.wait_for(following.stdout.readline(), seconds(20)))
         assert [first["data"]["first_name"], second["data"]["first_name"]] == ["Ada", "Bob"]
         following.send_signal(signal.SIGINT)
-        output, errors = await asyncio.wait_for(following.communicate(), 20)
+        output, errors = await asyncio.wait_for(following.communicate(), seconds(20))
         assert (following.returncode, output, errors) == (0, b"", b"")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.kith import kith_up, run_kith
+from infra.patience import seconds
+from tests.support.kith import kith_up, run_kith, running_kith
 
 CREATE = 'mutation { createUser(input: {firstName: "Ada", lastName: "Lovelace"}) { user { id } bookmark } }'
 
@@ -141,3 +143,18 @@ async def test_an_empty_folder_name_is_refused(command: list[str]) -> None:
 async def test_a_new_data_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
     async with kith_up(tmp_path / "new" / "data"):
         assert (tmp_path / "new" / "data").stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_process_that_is_terminated_drains_first_where_it_is_told_to() -> None:
+    """With Ctrl-C it does not: somebody waits."""
+    drained = {"KITH_DRAIN_SECONDS": "3600", "KITH_PORT": "0"}
+    async with running_kith("serve", "router", environment=drained) as running:
+        running.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(seconds(30)):
+            while True:
+                answer = await running.client.get(f"{running.origin}/health/ready")
+                if answer.json().get("reason") == "the server is going to stop":
+                    break
+        assert (answer.status_code, answer.headers["connection"]) == (503, "close")
+        assert (await running.client.get(f"{running.origin}/health/live")).status_code == 200
+        assert await running.stop() == 0

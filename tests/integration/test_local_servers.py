@@ -40,7 +40,7 @@ async def send(bootstrap: str, value: bytes, **security: Any) -> None:
         await producer.start()
         batch = producer.create_batch()
         batch.append(key=None, value=value, timestamp=None)
-        await asyncio.wait_for(await producer.send_batch(batch, TOPIC, partition=0), 30)
+        await asyncio.wait_for(await producer.send_batch(batch, TOPIC, partition=0), seconds(30))
     finally:
         await producer.stop()
 

@@ -197,7 +197,7 @@ async def test_serve_answers_and_stops_at_a_signal(tmp_path: Path, subgraph_urls
         *command, "serve", "-s", file, "--port", "0", *options, stderr=asyncio.subprocess.PIPE
     )
     assert serving.stderr is not None
-    url = (await asyncio.wait_for(serving.stderr.readline(), 20)).decode().strip()
+    url = (await asyncio.wait_for(serving.stderr.readline(), seconds(20))).decode().strip()
     async with httpx.AsyncClient() as client:
         response = await client.post(url, json={"query": "{ me { name reviews { body } } }"})
         deep = await client.post(url, json={"query": "{ me { reviews { author { name } } } }"})
@@ -234,7 +234,7 @@ async def test_serve_asks_a_subgraph_whose_authority_it_is_given(tmp_path: Path)
             stderr=asyncio.subprocess.PIPE,
         )
         assert serving.stderr is not None
-        url = (await asyncio.wait_for(serving.stderr.readline(), 20)).decode().strip()
+        url = (await asyncio.wait_for(serving.stderr.readline(), seconds(20))).decode().strip()
         async with httpx.AsyncClient() as client:
             response = await client.post(url, json={"query": "{ n }"})
         serving.terminate()
@@ -330,7 +330,7 @@ async def test_watch_composes_again_when_a_file_changes_and_keeps_what_composed_
 
     async def told() -> str:
         assert watching.stderr is not None
-        return (await asyncio.wait_for(watching.stderr.readline(), 60)).decode()
+        return (await asyncio.wait_for(watching.stderr.readline(), seconds(60))).decode()
 
     assert await told() == f"composed {output}\n"
     first = output.read_text()
@@ -349,7 +349,7 @@ async def test_watch_composes_again_when_a_file_changes_and_keeps_what_composed_
     assert await told() == f"composed {output}\n"
     assert output.read_text() == first
     watching.send_signal(signal.SIGINT)
-    assert await asyncio.wait_for(watching.wait(), 60) == 0
+    assert await asyncio.wait_for(watching.wait(), seconds(60)) == 0
 
 
 async def test_serve_reads_its_configuration_and_sends_a_subgraph_its_own_headers(tmp_path: Path) -> None:

@@ -363,7 +363,7 @@ async def test_who_only_looks_does_not_wait_for_the_one_who_writes(folder: Path)
     released = threading.Event()
     build._writer.submit(released.wait)
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(seconds(30)):
             assert set(await build.peek(["door-1"])) == {"door-1"}
     finally:
         released.set()

@@ -131,7 +131,7 @@ async def chromium_page(profile: Path) -> AsyncGenerator[Page]:
         program, *_FLAGS, f"--user-data-dir={profile}", "about:blank", stderr=asyncio.subprocess.PIPE
     )
     try:
-        port = await asyncio.wait_for(_port(process), 30)
+        port = await asyncio.wait_for(_port(process), seconds(30))
         async with aiohttp.ClientSession() as session:
             async with session.get(f"http://127.0.0.1:{port}/json/list") as response:
                 target = next(one for one in await response.json() if one["type"] == "page")

@@ -7,7 +7,7 @@ import math
 import socket
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
@@ -81,6 +81,10 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             help="Execute equal queries of clients that are in flight at the same time once. [no]",
         ),
     ] = None,
+    drain: Annotated[
+        float | None,
+        typer.Option(min=0, help="Seconds between SIGTERM and the end in which clients can go elsewhere. [0]"),
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. [info]")] = None,
 ) -> None:
     """Serve a supergraph, or subgraphs that are composed: /graphql, /health/live, /health/ready, the playground at /.
@@ -101,6 +105,7 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         "cors-origin": ("server.cors_origins", cors_origin),
         "join-queries": ("operations.join_equal_queries", join_queries),
         "join-requests": ("operations.join_equal_requests", join_requests),
+        "drain": ("server.drain_seconds", drain),
         "log-level": ("server.log_level", log_level and log_level.lower()),
     }
     given = [
@@ -177,23 +182,18 @@ def _app(loaded: Loaded) -> Any:
 
 
 def _run(loaded: Loaded) -> None:
-    import uvicorn
-
-    from graphrouter.http.connection import HttpServer
     from graphrouter.http.files import allow_many_files
     from graphrouter.server.collector import set_collector_for_serving
+    from graphrouter.server.draining import DrainingServer
 
     server = loaded.configuration.server
     logging.basicConfig(level=server.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     served = _app(loaded)
     listener = _listen(server.host, server.port)
     typer.echo(f"http://{server.host}:{listener.getsockname()[1]}/graphql", err=True)
-    # uvicorn takes whatever makes a protocol; its types want a class.
-    http = cast("Any", HttpServer(server.connections))
-    config = uvicorn.Config(served, http=http, ws="none", log_config=None, access_log=False, server_header=False)
     allow_many_files()
     set_collector_for_serving()
-    uvicorn.Server(config).run(sockets=[listener])
+    DrainingServer(served, server.connections, server.drain_seconds).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -206,6 +206,9 @@ class Server(Section):
     """What one client may send to this process; one more is refused at once (`RATE_LIMITED`). A reload begins anew."""
     health_seconds: Seconds = _DEFAULTS.health_seconds
     """How long readiness waits for each subgraph."""
+    drain_seconds: Annotated[float, Field(ge=0)] = 0.0
+    """How long clients can go elsewhere between SIGTERM and the end: health says not ready, and each answer ends its
+    connection. Read at the start only."""
     playground: bool = _DEFAULTS.playground
     """Whether `/` serves GraphiQL."""
     examples: tuple[Example, ...] = ()

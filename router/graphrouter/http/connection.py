@@ -24,7 +24,7 @@ from urllib.parse import unquote
 
 import httptools
 
-from graphrouter.http.connections import ConnectionLimits, Connections
+from graphrouter.http.connections import DRAINING, ConnectionLimits, Connections
 
 _log = logging.getLogger("graphrouter.http")
 
@@ -282,7 +282,7 @@ class HttpConnection(asyncio.Protocol):
             # https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2: the target's host stands for the header's.
             authority = host if port is None else b"%b:%d" % (host, port)
             headers = [(b"host", authority), *(header for header in headers if header[0] != b"host")]
-        return {
+        scope: dict[str, Any] = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
             "http_version": version,
@@ -297,6 +297,9 @@ class HttpConnection(asyncio.Protocol):
             "client": self._client,
             "state": self._app_state.copy(),
         }
+        if self._connections.draining:
+            scope["extensions"] = {DRAINING: {}}
+        return scope
 
     def resume_reading(self) -> None:
         if not self._closing and not self._transport.is_reading():
@@ -306,6 +309,10 @@ class HttpConnection(asyncio.Protocol):
         self._transport.pause_reading()
 
     # Answering
+
+    @property
+    def draining(self) -> bool:
+        return self._connections.draining
 
     def _start(self, exchange: _Exchange) -> None:
         task = self.loop.create_task(exchange.run(self._config.loaded_app))
@@ -493,6 +500,8 @@ class _Exchange:
                 lines.append(b"transfer-encoding: chunked\r\n")
             else:
                 self.keep_alive = False
+        if self._connection.draining:
+            self.keep_alive = False
         if not self.keep_alive:
             lines.append(b"connection: close\r\n")
         lines.append(b"\r\n")

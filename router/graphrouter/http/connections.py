@@ -6,10 +6,19 @@ One clock tick a second looks at all of them. So a request costs no timer of its
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 _TICK_SECONDS: Final = 1.0
+
+DRAINING: Final = "graphrouter.draining"
+"""Stands in the `extensions` of a request's ASGI scope while the server drains."""
+
+
+def is_draining(scope: Mapping[str, Any]) -> bool:
+    """Whether the server that this request came to is going to stop."""
+    return DRAINING in scope.get("extensions", ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,9 @@ class Connections:
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits
+        self.draining = False
+        """Whether the server is going to stop: each answer then ends its connection, and health says not ready, so that
+        clients and balancers go elsewhere before it stops."""
         self._open: set[Watched] = set()
         self._turned_away: set[Watched] = set()
         self._idle: dict[Watched, None] = {}

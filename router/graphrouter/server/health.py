@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
+from graphrouter.http.connections import is_draining
 from graphrouter.subgraph_health import SubgraphHealth
 
 
@@ -26,7 +27,9 @@ class Readiness:
         self._router = router
         self._asking: asyncio.Task[Mapping[str, SubgraphHealth]] | None = None
 
-    async def __call__(self, _request: Request) -> JSONResponse:
+    async def __call__(self, request: Request) -> JSONResponse:
+        if is_draining(request.scope):
+            return JSONResponse({"status": "not ready", "reason": "the server is going to stop"}, 503)
         router = self._router()
         if isinstance(router, str):
             return JSONResponse({"status": "not ready", "reason": router}, 503)

@@ -25,6 +25,7 @@ from eventkernel.clock import ManualClock, SystemClock
 from eventkernel.events import Metadata, Position, Record
 from eventkernel.writing.aggregates import CommandHandlers
 from eventkernel.writing.store import Batch, Checkpoint, LogReader
+from infra.patience import seconds
 from tests.support.bank import DEBIT, Bank, bank_in_process
 from tests.support.kith import kith_up, run_kith
 
@@ -57,7 +58,7 @@ async def made(data: Path) -> Made:
     async with bank_in_process(data, ManualClock(), without=[STEPS_ARE_RECORDED.name]) as system:
         bank = Bank(system)
         debited = await bank.transfer(source, target, "4.00 EUR")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(seconds(30)):
             while await bank.balance(source) != "12.00 EUR":
                 pass
     async with bank_in_process(data, ManualClock(), without=[STEPS_ARE_RECORDED.name, MONEY_MOVES.name]) as system:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from eventkernel.adapters.kafka import membership
 from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.kafka.membership import KafkaMembership
@@ -15,6 +16,7 @@ from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.events import Partition
 from eventkernel.reading.membership import NOTHING
 from eventkernel.writing.store import Checkpoint
+from infra.patience import seconds
 from tests.support.kafka_log import LOG, administration, all_of, commit, new_log, settled
 
 pytestmark = pytest.mark.engines
@@ -40,8 +42,13 @@ async def test_one_member_has_everything_and_leads(
 
 
 async def test_two_members_share_one_of_them_leads_and_who_leaves_is_replaced_at_once(
-    connection: KafkaConnection, log: KafkaLog, engine_name: str, members: AsyncExitStack
+    connection: KafkaConnection,
+    log: KafkaLog,
+    engine_name: str,
+    members: AsyncExitStack,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(membership, "_SESSION_MS", 120_000)  # so that it is seen that nobody waits for its end
     first = KafkaMembership(connection, engine_name, [log])
     second = await members.enter_async_context(KafkaMembership(connection, engine_name, [log]))
     async with first:
@@ -49,7 +56,7 @@ async def test_two_members_share_one_of_them_leads_and_who_leaves_is_replaced_at
         assert first.assignment().leads != second.assignment().leads
         leader = first if first.assignment().leads else second
         assert Partition(LOG, 0) in (leader.assignment().partitions or ())
-    async with asyncio.timeout(3):  # before its session would have ended
+    async with asyncio.timeout(min(seconds(20), 110)):
         await settled([second], all_of(log))
     assert second.assignment().leads
 
@@ -92,7 +99,7 @@ async def test_reading_goes_on_while_partitions_move(
     second = await members.enter_async_context(KafkaMembership(connection, engine_name, [log]))
     written = 0
     settling = asyncio.create_task(settled([first, second], all_of(log)))
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(seconds(SECONDS)):
         while not settling.done():
             await publisher.publish(written % 3, commit(f"door-{written}", 1, 1))
             assert await arrived.get() == f"door-{written}"

@@ -20,6 +20,7 @@ from eventkernel.reading.projector import Source
 from eventkernel.reading.views import ParkedRecord
 from eventkernel.writing.commands import CommandHandler
 from eventkernel.writing.store import Checkpoint
+from infra.patience import seconds
 from tests.support.doors import CODEC, Opened, Painted
 from tests.support.scripted_log import ScriptedLog
 from tests.unit.eventkernel.test_process import OAK, Doors, Site, eventually, running
@@ -97,7 +98,7 @@ async def test_there_is_room_again_for_what_was_dealt_with() -> None:
 
     for number in range(5):
         log.put(f"s-{number}", 1, OAK)
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(seconds(10)), asyncio.TaskGroup() as group:
         lanes = Lanes(group, work, room=2)
         for record in log.partitions[0]:
             await lanes.put(record)

@@ -189,7 +189,7 @@ async def test_a_leader_whose_switch_is_refused_because_another_one_was_faster_t
 
     site.one.view.switch = refuse  # type: ignore[method-assign, assignment]
     async with site.one.at_work():
-        await asyncio.wait_for(refused.wait(), 10)
+        await asyncio.wait_for(refused.wait(), seconds(10))
         await fills(site.one, "build-2")
         assert list(site.view.builds) == ["build-2"]
 
@@ -289,7 +289,7 @@ async def test_a_rebuild_comes_to_an_end_though_others_never_stop_writing() -> N
         await site.settle()
         one.view.pause = never_there
         one.view.look()
-        assert await asyncio.wait_for(one.projector.rebuild(), 20) == "build-2"
+        assert await asyncio.wait_for(one.projector.rebuild(), seconds(20)) == "build-2"
         assert written > 10, "it was tried"
         one.view.pause = one.hold
         two.view.look()

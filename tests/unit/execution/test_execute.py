@@ -20,6 +20,7 @@ from graphrouter.planning.plan import (
     Representation,
 )
 from graphrouter.transport import SubgraphResponse, SubgraphTimedOut, SubgraphUnreachable
+from infra.patience import seconds
 from tests.unit.execution.plans import Scripted, by_key, entities, execute, path, root, shaped, target
 
 USERS = {"data": {"users": [{"__typename": "User", "id": "1"}, {"__typename": "User", "id": "2"}]}}
@@ -156,7 +157,7 @@ async def test_a_fetch_starts_as_soon_as_what_it_depends_on_is_there() -> None:
     running = asyncio.create_task(
         execute(fetches, {"a": Scripted(USERS), "slow": Scripted(lambda _: wait()), "b": Scripted(done)})
     )
-    await asyncio.wait_for(quick_is_done.wait(), 5)
+    await asyncio.wait_for(quick_is_done.wait(), seconds(5))
     slow.set()
     assert (await running).data["other"] == 1
 

@@ -14,6 +14,7 @@ from graphrouter.transport import SubgraphRequest, SubgraphUnreachable
 from graphrouter.transport.http import HttpTransport
 from graphrouter.transport.inprocess import InProcessTransport
 from graphrouter.transport.recorded import RecordedTransport, RecordingTransport
+from infra.patience import seconds
 from tests.support.tiny_subgraph import users_subgraph
 
 
@@ -86,7 +87,7 @@ async def test_work_after_the_answer_goes_on_and_holds_nobody_up() -> None:
     transport = InProcessTransport(app)
     assert (await transport.send(SubgraphRequest(b""))).status == 200
     go_on.set()
-    await asyncio.wait_for(done.wait(), 5)
+    await asyncio.wait_for(done.wait(), seconds(5))
     await transport.aclose()
 
 

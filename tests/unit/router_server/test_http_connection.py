@@ -12,6 +12,7 @@ import pytest
 
 from graphrouter.http.connection import HttpServer
 from graphrouter.http.connections import ConnectionLimits
+from infra.patience import seconds
 
 LIMITS = ConnectionLimits(connections=4, head_bytes=2_000, headers=20)
 POST = b"POST /echo HTTP/1.1\r\nHost: a\r\n"
@@ -110,7 +111,7 @@ class Client:
         self.writer.write(data)
 
     async def answer(self) -> tuple[int, dict[bytes, bytes], bytes]:
-        line = await asyncio.wait_for(self.reader.readline(), 10)
+        line = await asyncio.wait_for(self.reader.readline(), seconds(10))
         assert line, "the connection has ended"
         headers: dict[bytes, bytes] = {}
         while (header := (await self.reader.readline()).strip()) != b"":
@@ -125,7 +126,7 @@ class Client:
     async def rest(self) -> bytes:
         """All until the server ends the connection."""
         try:
-            return await asyncio.wait_for(self.reader.read(), 10)
+            return await asyncio.wait_for(self.reader.read(), seconds(10))
         except ConnectionResetError:
             return b""
 

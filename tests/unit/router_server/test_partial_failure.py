@@ -17,6 +17,7 @@ import pytest
 
 from graphrouter import GraphRouter, Limits, RouterOptions
 from graphrouter.http.endpoint import EndpointLimits, GraphQLEndpoint
+from infra.patience import seconds
 from tests.support.supergraphs import supergraph_sdl
 
 SUPERGRAPH = supergraph_sdl(
@@ -289,7 +290,7 @@ async def test_a_query_whose_client_has_gone_is_given_up(method: str) -> None:
     async with routed(authors) as router:
         client = Gone("{ me { name } }", asked, method)
         await client.visit(router)
-        await asyncio.wait_for(given_up.wait(), 10)
+        await asyncio.wait_for(given_up.wait(), seconds(10))
     assert client.got == []
 
 
@@ -309,5 +310,5 @@ async def test_a_mutation_whose_client_has_gone_goes_on() -> None:
         client = Gone("mutation { review { author { name } } }", asked)
         await client.visit(router)
         go_on.set()
-        await asyncio.wait_for(finished.wait(), 10)
+        await asyncio.wait_for(finished.wait(), seconds(10))
     assert client.got == []
