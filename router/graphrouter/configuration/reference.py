@@ -98,7 +98,8 @@ def _kind(found: dict[str, Any], values: dict[str, Any]) -> str:
     if "exclusiveMinimum" in found:
         words += f" above {found['exclusiveMinimum']:g}"
     if "minimum" in found:
-        words += f", {found['minimum']:g} to {found['maximum']:g}"
+        most = f" to {found['maximum']:g}" if "maximum" in found else " or more"
+        words += f", {found['minimum']:g}{most}"
     return words
 
 
