@@ -377,7 +377,7 @@ async def test_a_commit_behind_a_fence_stays_without_effect_when_the_ledger_is_o
 def let_nobody_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that only who meets the wiped ledger by a command can notice it."""
     monkeypatch.setattr(event_store, "_LOOK_SECONDS", 3600)
-    for name in ("MOMENT", "LEFT", "ENDS", "INDEXES", "LANDMARKS"):
+    for name in ("MOMENT", "LEFT", "ENDS", "INDEXES", "COMPARED"):
         monkeypatch.setattr(sweeper, f"_{name}_SECONDS", 3600)
 
 
