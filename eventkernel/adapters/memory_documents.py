@@ -8,7 +8,7 @@ from typing import Generic
 from eventkernel.adapters.memory_views import MemoryBuild
 from eventkernel.events import Partition
 from eventkernel.reading.as_of import AsOf, happened
-from eventkernel.reading.documents import Documents, Index, Placed, Unique, Value, Words, placed, span
+from eventkernel.reading.documents import Documents, Index, MultiIndex, Placed, Unique, Value, Words, placed, span
 from eventkernel.reading.views import Doc, Fold, State
 
 
@@ -28,7 +28,7 @@ class MemoryQuestions(Generic[Doc]):
 
     async def page(
         self,
-        by: Index[Doc] | None = None,
+        by: Index[Doc] | MultiIndex[Doc] | None = None,
         *,
         where: tuple[Value, ...] = (),
         after: str | None = None,
@@ -50,7 +50,7 @@ class MemoryQuestions(Generic[Doc]):
         ]
         return max(having, key=lambda found: found[:2])[2] if having else None
 
-    async def count(self, by: Index[Doc] | None = None, *, where: tuple[Value, ...] = ()) -> int:
+    async def count(self, by: Index[Doc] | MultiIndex[Doc] | None = None, *, where: tuple[Value, ...] = ()) -> int:
         return len(self._having(by, where))
 
     async def search(
@@ -65,13 +65,17 @@ class MemoryQuestions(Generic[Doc]):
         everything = await self.page(after=after, limit=len(self._states))
         return [one for one in everything if is_found(one.doc)][:limit]
 
-    def _having(self, by: Index[Doc] | None, where: tuple[Value, ...]) -> list[Placed[Doc]]:
+    def _having(self, by: Index[Doc] | MultiIndex[Doc] | None, where: tuple[Value, ...]) -> list[Placed[Doc]]:
         if by is None:
             return [Placed(key, state.doc) for key, state in self._living().items()]
         self._documents.check(by)
         within = span(where, None, descending=False)
-        places = [(by.place(state.doc, key), state.doc) for key, state in self._living().items()]
-        return [Placed(place, doc) for place, doc in places if place is not None and within.low < place < within.high]
+        return [
+            Placed(place, state.doc)
+            for key, state in self._living().items()
+            for place in (by.places(state.doc, key) if isinstance(by, MultiIndex) else [by.place(state.doc, key)])
+            if place is not None and within.low < place < within.high
+        ]
 
     def _living(self) -> dict[str, State[Doc]]:
         latest = {self._documents.key_of(stream): self._latest(states) for stream, states in self._states.items()}
@@ -101,7 +105,9 @@ class MemoryDocuments(MemoryBuild[Doc], MemoryQuestions[Doc]):
     async def save(self, fold: Fold[Doc]) -> None:
         for change in fold.changes:
             for state in change.states:
-                self._documents.places(state.doc, self._documents.key_of(change.stream))  # raises what a database would
+                key = self._documents.key_of(change.stream)
+                self._documents.places(state.doc, key)  # raises what a database would
+                self._documents.many_places(state.doc, key)
         await super().save(fold)
 
     async def remarks(self) -> Sequence[str]:

@@ -1,10 +1,11 @@
 """Document views: documents by key with sorted, unique and text look-ups, declared once and kept by any technology.
 
     BY_AUTHOR = Index[PostDoc]("author", by=lambda post: (post.author, post.created_us))
+    BY_TAG = MultiIndex[PostDoc]("tag", by=lambda post: [(tag, post.created_us) for tag in post.tags])
     SLUG = Unique[PostDoc]("slug", by=lambda post: post.slug)
     TITLE = Words[PostDoc]("title", of=lambda post: post.title)
 
-    POSTS = Documents(PostDoc, indexes=(BY_AUTHOR, SLUG, TITLE), deleted=lambda post: post.deleted)
+    POSTS = Documents(PostDoc, indexes=(BY_AUTHOR, BY_TAG, SLUG, TITLE), deleted=lambda post: post.deleted)
 
     newest = await view.page(BY_AUTHOR, where=("ada",), limit=20, descending=True)
     then = await view.as_of(Moment(…)).one(SLUG, "hello")
@@ -74,6 +75,22 @@ class Index(_Named, Generic[Doc]):
 
 
 @dataclass(frozen=True)
+class MultiIndex(_Named, Generic[Doc]):
+    """As `Index`, with documents that stand at several places: a post under each of its tags.
+
+    `by` gives all values of a document, each as in `Index`; equal ones count once. A page has a document as often as it
+    has values there. MongoDB reads all of a page's values and those behind it to find the first ones.
+    """
+
+    name: str
+    by: Callable[[Doc], Iterable[Values]]
+
+    def places(self, doc: Doc, key: str) -> list[str]:
+        """Where a document of this key stands, in order."""
+        return sorted({placed(values) + key for values in self.by(doc)})
+
+
+@dataclass(frozen=True)
 class Unique(_Named, Generic[Doc]):
     """Documents by values that no two of them have at a time, which a claim of their log sees to.
 
@@ -102,7 +119,7 @@ class Words(_Named, Generic[Doc]):
         return words(self.of(doc))
 
 
-AnyIndex: TypeAlias = Index[Doc] | Unique[Doc] | Words[Doc]
+AnyIndex: TypeAlias = Index[Doc] | MultiIndex[Doc] | Unique[Doc] | Words[Doc]
 
 
 @dataclass(frozen=True)
@@ -142,13 +159,15 @@ class Documents(Generic[Doc]):
     """The stream of a key."""
     remarks: Sequence[Remarks[Doc]] = ()
     placing: Sequence[Index[Doc] | Unique[Doc]] = field(init=False)
+    multiplying: Sequence[MultiIndex[Doc]] = field(init=False)
     wording: Sequence[Words[Doc]] = field(init=False)
 
     def __post_init__(self) -> None:
         names = [index.name for index in self.indexes]
         if len(set(names)) < len(names):
             raise ValueError(f"every index has a name of its own, found {', '.join(names)[:200]}")
-        object.__setattr__(self, "placing", [index for index in self.indexes if not isinstance(index, Words)])
+        object.__setattr__(self, "placing", [index for index in self.indexes if isinstance(index, Index | Unique)])
+        object.__setattr__(self, "multiplying", [index for index in self.indexes if isinstance(index, MultiIndex)])
         object.__setattr__(self, "wording", [index for index in self.indexes if isinstance(index, Words)])
 
     def places(self, doc: Doc, key: str) -> list[str | None]:
@@ -156,6 +175,12 @@ class Documents(Generic[Doc]):
         if self.deleted(doc):
             return [None] * len(self.placing)
         return [index.place(doc, key) for index in self.placing]
+
+    def many_places(self, doc: Doc, key: str) -> list[list[str]]:
+        """A document's places in each of the `multiplying` indexes."""
+        if self.deleted(doc):
+            return [[] for _ in self.multiplying]
+        return [index.places(doc, key) for index in self.multiplying]
 
     def texts(self, doc: Doc) -> list[str]:
         """A document's text in each of the `wording` indexes."""
@@ -197,7 +222,7 @@ class DocumentQuestions(Protocol[Doc]):
 
     async def page(
         self,
-        by: Index[Doc] | None = None,
+        by: Index[Doc] | MultiIndex[Doc] | None = None,
         *,
         where: tuple[Value, ...] = (),
         after: str | None = None,
@@ -212,8 +237,9 @@ class DocumentQuestions(Protocol[Doc]):
         """The document that has these values."""
         ...
 
-    async def count(self, by: Index[Doc] | None = None, *, where: tuple[Value, ...] = ()) -> int:
-        """How many documents an index has (None: the view) that begin with these values. It reads all of them."""
+    async def count(self, by: Index[Doc] | MultiIndex[Doc] | None = None, *, where: tuple[Value, ...] = ()) -> int:
+        """How many documents an index has (None: the view) that begin with these values, each as often as it stands
+        there. It reads all of them."""
         ...
 
     async def search(

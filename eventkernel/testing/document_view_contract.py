@@ -18,7 +18,17 @@ import pytest
 
 from eventkernel.events import Partition, Position
 from eventkernel.reading.as_of import AsOf, Moment
-from eventkernel.reading.documents import Documents, DocumentView, Index, Placed, Remarks, Unique, Words
+from eventkernel.reading.documents import (
+    DocumentQuestions,
+    Documents,
+    DocumentView,
+    Index,
+    MultiIndex,
+    Placed,
+    Remarks,
+    Unique,
+    Words,
+)
 from eventkernel.reading.views import Change, Fold, State
 from eventkernel.writing.store import Checkpoint
 
@@ -42,6 +52,7 @@ BY_RANK: Final = Index[Note]("rank", by=lambda note: (note.rank,))
 SLUG: Final = Unique[Note]("slug", by=lambda note: note.slug)
 TEXT: Final = Words[Note]("text", of=lambda note: note.text)
 TAGS: Final = Words[Note]("tags", of=lambda note: " ".join(note.tags))
+BY_TAG: Final = MultiIndex[Note]("tag", by=lambda note: [(tag, note.rank) for tag in note.tags])
 UNKNOWN: Final = Index[Note]("unknown", by=lambda note: note.rank)
 
 
@@ -52,7 +63,7 @@ def _told(notes: Iterable[Note]) -> Sequence[str]:
 
 NOTES: Final = Documents[Note](
     Note,
-    indexes=(BY_AUTHOR, BY_RANK, SLUG, TEXT, TAGS),
+    indexes=(BY_AUTHOR, BY_RANK, SLUG, TEXT, TAGS, BY_TAG),
     deleted=lambda note: note.deleted,
     key_of=lambda stream: stream.removeprefix("note-"),
     stream_of=lambda key: f"note-{key}",
@@ -227,6 +238,51 @@ class DocumentViewContract:
         assert [one.doc.author for one in await build.page(BY_AUTHOR, limit=9)] == ["bob"]
         assert await build.count(BY_AUTHOR) == 1
         assert await build.count() == 2
+
+    async def test_a_document_stands_once_under_each_of_its_values(self, build: DocumentView[Note], feed: Feed) -> None:
+        tags = {"a": ("x", "y"), "b": ("y", "x", "y"), "c": ("yy",), "d": (), "e": ("y",)}
+        ranks = {"a": 3, "b": 1, "c": 2, "d": 2, "e": 2}
+        await feed.take(*((key, Note(text=key, rank=ranks[key], tags=tags[key])) for key in reversed(tags)))
+        assert texts(await build.page(BY_TAG, where=("x",), limit=9)) == ["b", "a"]
+        assert texts(await build.page(BY_TAG, where=("y",), limit=9)) == ["b", "e", "a"]
+        assert texts(await build.page(BY_TAG, where=("y", 2), limit=9)) == ["e"]
+        assert texts(await build.page(BY_TAG, where=("z",), limit=9)) == []
+        order = ["b", "a", "b", "e", "a", "c"]
+        assert texts(await build.page(BY_TAG, limit=9)) == order
+        assert (await build.count(BY_TAG), await build.count(BY_TAG, where=("y",))) == (6, 3)
+        for descending in (False, True):
+            pages: list[str] = []
+            after: str | None = None
+            while found := await build.page(BY_TAG, after=after, limit=2, descending=descending):
+                pages += texts(found)
+                after = found[-1].place
+            assert pages == (order[::-1] if descending else order)
+        assert await build.page(BY_TAG, limit=0) == []
+
+    async def test_a_document_comes_and_goes_under_its_values_and_stood_there_then(
+        self, build: DocumentView[Note], feed: Feed
+    ) -> None:
+        await feed.take(("a", Note(text="1", tags=("x", "y"))), ("b", Note(text="1", tags=("x",))))
+        await feed.take(("a", Note(text="2", tags=("y", "z"))))
+        await feed.take(("a", Note(text="3", tags=("x", "z"))), ("b", Note(text="2", tags=("x",), deleted=True)))
+        await feed.take(("a", Note(text="4", rank=7, tags=("x",))))
+        pasts: list[tuple[DocumentQuestions[Note], dict[str, list[str]]]] = [
+            (build, {"x": ["a4"]}),
+            (build.as_of(Moment(2_000)), {"x": ["a1", "b1"], "y": ["a1"]}),
+            (build.as_of(Position.of(LOG, 0, 3)), {"x": ["a1", "b1"], "y": ["a1"]}),
+            (build.as_of(Moment(3_000)), {"x": ["b1"], "y": ["a2"], "z": ["a2"]}),
+            (build.as_of(Position.of(LOG, 0, 5)), {"x": ["a3", "b1"], "z": ["a3"]}),
+            (build.as_of(Moment(5_000)), {"x": ["a3"], "z": ["a3"]}),
+            (build.as_of(Moment(9_000)), {"x": ["a4"]}),
+            (build.as_of(Moment(999)), {}),
+        ]
+        for asked, expected in pasts:
+            for tag in ("x", "y", "z"):
+                found = await asked.page(BY_TAG, where=(tag,), limit=9)
+                assert [one.place[-1] + one.doc.text for one in found] == expected.get(tag, [])
+                assert texts(await asked.page(BY_TAG, where=(tag,), limit=9, descending=True)) == texts(found)[::-1]
+                assert await asked.count(BY_TAG, where=(tag,)) == len(found)
+            assert await asked.count(BY_TAG) == sum(map(len, expected.values()))
 
     async def test_the_document_of_a_unique_value_is_found_and_the_later_of_two(
         self, build: DocumentView[Note], feed: Feed

@@ -76,8 +76,9 @@ class TestSqliteDocuments(DocumentViewContract):
     async def test_builds_of_another_declaration_are_not_taken_for_these(self, tmp_path: Path) -> None:
         fewer = Documents[Note](Note, indexes=NOTES.indexes[:-1])
         other = Documents[Renamed](Renamed, indexes=())
-        identities = {sqlite_documents(each).identity(1, LOGS) for each in (NOTES, fewer, Documents[Note](Note), other)}
-        assert len(identities) == 4
+        declared = (NOTES, fewer, Documents[Note](Note), other)
+        for make in (sqlite_documents, mongodb_documents):
+            assert len({make(each).identity(1, LOGS) for each in declared}) == len(declared)
 
     @pytest.mark.parametrize("then", [None, Moment(5), Position({Partition(LOG, 0): 5, Partition(OTHER_LOG, 1): 7})])
     @pytest.mark.parametrize(
@@ -87,6 +88,8 @@ class TestSqliteDocuments(DocumentViewContract):
             (lambda texts: texts.page_by_key(descending=True), "(key<?)"),
             (lambda texts: texts.page("in_author", descending=False), "(in_author>? AND in_author<?)"),
             (lambda texts: texts.page("in_author", descending=True), "(in_author>? AND in_author<?)"),
+            (lambda texts: texts.page_of_many("tag", descending=True), "(place>? AND place<?)"),
+            (lambda texts: texts.count_of_many("tag"), "(place>? AND place<?)"),
             (lambda texts: texts.count("in_rank"), "(in_rank>? AND in_rank<?)"),
             (lambda texts: texts.latest("in_slug"), "(in_slug=?)"),
             (lambda texts: texts.search_by_key("has_text", 2), "(key>?)"),
@@ -105,7 +108,7 @@ class TestSqliteDocuments(DocumentViewContract):
 
         steps = await build.read(plan)
         assert sum(step.endswith(places) for step in steps) >= (1 if then is None else 2), steps
-        assert [step for step in steps if re.match(r"SCAN (doc|past|word)", step)] == []
+        assert [step for step in steps if re.match(r"SCAN (doc|past|word|place|standing)", step)] == []
 
 
 class TestSqliteDocumentsWhereEveryBeginningIsCommon(TestSqliteDocuments):

@@ -11,6 +11,7 @@ from typing import TypeAlias
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from eventkernel.adapters.memory_documents import memory_documents
 from eventkernel.adapters.memory_views import MemoryView
@@ -24,6 +25,7 @@ from eventkernel.reading.documents import DocumentQuestions, DocumentView
 from eventkernel.testing.document_view_contract import (
     BY_AUTHOR,
     BY_RANK,
+    BY_TAG,
     LOG,
     NOTES,
     OTHER_LOG,
@@ -37,6 +39,7 @@ from tests.support.mongodb_views import database_of
 
 KEYS = ["a", "B", "é", "😀", "\uff5e"]
 AUTHORS = ["", "a", "a b", "a!", "ab", "é", "\uff5e", "😀", "x\x00y"]
+TAGS = ["", "a", "a b", "é", "😀"]
 RANKS = [None, -(2**63), -1, 0, 1, 255, 256, 2**63 - 1]
 WORDS = ["ada", "adam", "lovelace", "love", "李"]
 PREFIXES = ["a", "ad", "ada", "adam", "l", "love", "李", "x"]
@@ -50,6 +53,7 @@ NOTE = st.builds(
     Note,
     text=st.lists(st.sampled_from(WORDS), max_size=3).map(" ".join),
     author=st.none() | st.sampled_from(AUTHORS),
+    tags=st.lists(st.sampled_from(TAGS), max_size=3).map(tuple),
     rank=st.sampled_from(RANKS),
     deleted=st.sampled_from([False, False, False, True]),
 )
@@ -103,6 +107,17 @@ async def agree(asked: DocumentQuestions[Note], known: Known, data: st.DataObjec
             rest = await asked.page(by, where=where, after=first[-1].place, limit=9, descending=descending)
             assert [one.doc for one in rest] == expected[limit:]
         assert await asked.count(by, where=where) == len(expected)
+    tag = data.draw(st.sampled_from(TAGS))
+    standing = [(one, note.rank, key, note) for key, note in known.items() for one in set(note.tags)]
+    for tagged, where in ((standing, ()), ([one for one in standing if one[0] == tag], (tag,))):
+        ordered = sorted(tagged, key=lambda one: [*map(order_of, one[:3])], reverse=descending)
+        expected = [note for *_, note in ordered]
+        first = await asked.page(BY_TAG, where=where, limit=limit, descending=descending)
+        assert [one.doc for one in first] == expected[:limit]
+        if first:
+            rest = await asked.page(BY_TAG, where=where, after=first[-1].place, limit=20, descending=descending)
+            assert [one.doc for one in rest] == expected[limit:]
+        assert await asked.count(BY_TAG, where=where) == len(expected)
     for note in known.values():
         if note.slug is not None:
             assert await asked.one(SLUG, note.slug) == note
@@ -139,7 +154,7 @@ async def feed_and_compare(build: DocumentView[Note], batches: Sequence[Sequence
 
 def with_slug(key: str, note: Note) -> Note:
     """No two keys have the same one."""
-    return Note(text=note.text, author=note.author, rank=note.rank, slug=f"{key} {note.rank}")
+    return replace(note, slug=f"{key} {note.rank}")
 
 
 @settings(deadline=None, max_examples=25)

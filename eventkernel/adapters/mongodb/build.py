@@ -142,6 +142,8 @@ class MongoViewBuild(ABC, Generic[Doc]):
 
     collections: ClassVar[Mapping[str, Sequence[IndexModel]]]
     """The build's collections, with the indexes that they have beside that of `_id`."""
+    fields: ClassVar[str] = ""
+    """What else tells the documents of one layout from those of another: a build of another is filled anew."""
     writes: ClassVar[Mapping[str, Keep | Advance]]
     """How documents are written, by name, in this order: first what has come to an end (`Keep`), then what is
     (`Advance`), and last the documents that `load_documents` reads."""
@@ -365,8 +367,9 @@ class MongoViewBuild(ABC, Generic[Doc]):
     def identity(cls, shape: int, logs: Iterable[str]) -> str:
         """What a build must carry to be one of this class, filled by a projection of this shape from these logs."""
         layout = {name: [index.document for index in indexes] for name, indexes in cls.collections.items()}
-        indexes = hashlib.sha256(json.dumps(layout, default=dict).encode()).hexdigest()
-        return build_identity(_FORMAT, shape, logs, indexes=indexes[:16])
+        told = {"indexes": json.dumps(layout, default=dict), **({"fields": cls.fields} if cls.fields else {})}
+        digests = {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in told.items()}
+        return build_identity(_FORMAT, shape, logs, **digests)
 
     async def prepare(self) -> None:
         """Make the collections and their indexes."""

@@ -16,7 +16,7 @@ import msgspec
 from eventkernel.adapters.mongodb.as_of import MongoAsOf
 from eventkernel.adapters.mongodb.connection import Document
 from eventkernel.reading.as_of import AsOf
-from eventkernel.reading.documents import Documents, Index, Placed, Unique, Value, Words, placed, span
+from eventkernel.reading.documents import Documents, Index, MultiIndex, Placed, Unique, Value, Words, placed, span
 from eventkernel.reading.views import Doc
 from eventkernel.reading.words import prefix_end
 
@@ -27,6 +27,10 @@ Find: TypeAlias = Callable[[str], Pipeline]
 
 def place_field(index: Index[Doc] | Unique[Doc]) -> str:
     return f"in_{index.name}"
+
+
+def places_field(index: MultiIndex[Doc]) -> str:
+    return f"at_{index.name}"
 
 
 def words_field(index: Words[Doc]) -> str:
@@ -58,6 +62,18 @@ class Pipelines:
 
     def page(self, field: str, low: str, high: str, limit: int | None, *, descending: bool) -> Pipeline:
         return self._in_order(lambda _: [{"$match": {field: {"$gt": low, "$lt": high}}}], field, limit, descending)
+
+    def page_of_many(self, field: str, low: str, high: str, limit: int, *, descending: bool) -> Pipeline:
+        """As `page`, with the place in the stead of all places of a document."""
+        return self._in_order(lambda _: _standing(field, low, high), field, limit, descending)
+
+    def count_of_many(self, field: str, low: str, high: str) -> Pipeline:
+        each: Pipeline = [{"$group": {"_id": f"${field}"}}]  # a state that is met in both counts once
+        return [
+            *self._rows(lambda _: _standing(field, low, high)),
+            *each,
+            {"$group": {"_id": None, "found": {"$sum": 1}}},
+        ]
 
     def having(self, field: str, place: str) -> Pipeline:
         return self._rows(lambda _: [{"$match": {field: place}}])
@@ -103,6 +119,18 @@ class Pipelines:
         return [*now, {"$unionWith": {"coll": self._past, "pipeline": past}}]
 
 
+def _standing(field: str, low: str, high: str) -> Pipeline:
+    """A document for each of the places of a document that lie in a range."""
+    within = {"$gt": low, "$lt": high}
+    # The first condition is true of more, and is there for SecantusDB: see `_with_word`.
+    return [
+        {"$match": {field: within}},
+        {"$match": {field: {"$elemMatch": within}}},
+        {"$unwind": f"${field}"},
+        {"$match": {field: within}},
+    ]
+
+
 def _having_words(field: str, prefixes: Sequence[str]) -> Document:
     """The condition that every prefix begins some word."""
     begun = [{field: {"$elemMatch": _in_range(prefix)}} for prefix in prefixes]
@@ -139,7 +167,7 @@ class MongoQuestions(Generic[Doc]):
 
     async def page(
         self,
-        by: Index[Doc] | None = None,
+        by: Index[Doc] | MultiIndex[Doc] | None = None,
         *,
         where: tuple[Value, ...] = (),
         after: str | None = None,
@@ -151,7 +179,14 @@ class MongoQuestions(Generic[Doc]):
         if by is None:
             pipeline = self._pipelines.page_by_key(after, limit, descending=descending)
             return self._placed(await self._ask_build("docs", pipeline), None, limit, descending)
-        within, field = span(where, after, descending=descending), self._field(by)
+        within = span(where, after, descending=descending)
+        if isinstance(by, MultiIndex):
+            field = self._many_field(by)
+            pipeline = self._pipelines.page_of_many(field, within.low, within.high, limit, descending=descending)
+            # A state that is met in both collections stands at the same places.
+            found = {document[field]: document for document in await self._ask_build("docs", pipeline)}
+            return [Placed(place, self.doc_of(found[place])) for place in sorted(found, reverse=descending)[:limit]]
+        field = self._field(by)
         pipeline = self._pipelines.page(field, within.low, within.high, limit, descending=descending)
         return self._placed(await self._ask_build("docs", pipeline), field, limit, descending)
 
@@ -161,9 +196,13 @@ class MongoQuestions(Generic[Doc]):
         latest = max(found, key=lambda key: (found[key]["since_us"], key), default=None)
         return None if latest is None else self.doc_of(found[latest])
 
-    async def count(self, by: Index[Doc] | None = None, *, where: tuple[Value, ...] = ()) -> int:
-        within, field = span(where, None, descending=False), None if by is None else self._field(by)
-        counted = await self._ask_build("docs", self._pipelines.count(field, within.low, within.high))
+    async def count(self, by: Index[Doc] | MultiIndex[Doc] | None = None, *, where: tuple[Value, ...] = ()) -> int:
+        within = span(where, None, descending=False)
+        if isinstance(by, MultiIndex):
+            pipeline = self._pipelines.count_of_many(self._many_field(by), within.low, within.high)
+        else:
+            pipeline = self._pipelines.count(None if by is None else self._field(by), within.low, within.high)
+        counted = await self._ask_build("docs", pipeline)
         return int(counted[0]["found"]) if counted else 0
 
     async def search(
@@ -209,6 +248,10 @@ class MongoQuestions(Generic[Doc]):
             if key not in latest or document["version"] > latest[key]["version"]:
                 latest[key] = document
         return latest
+
+    def _many_field(self, index: MultiIndex[Doc]) -> str:
+        self._of.check(index)
+        return places_field(index)
 
     def _field(self, index: Index[Doc] | Unique[Doc]) -> str:
         self._of.check(index)

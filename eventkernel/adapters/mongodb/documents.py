@@ -6,7 +6,8 @@
 
 `docs` has one document per stream, also of deleted ones; `past` has the states before, each valid from `since` until
 `until` (time and offset at both ends, the end excluded), so that any moment can be read from the two by their keys. A
-state has its place in each index (`in_…`, absent where it is not in it) and its words (`has_…`).
+state has its place in each index (`in_…`, absent where it is not in it), its places in those of several (`at_…`) and
+its words (`has_…`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pymongo import IndexModel
 from eventkernel.adapters.mongodb.build import Advance, Keep, MongoViewBuild, Watch
 from eventkernel.adapters.mongodb.build_list import BuildList, BuildState
 from eventkernel.adapters.mongodb.connection import Database, Document
-from eventkernel.adapters.mongodb.document_questions import MongoQuestions, place_field, words_field
+from eventkernel.adapters.mongodb.document_questions import MongoQuestions, place_field, places_field, words_field
 from eventkernel.reading.as_of import AsOf
 from eventkernel.reading.changes import Rows
 from eventkernel.reading.documents import Documents
@@ -41,6 +42,7 @@ class MongoDocuments(MongoViewBuild[Doc], MongoQuestions[Doc]):
     writes: ClassVar = {"past": Keep("past"), "now": Advance("docs")}
 
     _places: ClassVar[Sequence[str]]
+    _many_places: ClassVar[Sequence[str]]
     _words: ClassVar[Sequence[str]]
 
     def __init_subclass__(cls) -> None:
@@ -51,9 +53,11 @@ class MongoDocuments(MongoViewBuild[Doc], MongoQuestions[Doc]):
     @classmethod
     def _lay_out(cls, documents: Documents[Any]) -> None:
         cls._places = [place_field(index) for index in documents.placing]
+        cls.fields = documents.layout
+        cls._many_places = [places_field(index) for index in documents.multiplying]
         cls._words = [words_field(index) for index in documents.wording]
         indexes = [IndexModel([(name, 1)], name=name, sparse=True) for name in cls._places]
-        indexes += [IndexModel([(name, 1)], name=name) for name in cls._words]
+        indexes += [IndexModel([(name, 1)], name=name) for name in (*cls._many_places, *cls._words)]
         cls.collections = {"docs": indexes, "past": [IndexModel([("key", 1), ("version", 1)], name="key"), *indexes]}
 
     def __init__(self, database: Database, builds: BuildList, watch: Watch, state: BuildState) -> None:
@@ -97,6 +101,7 @@ class MongoDocuments(MongoViewBuild[Doc], MongoQuestions[Doc]):
             "version": state.version,
             "doc": msgspec.to_builtins(doc, str_keys=True),
             **dict(zip(self._places, self.documents.places(doc, key), strict=True)),
+            **dict(zip(self._many_places, self.documents.many_places(doc, key), strict=True)),
             **{name: sorted(words(text)) for name, text in zip(self._words, self.documents.texts(doc), strict=True)},
             "deleted": self.documents.deleted(doc),
             "since_us": state.time_us,

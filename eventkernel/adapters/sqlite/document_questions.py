@@ -19,7 +19,7 @@ import msgspec
 from eventkernel.adapters.sqlite.as_of import Read, SqlAsOf
 from eventkernel.adapters.sqlite.build import json_list
 from eventkernel.reading.as_of import AsOf
-from eventkernel.reading.documents import Documents, Index, Placed, Unique, Value, Words, placed, span
+from eventkernel.reading.documents import Documents, Index, MultiIndex, Placed, Unique, Value, Words, placed, span
 from eventkernel.reading.views import Doc
 from eventkernel.reading.words import prefix_end
 
@@ -31,6 +31,10 @@ _ABOVE_ALL_TEXTS: Final = b""
 
 def place_column(index: Index[Doc] | Unique[Doc]) -> str:
     return f"in_{index.name}"
+
+
+def places_column(index: MultiIndex[Doc]) -> str:
+    return f"at_{index.name}"
 
 
 def words_column(index: Words[Doc]) -> str:
@@ -57,6 +61,22 @@ class Statements:
 
     def page(self, column: str, *, descending: bool) -> str:
         return self._rows(column, _between(column)) + _in_order(descending=descending)
+
+    def page_of_many(self, index: str, *, descending: bool) -> str:
+        return self._standing(index) + _in_order(descending=descending)
+
+    def count_of_many(self, index: str) -> str:
+        return f"SELECT count(*) FROM ({self._standing(index)})"
+
+    def _standing(self, index: str) -> str:
+        """Places and documents, by the table of places of now and, about then, by that of the past."""
+        place = "SELECT standing.place, {0}.doc FROM {1} AS standing CROSS JOIN {0} WHERE {0}.key = standing.key"
+        now = place.format("doc", f"place_{index}") + f" AND {_AMONG_PLACES}"
+        line = self._line
+        if line is None:
+            return now
+        past = place.format("past", f"past_place_{index}") + f" AND past.version = standing.version AND {_AMONG_PLACES}"
+        return f"{now} AND {line.begun('doc')} UNION ALL {past} AND {line.valid('past')}"
 
     def latest(self, column: str) -> str:
         return self._rows("since_us", f"{{0}}.{column} = :place", "{0}.key") + " ORDER BY 1 DESC, 3 DESC LIMIT 1"
@@ -103,6 +123,7 @@ class Statements:
         return f"{now} UNION ALL {(shown + source).format('past')} AND {line.valid('past')}"
 
 
+_AMONG_PLACES: Final = "standing.place > :low AND standing.place < :high"
 _IN_RANGE: Final = "word >= :from_0 AND word < :to_0"
 
 
@@ -138,7 +159,7 @@ class SqliteQuestions(Generic[Doc]):
 
     async def page(
         self,
-        by: Index[Doc] | None = None,
+        by: Index[Doc] | MultiIndex[Doc] | None = None,
         *,
         where: tuple[Value, ...] = (),
         after: str | None = None,
@@ -150,16 +171,22 @@ class SqliteQuestions(Generic[Doc]):
             query = self._statements.page_by_key(descending=descending)
             return await self._found(query, {"after": behind, "limit": limit})
         within = span(where, after, descending=descending)
-        query = self._statements.page(self._column(by), descending=descending)
+        if isinstance(by, MultiIndex):
+            query = self._statements.page_of_many(self._name(by), descending=descending)
+        else:
+            query = self._statements.page(self._column(by), descending=descending)
         return await self._found(query, {"low": within.low, "high": within.high, "limit": limit})
 
     async def one(self, by: Unique[Doc], *values: Value) -> Doc | None:
         found = await self._found(self._statements.latest(self._column(by)), {"place": placed(values)})
         return found[0].doc if found else None
 
-    async def count(self, by: Index[Doc] | None = None, *, where: tuple[Value, ...] = ()) -> int:
+    async def count(self, by: Index[Doc] | MultiIndex[Doc] | None = None, *, where: tuple[Value, ...] = ()) -> int:
         within = span(where, None, descending=False)
-        query = self._statements.count(None if by is None else self._column(by))
+        if isinstance(by, MultiIndex):
+            query = self._statements.count_of_many(self._name(by))
+        else:
+            query = self._statements.count(None if by is None else self._column(by))
         parameters = {"low": within.low, "high": within.high, **self._statements.parameters}
         return await self._read(lambda connection: int(connection.execute(query, parameters).fetchone()[0]))
 
@@ -200,6 +227,10 @@ class SqliteQuestions(Generic[Doc]):
     def _placed(self, connection: sqlite3.Connection, query: str, parameters: Parameters) -> list[Placed[Doc]]:
         decode = self._decode_doc
         return [Placed(row[0], decode(row[1])) for row in connection.execute(query, parameters).fetchall()]
+
+    def _name(self, index: MultiIndex[Doc]) -> str:
+        self._documents.check(index)
+        return index.name
 
     def _column(self, index: Index[Doc] | Unique[Doc]) -> str:
         self._documents.check(index)

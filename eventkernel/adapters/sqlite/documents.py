@@ -6,9 +6,10 @@
 
 `doc` has one row per document, also of deleted ones; `past` has the states before, each valid from `since` until
 `until` (time and offset at both ends, the end excluded), so that any moment can be read from the two by their keys. A
-state carries its document as JSON, its place in each index (`in_…`, null where it is not in it) and its words
-(`has_…`, a JSON array). `word_…` leads from a word to the keys of the documents that have it, `past_word_…` to those
-with a state in `past` that had it; both follow from the states.
+state carries its document as JSON, its place in each index (`in_…`, null where it is not in it), its places in each
+index of several (`at_…`, a JSON array) and its words (`has_…`, a JSON array). `word_…` leads from a word to the keys of
+the documents that have it, `past_word_…` to those with a state in `past` that had it; `place_…` leads from a place to
+the document that stands there, `past_place_…` to the states in `past` that did. These tables follow from the states.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from typing import Any, ClassVar, Final, cast
 import msgspec
 
 from eventkernel.adapters.sqlite.build import SqliteViewBuild, json_list
-from eventkernel.adapters.sqlite.document_questions import SqliteQuestions, place_column, words_column
+from eventkernel.adapters.sqlite.document_questions import SqliteQuestions, place_column, places_column, words_column
 from eventkernel.reading.as_of import AsOf
 from eventkernel.reading.changes import Rows
-from eventkernel.reading.documents import Documents, Words
+from eventkernel.reading.documents import Documents, MultiIndex, Words
 from eventkernel.reading.views import Change, Doc, State
 from eventkernel.reading.words import words
 
@@ -55,13 +56,14 @@ class SqliteDocuments(SqliteViewBuild[Doc], SqliteQuestions[Doc]):
     @classmethod
     def _lay_out(cls, documents: Documents[Any]) -> None:
         ordered = [place_column(index) for index in documents.placing]
+        multiplied = [places_column(index) for index in documents.multiplying]
         worded = [words_column(index) for index in documents.wording]
         state = "".join(
             [
                 "key TEXT NOT NULL, version INTEGER NOT NULL, since_us INTEGER NOT NULL, since_offset INTEGER NOT NULL,"
                 " log TEXT NOT NULL, partition INTEGER NOT NULL, deleted INTEGER NOT NULL, doc TEXT NOT NULL",
                 *(f", {column} TEXT" for column in ordered),
-                *(f", {column} TEXT NOT NULL" for column in worded),
+                *(f", {column} TEXT NOT NULL" for column in (*multiplied, *worded)),
             ]
         )
         tables = [
@@ -71,6 +73,18 @@ class SqliteDocuments(SqliteViewBuild[Doc], SqliteQuestions[Doc]):
             " PRIMARY KEY (key, version)) STRICT, WITHOUT ROWID;",
         ]
         derived: list[str] = []
+        for column, index in zip(multiplied, documents.multiplying, strict=True):
+            tables += [
+                f"CREATE TABLE place_{index.name} (place TEXT NOT NULL PRIMARY KEY, key TEXT NOT NULL)"
+                " STRICT, WITHOUT ROWID;",
+                f"CREATE TABLE past_place_{index.name} (place TEXT NOT NULL, version INTEGER NOT NULL,"
+                " key TEXT NOT NULL, PRIMARY KEY (place, version)) STRICT, WITHOUT ROWID;",
+            ]
+            derived += [
+                f"INSERT INTO place_{index.name} SELECT value, doc.key FROM doc, json_each(doc.{column}) ORDER BY 1;",
+                f"INSERT INTO past_place_{index.name} SELECT value, past.version, past.key"
+                f" FROM past, json_each(past.{column}) ORDER BY 1, 2;",
+            ]
         for column, index in zip(worded, documents.wording, strict=True):
             for states, table in (("doc", f"word_{index.name}"), ("past", f"past_word_{index.name}")):
                 tables.append(
@@ -88,10 +102,11 @@ class SqliteDocuments(SqliteViewBuild[Doc], SqliteQuestions[Doc]):
             for column in ordered
             for table in ("doc", "past")
         )
-        marks = ", ".join("?" * (8 + len(ordered) + len(worded)))
+        marks = ", ".join("?" * (8 + len(ordered) + len(multiplied) + len(worded)))
         cls.writes = {
             "doc": f"INSERT OR REPLACE INTO doc VALUES ({marks})",
             "past": f"INSERT INTO past VALUES ({marks}, ?, ?)",
+            **{name: sql for index in documents.multiplying for name, sql in _place_writes(index).items()},
             **{name: sql for index in documents.wording for name, sql in _word_writes(index).items()},
         }
 
@@ -124,6 +139,8 @@ class SqliteDocuments(SqliteViewBuild[Doc], SqliteQuestions[Doc]):
         for state, following in pairwise(history):
             yield "past", (*self._row(key, state), following.time_us, following.offset)
         if not self.filling:
+            for number, index in enumerate(self.documents.multiplying):
+                yield from self._place_rows(index.name, number, key, change)
             for number, index in enumerate(self.documents.wording):
                 yield from self._word_rows(index.name, number, key, change)
 
@@ -132,8 +149,23 @@ class SqliteDocuments(SqliteViewBuild[Doc], SqliteQuestions[Doc]):
         deleted = documents.deleted(doc)
         return (
             key, state.version, state.time_us, state.offset, state.log, state.partition, deleted, _encode(doc).decode(),
-            *documents.places(doc, key), *[_listed(text) for text in documents.texts(doc)],
+            *documents.places(doc, key), *[_encode(places).decode() for places in documents.many_places(doc, key)],
+            *[_listed(text) for text in documents.texts(doc)],
         )  # fmt: skip
+
+    def _place_rows(self, name: str, number: int, key: str, change: Change[Doc]) -> Rows[Sequence[object]]:
+        """What `derived` would make of the states, after this change to the stored one."""
+        history = change.history
+        there = [self.documents.many_places(state.doc, key)[number] for state in history]
+        before = set[str]() if change.before is None else set(there[0])
+        for place in before.difference(there[-1]):
+            yield f"place_gone_{name}", (place,)
+        for place in there[-1]:
+            if place not in before:
+                yield f"place_{name}", (place, key)
+        for state, places in zip(history[:-1], there[:-1], strict=True):
+            for place in places:
+                yield f"past_place_{name}", (place, state.version, key)
 
     def _word_rows(self, name: str, number: int, key: str, change: Change[Doc]) -> Rows[tuple[str, str]]:
         """What `derived` would make of the states, after this change to the stored one."""
@@ -145,6 +177,14 @@ class SqliteDocuments(SqliteViewBuild[Doc], SqliteQuestions[Doc]):
             yield f"word_{name}", (word, key)
         for word in before.union(*earlier):
             yield f"past_word_{name}", (word, key)
+
+
+def _place_writes(index: MultiIndex[Any]) -> Mapping[str, str]:
+    return {
+        f"place_gone_{index.name}": f"DELETE FROM place_{index.name} WHERE place = ?",
+        f"place_{index.name}": f"INSERT INTO place_{index.name} VALUES (?, ?)",
+        f"past_place_{index.name}": f"INSERT INTO past_place_{index.name} VALUES (?, ?, ?)",
+    }
 
 
 def _word_writes(index: Words[Any]) -> Mapping[str, str]:
