@@ -18,8 +18,12 @@ from strawberry.types.arguments import StrawberryArgumentAnnotation
 
 from eventgraph.serving import inputs
 from eventkernel.errors import InvalidInput
+from eventkernel.reading.documents import Placed
+from eventkernel.reading.views import Doc
 
 Node = TypeVar("Node")
+Item = TypeVar("Item")
+ConnectionT = TypeVar("ConnectionT")
 
 _VERSION: Final = "1"
 _CURSOR_LIMIT: Final = 1024
@@ -71,17 +75,64 @@ class Page(Generic[Node]):
     info: PageInfo
 
 
-def page(found: Sequence[Node], *, first: int, after: str | None, order: str, key: Callable[[Node], str]) -> Page[Node]:
-    """A page out of what a view found when it was asked for `first + 1` nodes."""
-    nodes = found[:first]
-    cursors = [cursor(order, key(node)) for node in nodes]
-    info = PageInfo(
-        has_next_page=len(found) > first,
-        has_previous_page=bool(inputs.given(after)),
-        start_cursor=cursors[0] if cursors else None,
-        end_cursor=cursors[-1] if cursors else None,
-    )
-    return Page(nodes, cursors, info)
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A page that a client asks for: so many nodes behind a sort key (None: the first ones) of an order."""
+
+    order: str
+    size: int
+    behind: str | None
+
+    @property
+    def limit(self) -> int:
+        """How many nodes to look for: one more than the page has tells whether another page follows."""
+        return self.size + 1
+
+    def page(self, found: Sequence[Node], key: Callable[[Node], str]) -> Page[Node]:
+        """The page, out of what a view found when it was asked for `limit` nodes."""
+        nodes = found[: self.size]
+        cursors = [cursor(self.order, key(node)) for node in nodes]
+        info = PageInfo(
+            has_next_page=len(found) > self.size,
+            has_previous_page=self.behind is not None,
+            start_cursor=cursors[0] if cursors else None,
+            end_cursor=cursors[-1] if cursors else None,
+        )
+        return Page(nodes, cursors, info)
+
+    def connection(
+        self,
+        connection: Callable[..., ConnectionT],
+        edge: Callable[..., object],
+        found: Sequence[Item],
+        *,
+        key: Callable[[Item], str],
+        node: Callable[[Item], object | None],
+    ) -> ConnectionT:
+        """The page as a connection of this type. `node` makes a node of what was found; None leaves it out."""
+        page = self.page(found, key)
+        nodes = zip(map(node, page.nodes), page.cursors, strict=True)
+        return connection(
+            edges=[edge(node=one, cursor=at) for one, at in nodes if one is not None], page_info=page.info
+        )
+
+    def of_documents(
+        self,
+        connection: Callable[..., ConnectionT],
+        edge: Callable[..., object],
+        found: Sequence[Placed[Doc]],
+        node: Callable[[Doc], object | None],
+    ) -> ConnectionT:
+        """As `connection`, of a document view's page."""
+        return self.connection(connection, edge, found, key=lambda one: one.place, node=lambda one: node(one.doc))
+
+
+def asked(order: str, first: int | None, after: str | None) -> Asked:
+    """
+    Raises:
+        InvalidInput: there is no such page, or the cursor is of another connection.
+    """
+    return Asked(order, inputs.page_size(first), after_key(order, after))
 
 
 def cursor(order: str, key: str) -> str:

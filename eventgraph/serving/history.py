@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final
 
 import strawberry
 
-from eventgraph.serving import connections, inputs
-from eventgraph.serving.connections import Page
+from eventgraph.serving import connections
+from eventgraph.serving.connections import Asked, Page
 from eventgraph.serving.federation import field
 from eventgraph.serving.mutations import Mutations
 from eventgraph.serving.request import Request
@@ -73,22 +73,18 @@ async def history(
     after: str | None,
 ) -> tuple[Page[RecordedEvent], Sequence[RecordedEvent]]:
     """A page of a stream's events up to a version, oldest first; and all events up to the page's end, to fold."""
-    size = inputs.page_size(first)
-    behind = _behind(after)
-    until = min(version, behind + size + 1)
+    asked = connections.asked(_ORDER, first, after)
+    behind = version_of(asked) or 0
+    until = min(version, behind + asked.limit)
     request.spend("events of histories", until, EVENTS_LIMIT)
     recorded = await mutations.recorded(stream, until)
-    page = connections.page(
-        recorded[behind:], first=size, after=after, order=_ORDER, key=lambda event: str(event.version)
-    )
-    return page, recorded[: behind + size]
+    page = asked.page(recorded[behind:], key=lambda event: str(event.version))
+    return page, recorded[: behind + asked.size]
 
 
-def _behind(after: str | None) -> int:
-    """The version that a page begins behind."""
-    key = connections.after_key(_ORDER, after)
-    if key is None:
-        return 0
-    if not (key.isascii() and key.isdecimal() and len(key) <= _VERSION_DIGITS):
+def version_of(asked: Asked) -> int | None:
+    """The version that a page of a stream's events begins behind; None: it is the first one."""
+    key = asked.behind
+    if key is not None and not (key.isascii() and key.isdecimal() and len(key) <= _VERSION_DIGITS):
         raise InvalidInput("after: expected a cursor that this connection gave, found another text")
-    return int(key)
+    return None if key is None else int(key)

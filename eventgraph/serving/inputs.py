@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 from strawberry import UNSET
 
 from eventkernel.errors import InvalidInput
+from eventkernel.reading.words import words
 
 ID_LIMIT: Final = 128
 """The longest id, in characters."""
@@ -58,6 +59,14 @@ def kind_of(value: object) -> str:
 def given(value: Value | None) -> Value | None:
     """None for an argument or field that was left out (Strawberry's UNSET keeps defaults of null out of the schema)."""
     return None if value is UNSET else value
+
+
+def beginnings(field: str, value: str, *, limit: int) -> frozenset[str]:
+    """The words of a text that is searched for, which are beginnings of words; at least one."""
+    found = words(text(field, value, limit=limit))
+    if not found:
+        raise InvalidInput(f"{field}: expected at least one letter or digit, found none")
+    return found
 
 
 def text(field: str, value: str, *, limit: int, least: int = 1) -> str:

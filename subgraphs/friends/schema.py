@@ -73,12 +73,11 @@ class User:
     async def friends(
         self, info: FriendsInfo, first: First = inputs.PAGE_DEFAULT, after: connections.After = strawberry.UNSET
     ) -> FriendConnection | None:
-        size = inputs.page_size(first)
-        behind = connections.after_key(_LIST_ORDER, after)
+        asked = connections.asked(_LIST_ORDER, first, after)
         info.context.spend("friends", 0, FRIENDS_LIMIT)
-        found = await info.context.loader(_load_friends).load((self.id, behind, size + 1))
-        info.context.spend("friends", min(size, len(found)), FRIENDS_LIMIT)
-        page = connections.page(found, first=size, after=after, order=_LIST_ORDER, key=lambda friend: friend.id)
+        found = await info.context.loader(_load_friends).load((self.id, asked.behind, asked.limit))
+        info.context.spend("friends", min(asked.size, len(found)), FRIENDS_LIMIT)
+        page = asked.page(found, key=lambda friend: friend.id)
         edges = [
             FriendEdge(node=User(id=strawberry.ID(friend.id)), since=friend.since, cursor=cursor)
             for friend, cursor in zip(page.nodes, page.cursors, strict=True)

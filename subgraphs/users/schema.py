@@ -19,7 +19,6 @@ from eventgraph.serving.request import Request
 from eventkernel.errors import ClaimTaken, InvalidInput
 from eventkernel.events import Position, RecordedEvent
 from eventkernel.reading.bookmark import Bookmark, WrittenStream
-from eventkernel.reading.words import words
 from eventkernel.writing.commands import CommandHandler
 from subgraphs.users import domain
 from subgraphs.users.domain import (
@@ -216,11 +215,9 @@ class Query:
     async def users(
         self, info: UsersInfo, first: First = inputs.PAGE_DEFAULT, after: connections.After = strawberry.UNSET
     ) -> UserConnection:
-        size = inputs.page_size(first)
-        behind = connections.after_key(_LIST_ORDER, after)
-        info.context.spend("users in pages", size, USERS_LIMIT)
-        found = await (await info.context.view()).page(behind, size + 1)
-        return _connection(found, size, after)
+        asked = connections.asked(_LIST_ORDER, first, after)
+        info.context.spend("users in pages", asked.size, USERS_LIMIT)
+        return _connection(asked, await (await info.context.view()).page(asked.behind, asked.limit))
 
     @field(
         "The users for whom every word of a text is the beginning of a word of their names, whatever case "
@@ -236,14 +233,10 @@ class Query:
         first: First = inputs.PAGE_DEFAULT,
         after: connections.After = strawberry.UNSET,
     ) -> UserConnection:
-        prefixes = words(inputs.text("text", text, limit=SEARCH_LIMIT))
-        if not prefixes:
-            raise InvalidInput("text: expected at least one letter or digit, found none")
-        size = inputs.page_size(first)
-        behind = connections.after_key(_LIST_ORDER, after)
-        info.context.spend("users in pages", size, USERS_LIMIT)
-        found = await (await info.context.view()).search(prefixes, behind, size + 1)
-        return _connection(found, size, after)
+        beginnings = inputs.beginnings("text", text, limit=SEARCH_LIMIT)
+        asked = connections.asked(_LIST_ORDER, first, after)
+        info.context.spend("users in pages", asked.size, USERS_LIMIT)
+        return _connection(asked, await (await info.context.view()).search(beginnings, asked.behind, asked.limit))
 
 
 @strawberry.type(description=MUTATION)
@@ -426,10 +419,8 @@ def _fields(doc: UserDoc | None) -> dict[str, str | None]:
     return {"firstName": doc.first_name, "lastName": doc.last_name, "username": doc.username}
 
 
-def _connection(found: Sequence[UserDoc], size: int, after: str | None) -> UserConnection:
-    page = connections.page(found, first=size, after=after, order=_LIST_ORDER, key=lambda doc: doc.id)
-    edges = [UserEdge(node=_user(doc), cursor=cursor) for doc, cursor in zip(page.nodes, page.cursors, strict=True)]
-    return UserConnection(edges=edges, page_info=page.info)
+def _connection(asked: connections.Asked, found: Sequence[UserDoc]) -> UserConnection:
+    return asked.connection(UserConnection, UserEdge, found, key=lambda doc: doc.id, node=_user)
 
 
 def _user_or_none(doc: UserDoc | None) -> User | None:

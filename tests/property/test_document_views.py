@@ -108,10 +108,14 @@ async def agree(asked: DocumentQuestions[Note], known: Known, data: st.DataObjec
             assert [one.doc for one in rest] == expected[limit:]
         assert await asked.count(by, where=where) == len(expected)
     tag = data.draw(st.sampled_from(TAGS))
-    standing = [(one, note.rank, key, note) for key, note in known.items() for one in set(note.tags)]
-    for tagged, where in ((standing, ()), ([one for one in standing if one[0] == tag], (tag,))):
-        ordered = sorted(tagged, key=lambda one: [*map(order_of, one[:3])], reverse=descending)
-        expected = [note for *_, note in ordered]
+    standing = [
+        ((order_of(one), order_of(note.rank), order_of(key)), one, note)
+        for key, note in known.items()
+        for one in set(note.tags)
+    ]
+    for where in ((), (tag,)):
+        tagged = [one for one in standing if where in ((), (one[1],))]
+        expected = [note for _, _, note in sorted(tagged, key=lambda one: one[0], reverse=descending)]
         first = await asked.page(BY_TAG, where=where, limit=limit, descending=descending)
         assert [one.doc for one in first] == expected[:limit]
         if first:

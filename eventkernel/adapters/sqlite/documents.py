@@ -73,16 +73,16 @@ class SqliteDocuments(SqliteViewBuild[Doc], SqliteQuestions[Doc]):
             " PRIMARY KEY (key, version)) STRICT, WITHOUT ROWID;",
         ]
         derived: list[str] = []
-        for column, index in zip(multiplied, documents.multiplying, strict=True):
+        for column, multiple in zip(multiplied, documents.multiplying, strict=True):
             tables += [
-                f"CREATE TABLE place_{index.name} (place TEXT NOT NULL PRIMARY KEY, key TEXT NOT NULL)"
+                f"CREATE TABLE place_{multiple.name} (place TEXT NOT NULL PRIMARY KEY, key TEXT NOT NULL)"
                 " STRICT, WITHOUT ROWID;",
-                f"CREATE TABLE past_place_{index.name} (place TEXT NOT NULL, version INTEGER NOT NULL,"
+                f"CREATE TABLE past_place_{multiple.name} (place TEXT NOT NULL, version INTEGER NOT NULL,"
                 " key TEXT NOT NULL, PRIMARY KEY (place, version)) STRICT, WITHOUT ROWID;",
             ]
             derived += [
-                f"INSERT INTO place_{index.name} SELECT value, doc.key FROM doc, json_each(doc.{column}) ORDER BY 1;",
-                f"INSERT INTO past_place_{index.name} SELECT value, past.version, past.key"
+                f"INSERT INTO place_{multiple.name} SELECT value, doc.key FROM doc, json_each(doc.{column}) ORDER BY 1;",
+                f"INSERT INTO past_place_{multiple.name} SELECT value, past.version, past.key"
                 f" FROM past, json_each(past.{column}) ORDER BY 1, 2;",
             ]
         for column, index in zip(worded, documents.wording, strict=True):
@@ -139,8 +139,8 @@ class SqliteDocuments(SqliteViewBuild[Doc], SqliteQuestions[Doc]):
         for state, following in pairwise(history):
             yield "past", (*self._row(key, state), following.time_us, following.offset)
         if not self.filling:
-            for number, index in enumerate(self.documents.multiplying):
-                yield from self._place_rows(index.name, number, key, change)
+            for number, multiple in enumerate(self.documents.multiplying):
+                yield from self._place_rows(multiple.name, number, key, change)
             for number, index in enumerate(self.documents.wording):
                 yield from self._word_rows(index.name, number, key, change)
 

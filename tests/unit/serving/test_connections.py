@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
+from dataclasses import dataclass
 
 import pytest
 from strawberry import UNSET
 
-from eventgraph.serving.connections import after_key, cursor, page
+from eventgraph.serving.connections import PageInfo, after_key, asked, cursor
 from eventkernel.errors import InvalidInput
+from eventkernel.reading.documents import Placed
+
+
+@dataclass
+class LetterEdge:
+    node: str
+    cursor: str
+
+
+@dataclass
+class LetterConnection:
+    edges: list[LetterEdge]
+    page_info: PageInfo
 
 
 def cut(found: str, first: int, after: str | None = None) -> tuple[str, bool, bool, str | None, str | None]:
-    made = page(found, first=first, after=after, order="letters", key=str)
+    made = asked("letters", first, after).page(found, key=str)
     info = made.info
     return "".join(made.nodes), info.has_next_page, info.has_previous_page, info.start_cursor, info.end_cursor
 
@@ -29,6 +43,33 @@ def test_a_page_behind_a_cursor_has_one_before() -> None:
 def test_an_empty_page_has_no_cursors() -> None:
     assert cut("", 2) == ("", False, False, None, None)
     assert cut("a", 0) == ("", True, False, None, None)
+
+
+def test_a_page_is_asked_for_with_one_more_than_it_has() -> None:
+    wanted = asked("letters", 2, cursor("letters", "b"))
+    assert (wanted.size, wanted.limit, wanted.behind) == (2, 3, "b")
+    assert asked("letters", 2, UNSET).behind is None
+
+
+def test_a_page_becomes_a_connection_of_the_nodes_that_are_made_of_what_was_found() -> None:
+    wanted = asked("letters", 2, cursor("letters", "0"))
+    made = wanted.connection(
+        LetterConnection, LetterEdge, "abc", key=str, node=lambda letter: None if letter == "a" else letter.upper()
+    )
+    assert made.edges == [LetterEdge("B", cursor("letters", "b"))]
+    assert made.page_info == PageInfo(
+        has_next_page=True,
+        has_previous_page=True,
+        start_cursor=cursor("letters", "a"),
+        end_cursor=cursor("letters", "b"),
+    )
+
+
+def test_documents_have_their_places_as_cursors() -> None:
+    found = [Placed("2x ", "ex"), Placed("2y ", "why")]
+    made = asked("letters", 2, None).of_documents(LetterConnection, LetterEdge, found, str.upper)
+    assert made.edges == [LetterEdge("EX", cursor("letters", "2x ")), LetterEdge("WHY", cursor("letters", "2y "))]
+    assert not made.page_info.has_next_page
 
 
 @pytest.mark.parametrize("key", ["u1", "a:b", "ü", "01890a5d-ac96-774b-bcce-b302099a8057", "2a\u200bb!P 0x"])

@@ -37,8 +37,7 @@ from eventgraph.serving.mutations import Done, KeyedInput, Mutations, Payload, V
 from eventgraph.serving.request import Request
 from eventkernel.errors import InvalidInput, TooCostly
 from eventkernel.events import RecordedEvent, moment
-from eventkernel.reading.documents import DocumentQuestions, Placed, placed
-from eventkernel.reading.words import words
+from eventkernel.reading.documents import DocumentQuestions, placed
 from eventkernel.writing.boundary import Query as Tagged
 
 NAME_LIMIT: Final = 100
@@ -175,23 +174,20 @@ class Account:
         first: FirstChanges = inputs.PAGE_DEFAULT,
         after: connections.After = strawberry.UNSET,
     ) -> AccountChangeConnection | None:
-        size = inputs.page_size(first)
-        key = connections.after_key(_CHANGES, after)
-        if key is not None and not (key.isascii() and key.isdecimal() and len(key) < 19):
-            raise InvalidInput("after: expected a cursor that this connection gave, found another text")
-        newest = self.version if key is None else min(self.version, int(key) - 1)
-        info.context.spend("changes in pages", size, PAGES_LIMIT)
+        asked = connections.asked(_CHANGES, first, after)
+        before = history.version_of(asked)
+        newest = self.version if before is None else min(self.version, before - 1)
+        info.context.spend("changes in pages", asked.size, PAGES_LIMIT)
         recorded = await info.context.writes.accounts.recorded(
-            STREAM_PREFIX + self.id, newest, after=max(0, newest - size - 1)
+            STREAM_PREFIX + self.id, newest, after=max(0, newest - asked.limit)
         )
-        page = connections.page(
-            recorded[::-1], first=size, after=after, order=_CHANGES, key=lambda one: str(one.version)
+        return asked.connection(
+            AccountChangeConnection,
+            AccountChangeEdge,
+            recorded[::-1],
+            key=lambda one: str(one.version),
+            node=lambda one: AccountChange(recorded=one, account=self),
         )
-        edges = [
-            AccountChangeEdge(node=AccountChange(recorded=one, account=self), cursor=cursor)
-            for one, cursor in zip(page.nodes, page.cursors, strict=True)
-        ]
-        return AccountChangeConnection(edges=edges, page_info=page.info)
 
     @field("The transfers from and to the account, newest first.")
     async def transfers(
@@ -200,16 +196,15 @@ class Account:
         first: FirstTransfers = inputs.PAGE_DEFAULT,
         after: connections.After = strawberry.UNSET,
     ) -> AccountTransferConnection | None:
-        size = inputs.page_size(first)
-        behind = connections.after_key(_TRANSFERS, after)
-        info.context.spend("transfers in pages", size, PAGES_LIMIT)
-        found = await _transfers_of(info, self.id, behind, size + 1)
-        page = connections.page(found, first=size, after=after, order=_TRANSFERS, key=_transfer_key)
-        edges = [
-            AccountTransferEdge(node=Transfer(id=strawberry.ID(doc.id)), cursor=cursor)
-            for doc, cursor in zip(page.nodes, page.cursors, strict=True)
-        ]
-        return AccountTransferConnection(edges=edges, page_info=page.info)
+        asked = connections.asked(_TRANSFERS, first, after)
+        info.context.spend("transfers in pages", asked.size, PAGES_LIMIT)
+        return asked.connection(
+            AccountTransferConnection,
+            AccountTransferEdge,
+            await _transfers_of(info, self.id, asked.behind, asked.limit),
+            key=_transfer_key,
+            node=lambda doc: Transfer(id=strawberry.ID(doc.id)),
+        )
 
     @field(
         "The account's statement of a period, as text for a person: the balance before, each booking with the balance "
@@ -333,12 +328,11 @@ class Query:
         first: First = inputs.PAGE_DEFAULT,
         after: connections.After = strawberry.UNSET,
     ) -> AccountConnection | None:
-        size = inputs.page_size(first)
-        behind = connections.after_key(_OWNED, after)
-        info.context.spend("accounts in pages", size, PAGES_LIMIT)
+        asked = connections.asked(_OWNED, first, after)
+        info.context.spend("accounts in pages", asked.size, PAGES_LIMIT)
         where = (inputs.identifier("ownerId", owner_id),)
-        found = await (await info.context.view()).page(BY_OWNER, where=where, after=behind, limit=size + 1)
-        return _connection(found, size, after, _OWNED)
+        found = await (await info.context.view()).page(BY_OWNER, where=where, after=asked.behind, limit=asked.limit)
+        return asked.of_documents(AccountConnection, AccountEdge, found, _account_or_none)
 
     @field(
         "The accounts for which every word of a text is the beginning of a word of their names or of their owners' "
@@ -351,14 +345,11 @@ class Query:
         first: First = inputs.PAGE_DEFAULT,
         after: connections.After = strawberry.UNSET,
     ) -> AccountConnection | None:
-        prefixes = words(inputs.text("text", text, limit=SEARCH_LIMIT))
-        if not prefixes:
-            raise InvalidInput("text: expected at least one letter or digit, found none")
-        size = inputs.page_size(first)
-        behind = connections.after_key(_BY_ID, after)
-        info.context.spend("accounts in pages", size, PAGES_LIMIT)
-        found = await (await info.context.view()).search(NAMES, prefixes, after=behind, limit=size + 1)
-        return _connection(found, size, after, _BY_ID)
+        beginnings = inputs.beginnings("text", text, limit=SEARCH_LIMIT)
+        asked = connections.asked(_BY_ID, first, after)
+        info.context.spend("accounts in pages", asked.size, PAGES_LIMIT)
+        found = await (await info.context.view()).search(NAMES, beginnings, after=asked.behind, limit=asked.limit)
+        return asked.of_documents(AccountConnection, AccountEdge, found, _account_or_none)
 
 
 @strawberry.type(description=MUTATION)
@@ -474,18 +465,12 @@ def _transfer_key(doc: TransferDoc) -> str:
     return f"{doc.requested_us} {doc.id}"
 
 
-def _connection(found: Sequence[Placed[AccountsDoc]], size: int, after: str | None, order: str) -> AccountConnection:
-    page = connections.page(found, first=size, after=after, order=order, key=lambda one: one.place)
-    edges = [
-        AccountEdge(node=_account(one.doc), cursor=cursor)
-        for one, cursor in zip(page.nodes, page.cursors, strict=True)
-        if isinstance(one.doc, AccountDoc)
-    ]
-    return AccountConnection(edges=edges, page_info=page.info)
-
-
 def _account_of(recorded: RecordedEvent) -> str:
     return recorded.stream.removeprefix(STREAM_PREFIX)
+
+
+def _account_or_none(doc: AccountsDoc) -> Account | None:
+    return _account(doc) if isinstance(doc, AccountDoc) else None
 
 
 def _account(doc: AccountDoc) -> Account:

@@ -29,10 +29,8 @@ from eventgraph.serving.federation import MUTATION, QUERY, FederatedSchema, Repr
 from eventgraph.serving.inherited import inherits
 from eventgraph.serving.mutations import KeyedInput, Mutations, Payload
 from eventgraph.serving.request import Request
-from eventkernel.errors import InvalidInput
 from eventkernel.events import moment
-from eventkernel.reading.documents import DocumentQuestions, Placed
-from eventkernel.reading.words import words
+from eventkernel.reading.documents import DocumentQuestions
 
 MEMO_LIMIT: Final = 200
 SEARCH_LIMIT: Final = 100
@@ -180,12 +178,12 @@ class Query:
         first: FirstTransfers = inputs.PAGE_DEFAULT,
         after: connections.After = strawberry.UNSET,
     ) -> TransferConnection | None:
-        size = inputs.page_size(first)
         index, order = (ON_ITS_WAY, _ON_ITS_WAY) if on_its_way else (NEWEST, _NEWEST)
-        behind = connections.after_key(order, after)
-        info.context.spend("transfers in pages", size, PAGES_LIMIT)
-        found = await (await info.context.view()).page(index, after=behind, limit=size + 1, descending=not on_its_way)
-        return _connection(found, size, after, order)
+        asked = connections.asked(order, first, after)
+        info.context.spend("transfers in pages", asked.size, PAGES_LIMIT)
+        view = await info.context.view()
+        found = await view.page(index, after=asked.behind, limit=asked.limit, descending=not on_its_way)
+        return asked.of_documents(TransferConnection, TransferEdge, found, _transfer_or_none)
 
     @field(
         "The transfers for which every word of a text is the beginning of a word of their memos, whatever case and "
@@ -198,14 +196,11 @@ class Query:
         first: FirstTransfers = inputs.PAGE_DEFAULT,
         after: connections.After = strawberry.UNSET,
     ) -> TransferConnection | None:
-        prefixes = words(inputs.text("text", text, limit=SEARCH_LIMIT))
-        if not prefixes:
-            raise InvalidInput("text: expected at least one letter or digit, found none")
-        size = inputs.page_size(first)
-        behind = connections.after_key(_BY_ID, after)
-        info.context.spend("transfers in pages", size, PAGES_LIMIT)
-        found = await (await info.context.view()).search(MEMOS, prefixes, after=behind, limit=size + 1)
-        return _connection(found, size, after, _BY_ID)
+        beginnings = inputs.beginnings("text", text, limit=SEARCH_LIMIT)
+        asked = connections.asked(_BY_ID, first, after)
+        info.context.spend("transfers in pages", asked.size, PAGES_LIMIT)
+        found = await (await info.context.view()).search(MEMOS, beginnings, after=asked.behind, limit=asked.limit)
+        return asked.of_documents(TransferConnection, TransferEdge, found, _transfer_or_none)
 
 
 @strawberry.type(description=MUTATION)
@@ -251,14 +246,8 @@ async def _load_transfers(view: DocumentQuestions[TransfersDoc], ids: Sequence[s
     return [doc if isinstance(doc, TransferDoc) else None for doc in docs]
 
 
-def _connection(found: Sequence[Placed[TransfersDoc]], size: int, after: str | None, order: str) -> TransferConnection:
-    page = connections.page(found, first=size, after=after, order=order, key=lambda one: one.place)
-    edges = [
-        TransferEdge(node=_transfer(one.doc), cursor=cursor)
-        for one, cursor in zip(page.nodes, page.cursors, strict=True)
-        if isinstance(one.doc, TransferDoc)
-    ]
-    return TransferConnection(edges=edges, page_info=page.info)
+def _transfer_or_none(doc: TransfersDoc) -> Transfer | None:
+    return _transfer(doc) if isinstance(doc, TransferDoc) else None
 
 
 def _transfer(doc: TransferDoc) -> Transfer:

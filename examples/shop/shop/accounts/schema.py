@@ -16,10 +16,8 @@ from eventgraph.serving.federation import MUTATION, QUERY, FederatedSchema, Repr
 from eventgraph.serving.inherited import inherits
 from eventgraph.serving.mutations import Mutations, Payload
 from eventgraph.serving.request import Request
-from eventkernel.errors import InvalidInput
 from eventkernel.events import moment
-from eventkernel.reading.documents import DocumentQuestions, Placed
-from eventkernel.reading.words import words
+from eventkernel.reading.documents import DocumentQuestions
 from shop.accounts.domain import STREAM_PREFIX, CustomerEvent, CustomerState, SaveCustomer
 from shop.accounts.given import SaveCustomerInput, customer_of
 from shop.accounts.projection import BY_NAME, NAMES, CustomerDoc, evolve
@@ -133,11 +131,10 @@ class Query:
     async def customers(
         self, info: AccountsInfo, first: First = inputs.PAGE_DEFAULT, after: connections.After = strawberry.UNSET
     ) -> CustomerConnection | None:
-        size = inputs.page_size(first)
-        behind = connections.after_key(_BY_NAME, after)
-        info.context.spend("customers in pages", size, PAGES_LIMIT)
-        found = await (await info.context.view()).page(BY_NAME, after=behind, limit=size + 1)
-        return _connection(found, size, after, _BY_NAME)
+        asked = connections.asked(_BY_NAME, first, after)
+        info.context.spend("customers in pages", asked.size, PAGES_LIMIT)
+        found = await (await info.context.view()).page(BY_NAME, after=asked.behind, limit=asked.limit)
+        return asked.of_documents(CustomerConnection, CustomerEdge, found, _customer)
 
     @field(
         "The customers for whom every word of a text is the beginning of a word of their names, whatever case and "
@@ -150,14 +147,11 @@ class Query:
         first: First = inputs.PAGE_DEFAULT,
         after: connections.After = strawberry.UNSET,
     ) -> CustomerConnection | None:
-        prefixes = words(inputs.text("text", text, limit=SEARCH_LIMIT))
-        if not prefixes:
-            raise InvalidInput("text: expected at least one letter or digit, found none")
-        size = inputs.page_size(first)
-        behind = connections.after_key(_BY_ID, after)
-        info.context.spend("customers in pages", size, PAGES_LIMIT)
-        found = await (await info.context.view()).search(NAMES, prefixes, after=behind, limit=size + 1)
-        return _connection(found, size, after, _BY_ID)
+        beginnings = inputs.beginnings("text", text, limit=SEARCH_LIMIT)
+        asked = connections.asked(_BY_ID, first, after)
+        info.context.spend("customers in pages", asked.size, PAGES_LIMIT)
+        found = await (await info.context.view()).search(NAMES, beginnings, after=asked.behind, limit=asked.limit)
+        return asked.of_documents(CustomerConnection, CustomerEdge, found, _customer)
 
 
 @strawberry.type(description=MUTATION)
@@ -194,15 +188,6 @@ schema: Final = FederatedSchema(query=Query, mutation=Mutation, scalars=ACCOUNTS
 async def _load_customers(view: DocumentQuestions[CustomerDoc], ids: Sequence[str]) -> Sequence[CustomerDoc | None]:
     found = await view.many(ids)
     return [found.get(customer) for customer in ids]
-
-
-def _connection(found: Sequence[Placed[CustomerDoc]], size: int, after: str | None, order: str) -> CustomerConnection:
-    page = connections.page(found, first=size, after=after, order=order, key=lambda one: one.place)
-    edges = [
-        CustomerEdge(node=_customer(one.doc), cursor=cursor)
-        for one, cursor in zip(page.nodes, page.cursors, strict=True)
-    ]
-    return CustomerConnection(edges=edges, page_info=page.info)
 
 
 def _customer(doc: CustomerDoc) -> Customer:

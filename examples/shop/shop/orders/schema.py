@@ -370,23 +370,18 @@ class Filter:
 
 async def _page(info: OrdersInfo, wanted: Filter, first: int | None, after: str | None) -> OrderConnection:
     """A page of orders, newest first."""
-    size = inputs.page_size(first)
-    order = f"orders by {wanted.index.name}"
-    behind = connections.after_key(order, after)
+    asked = connections.asked(f"orders by {wanted.index.name}", first, after)
+    behind = asked.behind
     if wanted.until_us is not None:
         until = placed((*wanted.where, wanted.until_us))  # below the place of every order of that moment
         behind = until if behind is None else min(behind, until)
-    info.context.spend("orders in pages", size, PAGES_LIMIT)
+    info.context.spend("orders in pages", asked.size, PAGES_LIMIT)
     view = await info.context.view()
-    found = await view.page(wanted.index, where=wanted.where, after=behind, limit=size + 1, descending=True)
+    found = await view.page(wanted.index, where=wanted.where, after=behind, limit=asked.limit, descending=True)
     orders = [(one.place, one.doc) for one in found if isinstance(one.doc, OrderDoc)]
     if (least := wanted.from_us) is not None:
         orders = list(takewhile(lambda one: one[1].placed_us >= least, orders))
-    page = connections.page(orders, first=size, after=after, order=order, key=lambda one: one[0])
-    edges = [
-        OrderEdge(node=_order(doc), cursor=cursor) for (_, doc), cursor in zip(page.nodes, page.cursors, strict=True)
-    ]
-    return OrderConnection(edges=edges, page_info=page.info)
+    return asked.connection(OrderConnection, OrderEdge, orders, key=lambda one: one[0], node=lambda one: _order(one[1]))
 
 
 def _order_customer(customer_id: str, version: int, customer: customers.Customer) -> OrderCustomer:
