@@ -36,7 +36,16 @@ if TYPE_CHECKING:
     from eventkernel.reading.as_of import AsOf, Moment
     from eventkernel.reading.bookmark import Bookmark
     from eventkernel.reading.composing import Composition, Streams, by_kind
-    from eventkernel.reading.documents import DocumentQuestions, Documents, DocumentView, Index, Placed, Unique, Words
+    from eventkernel.reading.documents import (
+        DocumentQuestions,
+        Documents,
+        DocumentView,
+        Index,
+        MultiIndex,
+        Placed,
+        Unique,
+        Words,
+    )
     from eventkernel.reading.following import Source
     from eventkernel.reading.gate import BookmarkGate
     from eventkernel.reading.projector import Projector
@@ -82,6 +91,7 @@ __all__ = [
     "ManualClock",
     "Metadata",
     "Moment",
+    "MultiIndex",
     "NotFound",
     "OutOfDate",
     "Outcome",
@@ -150,7 +160,16 @@ _MODULES = {
     "reading.as_of": ("AsOf", "Moment"),
     "reading.bookmark": ("Bookmark",),
     "reading.composing": ("Composition", "Streams", "by_kind"),
-    "reading.documents": ("DocumentQuestions", "DocumentView", "Documents", "Index", "Placed", "Unique", "Words"),
+    "reading.documents": (
+        "DocumentQuestions",
+        "DocumentView",
+        "Documents",
+        "Index",
+        "MultiIndex",
+        "Placed",
+        "Unique",
+        "Words",
+    ),
     "reading.following": ("Source",),
     "reading.gate": ("BookmarkGate",),
     "reading.projector": ("Projector",),

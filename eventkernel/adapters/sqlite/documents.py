@@ -81,7 +81,8 @@ class SqliteDocuments(SqliteViewBuild[Doc], SqliteQuestions[Doc]):
                 " key TEXT NOT NULL, PRIMARY KEY (place, version)) STRICT, WITHOUT ROWID;",
             ]
             derived += [
-                f"INSERT INTO place_{multiple.name} SELECT value, doc.key FROM doc, json_each(doc.{column}) ORDER BY 1;",
+                f"INSERT INTO place_{multiple.name} SELECT value, doc.key"
+                f" FROM doc, json_each(doc.{column}) ORDER BY 1;",
                 f"INSERT INTO past_place_{multiple.name} SELECT value, past.version, past.key"
                 f" FROM past, json_each(past.{column}) ORDER BY 1, 2;",
             ]

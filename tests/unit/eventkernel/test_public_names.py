@@ -17,10 +17,10 @@ PUBLIC = """
 AlreadyExists AsOf Aggregate Bookmark BookmarkGate CheckpointStore ClaimTaken Clock Codec CommandHandler
 CommandHandlers Commit Composition CorruptData Decider DecisionHandler DocumentQuestions DocumentView Documents
 DomainEvent EventStore EventType FieldCipher IdempotencyMismatch Index InvalidInput KernelError LogReader ManualClock
-Metadata Moment NotFound OutOfDate Outcome Patience Personal Placed Position ProcessManager Projection Projector Query
-Reactions Record RecordedEvent Refusal Send SnapshotForm SnapshotStore Snapshots Source Streams SystemClock Tag
-TooCostly Unavailable UnexpectedRefusal Unique Unread Upcaster VersionConflict View ViewBuild Words by_kind command_id
-event_types fingerprint moment send words
+Metadata Moment MultiIndex NotFound OutOfDate Outcome Patience Personal Placed Position ProcessManager Projection
+Projector Query Reactions Record RecordedEvent Refusal Send SnapshotForm SnapshotStore Snapshots Source Streams
+SystemClock Tag TooCostly Unavailable UnexpectedRefusal Unique Unread Upcaster VersionConflict View ViewBuild Words
+by_kind command_id event_types fingerprint moment send words
 """
 """Names that others import: one that goes, or that means something else, is a break."""
 
