@@ -34,6 +34,8 @@ class _Live:
     build: ViewBuild[Any]
     position: Position
     parked: Sequence[ParkedRecord]
+    as_kept: bool = False
+    """Never: a build of other fields is another release's, and not looked for."""
 
     async def load(self, streams: Sequence[str]) -> Mapping[str, State[Any]]:
         return await self.build.load(streams)

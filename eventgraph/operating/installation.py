@@ -48,6 +48,11 @@ class LiveView(Protocol):
     @property
     def parked(self) -> Sequence[ParkedRecord]: ...
 
+    @property
+    def as_kept(self) -> bool:
+        """Its documents have other fields or indexes than this release's: each comes as names and values (a dict)."""
+        ...
+
     async def load(self, streams: Sequence[str]) -> Mapping[str, State[Any]]:
         """The latest states of these streams: those at `position`, or later ones."""
         ...

@@ -56,6 +56,10 @@ class WhatIf(msgspec.Struct):
     """Documents that had changed in the meantime and were not compared."""
     fields: dict[str, int] = msgspec.field(default_factory=dict[str, int])
     """In how many documents each field differs."""
+    came: list[str] = msgspec.field(default_factory=list[str])
+    """Fields that no live document has. They are not compared."""
+    went: list[str] = msgspec.field(default_factory=list[str])
+    """Fields that only live documents have. They are not compared."""
     would_park: list[str] = msgspec.field(default_factory=list[str])
     """Streams that would be parked and are not."""
     differences: list[Difference] = msgspec.field(default_factory=list[Difference])
@@ -63,7 +67,7 @@ class WhatIf(msgspec.Struct):
 
     @property
     def same(self) -> bool:
-        return not self.differing and not self.would_park
+        return not (self.differing or self.came or self.went or self.would_park)
 
 
 async def what_if(installation: Installation, views: Sequence[str], *, values: bool) -> list[WhatIf]:
@@ -96,6 +100,9 @@ def tell(found: Sequence[WhatIf]) -> None:
     ]
     print_table(("view", "documents", "would differ", "would be parked", "fields"), rows, none="no views")
     for one in found:
+        for names, what in ((one.came, "would come"), (one.went, "would go")):
+            for name in names:
+                sys.stdout.write(f"{one.view}: the field {name} {what}\n")
         for stream in one.would_park[:_SHOWN]:
             sys.stdout.write(f"{one.view}: {stream} would be parked\n")
         for difference in one.differences:
@@ -114,15 +121,22 @@ async def _compare(installation: Installation, view: str, values: bool) -> WhatI
         await build.open(sqlite_identity(subgraph, [log.log for log in logs]))
         with progress_bar(f"fold {view}") as advance:
             waiting = await _fold(subgraph, logs, live.position, build, advance)
-        found = WhatIf(view, would_park=sorted(waiting - waiting_streams(live.parked).keys()))
+        comparison = _Comparison(values)
+        moved_on = 0
         with progress_bar(f"compare {view}") as advance:
             async with aclosing(_batches(logs, live.position, advance)) as batches:
                 async for batch in batches:
                     streams = [record.stream for record in batch.records if record.version == 1]
                     now, would_be = await live.load(streams), await build.load(streams)
                     later = _later(now, live.position)
-                    found.moved_on += len(later)
-                    _note(found, [stream for stream in streams if stream not in later], now, would_be, values)
+                    moved_on += len(later)
+                    for stream in streams:
+                        if stream not in later:
+                            fields = (_fields(states.get(stream), live.as_kept) for states in (now, would_be))
+                            comparison.add(stream, *fields)
+    found = comparison.outcome(view)
+    found.moved_on = moved_on
+    found.would_park = sorted(waiting - waiting_streams(live.parked).keys())
     return found
 
 
@@ -159,26 +173,50 @@ async def _batches(logs: Sequence[LogReader], until: Position, advance: Advance)
                 advance(done, total)
 
 
-def _note(
-    found: WhatIf,
-    streams: Sequence[str],
-    live: Mapping[str, State[Any]],
-    would_be: Mapping[str, State[Any]],
-    values: bool,
-) -> None:
-    for stream in streams:
-        before, after = _fields(live.get(stream)), _fields(would_be.get(stream))
-        found.documents += 1
-        names = {**before, **after} if before.keys() & after.keys() > {_KIND} else {_KIND: None}
-        differing = [name for name in names if before.get(name) != after.get(name)]
-        if not differing:
-            continue
-        found.differing += 1
-        found.fields = dict(Counter(found.fields) + Counter(differing))
-        for name in differing:
-            if len(found.differences) < _SHOWN:
-                shown = (repr(before.get(name)), repr(after.get(name))) if values else (None, None)
-                found.differences.append(Difference(stream, name, *shown))
+class _Comparison:
+    """Documents, field by field. A field that only one of two documents has differs, unless no document on the other
+    side has it: then it has come, or gone, which is known at the end."""
+
+    def __init__(self, values: bool) -> None:
+        self._values = values
+        self._documents = 0
+        self._names: tuple[set[str], set[str]] = set(), set()
+        """What the fields are called in live documents, and in those that would be."""
+        self._fields: Counter[str] = Counter()
+        self._differing: Counter[frozenset[str]] = Counter()
+        """How many documents differ in these fields, and no others."""
+        self._differences: dict[str, list[Difference]] = {}
+        """The first ones, by field."""
+
+    def add(self, stream: str, live: Mapping[str, object], would_be: Mapping[str, object]) -> None:
+        self._documents += 1
+        if not live.keys() & would_be.keys() > {_KIND}:
+            live, would_be = {_KIND: live[_KIND]}, {_KIND: would_be[_KIND]}
+        for known, there in zip(self._names, (live, would_be), strict=True):
+            known.update(there)
+        names = [name for name in {**live, **would_be} if live.get(name) != would_be.get(name)]
+        if names:
+            self._differing[frozenset(names)] += 1
+        for name in names:
+            self._fields[name] += 1
+            some = self._differences.setdefault(name, [])
+            if len(some) < _SHOWN:
+                shown = (repr(live.get(name)), repr(would_be.get(name))) if self._values else (None, None)
+                some.append(Difference(stream, name, *shown))
+
+    def outcome(self, view: str) -> WhatIf:
+        were, would_be = self._names
+        came, went = would_be - were, were - would_be
+        compared = {name: count for name, count in self._fields.items() if name not in came | went}
+        return WhatIf(
+            view,
+            documents=self._documents,
+            differing=sum(count for names, count in self._differing.items() if names - came - went),
+            fields=compared,
+            came=sorted(came),
+            went=sorted(went),
+            differences=[one for name in compared for one in self._differences[name]][:_SHOWN],
+        )
 
 
 def _later(states: Mapping[str, State[Any]], position: Position) -> set[str]:
@@ -190,11 +228,14 @@ def _later(states: Mapping[str, State[Any]], position: Position) -> set[str]:
     }
 
 
-def _fields(state: State[Any] | None) -> dict[str, object]:
+def _fields(state: State[Any] | None, as_kept: bool) -> dict[str, object]:
     """A document's fields by name, with those that say what it is and how old."""
     if state is None:
         return {_KIND: "none"}
     doc = state.doc
+    if as_kept:
+        fields = msgspec.json.decode(msgspec.json.encode(doc), type=dict[str, object])
+        return {_KIND: _KIND, "(version)": state.version, "(time)": state.time_us, **fields}
     is_struct = isinstance(doc, msgspec.Struct)
     names = doc.__struct_fields__ if is_struct else tuple(field.name for field in dataclasses.fields(doc))
     fields = {name: getattr(doc, name) for name in names}

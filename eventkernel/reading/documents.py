@@ -170,6 +170,11 @@ class Documents(Generic[Doc]):
         object.__setattr__(self, "multiplying", [index for index in self.indexes if isinstance(index, MultiIndex)])
         object.__setattr__(self, "wording", [index for index in self.indexes if isinstance(index, Words)])
 
+    @property
+    def as_kept(self) -> Documents[Any]:
+        """The same documents as names and values, without a type: those of another set of fields, too."""
+        return Documents(Any, key_of=self.key_of, stream_of=self.stream_of)
+
     def places(self, doc: Doc, key: str) -> list[str | None]:
         """A document's place in each of the `placing` indexes; None where it is not in it."""
         if self.deleted(doc):

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import io
 import shutil
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from msgspec import Struct
 
-from eventgraph import System
+from eventgraph import Subgraph, System, documents
 from eventgraph.errors import StartError
 from eventgraph.operating.doctor import examine
 from eventgraph.operating.event_log import print_events
@@ -23,7 +24,7 @@ from eventgraph.operating.installation import FolderInstallation
 from eventgraph.operating.log_export import export
 from eventgraph.operating.log_import import import_
 from eventgraph.operating.rebuilding import rebuild
-from eventgraph.operating.what_if import what_if
+from eventgraph.operating.what_if import tell, what_if
 from eventgraph.running.data_folder import DataFolder
 from eventgraph.running.embedded import opened
 from eventgraph.running.routing import started_router
@@ -31,10 +32,11 @@ from eventgraph.running.settings import Settings, loaded
 from eventgraph.running.status import StatusSource
 from eventgraph.serving.served import running
 from eventkernel.clock import SystemClock
-from eventkernel.events import Position
+from eventkernel.events import Position, RecordedEvent
 from eventkernel.reading.bookmark import Bookmark
+from eventkernel.reading.documents import Documents, Index
 from kithgraph.system import SOCIAL_NETWORK
-from tests.support.notes import LIBRARY
+from tests.support.notes import LIBRARY, NOTE, NOTES, NoteDoc, NoteWritten
 
 BEFORE = Path(__file__).parents[1] / "fixtures" / "data-folders" / "0.1.0"
 
@@ -77,11 +79,11 @@ async def at_work(system: System, path: Path) -> AsyncGenerator[Running]:
             yield Running(client, StatusSource(system, str(path), subgraphs, router.statistics))
 
 
-async def written(library: Running) -> tuple[str, str]:
+async def written(library: Running, note_id: str = "1") -> tuple[str, str]:
     """A user's id, and the bookmark behind which they have a note."""
     created = await library.ask(CREATE)
     user = created["data"]["createUser"]["user"]["id"]
-    note = {"id": "1", "author": user, "text": "hello"}
+    note = {"id": note_id, "author": user, "text": "hello"}
     answer = await library.ask(WRITE, created["extensions"]["bookmark"], input=note)
     assert answer["data"]["writeNote"]["author"] == {
         "notes": ["hello"],
@@ -184,3 +186,67 @@ async def test_a_folder_of_another_system_is_refused(tmp_path: Path) -> None:
     ):
         DataFolder.open(path, SOCIAL_NETWORK)
     assert not (path / "kithgraph.json").exists()
+
+
+class _OtherNote(Struct, frozen=True):
+    """A note of a release that counts a text in place of keeping it."""
+
+    id: str
+    author: str
+    length: int
+
+
+def _other_notes(kept: Documents[_OtherNote], evolve: Callable[[Any, RecordedEvent], _OtherNote]) -> System:
+    """The system of four in a release whose notes have other fields."""
+    notes: Subgraph[Any] = NOTES
+    projection = dataclasses.replace(notes.projection, evolve=evolve)
+    return _with(dataclasses.replace(notes, projection=projection, view=documents(kept)))
+
+
+def _with(notes: Subgraph[Any]) -> System:
+    return dataclasses.replace(LIBRARY, subgraphs=(*LIBRARY.subgraphs[:-1], notes))
+
+
+async def test_what_if_compares_the_fields_that_both_have_and_tells_those_that_come_and_go(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with at_work(LIBRARY, tmp_path / "data") as library:
+        user, _ = await written(library)
+        await written(library, "2")
+
+    def evolve(_: object, recorded: RecordedEvent) -> _OtherNote:
+        event = recorded.event
+        assert isinstance(event, NoteWritten)
+        author = event.author.upper() if event.author == user else event.author
+        return _OtherNote(NOTE.id_of(recorded.stream), author, len(event.text))
+
+    by_length = Index[_OtherNote]("length", by=lambda note: note.length)
+    kept = Documents[_OtherNote](_OtherNote, indexes=(by_length,), key_of=NOTE.id_of, stream_of=NOTE.stream)
+    changed = _other_notes(kept, evolve)
+    (found,) = await what_if(FolderInstallation(changed, tmp_path / "data"), ["notes"], values=True)
+    assert (found.documents, found.came, found.went, found.same) == (2, ["length"], ["text"], False)
+    assert (found.differing, found.fields) == (1, {"author": 1})
+    assert [(one.field, one.live, one.would_be) for one in found.differences] == [
+        ("author", repr(user), repr(user.upper()))
+    ]
+    tell([found])
+    assert "notes: the field length would come\nnotes: the field text would go\n" in capsys.readouterr().out
+
+
+async def test_what_if_compares_documents_whose_indexes_alone_are_others(tmp_path: Path) -> None:
+    async with at_work(LIBRARY, tmp_path / "data") as library:
+        await written(library)
+    kept = Documents[NoteDoc](NoteDoc, indexes=(), key_of=NOTE.id_of, stream_of=NOTE.stream)
+    without = _with(dataclasses.replace(NOTES, view=documents(kept)))
+    (found,) = await what_if(FolderInstallation(without, tmp_path / "data"), ["notes"], values=False)
+    assert (found.documents, found.same) == (1, True)
+
+
+async def test_what_if_refuses_tables_that_hold_no_declared_documents(tmp_path: Path) -> None:
+    async with at_work(LIBRARY, tmp_path / "data") as library:
+        await written(library)
+    (live,) = (tmp_path / "data" / "views" / "notes").glob("b-*.sqlite")
+    (other,) = (tmp_path / "data" / "views" / "users").glob("b-*.sqlite")
+    live.write_bytes(other.read_bytes())
+    with pytest.raises(StartError, match="its tables are not this release's"):
+        await what_if(FolderInstallation(LIBRARY, tmp_path / "data"), ["notes"], values=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, Self
@@ -20,12 +21,14 @@ from eventkernel.writing.store import Checkpoint
 class BuildSnapshot(Generic[Doc]):
     """Everything that it is asked it answers from one read transaction, which lasts until it is closed.
 
+    With `any_tables` only the machinery's own have to be this release's.
+
     Raises:
         CannotOpen: the file has other tables than builds of this type.
         Unavailable, CorruptData: it cannot be read.
     """
 
-    def __init__(self, file: Path, build_type: type[SqliteViewBuild[Doc]]) -> None:
+    def __init__(self, file: Path, build_type: type[SqliteViewBuild[Doc]], *, any_tables: bool = False) -> None:
         self._file = file
         self._build = build_type(file, 1)  # for its way of loading; its own threads and connections never begin
         self._connection = open_reader(file)
@@ -33,7 +36,7 @@ class BuildSnapshot(Generic[Doc]):
             with failures_of(file):
                 self._connection.execute("BEGIN")
                 found = self._connection.execute("SELECT identity FROM kernel_build").fetchone()
-                _check_tables(file, found, build_type.identity(0, ()))
+                _check_tables(file, found, build_type.identity(0, ()), any_tables)
                 progress = Progress("view")
                 self._checkpoint = progress.checkpoint(self._connection)
                 self.waiting: Sequence[ParkedRecord] = progress.parked(self._connection)
@@ -44,6 +47,16 @@ class BuildSnapshot(Generic[Doc]):
     @property
     def position(self) -> Position:
         return self._checkpoint.position
+
+    def check_loading(self) -> None:
+        """
+        Raises:
+            CannotOpen: its tables have not what loading documents takes.
+        """
+        try:
+            self._build.load_documents(self._connection, [])
+        except sqlite3.OperationalError:
+            raise _other_tables(self._file) from None
 
     async def checkpoint(self) -> Checkpoint:
         return self._checkpoint
@@ -71,12 +84,16 @@ class BuildSnapshot(Generic[Doc]):
         self.close()
 
 
-def _check_tables(file: Path, found: tuple[str] | None, expected: str) -> None:
-    if found is None or _tables(found[0]) != _tables(expected):
-        raise CannotOpen(f"{file.name}: its tables are not this release's, and it is filled again by a start")
+def _check_tables(file: Path, found: tuple[str] | None, expected: str, any_tables: bool) -> None:
+    if found is None or _tables(found[0], any_tables) != _tables(expected, any_tables):
+        raise _other_tables(file)
 
 
-def _tables(identity: str) -> tuple[Any, Any]:
+def _other_tables(file: Path) -> CannotOpen:
+    return CannotOpen(f"{file.name}: its tables are not this release's, and it is filled again by a start")
+
+
+def _tables(identity: str, any_tables: bool) -> tuple[Any, ...]:
     """What of a build's identity says which tables it has."""
     found = json.loads(identity)
-    return found["format"], found["schema"]
+    return (found["format"],) if any_tables else (found["format"], found["schema"])

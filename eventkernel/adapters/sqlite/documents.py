@@ -25,6 +25,7 @@ from typing import Any, ClassVar, Final, cast
 import msgspec
 
 from eventkernel.adapters.sqlite.build import SqliteViewBuild, json_list
+from eventkernel.adapters.sqlite.build_snapshot import BuildSnapshot
 from eventkernel.adapters.sqlite.document_questions import SqliteQuestions, place_column, places_column, words_column
 from eventkernel.reading.as_of import AsOf
 from eventkernel.reading.changes import Rows
@@ -201,6 +202,22 @@ def sqlite_documents(documents: Documents[Doc]) -> type[SqliteDocuments[Doc]]:
     """The class of the builds of a view of this declaration, for `SqliteView.open`."""
     made = type("SqliteDocumentsOf", (SqliteDocuments,), {"documents": documents})
     return cast("type[SqliteDocuments[Doc]]", made)
+
+
+def snapshot_as_kept(file: Path, build_type: type[SqliteDocuments[Any]]) -> BuildSnapshot[Any]:
+    """A build of these documents as it is at one moment, whatever fields and indexes they had when it was filled.
+
+    Raises:
+        CannotOpen: it has no documents.
+        Unavailable, CorruptData: it cannot be read.
+    """
+    snapshot = BuildSnapshot(file, sqlite_documents(build_type.documents.as_kept), any_tables=True)
+    try:
+        snapshot.check_loading()
+    except BaseException:
+        snapshot.close()
+        raise
+    return snapshot
 
 
 @lru_cache(16_384)  # names come again and again
