@@ -23,7 +23,8 @@ KernelError
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import ClassVar, TypeVar
 
 
 class KernelError(Exception):
@@ -33,10 +34,39 @@ class KernelError(Exception):
 
 
 class Refusal(KernelError):
-    """A rule says no. No event was appended."""
+    """A rule says no. No event was appended.
+
+    Of a refusal that is remembered the code alone tells which one it was. So each has a code of its own; a class that
+    derives from another may keep its code.
+
+    Raises:
+        TypeError: a class is defined with the code of another one.
+    """
 
     remembered: ClassVar[tuple[str, ...]] = ()
     """The attributes that are kept with the code and the message where the refusal is remembered (`refusals.py`)."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        code = cls.__dict__.get("code")
+        for other in kinds_of(Refusal):
+            # A module that is loaded again defines its classes again.
+            again = (other.__module__, other.__qualname__) == (cls.__module__, cls.__qualname__)
+            if code is not None and other.__dict__.get("code") == code and not (again or other in cls.__mro__):
+                raise TypeError(
+                    f"{cls.__module__}.{cls.__qualname__}: expected a code of its own, found {cls.code}, which is that"
+                    f" of {other.__module__}.{other.__qualname__}"
+                )
+
+
+RefusalT = TypeVar("RefusalT", bound=Refusal)
+
+
+def kinds_of(kind: type[RefusalT]) -> Iterator[type[RefusalT]]:
+    """A class of refusals, and all that derive from it."""
+    yield kind
+    for derived in kind.__subclasses__():
+        yield from kinds_of(derived)
 
 
 class InvalidInput(Refusal):

@@ -40,7 +40,7 @@ from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast, overl
 
 from eventkernel.clock import Clock
 from eventkernel.decider import Command, Event, State
-from eventkernel.errors import IdempotencyMismatch, Refusal, UnexpectedRefusal
+from eventkernel.errors import IdempotencyMismatch, Refusal, RefusalT, UnexpectedRefusal
 from eventkernel.events import DomainEvent, Metadata, Position, Record, RecordedEvent, log_name
 from eventkernel.reacting.checkpoints import CheckpointStore
 from eventkernel.reacting.deadlines import Deadlines
@@ -50,7 +50,7 @@ from eventkernel.reading.following import Source
 from eventkernel.reading.membership import Membership
 from eventkernel.writing.aggregates import Aggregate, AnyAggregate, CommandHandlers
 from eventkernel.writing.commands import command_id, fingerprint
-from eventkernel.writing.refusals import RefusalT, Refused
+from eventkernel.writing.refusals import Refused
 
 Read = TypeVar("Read")
 Found = TypeVar("Found")

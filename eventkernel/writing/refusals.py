@@ -9,22 +9,17 @@ that comes later finds it.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
-from eventkernel.errors import CorruptData, Refusal
-
-RefusalT = TypeVar("RefusalT", bound=Refusal)
+from eventkernel.errors import CorruptData, Refusal, RefusalT, kinds_of
 
 _LONGEST: Final = 1_000
 """Characters of a message that are kept."""
-
-_REMEMBERED: Final = "_remembered_as"
-"""Two classes may have one code, in different packages: a refusal that is made again may be of the other one."""
 
 _binding: ContextVar[bool] = ContextVar("binding", default=False)
 
@@ -38,31 +33,28 @@ class Refused(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @classmethod
     def of(cls, refusal: Refusal) -> Refused:
-        """What is remembered of a refusal; of one that was remembered before, all that was, whatever its class has."""
-        remembered = getattr(refusal, _REMEMBERED, None)
-        if isinstance(remembered, cls):
-            return remembered
+        """What is remembered of a refusal."""
         details = {name: getattr(refusal, name) for name in refusal.remembered}
         return cls(refusal.code, str(refusal)[:_LONGEST], details)
 
     def refusal(self) -> Refusal:
         """The refusal again: of the class that has its code, with its message and details."""
         refusal = self.refusal_as(Refusal)
-        if refusal is None:
-            gone = type("Refusal", (Refusal,), {"code": self.code})  # its class is not there any more
-            refusal = self._made(gone)
+        if refusal is None:  # its class is not there any more
+            refusal = self._made(Refusal)
+            for name, value in (("code", self.code), ("remembered", tuple(self.details))):
+                setattr(refusal, name, value)
         return refusal
 
     def refusal_as(self, kind: type[RefusalT]) -> RefusalT | None:
         """The refusal again, of this class or of one that derives from it; None where none of them has its code."""
-        return next((self._made(derived) for derived in _kinds(kind) if derived.code == self.code), None)
+        return next((self._made(derived) for derived in kinds_of(kind) if derived.code == self.code), None)
 
     def _made(self, kind: type[RefusalT]) -> RefusalT:
         refusal = kind.__new__(kind)
         Exception.__init__(refusal, self.message)
         for name, value in self.details.items():
             setattr(refusal, name, value)
-        setattr(refusal, _REMEMBERED, self)
         return refusal
 
     def encoded(self) -> bytes:
@@ -98,9 +90,3 @@ def binding_refusals() -> Generator[None]:
 def refusals_bind() -> bool:
     """Whether this is inside of `binding_refusals`."""
     return _binding.get()
-
-
-def _kinds(kind: type[RefusalT]) -> Iterator[type[RefusalT]]:
-    yield kind
-    for derived in kind.__subclasses__():
-        yield from _kinds(derived)

@@ -17,7 +17,7 @@ from eventkernel.adapters.mongodb.build import Advance, MongoViewBuild
 from eventkernel.adapters.mongodb.views import MongoView
 from eventkernel.clock import Clock
 from eventkernel.decider import Decider
-from eventkernel.errors import IdempotencyMismatch, Refusal
+from eventkernel.errors import IdempotencyMismatch, NotFound, Refusal
 from eventkernel.events import DomainEvent, RecordedEvent
 from eventkernel.reacting.checkpoints import CheckpointStore
 from eventkernel.reacting.process import ProcessManager
@@ -78,8 +78,8 @@ class TooLittle(Refusal):
     code = "NOT_ENOUGH"
 
 
-class NoAccount(Refusal):
-    code = "NOT_FOUND"
+class NoAccount(NotFound):
+    """There is no such account."""
 
 
 @dataclass(frozen=True, slots=True)

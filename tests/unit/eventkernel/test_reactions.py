@@ -15,7 +15,7 @@ from msgspec import structs
 from eventkernel.adapters.memory import MemoryEventStore
 from eventkernel.adapters.memory_views import MemoryCheckpointStore
 from eventkernel.clock import ManualClock
-from eventkernel.errors import IdempotencyMismatch, NotFound, Refusal, Unavailable, UnexpectedRefusal
+from eventkernel.errors import IdempotencyMismatch, InvalidInput, NotFound, Refusal, Unavailable, UnexpectedRefusal
 from eventkernel.events import Metadata, Record, RecordedEvent
 from eventkernel.reacting.process import ProcessManager
 from eventkernel.reacting.reaction import Patience
@@ -340,32 +340,43 @@ def test_a_branch_is_found_by_the_refusals_code_and_gets_what_is_remembered() ->
         said.append(refusal)
         return []
 
-    class Poor(Refusal):
-        """Of another module, with the same code: whoever reads the log cannot tell the two apart."""
-
-        code = TooLittle.code
+    class Poorer(TooLittle):
+        """Another class with the code of the one that it derives from: whoever reads the log cannot tell them apart."""
 
     debit = send(ACCOUNTS, "a", Debit(1)).on_refusal(TooLittle, note)
     debit.after_refusal(TooLittle(3))
-    debit.after_refusal(Poor("x" * 2_000))
+    debit.after_refusal(Poorer(2))
     assert [type(refusal) for refusal in said] == [TooLittle, TooLittle]
-    assert (str(said[0]), getattr(said[0], "balance", None)) == ("the balance is 3", 3)
-    assert len(str(said[1])) == 1_000
+    assert [(str(refusal), getattr(refusal, "balance", None)) for refusal in said] == [
+        ("the balance is 3", 3),
+        ("the balance is 2", 2),
+    ]
     with pytest.raises(UnexpectedRefusal, match=r"account-a: .* found NOT_FOUND"):
         debit.after_refusal(NotFound("nobody"))
     debit.on_refusal(Refusal, note).after_refusal(NotFound("nobody"))
     assert isinstance(said[-1], NotFound)
 
 
-def test_a_refusal_made_again_as_another_kind_of_its_code_loses_nothing() -> None:
-    class Poor(Refusal):
-        code = TooLittle.code
+def test_a_refusal_whose_class_is_gone_loses_nothing() -> None:
+    remembered = Refused("GONE", "x" * 1_000, {"balance": 3})
+    again = remembered.refusal()
+    assert (type(again), again.code, getattr(again, "balance", None)) == (Refusal, "GONE", 3)
+    assert Refused.of(again) == remembered
+    assert len(Refused.of(InvalidInput("x" * 2_000)).message) == 1_000
 
-    again = Refused.of(TooLittle(3)).refusal_as(Poor)
-    assert again is not None
-    told = Refused.of(again).refusal_as(TooLittle)
-    assert told is not None
-    assert (type(again), str(told), told.balance) == (Poor, "the balance is 3", 3)
+
+def test_a_refusal_with_the_code_of_another_one_is_not_defined() -> None:
+    class Poorer(TooLittle):
+        code = "TOO_LITTLE"
+
+    class Poorest(TooLittle): ...
+
+    assert Poorer.code == Poorest.code == TooLittle.code
+    expected = (
+        r"Poor: expected a code of its own, found TOO_LITTLE, which is that of tests\.support\.transfers\.TooLittle"
+    )
+    with pytest.raises(TypeError, match=expected):
+        type("Poor", (Refusal,), {"code": TooLittle.code})
 
 
 def test_a_declaration_that_contradicts_itself_is_refused() -> None:
