@@ -5,6 +5,7 @@ KernelError
 │   ├── InvalidInput         INVALID_INPUT
 │   ├── NotFound             NOT_FOUND
 │   ├── AlreadyExists        ALREADY_EXISTS
+│   ├── Forbidden            FORBIDDEN
 │   ├── ClaimTaken           CLAIM_TAKEN (a domain gives it its own name, such as NAME_TAKEN)
 │   ├── VersionConflict      VERSION_CONFLICT
 │   ├── TooCostly            TOO_COSTLY
@@ -93,6 +94,12 @@ class ClaimTaken(Refusal):
     def __init__(self, claim: str) -> None:
         super().__init__("the claim is held by another stream")
         self.claim = claim
+
+
+class Forbidden(Refusal):
+    """The caller may not do this."""
+
+    code = "FORBIDDEN"
 
 
 class VersionConflict(Refusal):

@@ -27,6 +27,7 @@ from eventgraph.serving.served import running
 from eventgraph.system import System
 from eventkernel.clock import SteadyClock, SystemClock
 from eventkernel.errors import CannotOpen, CorruptData, Unavailable
+from graphrouter.http.actors import ActorKeys
 
 _OPENING_SECONDS: Final = 120.0
 """For so long engines that do not answer yet are tried again."""
@@ -70,11 +71,13 @@ async def serve_part(
         StartError: the port is taken, an engine does not answer or refuses, or what is stored there does not fit.
     """
     log_to_stderr(serve.log_level)
+    answers = part.work is not Work.KEEPING
+    warning = serve.check_exposure(serve.host, knows_actors=serve.actor_keys is not None) if answers else None
     listener = listen(serve.host, part.usual_port if serve.port is None else serve.port)
     async with AsyncExitStack() as stack:
         servers = Servers(serve.drain_seconds)
         servers.stop_on_signals()
-        found = await _opened(stack, part, engines, servers)
+        found = await _opened(stack, part, engines, servers, serve.actors)
         if found is None:
             return
         status = StatusSource(part.system, "the engines", [found.subgraph])
@@ -85,11 +88,15 @@ async def serve_part(
         app = Starlette(routes=[*routes, rest])
         app.router.redirect_slashes = False
         await servers.start([Endpoint(app, listener, serve.hosts)])
+        if warning:
+            announce(warning)
         announce(part.told(origin_of(listener)))
         await servers.until_stopped()
 
 
-async def _opened(stack: AsyncExitStack, part: Part, engines: EngineSettings, servers: Servers) -> Opened | None:
+async def _opened(
+    stack: AsyncExitStack, part: Part, engines: EngineSettings, servers: Servers, actors: ActorKeys | None
+) -> Opened | None:
     """The subgraph, as soon as its engines answer; None where the process is to stop before that."""
     log = structlog.get_logger()
     loop = asyncio.get_running_loop()
@@ -97,7 +104,7 @@ async def _opened(stack: AsyncExitStack, part: Part, engines: EngineSettings, se
     name, clock = part.name, SteadyClock(SystemClock())
     while not servers.stopping:
         try:
-            return await stack.enter_async_context(opened(part.system, engines, name, part.work, clock))
+            return await stack.enter_async_context(opened(part.system, engines, name, part.work, clock, actors))
         except Unavailable as error:
             if loop.time() > deadline:
                 raise StartError(f"{name} cannot be opened, tried for {_OPENING_SECONDS:g} s: {error}") from error

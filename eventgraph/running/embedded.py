@@ -30,6 +30,7 @@ from eventkernel.adapters.sqlite.views import SqliteView
 from eventkernel.clock import Clock, SteadyClock, SystemClock
 from eventkernel.errors import CannotOpen, CorruptData, Unavailable
 from eventkernel.writing.store import LogReader
+from graphrouter.http.actors import ActorKeys
 from graphrouter.router import SubgraphSource
 
 
@@ -48,20 +49,22 @@ async def run(system: System, settings: Settings, announce: Callable[[str], None
         StartError: a port is taken, the data folder cannot be used, or something in it is damaged.
     """
     log_to_stderr(settings.log_level)
+    actors = None if settings.authentication is None else ActorKeys.drawn()
+    warning = settings.check_exposure(settings.host, knows_actors=actors is not None)
     listeners = _listen(settings, len(system.subgraphs))
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(DataFolder.open(settings.data, system))
         servers = Servers()
         servers.stop_on_signals()
         try:
-            subgraphs = await stack.enter_async_context(opened(system, folder, SystemClock()))
+            subgraphs = await stack.enter_async_context(opened(system, folder, SystemClock(), actors))
         except (Unavailable, CannotOpen, CorruptData) as error:
             raise StartError(f"the data folder {folder.path} cannot be opened: {error}") from error
         for subgraph in subgraphs:
             await stack.enter_async_context(running(subgraph.workers))
         stack.push_async_callback(servers.shut_down)
         sources = await _serve_subgraphs(servers, subgraphs, listeners.subgraphs, settings.hosts)
-        router = await started_router(sources, settings, system)
+        router = await started_router(sources, settings, system, actors)
         status = StatusSource(system, str(folder.path), subgraphs, router.statistics)
         control = listen_for_control(folder.path)
         stack.callback(remove_control, folder.path)
@@ -71,13 +74,20 @@ async def run(system: System, settings: Settings, announce: Callable[[str], None
                 Endpoint(router.app(status_routes(status)), listeners.router, settings.hosts),
             ]
         )
+        if warning:
+            announce(warning)
         announce(_told(system, folder, listeners, sources))
         await servers.until_stopped()
 
 
 @asynccontextmanager
-async def opened(system: System, folder: DataFolder, clock: Clock) -> AsyncGenerator[Sequence[ServedSubgraph]]:
-    """The subgraphs on the files of a data folder. Large steps of `clock` are doubted (`SteadyClock`)."""
+async def opened(
+    system: System, folder: DataFolder, clock: Clock, actors: ActorKeys | None = None
+) -> AsyncGenerator[Sequence[ServedSubgraph]]:
+    """The subgraphs on the files of a data folder, which know who asks by `actors`.
+
+    Large steps of `clock` are doubted (`SteadyClock`).
+    """
     clock = SteadyClock(clock)
     async with AsyncExitStack() as stack:
         stores = {
@@ -106,6 +116,7 @@ async def opened(system: System, folder: DataFolder, clock: Clock) -> AsyncGener
                     snapshots=snapshots,
                     clock=clock,
                 ),
+                actors,
             )
             for subgraph in system.subgraphs
         ]

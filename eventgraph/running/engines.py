@@ -33,6 +33,7 @@ from eventkernel.clock import Clock
 from eventkernel.reading.membership import Membership, Watching
 from eventkernel.reading.views import View, ViewBuild
 from eventkernel.writing.store import LogReader
+from graphrouter.http.actors import ActorKeys
 
 
 class Work(Enum):
@@ -58,9 +59,9 @@ class Opened:
 
 @asynccontextmanager
 async def opened(
-    system: System, settings: EngineSettings, name: str, work: Work, clock: Clock
+    system: System, settings: EngineSettings, name: str, work: Work, clock: Clock, actors: ActorKeys | None = None
 ) -> AsyncGenerator[Opened]:
-    """One subgraph, and the workers that this kind of work needs beside it.
+    """One subgraph, which knows who asks by `actors`, and the workers that this kind of work needs beside it.
 
     Raises:
         StartError: the settings do not fit together.
@@ -68,7 +69,7 @@ async def opened(
         Unavailable: an engine does not answer, or a log that this subgraph reads is not made yet.
     """
     async with AsyncExitStack() as stack:
-        subgraph = await Engines(system, settings, work, clock, stack).subgraph(system.subgraph(name))
+        subgraph = await Engines(system, settings, work, clock, stack).subgraph(system.subgraph(name), actors)
         match work:
             case Work.ALL | Work.KEEPING:
                 workers = subgraph.workers
@@ -93,7 +94,7 @@ class Engines:
         self._kafka = kafka_connection(settings)
         self._databases: dict[str, Database] = {}
 
-    async def subgraph(self, subgraph: Subgraph[Any]) -> ServedSubgraph:
+    async def subgraph(self, subgraph: Subgraph[Any], actors: ActorKeys | None = None) -> ServedSubgraph:
         """One subgraph of the system."""
         name = subgraph.name
         # Its own log before those of others: two that read each other's would each wait for the other one's.
@@ -112,6 +113,7 @@ class Engines:
                 clock=self._clock,
                 membership=await self._membership(name, logs),
             ),
+            actors,
         )
 
     async def log(self, name: str) -> KafkaLog:

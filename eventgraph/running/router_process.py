@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
+from eventgraph.errors import StartError
 from eventgraph.running.logs import log_to_stderr
 from eventgraph.running.routing import started_router
 from eventgraph.running.servers import Endpoint, Servers, banner, listen, origin_of
@@ -18,17 +19,24 @@ async def serve_router(
     """Serve the router over subgraphs that other processes serve, until a signal says stop.
 
     Raises:
-        StartError: the port is taken.
+        StartError: the port is taken, or who asks would not be known where it has to be.
     """
     log_to_stderr(serve.log_level)
+    if serve.authentication is not None and serve.actor_keys is None:
+        raise StartError(
+            "authentication: expected actor_keys as well, by which the subgraphs know the router, found none"
+        )
+    warning = serve.check_exposure(serve.host, knows_actors=serve.authentication is not None)
     listener = listen(serve.host, ROUTER_PORT if serve.port is None else serve.port)
     async with AsyncExitStack() as stack:
         servers = Servers(serve.drain_seconds)
         servers.stop_on_signals()
         stack.push_async_callback(servers.shut_down)
-        router = await started_router(urls, serve, system)
+        router = await started_router(urls, serve, system, serve.actors)
         await servers.start([Endpoint(router.app(), listener, serve.hosts)])
         origin = origin_of(listener)
         rows = {"playground": f"{origin}/", "endpoint": f"{origin}/graphql", "health": f"{origin}/health/ready"}
+        if warning:
+            announce(warning)
         announce(banner(f"{system.title} {system.version}: the router is ready.", {**rows, **urls}))
         await servers.until_stopped()

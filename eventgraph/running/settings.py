@@ -17,7 +17,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from eventgraph.errors import StartError
 from eventgraph.system import ROUTER_PORT, System
-from graphrouter.http.hosts import check_hosts
+from graphrouter.authentication import Authentication
+from graphrouter.http.actors import ActorKeys
+from graphrouter.http.hosts import check_hosts, is_loopback
 from graphrouter.http.origins import check_origins
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -36,6 +38,13 @@ class Reach(BaseSettings):
         default="", description="Origins whose pages may read answers, separated by commas; * is any."
     )
 
+    authentication: Authentication | None = Field(
+        default=None, description="Issuers whose tokens say who asks, as JSON: see the router's README."
+    )
+    allow_anonymous: bool = Field(
+        default=False, description="Serve at another address than loopback although nobody has to prove who they are."
+    )
+
     @property
     def hosts(self) -> tuple[str, ...]:
         return _listed(self.allow_hosts)
@@ -43,6 +52,22 @@ class Reach(BaseSettings):
     @property
     def origins(self) -> tuple[str, ...]:
         return _listed(self.cors_origins)
+
+    def check_exposure(self, host: str, *, knows_actors: bool) -> str | None:
+        """What the person has to be told who serves at this address; None where there is nothing to say.
+
+        Raises:
+            StartError: everybody could read and change everything there, and nobody said that this is meant.
+        """
+        if knows_actors or is_loopback(host):
+            return None
+        prefix = self.model_config.get("env_prefix", "")
+        if not self.allow_anonymous:
+            raise StartError(
+                f"host {host}: expected {prefix}AUTHENTICATION, or {prefix}ALLOW_ANONYMOUS=true to let everybody who "
+                "reaches it read and change everything, found neither"
+            )
+        return f"Nobody has to prove who they are: everybody who reaches {host} may read and change everything."
 
     @field_validator("allow_hosts")
     @classmethod
@@ -166,6 +191,11 @@ class ServeSettings(Reach):
 
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
     port: int | None = Field(default=None, ge=0, le=65_535, description="The port; 0 takes any free one.")
+    actor_keys: SecretStr | None = Field(
+        default=None,
+        description="Keys by which router and subgraphs know one another, in base64url, separated by commas: who asks "
+        "is signed with the first one. The same for all of them.",
+    )
     log_level: LogLevel = Field(default="warning", description="How much is logged to standard error.")
     drain_seconds: float = Field(
         default=0.0,
@@ -173,6 +203,17 @@ class ServeSettings(Reach):
         le=3_600,
         description="Seconds between SIGTERM and the end, in which health says not ready and clients go elsewhere.",
     )
+
+    @property
+    def actors(self) -> ActorKeys | None:
+        return None if self.actor_keys is None else ActorKeys.read(self.actor_keys.get_secret_value())
+
+    @field_validator("actor_keys")
+    @classmethod
+    def _readable(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            ActorKeys.read(value.get_secret_value())
+        return value
 
 
 class SubgraphUrls(BaseSettings):

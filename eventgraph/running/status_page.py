@@ -27,9 +27,13 @@ from eventgraph.running.status import (
     TroubleLine,
     encode,
 )
+from graphrouter.http.page_headers import page_headers
 
 _PAGE: Final = Path(__file__).with_name("status.html")
-_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
+_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'"
+)
 
 
 def status_routes(source: StatusSource) -> Sequence[BaseRoute]:
@@ -40,7 +44,7 @@ def status_routes(source: StatusSource) -> Sequence[BaseRoute]:
             return _json(status)
         return HTMLResponse(
             render(status, source.title, datetime.now(UTC)),
-            headers={"content-security-policy": _POLICY, "cache-control": "no-store", "vary": "accept"},
+            headers={**page_headers(_POLICY), "cache-control": "no-store", "vary": "accept"},
         )
 
     async def document(_request: Request) -> Response:

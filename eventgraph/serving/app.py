@@ -32,6 +32,7 @@ from eventgraph.serving.turns import Turns
 from eventkernel.errors import InvalidInput, OutOfDate, Unavailable
 from eventkernel.reading.as_of import AsOf, read_as_of
 from eventkernel.reading.bookmark import Bookmark
+from graphrouter.http.actors import ActorKeys
 from graphrouter.http.connections import is_draining
 from graphrouter.http.endpoint import EndpointLimits, GraphQLEndpoint
 from graphrouter.request import ErrorObject, GraphQLAnswer, GraphQLRequest, RequestRefused
@@ -50,8 +51,10 @@ def subgraph_app(
     gate: Gate[ViewT],
     writes: object,
     readiness: Callable[[], Awaitable[Readiness]],
+    actors: ActorKeys | None = None,
 ) -> Starlette:
-    executor = _Executor(schema, gate, writes)
+    """`actors` are the keys of the routers that say who asks; without any, nobody is known."""
+    executor = _Executor(schema, gate, writes, actors)
     # What has begun is finished: a change whose client has gone is a change all the same.
     endpoint = GraphQLEndpoint(lambda: executor, LIMITS, gives_up=False, access=_access)
     health = _Health(readiness)
@@ -70,7 +73,8 @@ def subgraph_app(
 class _Executor(Generic[ViewT]):
     """Executes requests on one subgraph."""
 
-    def __init__(self, schema: FederatedSchema, gate: Gate[ViewT], writes: object) -> None:
+    def __init__(self, schema: FederatedSchema, gate: Gate[ViewT], writes: object, actors: ActorKeys | None) -> None:
+        self._actors = actors
         self._documents = Documents(schema)
         self._gate = gate
         self._writes = writes
@@ -90,7 +94,7 @@ class _Executor(Generic[ViewT]):
             return _refused(error_object_of(defect), status=500)
 
     async def _answer(self, sent: GraphQLRequest) -> GraphQLAnswer:
-        headers = Headers.read(sent.headers)
+        headers = Headers.read(sent.headers, self._actors)
         document = await self._documents.prepare(sent.query)
         operation_type = document.operation_type(sent.operation_name)
         if operation_type is OperationType.SUBSCRIPTION:

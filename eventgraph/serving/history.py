@@ -51,7 +51,7 @@ class HistoryEvent:
     def time(self) -> datetime:
         return self.recorded.record.time
 
-    @field("Who did it, as the header `Actor` named them; null if nobody was named.")
+    @field("Who did it: the subject of the token that they had; null if nobody was known.")
     def actor(self) -> str | None:
         return self.recorded.record.actor
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar, cast
 
 from strawberry.dataloader import DataLoader
 
 from eventgraph.serving.turns import Turns
-from eventkernel.errors import InvalidInput, TooCostly
+from eventkernel.errors import Forbidden, InvalidInput, TooCostly
 from eventkernel.events import Metadata, Position
 from eventkernel.reading.as_of import AsOf, read_as_of
 from eventkernel.reading.bookmark import Bookmark
+from graphrouter.http.actors import HEADER, Actor, ActorKeys, NotAnActor
+from graphrouter.request import RequestRefused, error_object
 
 ViewT = TypeVar("ViewT")
 ViewT_co = TypeVar("ViewT_co", covariant=True)
@@ -69,23 +71,40 @@ class Headers:
     bookmark: Bookmark
     timeout: float
     as_of: AsOf | None
-    caller: str
+    actor: Actor | None
+    knows_actors: bool
     metadata: Metadata
 
+    @property
+    def caller(self) -> str:
+        """Whose idempotency keys the request's are: the actor's, or those of everybody who is not known.
+
+        No actor can have a name with a zero in it, so nobody can be taken for another one.
+        """
+        if self.actor is None:
+            return ANONYMOUS
+        return self.actor.name if self.actor.name != ANONYMOUS else f"{ANONYMOUS}\0"
+
     @classmethod
-    def read(cls, found: Mapping[str, str]) -> Headers:
-        """From a request's headers by name in lower case."""
+    def read(cls, found: Mapping[str, str], actors: ActorKeys | None = None) -> Headers:
+        """From a request's headers by name in lower case; `actors` are the keys of routers that say who asks.
+
+        Raises:
+            InvalidInput: a header is malformed.
+            RequestRefused: UNAUTHENTICATED, for an actor that no such router has signed.
+        """
         bookmark = found.get("bookmark", "")
         as_of = found.get("as-of")
-        actor = _opaque(found, "actor")
+        actor = _actor(found.get(HEADER), actors)
         traceparent = _opaque(found, "traceparent")
         return cls(
             bookmark=Bookmark.decode(bookmark) if bookmark else NO_BOOKMARK,
             timeout=_timeout(found.get("bookmark-timeout")),
             as_of=None if as_of is None else read_as_of(as_of.strip()),
-            caller=actor or ANONYMOUS,
+            actor=actor,
+            knows_actors=actors is not None,
             metadata=Metadata(
-                actor=actor,
+                actor=None if actor is None else actor.name,
                 correlation=_opaque(found, "correlation-id") or secrets.token_hex(16),
                 traceparent=traceparent,
                 tracestate=_opaque(found, "tracestate") if traceparent else None,
@@ -107,11 +126,13 @@ class Request(Generic[ViewT, WritesT]):
         "_deadline",
         "_encoded",
         "_gate",
+        "_knows_actors",
         "_loaders",
         "_spent",
         "_turns",
         "_view",
         "_written",
+        "actor",
         "as_of",
         "bookmark",
         "caller",
@@ -142,6 +163,8 @@ class Request(Generic[ViewT, WritesT]):
         self.writes = writes
         self.as_of = as_of
         self.caller = headers.caller
+        self.actor = headers.actor
+        self._knows_actors = headers.knows_actors
         self.metadata = headers.metadata
         self.bookmark = bookmark
         self._encoded: tuple[Bookmark, str] = (NO_BOOKMARK, "")
@@ -177,6 +200,22 @@ class Request(Generic[ViewT, WritesT]):
         self.join(bookmark)
         self._written = bookmark if self._written is NO_BOOKMARK else self._written.join(bookmark)
         self._loaders.clear()
+
+    def allow(self, owners: Collection[str], scope: str) -> None:
+        """A change of what belongs to these: for one of them, and for who has the scope. Where nobody is known, for
+        everybody.
+
+        Raises:
+            Forbidden: it is not for this caller.
+        """
+        if not self._knows_actors:
+            return
+        if self.actor is None:
+            raise Forbidden(
+                f"expected a caller who is known, one of the owners or with the scope {scope}, found nobody"
+            )
+        if self.actor.name not in owners and scope not in self.actor.scopes:
+            raise Forbidden(f"expected one of the owners or a caller with the scope {scope}, found another one")
 
     @property
     def timeout(self) -> float:
@@ -253,6 +292,18 @@ def _timeout(value: str | None) -> float:
     if len(text) <= 20 and text.replace(".", "", 1).isdecimal() and text.isascii() and float(text) <= TIMEOUT_LIMIT:
         return float(text)
     raise InvalidInput(f"Bookmark-Timeout: expected seconds from 0 to {TIMEOUT_LIMIT:g}, found {text[:20]!a}")
+
+
+def _actor(value: str | None, keys: ActorKeys | None) -> Actor | None:
+    if not value:
+        return None
+    if keys is None:
+        expected = "expected none, because this subgraph has no key to check it with"
+        raise RequestRefused(error_object(f"Actor: {expected}, found one", "UNAUTHENTICATED"))
+    try:
+        return keys.read_actor(value)
+    except NotAnActor as error:
+        raise RequestRefused(error_object(f"Actor: {error}", "UNAUTHENTICATED")) from error
 
 
 def _opaque(found: Mapping[str, str], name: str) -> str | None:

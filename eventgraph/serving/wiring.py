@@ -19,10 +19,16 @@ from eventkernel.reading.audit import Audit
 from eventkernel.reading.gate import BookmarkGate
 from eventkernel.reading.projector import Projector, Source
 from eventkernel.writing.aggregates import CommandHandlers
+from graphrouter.http.actors import ActorKeys
 
 
-def served(subgraph: Subgraph[ViewT], adapters: Adapters[ViewT]) -> ServedSubgraph:
-    """Raises TypeError where the adapters are not those that the subgraph's declaration needs."""
+def served(subgraph: Subgraph[ViewT], adapters: Adapters[ViewT], actors: ActorKeys | None = None) -> ServedSubgraph:
+    """The subgraph; `actors` are the keys of the routers that say who asks. Without any, nobody is known, and everybody
+    may do everything.
+
+    Raises:
+        TypeError: the adapters are not those that the subgraph's declaration needs.
+    """
     view, store = adapters.view, adapters.store
     logs = [adapters.logs[name] for name in subgraph.codecs]
     sources = [Source(adapters.logs[name], codec) for name, codec in subgraph.codecs.items()]
@@ -44,7 +50,7 @@ def served(subgraph: Subgraph[ViewT], adapters: Adapters[ViewT]) -> ServedSubgra
 
     return ServedSubgraph(
         name=subgraph.name,
-        app=subgraph_app(api.schema, gate=gate, writes=api.services(ports), readiness=readiness),
+        app=subgraph_app(api.schema, gate=gate, writes=api.services(ports), readiness=readiness, actors=actors),
         sdl=api.schema.as_str(),
         projector=Projector(subgraph.projection, sources, view, membership=adapters.membership, audit=audit),
         audit=audit,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from graphrouter.authentication.issuers import Authentication
 from graphrouter.authentication.policies import Policies
+from graphrouter.http.actors import ActorKeys
 from graphrouter.http.rates import RateLimit
 from graphrouter.limits import Limits
 from graphrouter.override_labels import LabelChoice
@@ -84,6 +85,8 @@ class RouterOptions:
     """Entries of the request's `extensions` that go to subgraphs as the header named here."""
     authentication: Authentication | None = None
     """Whose tokens prove who asks (the extra `jwt`); without it, everybody asks as nobody in particular."""
+    actor_keys: ActorKeys | None = None
+    """Keys that sign who asks for subgraphs, in the header `Actor`; without any, subgraphs are not told."""
     policies: Policies | None = None
     """Decides policies, `@policy`; without it, none holds."""
     override_labels: LabelChoice | None = None

@@ -48,6 +48,9 @@ FriendsInfo = Info[FriendsRequest, None]
 
 _LIST_ORDER: Final = "friends"
 
+WRITE_SCOPE: Final = "friends:write"
+"""For callers who begin and end friendships of others."""
+
 FRIENDS_LIMIT: Final = 20_000
 """The most friends in one answer, of everybody in it together: more is TOO_COSTLY."""
 
@@ -229,6 +232,7 @@ class Mutation:
         given: Annotated[AddFriendInput, strawberry.argument(name="input", description="The two users.")],
     ) -> AddFriendPayload | None:
         pair = _pair(given)
+        info.context.allow(pair.users, WRITE_SCOPE)
         missing = await info.context.writes.replica.missing(info.context, pair.users)
         done = await _run(info, AddFriend(pair, missing), "addFriend", given.idempotency_key)
         return AddFriendPayload(friendship=_friendship(done.fold(evolve_friendship)), done=done)
@@ -240,6 +244,7 @@ class Mutation:
         given: Annotated[RemoveFriendInput, strawberry.argument(name="input", description="The two users.")],
     ) -> RemoveFriendPayload | None:
         pair = _pair(given)
+        info.context.allow(pair.users, WRITE_SCOPE)
         command = RemoveFriend(pair, Reason.BY_HAND)
         done = await _run(info, command, "removeFriend", given.idempotency_key, given.expected_version)
         return RemoveFriendPayload(removed_friendship_id=strawberry.ID(pair.friendship_id), done=done)

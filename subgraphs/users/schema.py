@@ -43,6 +43,9 @@ USERNAME_LIMIT: Final = 50
 SEARCH_LIMIT: Final = 100
 """The longest names, usernames and search texts, in code points."""
 
+WRITE_SCOPE: Final = "users:write"
+"""For callers who create users, and change any of them."""
+
 USERS_LIMIT: Final = 20_000
 """How many users all pages of one request have at most together, by the sizes that were asked for."""
 
@@ -203,6 +206,13 @@ class Query:
         inputs.identifier("id", user_id)
         return _user_or_none((await (await info.context.view()).users([user_id])).get(user_id))
 
+    @field("The user who asks: the one whose id is the subject of the token; null if nobody is known, or no such user.")
+    async def me(self, info: UsersInfo) -> User | None:
+        actor = info.context.actor
+        if actor is None:
+            return None
+        return _user_or_none((await (await info.context.view()).users([actor.name])).get(actor.name))
+
     @field("The user with this username, in any case; null if there is none.")
     async def user_by_username(
         self,
@@ -247,6 +257,7 @@ class Mutation:
         info: UsersInfo,
         given: Annotated[CreateUserInput, strawberry.argument(name="input", description="The user to create.")],
     ) -> CreateUserPayload | None:
+        info.context.allow((), WRITE_SCOPE)
         command = CreateUser(
             first_name=inputs.text("firstName", given.first_name, limit=NAME_LIMIT),
             last_name=inputs.text("lastName", given.last_name, limit=NAME_LIMIT),
@@ -269,6 +280,7 @@ class Mutation:
         given: Annotated[UpdateUserInput, strawberry.argument(name="input", description="What to change.")],
     ) -> UpdateUserPayload | None:
         content: dict[str, str | None] = {"id": inputs.identifier("id", given.id)}
+        info.context.allow((given.id,), WRITE_SCOPE)
         for name, value in (("firstName", given.first_name), ("lastName", given.last_name)):
             if value is None:
                 raise InvalidInput(f"{name}: expected a name, or nothing to leave it as it is, found null")
@@ -294,6 +306,7 @@ class Mutation:
         given: Annotated[DeleteUserInput, strawberry.argument(name="input", description="The user to delete.")],
     ) -> DeleteUserPayload | None:
         content = {"id": inputs.identifier("id", given.id)}
+        info.context.allow((given.id,), WRITE_SCOPE)
         stream = stream_of(given.id)
         done = await _run(
             info, DeleteUser(), "deleteUser", content, stream, given.idempotency_key, given.expected_version

@@ -329,6 +329,7 @@ async def test_the_status_is_a_page_for_people_and_json_for_programs(tmp_path: P
     async with kith_up(data) as kith:
         await create(kith, "Bob")
         page = await kith.client.get(f"{kith.origin}/status", headers={"accept": "text/html,*/*"})
+        assert (page.headers["x-frame-options"], page.headers["x-content-type-options"]) == ("DENY", "nosniff")
         assert page.headers["content-type"].startswith("text/html")
         assert "<script" not in page.text
         assert re.findall(r"""(?:src|href)=["'](\w+:)?//""", page.text) == []

@@ -13,7 +13,18 @@ from eventkernel.events import EncodedEvent, Position, moment
 from eventkernel.reading.bookmark import Bookmark
 from tests.integration.test_friends_subgraph import ARE_FRIENDS, FRIENDS, FRIENDSHIP, user
 from tests.integration.test_recommendations_subgraph import ENTITIES, MUTUAL, RECOMMENDATIONS
-from tests.integration.test_users_subgraph import BY_USERNAME, DELETE, SEARCH, UPDATE, USER, USERS, Users, serving
+from tests.integration.test_users_subgraph import (
+    ACTORS,
+    BY_USERNAME,
+    DELETE,
+    SEARCH,
+    UPDATE,
+    USER,
+    USERS,
+    Users,
+    asked_by,
+    serving,
+)
 from tests.integration.test_users_subgraph import ENTITIES as USER_ENTITIES
 from tests.support.social import ADD, Social, at_work
 
@@ -28,6 +39,13 @@ FRIENDSHIP_HISTORY = """query ($id: ID!, $first: Int) { friendship(id: $id) { hi
 @pytest.fixture
 async def users(tmp_path: Path) -> AsyncIterator[Users]:
     async with serving(tmp_path) as client:
+        yield client
+
+
+@pytest.fixture
+async def known(tmp_path: Path) -> AsyncIterator[Users]:
+    """Where routers say who asks."""
+    async with serving(tmp_path, actors=ACTORS) as client:
         yield client
 
 
@@ -167,11 +185,12 @@ async def test_a_query_about_the_past_waits_for_its_bookmark_and_for_all_of_that
 # Histories
 
 
-async def test_a_users_history_tells_what_changed_by_whom_and_when(users: Users) -> None:
-    users.headers = {"Actor": "somebody", "Correlation-Id": "c1"}
+async def test_a_users_history_tells_what_changed_by_whom_and_when(known: Users) -> None:
+    users = known
+    users.headers = {**asked_by("somebody", "users:write"), "Correlation-Id": "c1"}
     ada = (await users.create("Ada", "Byron"))["user"]["id"]
     users.clock.advance(60)
-    users.headers = {"Correlation-Id": "c2"}
+    users.headers = {**asked_by(ada), "Correlation-Id": "c2"}
     await users.data(UPDATE, input={"id": ada, "lastName": "Lovelace", "username": "ada"})
     found = (await users.data(HISTORY, id=ada))["history"]
     records = await users.store.read_stream(f"user-{ada}")
@@ -194,7 +213,7 @@ async def test_a_users_history_tells_what_changed_by_whom_and_when(users: Users)
             "type": "users.UserUpdated",
             "version": 2,
             "time": "2023-11-14T22:14:20.000000Z",
-            "actor": None,
+            "actor": ada,
             "correlation": "c2",
             "causation": None,
             "changes": [

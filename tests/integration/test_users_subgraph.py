@@ -25,6 +25,7 @@ from eventkernel.reading.bookmark import Bookmark
 from eventkernel.writing.codec import Codec
 from eventkernel.writing.commands import command_id, fingerprint
 from eventkernel.writing.store import ClaimHolder, Commit
+from graphrouter.http.actors import Actor, ActorKeys
 from infra.patience import seconds
 from subgraphs.users.adapters.sqlite import SqliteUserView
 from subgraphs.users.domain import EVENT_TYPES, UserCreated, stream_of, username_claim
@@ -122,12 +123,21 @@ class Users:
         return [edge["node"]["firstName"] for edge in (await self.data(query, **variables))["edges"]]
 
 
+ACTORS = ActorKeys.drawn()
+
+
+def asked_by(name: str, *scopes: str) -> dict[str, str]:
+    """The header by which a router tells who asks."""
+    return {"Actor": ACTORS.sign(Actor(name, frozenset(scopes)), 600)}
+
+
 @asynccontextmanager
-async def serving(folder: Path, *, projecting: bool = True) -> AsyncGenerator[Users]:
+async def serving(folder: Path, *, projecting: bool = True, actors: ActorKeys | None = None) -> AsyncGenerator[Users]:
     clock = ManualClock()
     store = await SqliteEventStore.open(folder / "users.sqlite", name="users", clock=clock)
     view = await SqliteView.open(folder / "views", SqliteUserView, shape=projection.shape, logs=[store.log])
-    subgraph = served(DECLARED, Adapters(view, {"users": store}, ["users", "friends"], store=store, clock=clock))
+    adapters = Adapters(view, {"users": store}, ["users", "friends"], store=store, clock=clock)
+    subgraph = served(DECLARED, adapters, actors)
     try:
         if not projecting:
             await view.switch((await view.create()).name)
@@ -139,6 +149,13 @@ async def serving(folder: Path, *, projecting: bool = True) -> AsyncGenerator[Us
     finally:
         await view.aclose()
         await store.aclose()
+
+
+@pytest.fixture
+async def known(tmp_path: Path) -> AsyncIterator[Users]:
+    """Where routers say who asks."""
+    async with serving(tmp_path, actors=ACTORS) as client:
+        yield client
 
 
 @pytest.fixture
@@ -396,11 +413,57 @@ async def test_another_expected_version_is_another_command(users: Users) -> None
     assert await users.code(UPDATE, input={**given, "expectedVersion": 1}) == "IDEMPOTENCY_MISMATCH"
 
 
-async def test_callers_do_not_meet_each_others_keys(users: Users) -> None:
-    first = await users.create(idempotencyKey="k1")
-    users.headers = {"Actor": "somebody"}
-    second = await users.create("Grace", "Hopper", idempotencyKey="k1")
+async def test_callers_do_not_meet_each_others_keys(known: Users) -> None:
+    known.headers = asked_by("somebody", "users:write")
+    first = await known.create(idempotencyKey="k1")
+    known.headers = asked_by("another", "users:write")
+    second = await known.create("Grace", "Hopper", idempotencyKey="k1")
     assert second["user"]["id"] != first["user"]["id"]
+    assert (await known.create("Grace", "Hopper", idempotencyKey="k1"))["user"]["id"] == second["user"]["id"]
+
+
+async def test_keys_of_callers_who_are_not_known_name_the_commands_that_they_always_did(users: Users) -> None:
+    user_id = (await users.create(idempotencyKey="k1"))["user"]["id"]
+    found = await users.store.find_command(command_id("anonymous", "k1"))
+    assert found is not None
+    assert found.stream == stream_of(user_id)
+
+
+async def test_the_user_who_asks_changes_themselves_only(known: Users) -> None:
+    known.headers = asked_by("office", "users:write")
+    ada, eve = [(await known.create(name))["user"]["id"] for name in ("Ada", "Eve")]
+    known.headers = asked_by(eve, "users:read")
+    change = {"id": ada, "firstName": "Mallory"}
+    assert await known.code(UPDATE, input=change) == "FORBIDDEN"
+    assert await known.code(DELETE, input={"id": ada}) == "FORBIDDEN"
+    assert await known.code(CREATE, input={"firstName": "A", "lastName": "B"}) == "FORBIDDEN"
+    assert (await known.data(UPDATE, input={"id": eve, "firstName": "Eva"}))["user"]["firstName"] == "Eva"
+    known.headers = {}
+    assert await known.code(UPDATE, input=change) == "FORBIDDEN"
+    known.headers = asked_by("office", "users:write")
+    assert (await known.data(UPDATE, input={**change, "firstName": "Ada B."}))["user"]["firstName"] == "Ada B."
+    known.headers = asked_by(eve)
+    assert (await known.data(DELETE, input={"id": eve}))["deletedUserId"] == eve
+    assert [record.actor for record in await known.store.read_stream(stream_of(ada))] == ["office", "office"]
+    assert [record.actor for record in await known.store.read_stream(stream_of(eve))] == ["office", eve, eve]
+
+
+async def test_what_is_forbidden_is_no_answer_to_an_idempotency_key(known: Users) -> None:
+    given = {"firstName": "Ada", "lastName": "Lovelace", "idempotencyKey": "k1"}
+    known.headers = asked_by("office")
+    assert await known.code(CREATE, input=given) == "FORBIDDEN"
+    known.headers = asked_by("office", "users:write")
+    assert (await known.data(CREATE, input=given))["version"] == 1
+
+
+async def test_me_is_the_user_who_asks(known: Users) -> None:
+    known.headers = asked_by("office", "users:write")
+    ada = (await known.create())["user"]["id"]
+    assert await known.data("{ me { id } }") is None
+    known.headers = asked_by(ada)
+    assert await known.data("{ me { id firstName } }") == {"id": ada, "firstName": "Ada"}
+    known.headers = {}
+    assert await known.data("{ me { id } }") is None
 
 
 async def test_the_server_draws_a_key_that_works(users: Users) -> None:
@@ -608,9 +671,15 @@ async def test_a_log_that_does_not_answer_is_unavailable(users: Users, monkeypat
     assert (await users.data(CREATE, input=given))["version"] == 1
 
 
-async def test_who_did_it_and_within_what_stands_on_the_log(users: Users) -> None:
+async def test_who_did_it_and_within_what_stands_on_the_log(known: Users) -> None:
+    users = known
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    users.headers = {"Actor": "somebody", "Correlation-Id": "c1", "traceparent": trace, "tracestate": "a=b"}
+    users.headers = {
+        **asked_by("somebody", "users:write"),
+        "Correlation-Id": "c1",
+        "traceparent": trace,
+        "tracestate": "a=b",
+    }
     user_id = (await users.create())["user"]["id"]
     (record,) = await users.store.read_stream(stream_of(user_id))
     assert (record.actor, record.correlation) == ("somebody", "c1")

@@ -66,7 +66,7 @@ class GraphQL:
 
     async def ask(self, query: str, variables: dict[str, Any], bookmark: str = "") -> Answer:
         body = msgspec.json.encode({"query": query, "variables": variables})
-        headers = [(b"actor", b"client"), (b"content-type", b"application/json")]
+        headers = [(b"content-type", b"application/json")]
         if bookmark:
             headers.append((b"bookmark", bookmark.encode()))
         scope = {"type": "http", "method": "POST", "path": "/graphql", "headers": headers, "query_string": b""}

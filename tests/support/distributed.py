@@ -13,7 +13,7 @@ from eventgraph.running.claims_keys import drawn
 from eventkernel.writing.claims import ClaimsKey
 from infra.local import KafkaAddress, MongodbAddress, Neo4jAddress
 from kithgraph.system import SOCIAL_NETWORK
-from tests.support.kith import RunningKith, running_kith
+from tests.support.kith import NOTHING, RunningKith, running_kith
 
 SUBGRAPHS: Sequence[str] = SOCIAL_NETWORK.names
 
@@ -73,10 +73,14 @@ async def part(engines: Engines, *arguments: str) -> AsyncGenerator[RunningKith]
 
 
 @asynccontextmanager
-async def router(parts: Mapping[str, RunningKith], system: System = SOCIAL_NETWORK) -> AsyncGenerator[RunningKith]:
-    """A router over these subgraphs."""
+async def router(
+    parts: Mapping[str, RunningKith], system: System = SOCIAL_NETWORK, more: Mapping[str, str] = NOTHING
+) -> AsyncGenerator[RunningKith]:
+    """A router over these subgraphs, with these settings besides."""
     urls = {f"{system.prefix}{name.upper()}_URL": f"{running.origin}/graphql" for name, running in parts.items()}
-    async with running_kith("serve", "router", "--port", "0", environment=urls, system=system.name) as running:
+    async with running_kith(
+        "serve", "router", "--port", "0", environment={**urls, **more}, system=system.name
+    ) as running:
         yield running
 
 

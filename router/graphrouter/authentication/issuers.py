@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
+
+from graphrouter.http.hosts import is_loopback
 
 ALGORITHMS: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
@@ -51,7 +52,11 @@ class Issuer:
         if len(prefix) > _ACTOR_PREFIX_LIMIT or not (prefix.isascii() and prefix.isprintable()):
             expected = f"expected an actor prefix of at most {_ACTOR_PREFIX_LIMIT} printable ASCII characters"
             raise ValueError(f"issuer {self.name[:100]!r}: {expected}")
-        if self.keys.startswith("http://") and not _is_loopback(self.keys):
+        if self.keys.lstrip().startswith("{"):
+            from graphrouter.authentication.key_set import read_keys  # noqa: PLC0415 - of the extra `jwt`
+
+            read_keys(self.keys.encode())
+        if self.keys.startswith("http://") and not is_loopback(urlsplit(self.keys).hostname or ""):
             raise ValueError(f"issuer {self.name[:100]!r}: expected its keys at an https URL, found an http URL")
 
 
@@ -91,11 +96,3 @@ class Authentication:
             value: float = getattr(self, name)
             if not 0 <= value <= 10**8:
                 raise ValueError(f"authentication: {name}: expected seconds from 0 on, found {value}")
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -49,7 +49,6 @@ class Tokens:
     """Says who asks, by the tokens of the issuers that are known."""
 
     def __init__(self, settings: Authentication) -> None:
-        """Raises ValueError where the text of an issuer's keys is no JSON Web Key Set."""
         self._settings = settings
         self._issuers = {issuer.name: (issuer, IssuerKeys(issuer, settings)) for issuer in settings.issuers}
 

@@ -15,6 +15,7 @@ from graphrouter.commands.terminal import named, read_text, refuse
 from graphrouter.configuration import ConfigurationError, Loaded, load
 from graphrouter.configuration.settings import Given
 from graphrouter.http.connections import ConnectionLimits
+from graphrouter.http.hosts import is_loopback
 from graphrouter.limits import Limits
 from graphrouter.router import GraphRouter, federate
 from graphrouter.supergraph import SupergraphError
@@ -35,6 +36,10 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     ] = False,
     host: Annotated[str | None, typer.Option(help="The address to listen on. [127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65_535, help="The port; 0 takes any free one. [4000]")] = None,
+    allow_anonymous: Annotated[
+        bool | None,
+        typer.Option("--allow-anonymous", help="Serve at another address than loopback without authentication. [no]"),
+    ] = None,
     subgraph: Annotated[
         Several, typer.Option(help="NAME=URL: where a subgraph is, instead of where the supergraph says.")
     ] = None,
@@ -96,6 +101,7 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         "supergraph": ("supergraph", supergraph),
         "host": ("server.host", host),
         "port": ("server.port", port),
+        "allow-anonymous": ("server.allow_anonymous", allow_anonymous),
         "introspection": ("operations.introspection", introspection),
         "playground": ("server.playground", playground),
         "query-plans": ("operations.query_plans", query_plans),
@@ -189,6 +195,11 @@ def _run(loaded: Loaded) -> None:
     server = loaded.configuration.server
     logging.basicConfig(level=server.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     served = _app(loaded)
+    if loaded.configuration.authentication is None and not is_loopback(server.host):
+        if not server.allow_anonymous:
+            expected = "expected authentication, or server.allow_anonymous (--allow-anonymous) to let everybody ask who"
+            refuse(f"host {server.host}: {expected} reaches it, found neither", 2)
+        typer.echo(f"Nobody has to prove who they are: everybody who reaches {server.host} may ask.", err=True)
     listener = _listen(server.host, server.port)
     typer.echo(f"http://{server.host}:{listener.getsockname()[1]}/graphql", err=True)
     allow_many_files()

@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from graphrouter.authentication import Authentication
+from graphrouter.http.actors import ActorKeys
 from graphrouter.http.connections import ConnectionLimits
 from graphrouter.http.hosts import check_hosts
 from graphrouter.http.origins import check_origins
@@ -190,6 +191,8 @@ class Server(Section):
     """The address to listen on; read at the start only."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 4000
     """The port; 0 takes any free one. Read at the start only."""
+    allow_anonymous: bool = False
+    """Serve at another address than loopback although nobody has to prove who they are."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """How much is logged to standard error."""
     hosts: tuple[str, ...] = ()
@@ -253,6 +256,20 @@ class Forwarding(Section):
     extensions: dict[str, str | None] = Field(default_factory=dict)
     """Entries of the request's `extensions`, each with the header that carries it, or null not to forward it. Forwarded
     by default: `asOf` as `as-of`, `bookmarkTimeout` as `bookmark-timeout`."""
+    actor_keys: SecretStr | None = None
+    """Keys that sign who asks for subgraphs, in the header `Actor`: in base64url, separated by commas; the first one
+    signs. Without any, subgraphs are not told."""
+
+    @field_validator("actor_keys")
+    @classmethod
+    def _keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            ActorKeys.read(value.get_secret_value())
+        return value
+
+    @property
+    def actors(self) -> ActorKeys | None:
+        return None if self.actor_keys is None else ActorKeys.read(self.actor_keys.get_secret_value())
 
     @field_validator("headers")
     @classmethod
@@ -333,6 +350,7 @@ class Configuration(Section):
             forwarded_headers=frozenset(name for name, forward in headers.items() if forward),
             forwarded_extensions={name: header for name, header in extensions.items() if header},
             authentication=self.authentication or of.authentication,
+            actor_keys=self.forwarding.actors or of.actor_keys,
             override_labels=operations.override_labels or of.override_labels,
             subgraph_seconds=self.all_subgraphs.timeout_seconds,
             subgraph_timeouts={name: one.timeout_seconds for name, one in subgraphs if one.timeout_seconds is not None},

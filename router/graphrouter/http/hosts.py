@@ -33,6 +33,12 @@ def check_hosts(hosts: Sequence[str]) -> None:
             raise ValueError(f"hosts: expected a name such as api.example.com or *.example.com, found {host[:100]!r}")
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what is served at a host."""
+    found = _address(host.strip("[]"))
+    return host == "localhost" if found is None else found.is_loopback
+
+
 class HostCheck:
     """Middleware that answers only requests to a host of its own: HTTP 421 for another one, 400 for none or two.
 

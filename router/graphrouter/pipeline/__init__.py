@@ -84,7 +84,7 @@ class Pipeline:
                 labels = self._labels.on(request.headers)
                 denied = await self._denied(request, caller) if self._has_rules else NOTHING_DENIED
                 prepared = await self._operations.prepared(request.query, request.operation_name, labels, denied)
-            return await self._run(prepared, request, deadline)
+            return await self._run(prepared, request, caller, deadline)
         except RequestRefused as refusal:
             return GraphQLAnswer(None, refusal.errors, {}, refused=True)
         except TimeoutError:
@@ -99,7 +99,9 @@ class Pipeline:
         rules = await self._operations.rules_of(request.query)
         return await self._permissions.denied(rules, caller, request) if rules else NOTHING_DENIED
 
-    async def _run(self, prepared: PreparedOperation, request: GraphQLRequest, deadline: float) -> GraphQLAnswer:
+    async def _run(
+        self, prepared: PreparedOperation, request: GraphQLRequest, caller: Caller | None, deadline: float
+    ) -> GraphQLAnswer:
         if request.only_queries and prepared.operation.operation.value != "query":
             raise RequestRefused(error_object("only queries are executed by GET", "METHOD_NOT_ALLOWED"))
         variables = prepared.variables(request.variables)
@@ -122,7 +124,7 @@ class Pipeline:
         return await self._answering.answer(
             prepared,
             variables,
-            forwarded(request, self._options),
+            forwarded(request, self._options, caller),
             bookmark_of(request),
             introspected,
             extensions,

@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 
 from graphrouter import bookmarks
+from graphrouter.authentication import Caller
 from graphrouter.execution.errors import error_object
+from graphrouter.http.actors import HEADER, Actor
 from graphrouter.options import RouterOptions
 from graphrouter.request import GraphQLRequest, RequestRefused
+
+_CLOCKS_DIFFER = 30.0
+"""Seconds that a subgraph's clock may be ahead of the router's."""
 
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 """https://www.rfc-editor.org/rfc/rfc9110#name-field-values"""
 
 
-def forwarded(request: GraphQLRequest, options: RouterOptions) -> tuple[tuple[str, str], ...]:
-    """The headers that subgraphs get, of the request and of its extensions, in their order."""
+def forwarded(request: GraphQLRequest, options: RouterOptions, caller: Caller | None) -> tuple[tuple[str, str], ...]:
+    """The headers that subgraphs get, of the request and of its extensions, in their order; and who asks, signed."""
     forwarded = {name: value for name, value in request.headers.items() if name in options.forwarded_headers}
     for name, text in forwarded.items():
         if not _HEADER_VALUE.fullmatch(text):
@@ -28,6 +33,11 @@ def forwarded(request: GraphQLRequest, options: RouterOptions) -> tuple[tuple[st
         if not (isinstance(value, str | int | float) and text.isascii() and text.isprintable()):
             raise RequestRefused(error_object(f"extensions.{name} must be a number or printable text", "INVALID_INPUT"))
         forwarded[header] = text
+    if options.actor_keys is not None:
+        forwarded.pop(HEADER, None)  # a client's own would be anybody's word
+        if caller is not None:
+            actor = Actor(caller.actor, caller.scopes)
+            forwarded[HEADER] = options.actor_keys.sign(actor, options.limits.seconds + _CLOCKS_DIFFER)
     return tuple(sorted(forwarded.items()))
 
 

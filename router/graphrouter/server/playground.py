@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from graphrouter.http.page_headers import page_headers
 from graphrouter.options import Example, RouterOptions
 
 _ASSETS = Path(__file__).with_name("assets")
@@ -59,7 +60,7 @@ class Playground:
             examples=_in_script(orjson.dumps([_tab(example) for example in self.examples]).decode()),
             scripts="\n    ".join(_script(source) for source in sources),
         )
-        return HTMLResponse(content, headers={"content-security-policy": policy, "referrer-policy": "no-referrer"})
+        return HTMLResponse(content, headers=page_headers(policy))
 
     async def serve_page(self, _request: Request) -> Response:
         return self.page()

@@ -462,6 +462,13 @@ async def test_the_page_asks_a_cdn_with_a_hash_where_its_files_are_missing(tmp_p
     assert "http" not in page.headers["content-security-policy"]
 
 
+async def test_the_playground_is_not_framed_and_not_guessed_at(client: httpx.AsyncClient) -> None:
+    headers = (await client.get("/")).headers
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert (headers["x-frame-options"], headers["x-content-type-options"]) == ("DENY", "nosniff")
+    assert (headers["referrer-policy"], headers["cross-origin-opener-policy"]) == ("no-referrer", "same-origin")
+
+
 async def test_the_playgrounds_files_are_served_and_nothing_else(client: httpx.AsyncClient) -> None:
     assert (await client.get("/playground/playground.js")).status_code == 200
     for name in (

@@ -28,6 +28,7 @@ from eventkernel.errors import (
 from eventkernel.events import Position
 from eventkernel.reading.as_of import AsOf, Moment
 from eventkernel.reading.bookmark import Bookmark
+from graphrouter.http.actors import Actor, ActorKeys
 
 MODERN = {"Accept": "application/graphql-response+json, application/json;q=0.9"}
 SENT = Bookmark(Position.of("doors.a", 0, 3))
@@ -49,6 +50,9 @@ class View:
 
     async def shown(self) -> Position:
         return self.position
+
+
+ACTORS = ActorKeys.drawn()
 
 
 class Gate:
@@ -201,7 +205,7 @@ async def client(gate: Gate, readiness: list[Readiness]) -> AsyncIterator[httpx.
     async def ready() -> Readiness:
         return readiness[-1]
 
-    app = subgraph_app(SCHEMA, gate=gate, writes=None, readiness=ready)
+    app = subgraph_app(SCHEMA, gate=gate, writes=None, readiness=ready, actors=ACTORS)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://doors") as made:
         yield made
 
@@ -346,7 +350,7 @@ async def test_a_bookmark_that_is_not_reached_is_an_error_before_anything_is_exe
         ({"Bookmark-Timeout": "60.1"}, {}),
         ({"Bookmark-Timeout": "nan"}, {}),
         ({"Bookmark-Timeout": "1e1"}, {}),
-        ({"Actor": "x" * 513}, {}),
+        ({"Correlation-Id": "x" * 513}, {}),
         ({"As-Of": ""}, {}),
         ({"As-Of": "yesterday"}, {}),
         ({"As-Of": "2026-01-01"}, {}),
@@ -658,10 +662,23 @@ async def test_the_schema_is_served_with_its_directives(client: httpx.AsyncClien
     assert 'type Door @key(fields: "id")' in SCHEMA.as_str()
 
 
+@pytest.mark.parametrize("actors", [True, False])
+async def test_an_actor_whom_no_router_has_signed_is_refused(gate: Gate, actors: bool) -> None:
+    app = subgraph_app(SCHEMA, gate=gate, writes=None, readiness=_ready, actors=ACTORS if actors else None)
+    value = "root" if actors else ACTORS.sign(Actor("root"), 60)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://doors") as client:
+        answer, response = await ask(client, "{ asks }", {"Actor": value})
+    assert (code(answer), response.status_code, answer.get("data")) == ("UNAUTHENTICATED", 401, None)
+    assert value not in response.text
+
+
 async def test_who_asks_stands_in_the_headers(client: httpx.AsyncClient) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    answer, _ = await ask(client, "{ asks }", {"Actor": "u1", "Correlation-Id": "c1", "traceparent": trace})
+    actor = ACTORS.sign(Actor("u1"), 60)
+    answer, _ = await ask(client, "{ asks }", {"Actor": actor, "Correlation-Id": "c1", "traceparent": trace})
     assert answer["data"]["asks"] == ["u1", "u1", "c1", trace]
+    answer, _ = await ask(client, "{ asks }", {"Actor": ACTORS.sign(Actor("anonymous"), 60)})
+    assert answer["data"]["asks"][0] != "anonymous"
     answer, _ = await ask(client, "{ asks }")
     caller, actor, correlation, _ = answer["data"]["asks"]
     assert (caller, actor) == ("anonymous", "None")
