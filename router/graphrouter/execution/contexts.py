@@ -16,8 +16,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphrouter.execution.merge import JsonObject
+from graphrouter.execution.places import is_of_type
 from graphrouter.execution.prepare import PreparedFetch, PreparedGroup, holds
-from graphrouter.execution.representations import Collected, Placement, is_of_type
+from graphrouter.execution.representations import Collected, Placement, Representations, TargetReader
 from graphrouter.json_text import Json, dumps, fault_of
 from graphrouter.planning.plan import (
     ContextInput,
@@ -50,8 +51,8 @@ def entities_request(
         if counts[id(group)] > 1:
             named = _numbered(group, numbers[id(group)])
             numbers[id(group)] += 1
-        inputs.append((named, Collected(one.encoded, one.placements)))
-        entries.append(named.variable + b",".join(one.encoded) + b"]")
+        inputs.append((named, Collected(one.representations, one.placements)))
+        entries.append(named.variable + one.representations.text + b"]")
         for (name, _), value in zip(named.group.contexts, one.values, strict=True):
             entries.append(dumps(name) + b":" + dumps(value))
 
@@ -74,9 +75,19 @@ class _Asked:
     """The objects of a group for which the values around them are the same."""
 
     values: list[Json]
-    placements: list[Placement]
-    encoded: list[bytes] = field(default_factory=list[bytes])
-    index: dict[object, int] = field(default_factory=dict[object, int])
+    numbers: list[list[int]]
+    objects: list[list[JsonObject]]
+    representations: Representations = field(default_factory=Representations)
+
+    def add(self, reader: TargetReader, target: int, found: JsonObject) -> None:
+        number = reader.add(found, self.representations)
+        if number >= 0:
+            self.numbers[target].append(number)
+            self.objects[target].append(found)
+
+    @property
+    def placements(self) -> list[Placement]:
+        return [Placement(numbers, objects) for numbers, objects in zip(self.numbers, self.objects, strict=True)]
 
 
 def _sorted_by_values(group: PreparedGroup, data: JsonObject, variables: Mapping[str, object]) -> list[_Asked]:
@@ -90,11 +101,11 @@ def _sorted_by_values(group: PreparedGroup, data: JsonObject, variables: Mapping
             values = [_value(around[context.steps], context.selections) for context in contexts]
             if not all(map(_fits, values, contexts)):
                 continue
-            asked = found.setdefault(dumps(values), _Asked(values, [[] for _ in group.targets]))
-            position = reader.number(one, asked.index, asked.encoded)
-            if position >= 0:
-                asked.placements[number].append((position, one))
-    return [asked for asked in found.values() if asked.encoded]
+            key = dumps(values)
+            if key not in found:
+                found[key] = _Asked(values, [[] for _ in group.targets], [[] for _ in group.targets])
+            found[key].add(reader, number, one)
+    return [asked for asked in found.values() if asked.representations.count]
 
 
 def _objects(

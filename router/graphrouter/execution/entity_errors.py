@@ -12,8 +12,9 @@ from typing import Final, TypeAlias
 
 from graphrouter.execution.errors import INVALID_VALUE, ResponseErrors, ResponsePath, SubgraphError, error_object
 from graphrouter.execution.merge import JsonObject
+from graphrouter.execution.places import positions_at
 from graphrouter.execution.prepare import PreparedGroup
-from graphrouter.execution.representations import Collected, positions_at
+from graphrouter.execution.representations import Collected
 from graphrouter.execution.rewrites import rename_path
 from graphrouter.json_text import Json
 
@@ -30,7 +31,7 @@ MAX_EXPLAINED: Final = 10_000
 def positions(data: JsonObject, inputs: Iterable[Input]) -> Iterator[ResponsePath]:
     """The positions in the response that all representations of these inputs stand for."""
     for group, collected in inputs:
-        for path, _ in _numbered(data, group, collected, range(len(collected.encoded))):
+        for path, _ in _numbered(data, group, collected, range(collected.count)):
             yield path
 
 
@@ -39,7 +40,11 @@ def _numbered(
 ) -> Iterator[tuple[ResponsePath, int]]:
     """The positions of the representations with these numbers, each with the number."""
     for (_, reader), placement in zip(group.targets, collected.placements, strict=True):
-        number_of = {id(found): number for number, found in placement if number in numbers}
+        number_of = {
+            id(found): number
+            for number, found in zip(placement.numbers, placement.objects, strict=True)
+            if number in numbers
+        }
         if number_of:
             for path, found in positions_at(data, reader.path):
                 number = number_of.get(id(found))
@@ -84,7 +89,7 @@ def _lacking(data: JsonObject, inputs: Iterable[Input], answer: Mapping[str, Jso
     """The positions of the representations that no entity came for."""
     for group, collected in inputs:
         entities = answer.get(group.group.alias)
-        missing = [number for number in range(len(collected.encoded)) if _entity(entities, number) is None]
+        missing = [number for number in range(collected.count) if _entity(entities, number) is None]
         for path, _ in _numbered(data, group, collected, frozenset(missing)):
             yield path
 

@@ -28,10 +28,12 @@ from graphrouter.execution.errors import (
     SubgraphError,
     error_object,
 )
-from graphrouter.execution.merge import JsonObject, copy_tree, count_objects, merge_object
+from graphrouter.execution.merge import ALL_OBJECTS, JsonObject, copy_tree, count_objects, merge_object, merge_objects
+from graphrouter.execution.places import objects_at, positions_at
 from graphrouter.execution.prepare import PreparedFetch, PreparedGroup, PreparedPlan, holds
-from graphrouter.execution.representations import Collected, Placement, Sharing, objects_at, positions_at
+from graphrouter.execution.representations import NOWHERE, Collected, Placement, Representations
 from graphrouter.execution.rewrites import rename, rename_path
+from graphrouter.execution.sharing import Sharing
 from graphrouter.execution.strays import drop_strays
 from graphrouter.json_text import Json, NotJson, loads, loads_in_pieces, with_whole_characters
 from graphrouter.planning.plan import EntityFetch, Fetch, RootFetch
@@ -231,11 +233,11 @@ class Execution:
         else:
             inputs, write = [(group, self._collect(group)) for group in prepared.groups], None
         tell_unfit(self.data, self.errors, inputs)
-        if not any(collected.encoded for _, collected in inputs):
+        if not any(collected.count for _, collected in inputs):
             return inputs, b""
         if write:
             return inputs, write()
-        lists = [group.variable + b",".join(collected.encoded) + b"]" for group, collected in inputs]
+        lists = [group.variable + collected.representations.text + b"]" for group, collected in inputs]
         return inputs, prepared.body(self.variables, lists)
 
     def _take_entities(
@@ -244,42 +246,51 @@ class Execution:
         tell_entity_errors(self.data, self.errors, service, inputs, raw_errors, data or {})
         for group, collected in inputs:
             entities: Json = data.get(group.group.alias) if data is not None else None
-            if entities.__class__ is list and len(entities) == len(collected.encoded):
+            if entities.__class__ is list and len(entities) == collected.count:
                 self._merge_entities(group, collected, entities)
-            elif collected.encoded and not raw_errors:
+            elif collected.count and not raw_errors:
                 misfit = _Malformed("the subgraph's list of entities does not fit the request")
                 self._fail(service, misfit, positions(self.data, [(group, collected)]))
 
     def _collect(self, group: PreparedGroup) -> Collected:
-        encoded: list[bytes] = []
-        index: dict[object, int] = {}
+        representations = Representations()
         placements: list[Placement] = []
         unfit: dict[int, list[JsonObject]] = {}
         for number, (conditions, reader) in enumerate(group.targets):
-            placement: Placement = []
+            placement = NOWHERE
             if holds(conditions, self.variables):
                 known = self.places.setdefault(reader.place, None)
                 at_place = known if reader.shareable else None
                 without: list[JsonObject] = []
-                placement = reader.collect(self.data, at_place, index, encoded, without)
+                placement = reader.collect(self.data, at_place, representations, without)
                 if without:
                     unfit[number] = without
             placements.append(placement)
-        return Collected(encoded, placements, unfit)
+        return Collected(representations, placements, unfit)
 
     def _merge_entities(self, group: PreparedGroup, collected: Collected, entities: list[Json]) -> None:
         """Targets get copies of their own. At a target the nested values are shared where that is right."""
-        found: list[Json] = [entity if entity.__class__ is dict else None for entity in entities]
-        entities = [entity for entity in found if entity is not None]
+        found = entities
+        if not ALL_OBJECTS.issuperset(map(type, entities)):
+            found = [entity if entity.__class__ is dict else None for entity in entities]
+            entities = [entity for entity in found if entity is not None]
         rename(entities, group.group.renames)
         drop_strays(entities, group.strays)
+        if collected.objects == collected.count:  # nothing is merged at two positions
+            for placement in collected.placements:
+                sources = [found[number] for number in placement.numbers]
+                merge_objects(placement.objects, sources, self.settings.object_types)
+        else:
+            self._merge_copies(group, collected, found)
+
+    def _merge_copies(self, group: PreparedGroup, collected: Collected, found: Sequence[Json]) -> None:
         object_types = self.settings.object_types
         taken: set[int] = set()
-        counts = sum(map(len, collected.placements)) > _UNCOUNTED_COPIES
+        counts = collected.objects > _UNCOUNTED_COPIES
         sizes: dict[int, int] = {}
         for (_, reader), placement in zip(group.targets, collected.placements, strict=True):
             own: dict[int, Json] = {}
-            for index, target in placement:
+            for index, target in zip(placement.numbers, placement.objects, strict=True):
                 entity = own.get(index)
                 if entity is None or not reader.shareable:
                     entity = found[index]
@@ -291,11 +302,7 @@ class Execution:
                         entity = copy_tree(entity)
                     own[index] = entity
                     taken.add(index)
-                if entity is None:
-                    continue
-                if target.keys().isdisjoint(entity):
-                    target.update(entity)
-                else:
+                if entity is not None:
                     merge_object(target, entity, object_types)
 
     def _fail(

@@ -7,12 +7,20 @@ so whatever is merged there later is the same for all. Positions of different ta
 
 from __future__ import annotations
 
-from collections.abc import Container
-from typing import TypeAlias
+from collections import deque
+from collections.abc import Callable, Container
+from typing import Final, TypeAlias
 
 from graphrouter.json_text import Json
 
 JsonObject: TypeAlias = dict[str, Json]
+
+ALL_OBJECTS: Final = frozenset({dict})
+"""Compared with the classes of many values in one call, it tells fastest whether all are objects."""
+
+_keys: Final = dict[str, Json].keys
+_update: Final[Callable[[JsonObject, JsonObject], None]] = dict[str, Json].update
+_are_disjoint: Final = type(_keys({})).isdisjoint
 
 
 def merge_object(into: JsonObject, source: JsonObject, object_types: Container[object]) -> None:
@@ -37,6 +45,16 @@ def merge_object(into: JsonObject, source: JsonObject, object_types: Container[o
                 _merge_list(known, value, object_types)
         elif value is not None and (key != "__typename" or value in object_types):
             into[key] = value
+
+
+def merge_objects(into: list[JsonObject], sources: list[Json], object_types: Container[object]) -> None:
+    """Adds to each object the fields of its source, which may be None; no object is given twice."""
+    if ALL_OBJECTS.issuperset(map(type, sources)) and all(map(_are_disjoint, map(_keys, into), sources)):
+        deque(map(_update, into, sources), maxlen=0)
+        return
+    for one, source in zip(into, sources, strict=True):
+        if source is not None:
+            merge_object(one, source, object_types)
 
 
 def _merge_list(into: list[Json], source: list[Json], object_types: Container[object]) -> None:

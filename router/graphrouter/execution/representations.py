@@ -1,106 +1,116 @@
-"""From merged data to the list of representations of an entity fetch, and back to the positions they stand for.
+"""From merged data to the list of representations of an entity fetch, and back to the objects they stand for.
 
-The objects on a target's path are found by walking the tree once, list items included. What is shared by several
-positions is walked once; where the plan allows it, equal objects become shared here (see `sharing.py`). Each object
-gives a representation; equal ones are sent once. For entities with flat keys, which is nearly all of them, the tuple of
-the key's values decides equality, and only the representations that are sent are ever built and encoded.
+Each object at a target gives a representation; equal ones are sent once. For entities with flat keys, which is nearly
+all of them, that is done by column: the values of all objects are read in one pass, as tuples that decide equality, and
+the distinct ones are written in one pass. Their numbers in the list are then a range, and no object is looked at one by
+one. What needs a closer look (a missing field, a list in the key, numbers that are equal in Python only) is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import chain, starmap
 from operator import itemgetter
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
-import orjson
+import msgspec
 
 from graphrouter.execution.merge import JsonObject
+from graphrouter.execution.places import is_of_type, objects_at, objects_below
+from graphrouter.execution.sharing import Sharing
 from graphrouter.json_text import Json, dumps, fault_of
-from graphrouter.planning.plan import InputField, InputSelection, Key, Path, PathStep, Representation, Target, TypeIs
+from graphrouter.planning.plan import InputField, InputSelection, Key, Path, Representation, Target
 
-Placement: TypeAlias = list[tuple[int, JsonObject]]
-"""For one target: number of a representation, and an object that it stands for."""
+Row: TypeAlias = "tuple[Json, ...]"
+"""What a flat representation says: the type's name, and the values of the key and of what is required."""
+
+
+@dataclass(slots=True)
+class Placement:
+    """For one target: the objects that something is asked for, and the number of each one's representation."""
+
+    numbers: Sequence[int]
+    objects: list[JsonObject]
+
+
+NOWHERE: Final = Placement((), [])
+
+
+class Representations:
+    """The list that an entity group is sent, while it is collected. Equal representations enter it once."""
+
+    __slots__ = ("_numbers", "_texts", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._texts: list[bytes] = []
+        self._numbers: dict[Sequence[str], dict[Any, int]] = {}
+
+    @property
+    def text(self) -> bytes:
+        """All of them, with commas between."""
+        return b",".join(self._texts)
+
+    def add_text(self, text: bytes) -> int:
+        """The number of a representation that is written already."""
+        known = self._numbers.setdefault((), {})
+        number = known.get(text)
+        if number is None:
+            number = known[text] = self._enter(text, 1)
+        return number
+
+    def add_rows(self, names: Sequence[str], rows: Sequence[Row]) -> Sequence[int]:
+        """The numbers of flat representations with fields of these names, whose equality is that of their values."""
+        if not rows:
+            return ()
+        first, known = self.count, self._numbers.setdefault(names, {})
+        if not known:
+            known.update(zip(rows, range(first, first + len(rows)), strict=True))
+            if len(known) == len(rows):
+                self._enter(_written(names, rows), len(rows))
+                return range(first, self.count)
+            known.clear()
+        numbers: list[int] = []
+        fresh: list[Row] = []
+        for row in rows:
+            number = known.get(row)
+            if number is None:
+                number = known[row] = first + len(fresh)
+                fresh.append(row)
+            numbers.append(number)
+        if fresh:
+            self._enter(_written(names, fresh), len(fresh))
+        return numbers
+
+    def _enter(self, text: bytes, count: int) -> int:
+        self._texts.append(text)
+        self.count += count
+        return self.count - count
 
 
 @dataclass(slots=True)
 class Collected:
-    """The input of one entity group: encoded representations, and per target where their entities belong.
+    """The input of one entity group: its representations, and per target where their entities belong.
 
     `unfit` are the objects, by target, whose key or requirements no request can carry.
     """
 
-    encoded: list[bytes]
+    representations: Representations
     placements: list[Placement]
     unfit: dict[int, list[JsonObject]] = field(default_factory=dict[int, "list[JsonObject]"])
 
+    @property
+    def count(self) -> int:
+        return self.representations.count
 
-def objects_at(root: JsonObject, path: Path) -> list[JsonObject]:
-    """The objects at a path, in order, each once, however many positions share it."""
-    return objects_below([root], path)
-
-
-def objects_below(objects: list[JsonObject], path: Sequence[PathStep]) -> list[JsonObject]:
-    for step in path:
-        objects = _children(objects, step.name) if isinstance(step, Key) else _of_types(objects, step.types)
-    return objects
+    @property
+    def objects(self) -> int:
+        return sum(len(placement.objects) for placement in self.placements)
 
 
-def _of_types(objects: list[JsonObject], types: frozenset[str]) -> list[JsonObject]:
-    try:
-        return [found for found in objects if found.get("__typename") in types]
-    except TypeError:  # a subgraph gave an object or a list as the name of a type
-        return [found for found in objects if is_of_type(found, types)]
-
-
-def is_of_type(found: JsonObject, types: Container[str]) -> bool:
-    """Whether the object says that it is of one of these types; False where it gives no name of a type."""
-    name: Json = found.get("__typename")
-    return name.__class__ is str and name in types
-
-
-def _children(objects: list[JsonObject], name: str) -> list[JsonObject]:
-    found: list[JsonObject] = []
-    spread: set[int] = set()
-    for parent in objects:
-        child: Json = parent.get(name)
-        if child.__class__ is dict:
-            found.append(child)
-        elif child.__class__ is list and id(child) not in spread:
-            spread.add(id(child))
-            _spread(child, found)
-    return list({id(child): child for child in found}.values()) if len(found) > 1 else found
-
-
-def _spread(items: list[Json], into: list[JsonObject]) -> None:
-    for item in items:
-        if item.__class__ is dict:
-            into.append(item)
-        elif item.__class__ is list:
-            _spread(item, into)
-
-
-def positions_at(root: JsonObject, path: Path) -> Iterator[tuple[list[str | int], JsonObject]]:
-    """Every position of the response that a path means, lazily, with the object there: for the paths of errors."""
-    yield from _positions(root, path, [])
-
-
-def _positions(value: Json, path: Path, taken: list[str | int]) -> Iterator[tuple[list[str | int], JsonObject]]:
-    if value.__class__ is list:
-        for index, item in enumerate(value):
-            yield from _positions(item, path, [*taken, index])
-    elif value.__class__ is dict:
-        found = value
-        if not path:
-            yield taken, found
-        elif isinstance(step := path[0], TypeIs):
-            if is_of_type(found, step.types):
-                yield from _positions(found, path[1:], taken)
-        else:
-            yield from _positions(found.get(step.name), path[1:], [*taken, step.name])
-
-
-Add: TypeAlias = Callable[[JsonObject, dict[object, int], list[bytes]], int]
+Add: TypeAlias = Callable[[JsonObject, Representations], int]
 """Number of an object's representation in the list, which it enters where it is new; else MISSING or UNFIT."""
 
 NO_KEYS: Final = frozenset[str]()
@@ -115,17 +125,23 @@ UNFIT: Final = -2
 _CARRIED: Final = frozenset({str, int, bool, type(None)})
 """The classes whose values can always be sent."""
 
+_EXACT: Final = frozenset({str, int, type(None)})
+"""The classes whose values are equal only where their JSON texts are: 1, 1.0 and True are equal in Python."""
+
+_NAMES: Final = frozenset({str})
+
 
 class TargetReader:
     """Turns the objects of one target into representations; made once per plan."""
 
-    __slots__ = ("_above", "_add", "_key", "_types", "path", "place", "shareable", "strays")
+    __slots__ = ("_above", "_flat", "_key", "_nested", "_types", "path", "place", "shareable", "strays")
 
     def __init__(self, target: Target, shareable: bool, places: dict[Path, int]) -> None:
         self.path = target.path
         self.strays: frozenset[str] = frozenset()
         """Fields that the objects cannot have yet, as only the entity brings them: who gave them was not asked."""
-        self._add = _adder(target.representation)
+        self._flat = _flat(target.representation)
+        self._nested = _nested_adder(target.representation)
         last_key = max((number for number, step in enumerate(self.path) if isinstance(step, Key)), default=-1)
         self._above, self._types = self.path[: max(last_key, 0)], self.path[last_key + 1 :]
         key = self.path[last_key] if last_key >= 0 else None
@@ -134,139 +150,102 @@ class TargetReader:
         self.place = places.setdefault(self.path[: last_key + 1], len(places))
         """The number of where objects are looked for: of the path without what is asked of the objects themselves."""
 
-    def number(self, found: JsonObject, index: dict[object, int], encoded: list[bytes]) -> int:
+    def add(self, found: JsonObject, into: Representations) -> int:
         """The number of one object's representation, which enters the list if it is new; else MISSING or UNFIT."""
-        return self._add(found, index, encoded)
+        return self._flat.add(found, into) if self._flat else self._nested(found, into)
 
     def share(self, root: JsonObject, sharing: Sharing) -> list[JsonObject]:
         """The objects at the place, each once, after all that are equal have become one."""
-        return sharing.children(objects_at(root, self._above), self._key)
+        parents = objects_at(root, self._above)
+        if self._flat:
+            found = objects_below(parents, (Key(self._key),))
+            if self._flat.tells_apart(found):
+                return found
+        return sharing.children(parents, self._key)
 
     def collect(
         self,
         root: JsonObject,
         at_place: list[JsonObject] | None,
-        index: dict[object, int],
-        encoded: list[bytes],
+        into: Representations,
         unfit: list[JsonObject],
     ) -> Placement:
         """`at_place` are the objects at the place, where they are known; what no request can carry enters `unfit`."""
         found = objects_at(root, self.path) if at_place is None else objects_below(at_place, self._types)
-        add, strays = self._add, self.strays
-        placement: Placement = []
+        strays = self.strays
         if strays and not strays.isdisjoint(NO_KEYS.union(*found)):
             for one in found:
                 for name in strays & one.keys():
                     del one[name]
+        numbers = self._flat.add_all(found, into) if self._flat else None
+        if numbers is not None:
+            return Placement(numbers, found)
+        entered: list[tuple[int, JsonObject]] = []
         for one in found:
-            number = add(one, index, encoded)
+            number = self.add(one, into)
             if number >= 0:
-                placement.append((number, one))
+                entered.append((number, one))
             elif number == UNFIT:
                 unfit.append(one)
-        return placement
+        return Placement([number for number, _ in entered], [one for _, one in entered])
 
 
-class Sharing:
-    """Makes equal objects one; `found_any` says whether there were any."""
+class _Flat:
+    """Reads representations without objects inside."""
 
-    __slots__ = ("found_any",)
+    __slots__ = ("_names", "_read")
 
-    def __init__(self) -> None:
-        self.found_any = False
+    def __init__(self, names: Sequence[str], read: Callable[[JsonObject], Row]) -> None:
+        self._names = names
+        self._read = read
 
-    def children(self, parents: list[JsonObject], name: str) -> list[JsonObject]:
-        """The objects in this field, each once, after all that are equal have become one."""
+    def add_all(self, found: list[JsonObject], into: Representations) -> Sequence[int] | None:
+        """The numbers of all these objects' representations; None where some need a closer look."""
         try:
-            return self._children(parents, name, orjson.dumps)
-        except orjson.JSONEncodeError:
-            return self._children(parents, name, _text)
+            rows = list(map(self._read, found))
+        except KeyError:
+            return None
+        if not _EXACT.issuperset(map(type, chain.from_iterable(rows))):
+            return None
+        if not _NAMES.issuperset([row[0].__class__ for row in rows]):
+            return None
+        return into.add_rows(self._names, rows)
 
-    def _children(self, parents: list[JsonObject], name: str, text: _Text) -> list[JsonObject]:
-        distinct: dict[bytes | int, JsonObject] = {}
-        seen: set[int] = set()
-        for parent in parents:
-            child: Json = parent.get(name)
-            if child.__class__ is list:
-                self._share_items(child, distinct, seen, text)
-            elif child.__class__ is dict:
-                known = distinct.setdefault(text(child), child)
-                if known is not child:
-                    parent[name] = known
-                    self.found_any = True
-        return list(distinct.values())
-
-    def _share_items(
-        self, items: list[Json], distinct: dict[bytes | int, JsonObject], seen: set[int], text: _Text
-    ) -> None:
-        if id(items) in seen:
-            return
-        seen.add(id(items))
-        for number, item in enumerate(items):
-            if item.__class__ is dict:
-                known = distinct.setdefault(text(item), item)
-                if known is not item:
-                    items[number] = known
-                    self.found_any = True
-            elif item.__class__ is list:
-                self._share_items(item, distinct, seen, text)
-
-
-_Text: TypeAlias = Callable[[JsonObject], bytes | int]
-
-
-def _text(found: JsonObject) -> bytes | int:
-    """Equal for equal objects only. What is nested too deeply to be written, as a scalar can be, equals nothing."""
-    try:
-        return dumps(found)  # unlike orjson, with integers beyond 64 bits, and many levels
-    except RecursionError:
-        return id(found)
-
-
-def _adder(representation: Representation) -> Add:
-    fields = representation.selections
-    flat = all(isinstance(field, InputField) and field.selections is None for field in fields)
-    if flat and any(isinstance(field, InputField) and field.name != "__typename" for field in fields):
-        return _flat_adder(representation.typename, cast("Sequence[InputField]", fields))
-    return _nested_adder(representation)
-
-
-_STRINGS = {str}
-
-
-def _flat_adder(typename: str | None, fields: Sequence[InputField]) -> Add:
-    names = ["__typename", *(field.name for field in fields if field.name != "__typename")]
-    read = _reader(typename, [field.source for field in fields if field.name != "__typename"])
-    kind = ",".join(names)  # "1" may be the id of one and the number of another
-
-    def _encoded(values: tuple[object, ...], index: dict[object, int], encoded: list[bytes]) -> int:
-        if values[0].__class__ is not str:
-            return UNFIT
-        if not _CARRIED.issuperset(map(type, values)) and not all(map(_is_carried, values)):
-            return UNFIT
-        return _number(dumps(dict(zip(names, values, strict=True))), index, encoded)
-
-    def add(found: JsonObject, index: dict[object, int], encoded: list[bytes]) -> int:
+    def add(self, found: JsonObject, into: Representations) -> int:
         try:
-            values = read(found)
+            row = self._read(found)
         except KeyError:
             return MISSING
+        if row[0].__class__ is not str:
+            return UNFIT
+        if _EXACT.issuperset(map(type, row)):
+            return into.add_rows(self._names, (row,))[0]
+        if not all(map(_is_carried, row)):
+            return UNFIT
+        return into.add_text(dumps(dict(zip(self._names, row, strict=True))))
+
+    def tells_apart(self, found: list[JsonObject]) -> bool:
+        """Whether no two of these objects have the same representation, so that no two can be equal."""
         try:
-            number = index.get((kind, values))
-        except TypeError:
-            return _encoded(values, index, encoded)  # a list in the key
-        if number is None:
-            if set(map(type, values)) != _STRINGS:
-                # 1, 1.0 and True are equal in Python but not in JSON.
-                return _encoded(values, index, encoded)
-            number = index[kind, values] = len(encoded)
-            encoded.append(orjson.dumps(dict(zip(names, values, strict=True))))
-        return number
-
-    return add
+            return len(set(map(self._read, found))) == len(found)
+        except (KeyError, TypeError):  # a field is missing, or is a list
+            return False
 
 
-def _reader(typename: str | None, sources: Sequence[str]) -> Callable[[JsonObject], tuple[object, ...]]:
+def _flat(representation: Representation) -> _Flat | None:
+    fields: list[InputField] = []
+    for one in representation.selections:
+        if not isinstance(one, InputField) or one.selections is not None:
+            return None
+        if one.name != "__typename":
+            fields.append(one)
+    names = ("__typename", *(one.name for one in fields))
+    if not fields or len(set(names)) < len(names):
+        return None
+    return _Flat(names, _reader(representation.typename, [one.source for one in fields]))
+
+
+def _reader(typename: str | None, sources: Sequence[str]) -> Callable[[JsonObject], Row]:
     """Reads the type's name, its own where none is given, and the values of the key."""
     if typename is None:
         return itemgetter("__typename", *sources)
@@ -277,31 +256,39 @@ def _reader(typename: str | None, sources: Sequence[str]) -> Callable[[JsonObjec
     return lambda found: (typename, *values(found))
 
 
+def _written(names: Sequence[str], rows: Iterable[Row]) -> bytes:
+    """The JSON texts of flat representations, with commas between."""
+    return _ENCODER.encode(list(starmap(_struct(names), rows)))[1:-1]
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+@lru_cache(1000)
+def _struct(names: Sequence[str]) -> type[msgspec.Struct]:
+    """Made and written several times faster than a dict; fields are numbered, as names of GraphQL may be reserved."""
+    fields = [f"_{number}" for number in range(len(names))]
+    rename = dict(zip(fields, names, strict=True))
+    return msgspec.defstruct("Representation", [(name, object) for name in fields], rename=rename, gc=False)
+
+
 def _nested_adder(representation: Representation) -> Add:
     selections = representation.selections
 
-    def add(found: JsonObject, index: dict[object, int], encoded: list[bytes]) -> int:
+    def add(found: JsonObject, into: Representations) -> int:
         typename = representation.typename or found.get("__typename")
         built: JsonObject = {"__typename": typename}
         if typename is None or not _copy_fields(found, selections, built):
             return MISSING
         if typename.__class__ is not str or not all(map(_is_carried, built.values())):
             return UNFIT
-        return _number(dumps(built), index, encoded)
+        return into.add_text(dumps(built))
 
     return add
 
 
 def _is_carried(value: Json) -> bool:
     return value.__class__ in _CARRIED or not fault_of(value)
-
-
-def _number(text: bytes, index: dict[object, int], encoded: list[bytes]) -> int:
-    number = index.get(text)
-    if number is None:
-        number = index[text] = len(encoded)
-        encoded.append(text)
-    return number
 
 
 def _copy_fields(source: JsonObject, selections: Sequence[InputSelection], into: JsonObject) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from graphrouter.execution.errors import ResponsePath
 from graphrouter.execution.merge import JsonObject
-from graphrouter.execution.representations import objects_at
+from graphrouter.execution.places import objects_at
 from graphrouter.planning.plan import Rename
 
 

@@ -7,13 +7,12 @@ only then calls into `ShapeErrors`. For `user { id name orders { total } }`:
 
     def f1(v, p, e):                                  # v: merged data, p: its position, e: ShapeErrors
         if v.__class__ is not dict: return e.no_object(v, p)
-        a0 = v.get('id')
+        try: a0, a1, a2 = g1(v)                       # an itemgetter
+        except KeyError: a0, a1, a2 = map(v.get, k1)
         if a0.__class__ is not str:                   # ID!
             a0 = e.leaf(ID, a0, p, 'id')
             if a0 is None: return None                # the null bubbles to this object
-        a1 = v.get('name')
         if a1.__class__ is not str and a1 is not None: a1 = e.nullable_leaf(String, a1, p, 'name')
-        a2 = v.get('orders')
         if a2 is not None: a2 = l2(a2, (p, 'orders'), e)
         return {'id': a0, 'name': a1, 'orders': a2}
 
@@ -49,6 +48,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final, TypeAlias, cast
 
 from graphql import (
@@ -197,6 +197,7 @@ class _Compiler:
         body = [f"def {name}(v, p, e):", " if v.__class__ is not dict: return e.no_object(v, p)"]
         number = int(name[1:])
         entries: list[str] = []
+        read: dict[str, str] = {}
         checks: list[str] = []
         weight = _Weight()
         for place, (response_key, all_nodes) in enumerate(fields.items()):
@@ -219,19 +220,28 @@ class _Compiler:
             else:
                 variable = f"a{place}"
                 field_type = type_.fields[field_name].type
-                source = repr(self.typename_key) if response_key == "__typename" else literal
-                checks.append(f" {variable} = v.get({source})")
+                read[variable] = self.typename_key if response_key == "__typename" else response_key
                 checks += self._check(variable, literal, field_type, nodes)
                 weight += self._weight_of(field_type, nodes)
                 entries.append(f"{literal}: {variable}")
         shaped = f"{{{', '.join(entries)}}}"
         self._weights[name] = weight
+        checks = [*self._reads(number, read), *checks]
         if self._shared:
             body += self._shared_body(number, checks, shaped, weight)
         else:
             body += [*checks, f" return {shaped}"]
         self._lines += body
         return name
+
+    def _reads(self, number: int, keys: Mapping[str, str]) -> Iterable[str]:
+        """The lines that read the value under each key into its variable: in one call, where all keys are there."""
+        if len(keys) < 2:
+            return [f" {variable} = v.get({key!r})" for variable, key in keys.items()]
+        self._names[f"g{number}"] = itemgetter(*keys.values())
+        self._names[f"k{number}"] = tuple(keys.values())
+        variables = ", ".join(keys)
+        return [f" try: {variables} = g{number}(v)", f" except KeyError: {variables} = map(v.get, k{number})"]
 
     @staticmethod
     def _shared_body(number: int, checks: Iterable[str], shaped: str, weight: _Weight) -> Iterable[str]:

@@ -18,9 +18,16 @@ take values from around them (`contexts.py`), where an object stands makes a dif
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
+from operator import is_not
+from typing import Final, TypeAlias
 
+import orjson
+
+from graphrouter.execution.merge import JsonObject
+from graphrouter.json_text import Json, dumps
 from graphrouter.planning.plan import EntityFetch, Fetch, Key, Path, Target
+
+_OBJECTS: Final = {dict}
 
 BroughtKeys: TypeAlias = Callable[[int], frozenset[str]]
 """Number of a fetch → the response keys under which its answer has objects, right below its targets."""
@@ -42,6 +49,68 @@ def shareable_targets(fetches: Sequence[Fetch], brought: BroughtKeys) -> list[fr
             )
         )
     return found
+
+
+class Sharing:
+    """Makes equal objects one; `found_any` says whether there were any."""
+
+    __slots__ = ("found_any",)
+
+    def __init__(self) -> None:
+        self.found_any = False
+
+    def children(self, parents: list[JsonObject], name: str) -> list[JsonObject]:
+        """The objects in this field, each once, after all that are equal have become one."""
+        try:
+            return self._children(parents, name, orjson.dumps)
+        except orjson.JSONEncodeError:
+            return self._children(parents, name, _text)
+
+    def _children(self, parents: list[JsonObject], name: str, text: _Text) -> list[JsonObject]:
+        distinct: dict[bytes | int, JsonObject] = {}
+        seen: set[int] = set()
+        for parent in parents:
+            child: Json = parent.get(name)
+            if child.__class__ is list:
+                self._share_items(child, distinct, seen, text)
+            elif child.__class__ is dict:
+                known = distinct.setdefault(text(child), child)
+                if known is not child:
+                    parent[name] = known
+                    self.found_any = True
+        return list(distinct.values())
+
+    def _share_items(
+        self, items: list[Json], distinct: dict[bytes | int, JsonObject], seen: set[int], text: _Text
+    ) -> None:
+        if id(items) in seen:
+            return
+        seen.add(id(items))
+        if set(map(type, items)) == _OBJECTS:
+            shared = list(map(distinct.setdefault, map(text, items), items))
+            if any(map(is_not, shared, items)):
+                items[:] = shared
+                self.found_any = True
+            return
+        for number, item in enumerate(items):
+            if item.__class__ is dict:
+                known = distinct.setdefault(text(item), item)
+                if known is not item:
+                    items[number] = known
+                    self.found_any = True
+            elif item.__class__ is list:
+                self._share_items(item, distinct, seen, text)
+
+
+_Text: TypeAlias = Callable[[JsonObject], bytes | int]
+
+
+def _text(found: JsonObject) -> bytes | int:
+    """Equal for equal objects only. What is nested too deeply to be written, as a scalar can be, equals nothing."""
+    try:
+        return dumps(found)  # unlike orjson, with integers beyond 64 bits, and many levels
+    except RecursionError:
+        return id(found)
 
 
 class _Place:

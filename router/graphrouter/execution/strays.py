@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from graphrouter.execution.merge import JsonObject
-from graphrouter.execution.representations import NO_KEYS, objects_below
+from graphrouter.execution.places import objects_below
+from graphrouter.execution.representations import NO_KEYS
 from graphrouter.planning.plan import Key, Path
 
 Asked: TypeAlias = "Mapping[str, Asked]"

@@ -30,7 +30,7 @@ from graphrouter import GraphRouter, pipeline
 from graphrouter.composition import SubgraphSdl, compose
 from graphrouter.execution import execute, shape
 from graphrouter.execution.prepare import PreparedFetch
-from graphrouter.execution.representations import Sharing, TargetReader
+from graphrouter.execution.representations import TargetReader
 from graphrouter.http.connection import HttpServer
 from graphrouter.http.endpoint import GraphQLEndpoint
 from graphrouter.options import RouterOptions
@@ -124,7 +124,7 @@ class _Steps:
 
 def install(clock: Clock) -> None:
     clock.timed(execute, "_read", DECODE)
-    clock.timed(Sharing, "children", SHARE)
+    clock.timed(TargetReader, "share", SHARE)
     for owner, name in ((TargetReader, "collect"), (PreparedFetch, "body")):
         clock.timed(owner, name, FIND)
     clock.timed(execute.Execution, "_merge_entities", MERGE)

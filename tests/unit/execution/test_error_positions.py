@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from graphrouter import Limits, RouterOptions
-from graphrouter.execution import entity_errors, representations
+from graphrouter.execution import entity_errors, places
 from graphrouter.execution.errors import ResponseErrors, SubgraphError
 from graphrouter.request import GraphQLAnswer
 from tests.unit.execution.plans import Scripted, routed
@@ -27,7 +27,7 @@ def entities_of(count: int) -> Scripted:
 @pytest.mark.parametrize("nested", [False, True])
 async def test_n_entity_errors_walk_the_response_once(monkeypatch: pytest.MonkeyPatch, nested: bool) -> None:
     count, walked = 1000, 0
-    walk = representations.positions_at
+    walk = places.positions_at
 
     def counting(*arguments: Any) -> Any:
         nonlocal walked

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from graphrouter.execution.merge import JsonObject
-from graphrouter.execution.representations import Sharing
+from graphrouter.execution.sharing import Sharing
 from tests.unit.execution.plans import Scripted, by_key, entities, execute, root, target
 
 PRODUCT = {"__typename": "Product", "id": "p"}
