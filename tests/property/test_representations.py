@@ -27,7 +27,7 @@ OBJECTS = st.fixed_dictionaries(
     {},
     optional={"__typename": st.sampled_from(["User", "User", "Pet", 1, None, ["User"]]), "id": VALUES, "sku": VALUES},
 )
-LIKELY = st.fixed_dictionaries({"__typename": st.sampled_from(["User", "Pet"]), "id": LEAVES, "sku": LEAVES})
+LIKELY = st.fixed_dictionaries({"__typename": st.sampled_from(["User", "User", "Pet", 1]), "id": LEAVES, "sku": LEAVES})
 LISTS = st.one_of(
     st.lists(OBJECTS, max_size=6),
     st.lists(LIKELY, max_size=8),
@@ -36,6 +36,7 @@ LISTS = st.one_of(
 REPRESENTATIONS = st.sampled_from(
     [
         Representation(None, (InputField("id", "id"),)),
+        Representation(None, (InputField("sku", "id"),)),
         Representation(None, (InputField("__typename", "__typename"), InputField("id", "id"))),
         Representation("Node", (InputField("id", "id"),)),
         Representation(None, (InputField("id", "sku"), InputField("sku", "id"))),
