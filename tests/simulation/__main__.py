@@ -6,17 +6,14 @@ import argparse
 import os
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
-from typing import Final
 
 from tests.simulation.campaign import Count, execute, failures, missed
 from tests.simulation.faults import KINDS, SURVIVED
 from tests.simulation.mends import MENDS
 from tests.simulation.plan import Mix, drawn
 from tests.simulation.shrinking import shrunk, story
-
-_RARE_SHARE: Final = 20
-"""In the whole table, so much less is spent on what is found too seldom to be demanded."""
 
 
 def main() -> int:
@@ -30,7 +27,7 @@ def main() -> int:
     mend = MENDS.get(options.without or "")
     mix = mend.mix if mend else Mix(SURVIVED)
     if options.fault:
-        mix = Mix(mix.faults, mix.systems, mix.most_faults, always=options.fault)
+        mix = replace(mix, always=options.fault)
     without = mend.without if mend else nullcontext
     if options.replay is not None:
         result = execute(drawn(options.replay, mix), without)
@@ -74,10 +71,9 @@ def _table(histories: int, without: str | None) -> int:
     _say("| taken out | what for | found by | seed | histories | CPU |\n|---|---|---|---|---|---|")
     for mend in [MENDS[without]] if without else MENDS.values():
         count = Count()
-        most = histories // _RARE_SHARE if mend.rare and not without else histories
-        found = missed(mend.mix, most, 0, count, mend.without)
+        found = missed(mend.mix, histories, 0, count, mend.without)
         if found is None:
-            unnoticed += not mend.rare
+            unnoticed += 1
             _say(f"| {mend.name} | {mend.point} | not found | | {count.histories} | {count.cpu:.1f} s |")
         else:
             row = f"{found.violations[0].oracle} | {found.plan.seed} | {count.histories} | {count.cpu:.1f} s"

@@ -121,7 +121,7 @@ class Broker(Server):
     def wake(self, place: TopicPartition) -> None:
         """Answer the requests that were held for want of something on this partition."""
         for held in self._held.pop(place, ()):
-            if not held.answer.done() and held.asker not in self.cut_off:
+            if not held.answer.done() and not self.cut_off[held.asker]:
                 try:
                     found = self.fetch(held.offsets, held.most)
                 except OffsetOutOfRangeError as gone:

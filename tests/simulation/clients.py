@@ -14,7 +14,7 @@ from typing import Any, Final
 from eventkernel.errors import InvalidInput, OutOfDate, Refusal, Unavailable
 from eventkernel.reading.bookmark import Bookmark
 from tests.simulation.bank import Asked, Bank, Deposited, Event, Opened
-from tests.simulation.plan import Op
+from tests.simulation.plan import PATIENCE_SECONDS, Op
 from tests.simulation.systems import Answer, GraphQL
 from tests.simulation.world import NoAnswer, Replica, World
 
@@ -108,7 +108,8 @@ class Client:
                 return
             if code == "INVALID_INPUT":
                 self._bookmarks.pop(system, None)
-            await asyncio.sleep(_AGAIN_SECONDS * (1 + attempt))
+            pause = _AGAIN_SECONDS * (1 + attempt)
+            await asyncio.sleep(pause if call.op.patience == PATIENCE_SECONDS else pause * attempt / _MOST_ATTEMPTS)
         call.ended = self._world.loop.time()
         self._tell(call, "no answer")
 
@@ -139,7 +140,7 @@ class Client:
         variables = given if op.kind in ("read", "friends") else {"input": given}
 
         async def ask(call: Call, replica: Replica[GraphQL]) -> str:
-            answer = await replica.call(lambda service: service.ask(text, variables, call.sent))
+            answer = await replica.call(lambda service: service.ask(text, variables, call.sent), op.patience)
             if answer.bookmark and not answer.errors:
                 # One client has one bookmark for all subgraphs, as the router keeps it.
                 self._bookmarks["users"] = self._bookmarks["friends"] = answer.bookmark
@@ -189,7 +190,7 @@ class Client:
                 stream = f"transfer-{op.key}"
                 command = Asked(account, f"account-{op.other}", op.amount)
         try:
-            outcome = await replica.call(lambda bank: bank.run(stream, command, op.key))
+            outcome = await replica.call(lambda bank: bank.run(stream, command, op.key), op.patience)
         except Unavailable:
             return "UNAVAILABLE"
         except Refusal as refusal:
@@ -204,7 +205,7 @@ class Client:
     async def _look(self, call: Call, replica: Replica[Bank]) -> str:
         sent = Bookmark.decode(call.sent)
         try:
-            call.shown = await replica.call(lambda bank: bank.accounts(sent))
+            call.shown = await replica.call(lambda bank: bank.accounts(sent), call.op.patience)
         except (Unavailable, OutOfDate):
             return "UNAVAILABLE"
         except InvalidInput:

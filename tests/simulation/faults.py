@@ -17,7 +17,8 @@ from tests.simulation.systems import Systems
 from tests.simulation.world import SILENCE_SECONDS, Replica, World
 
 _NOTICED_SECONDS: Final = 1.0
-"""So long after a log was cut a process may answer from what it has read of it."""
+"""So long after a log was cut, or a database dropped, a process may answer from what it has read of it, or with
+nothing: until its next look."""
 
 Doing = Callable[["Faults", Fault], Awaitable[None]]
 
@@ -29,6 +30,8 @@ class Faults:
         self.chance = Random(f"{world.chance.random()} faults")
         self.lost_at: dict[str, float] = {}
         """By system: when its log has lost something for the last time."""
+        self.dropped_at: dict[str, float] = {}
+        """By system: when its views were dropped for the last time."""
         self._excused: dict[tuple[str, int], float] = {}
 
     def excuses(self, stream: str, version: int, told: float) -> bool:
@@ -44,8 +47,8 @@ class Faults:
     async def happen(self, fault: Fault) -> None:
         await asyncio.sleep(fault.at)
         await KINDS[fault.kind](self, fault)
-        for system in self.lost_at:  # a process that was paused meanwhile has yet to notice
-            self.lost_at[system] = self.world.loop.time() + _NOTICED_SECONDS
+        for since in (self.lost_at, self.dropped_at):  # a process that was paused meanwhile has yet to notice
+            since.update(dict.fromkeys(since, self.world.loop.time() + _NOTICED_SECONDS))
 
     def replica(self, fault: Fault) -> Replica[Any]:
         replicas = self.world.replicas
@@ -97,9 +100,18 @@ async def pause(on: Faults, fault: Fault) -> None:
 async def cut_off(on: Faults, fault: Fault) -> None:
     replica, server = on.replica(fault), on.world.mongo if fault.amount > 1 else on.world.broker
     on.tell(f"{replica.name} cannot reach {server.name} for {fault.seconds:g} s")
-    server.cut_off.add(replica.name)
+    server.cut_off[replica.name] += 1
     await asyncio.sleep(fault.seconds)
-    server.cut_off.discard(replica.name)
+    server.cut_off[replica.name] -= 1
+
+
+async def slow_link(on: Faults, fault: Fault) -> None:
+    """Some of what a replica sends to a server arrives late: its sender may have given up, and others have acted."""
+    replica, server = on.replica(fault), on.world.mongo if fault.amount > 1 else on.world.broker
+    on.tell(f"for {fault.seconds:g} s what {replica.name} sends to {server.name} arrives late")
+    on.world.network.late[replica.name, server.name] = fault.seconds
+    await asyncio.sleep(fault.seconds)
+    on.world.network.late.pop((replica.name, server.name), None)
 
 
 async def server_down(on: Faults, fault: Fault) -> None:
@@ -118,15 +130,17 @@ async def old_primary(on: Faults, fault: Fault) -> None:
     replica, mongo = on.replica(fault), on.world.mongo
     on.tell(f"{replica.name} asks a primary of before for {fault.seconds:g} s")
     mongo.deposed[replica.name] = mongo.as_it_is()
-    mongo.cut_off.add(replica.name)
+    mongo.cut_off[replica.name] += 1
     await asyncio.sleep(fault.seconds)
-    mongo.cut_off.discard(replica.name)
+    mongo.cut_off[replica.name] -= 1
     mongo.deposed.pop(replica.name, None)
 
 
 async def rebalance(on: Faults, fault: Fault) -> None:
-    on.tell("the partitions are assigned anew")
-    on.systems.rearrange()
+    on.tell(f"the partitions are assigned anew {fault.amount} times within {fault.seconds:g} s")
+    for _ in range(fault.amount):
+        on.systems.rearrange()
+        await asyncio.sleep(fault.seconds / fault.amount)
 
 
 async def rebuild(on: Faults, fault: Fault) -> None:
@@ -174,6 +188,7 @@ async def restore_view(on: Faults, fault: Fault) -> None:
 async def wipe_database(on: Faults, fault: Fault) -> None:
     system = on.system(fault)
     on.tell(f"the database of {system} is dropped")
+    on.dropped_at[system] = on.world.loop.time()
     on.world.mongo.database(system).clear()
 
 
@@ -267,6 +282,7 @@ KINDS: Final[dict[str, Doing]] = {
     "crash": crash,
     "pause": pause,
     "cut off": cut_off,
+    "slow link": slow_link,
     "server down": server_down,
     "old primary": old_primary,
     "rebalance": rebalance,
@@ -283,7 +299,12 @@ KINDS: Final[dict[str, Doing]] = {
 }
 
 SURVIVED: Final = (
-    "storm", "storm", "crash", "crash", "pause", "pause", "cut off", "server down", "old primary", "rebalance",
-    "rebuild", "wipe ledger", "restore ledger", "lose log tail",
+    "storm", "storm", "crash", "crash", "pause", "pause", "cut off", "slow link", "server down", "old primary",
+    "rebalance", "rebuild", "wipe ledger", "restore ledger", "wipe database", "lose log tail",
 )  # fmt: skip
 """What the system is made to survive; some come more often."""
+
+EXCHANGES: Final = frozenset(
+    {"wipe ledger", "restore ledger", "wipe database", "drop index", "lose log tail", "log put back", "foreign record"}
+)
+"""After these a ledger may have to be filled anew."""

@@ -54,6 +54,8 @@ class Log:
     """By partition: the offset after the last message."""
     gaps: frozenset[str]
     """Streams with a version that nothing comes before."""
+    generation: int
+    """How often its ledger was filled."""
 
     def streams(self) -> Mapping[str, Sequence[Entry]]:
         found: dict[str, list[Entry]] = {}
@@ -73,7 +75,7 @@ class Log:
 def read(partitions: Sequence[Sequence[LogMessage]]) -> Log:
     entries: list[Entry] = []
     gaps: set[str] = set()
-    log = ""
+    log, newest = "", 0
     for number, messages in enumerate(partitions):
         generation = 0
         versions: dict[str, int] = {}
@@ -87,6 +89,7 @@ def read(partitions: Sequence[Sequence[LogMessage]]) -> Log:
             log = log or headers["source"]
             if message.key is None:
                 generation = max(generation, written)
+                newest = max(newest, generation)
                 continue
             stream = headers["subject"]
             if written < generation or not version or version <= versions.get(stream, 0):
@@ -96,7 +99,7 @@ def read(partitions: Sequence[Sequence[LogMessage]]) -> Log:
                 continue
             versions[stream] = version
             entries.append(_entry(headers, message, number, stream, version))
-    return Log(log, entries, {number: len(found) for number, found in enumerate(partitions)}, frozenset(gaps))
+    return Log(log, entries, {number: len(found) for number, found in enumerate(partitions)}, frozenset(gaps), newest)
 
 
 def _entry(headers: Mapping[str, str], message: LogMessage, number: int, stream: str, version: int) -> Entry:

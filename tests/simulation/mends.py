@@ -34,6 +34,7 @@ from tests.simulation.plan import Mix
 
 BANK: Final[Sequence[Mapping[str, int]]] = ({"bank": 2}, {"bank": 1})
 USERS: Final[Sequence[Mapping[str, int]]] = ({"users": 2},)
+TWO: Final = ({"users": 2}, {"bank": 2})
 CRASHES: Final = ("crash", "crash", "pause", "storm", "rebalance")
 
 
@@ -43,8 +44,6 @@ class Mend:
     point: str
     without: Callable[[], AbstractContextManager[object]]
     mix: Mix
-    rare: bool = False
-    """Found too seldom to be demanded of a campaign."""
 
 
 def _majority_reads() -> AbstractContextManager[object]:
@@ -246,22 +245,19 @@ STANDING: Final = (
         "offsets within a batch",
         "an answer's bookmark covers its own commit",
         _one_offset_for_a_batch,
-        Mix(("storm",), [{"users": 1}, {"bank": 1}], hurry=True, always="storm"),
-        rare=True,
+        Mix(("storm",), ({"users": 1}, {"bank": 1}), most_faults=1, hurry=True, crowd=6),
     ),
     Mend(
         "the version before a document is replaced",
         "of two that fold one partition, the later state stays",
         _older_over_newer,
-        Mix(("pause", "rebalance"), [*USERS, {"bank": 2}], hurry=True, always="storm"),
-        rare=True,
+        Mix(("rebalance", "rebalance", "slow link"), TWO, steady=True, one_thing=True, always="slow link"),
     ),
     Mend(
         "the fence before older generations",
         "a late record of an exchanged ledger does not count",
         _older_generations,
-        Mix(("pause", "pause", "storm"), [*USERS, {"bank": 2}], hurry=True, always="restore ledger"),
-        rare=True,
+        Mix(("slow link", "slow link", "restore ledger"), TWO, steady=True, always="wipe ledger"),
     ),
 )
 """What has stood since 0.1.0."""
@@ -271,8 +267,7 @@ SINCE: Final = (
         "linearizable look-ups",
         "what one document decides is the newest, whichever primary answers",
         _majority_reads,
-        Mix(("old primary", "old primary"), USERS, always="old primary"),
-        rare=True,
+        Mix(("old primary",), TWO, impatient=True, steady=True, always="old primary"),
     ),
     Mend(
         "the record behind a checkpoint",
@@ -302,8 +297,7 @@ SINCE: Final = (
         "refusals that bind, of a key",
         "a command that was refused has no effect later",
         _no_binding_of_keys,
-        Mix(("storm",), USERS, most_faults=1, hurry=True, always="storm"),
-        rare=True,
+        Mix(("storm", "pause"), USERS, hurry=True, impatient=True, always="slow link"),
     ),
     Mend(
         "the look at the ledger's indexes",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,6 +23,8 @@ Failure = Callable[[], Exception]
 """Makes the error that a driver raises where it has no answer."""
 
 _RETRY_SECONDS: Final = 0.05
+_LATE: Final = 0.3
+"""How many of the requests on a bad link are late."""
 
 
 @dataclass(slots=True)
@@ -45,8 +48,8 @@ class Server:
 
     name: str
     down: bool = False
-    cut_off: set[str] = field(default_factory=set[str])
-    """Processes that cannot reach it."""
+    cut_off: Counter[str] = field(default_factory=Counter[str])
+    """Processes that cannot reach it, for as many reasons."""
 
 
 class Network:
@@ -55,6 +58,8 @@ class Network:
         self._chance = chance
         self._outside = contextvars.Context()
         self.weather = Weather()
+        self.late: dict[tuple[str, str], float] = {}
+        """By process and server: some of what the one sends to the other arrives up to so many seconds late."""
         self.over = False
         """Everything is over: no request is answered any more."""
         self.requests = 0
@@ -82,6 +87,11 @@ class Network:
         if weather.slow and self._chance.random() < weather.slow:
             return self._chance.random() * weather.slow_most
         return weather.least + self._chance.random() * (weather.most - weather.least)
+
+    def delay_to(self, server: Server, asker: str) -> float:
+        """Seconds for the way there."""
+        late = self.late.get((asker, server.name), 0.0)
+        return self.delay() + (self._chance.random() * late if late and self.happens(_LATE) else 0.0)
 
     def happens(self, probability: float) -> bool:
         return probability > 0 and self._chance.random() < probability
@@ -114,13 +124,13 @@ class _Request:
         self._lost = network.happens(network.weather.lose_request)
 
     def set_out(self) -> None:
-        self._in(self._network.delay(), self.arrive)
+        self._in(self._network.delay_to(self._server, self._asker), self.arrive)
 
     def arrive(self) -> None:
         network, server = self._network, self._server
         if network.over:
             return
-        if server.down or self._asker in server.cut_off:
+        if server.down or server.cut_off[self._asker]:
             if self.answer.done():
                 return
             if network.loop.time() >= self._giving_up:

@@ -71,6 +71,7 @@ HOLDER: Final = "one holder per claim"
 FOLD: Final = "views = fold"
 EXPLAINED: Final = "every answer is explained by its bookmark"
 REFUSED: Final = "a refusal has a reason"
+REFILLED: Final = "a ledger is filled anew for a reason"
 MONEY: Final = "money is constant"
 ALIVE: Final = "it goes on by itself"
 
@@ -139,17 +140,31 @@ def once(logs: Mapping[str, Log], calls: Sequence[Told]) -> Iterator[Violation]:
 
 
 def refusals(logs: Mapping[str, Log], calls: Sequence[Told]) -> Iterator[Violation]:
-    """A refusal has a reason on the logs: a username that somebody has had, a user who was deleted or not yet there."""
+    """A refusal has a reason on the logs: a username that somebody has had, a user who was deleted or not yet there, an
+    account that was not open yet."""
     users = logs["users"].streams() if "users" in logs else {}
     had = {change.data.get("username"): stream for stream, changes in users.items() for change in changes}
     deleted = {stream for stream, changes in users.items() if changes[-1].type == "UserDeleted"}
+    opened = {call.stream: call.ended for call in calls if call.op.kind == "open" and call.outcome == "done"}
     for call in calls:
+        account = f"account-{call.op.slot}"
+        if call.op.kind == "deposit" and call.outcome == "NOT_FOUND" and call.began > opened.get(account, call.began):
+            yield Violation(REFUSED, f"key {call.op.key}: NOT_FOUND, and {account} was open before")
         if call.outcome == "USERNAME_TAKEN" and call.op.name not in had:
             yield Violation(REFUSED, f"key {call.op.key}: nobody has ever had the username {call.op.name}")
         if call.outcome == "NOT_FOUND" and call.op.kind in ("befriend", "update", "delete"):
             there = [stream for stream in call.about if stream in users and stream not in deleted]
             if len(there) == len(call.about):
                 yield Violation(REFUSED, f"key {call.op.key}: NOT_FOUND, and {' and '.join(there)} are there")
+
+
+def refilled(logs: Mapping[str, Log], before: Mapping[str, int]) -> Iterator[Violation]:
+    """`before`: by system, the generation of its ledger at the start. Filling one costs as much as its log is long."""
+    for system, log in logs.items():
+        if log.generation > before.get(system, log.generation):
+            yield Violation(
+                REFILLED, f"that of {system} has the generation {log.generation}, and had {before[system]} at the start"
+            )
 
 
 def whole(logs: Mapping[str, Log]) -> Iterator[Violation]:

@@ -16,7 +16,12 @@ SLOTS: Final = 4
 NAMES: Final = ("ada", "bob")
 """So few usernames that they are asked for twice."""
 
+PATIENCE_SECONDS: Final = 4.0
+_IMPATIENT: Final = 0.2
+"""How many plans have clients that ask again while their first request is still under way."""
 _ROUND_SECONDS: Final = 1.5
+_STEADY: Final = 10
+"""How often a client asks that does not leave off."""
 _LOOKS: Final = 10
 """How often somebody who is in a hurry reads at a time."""
 
@@ -51,6 +56,8 @@ class Op:
     name: str | None = None
     amount: int = 0
     at: float = 0.0
+    patience: float = PATIENCE_SECONDS
+    """After so many seconds without an answer the client asks again, with the same key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +96,14 @@ class Mix:
     """All clients ask at the same moments, and for the same name."""
     always: str = ""
     """A kind of fault that comes in every plan."""
+    impatient: bool = False
+    """All clients ask again soon."""
+    one_thing: bool = False
+    """All clients change the same user or account."""
+    steady: bool = False
+    """Clients ask as long as faults come."""
+    crowd: int = 0
+    """So many clients, whatever the size of the plan."""
 
 
 def drawn(seed: int, mix: Mix) -> Plan:
@@ -97,14 +112,21 @@ def drawn(seed: int, mix: Mix) -> Plan:
     draw = _bank_op if "bank" in replicas else _social_op
     clients: list[list[Op]] = []
     size = chance.choice(_SIZES)
-    for client in range(size.clients):
+    for client in range(mix.crowd or size.clients):
         first = "open" if "bank" in replicas else "create"
         names = [chance.choice((f"{first}er{client}", NAMES[0])), f"{first}er{client}x"]
         ops = [Op(first, f"{client}.{at}", 0.0, (2 * client + at) % SLOTS, name=names[at]) for at in range(2)]
         ops += [
-            draw(chance, f"{client}.{at}", "friends" in replicas) for at in range(2, 3 + chance.randrange(size.ops))
+            draw(chance, f"{client}.{at}", "friends" in replicas)
+            for at in range(2, _STEADY if mix.steady else 3 + chance.randrange(size.ops))
         ]
+        if mix.steady:
+            ops = [replace(op, wait=round(2 * chance.random() * size.seconds / _STEADY, 3)) for op in ops]
         clients.append(ops)
+    if mix.one_thing:
+        clients = [[*ops[:2], *(replace(op, slot=0) for op in ops[2:])] for ops in clients]
+    if mix.impatient or chance.random() < _IMPATIENT:
+        clients = [[replace(op, patience=round(0.01 + 0.3 * chance.random(), 3)) for op in ops] for ops in clients]
     if mix.hurry:
         clients = [[more for number, op in enumerate(ops) for more in _hurried(op, number, chance)] for ops in clients]
     kinds = (

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Sequence
+from itertools import count
 from random import Random
+from typing import Any
 
 import pytest
 
 from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.event_store import KafkaEventStore
+from eventkernel.adapters.kafka.restoring import lost_commits
 from eventkernel.adapters.mongodb.connection import Database
+from eventkernel.adapters.mongodb.ledger import Entry
 from eventkernel.clock import ManualClock
+from eventkernel.events import EncodedEvent, Position
 from eventkernel.testing.event_store_contract import EventStoreContract, LogUnderTest
 from eventkernel.testing.view_contract import CheckpointStoreContract, ViewContract
 from subgraphs.users import projection as users_projection
@@ -95,6 +100,38 @@ class TestKafkaEventStore(EventStoreContract):
         log = LogOnSimulatedServers(servers, database)
         yield log
         await log.aclose()
+
+
+async def test_a_commit_that_comes_while_log_and_ledger_are_compared_is_not_lost(
+    servers: Servers, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = LogOnSimulatedServers(servers, database)
+    store = await log.open()
+    documents = store._documents
+    assert documents is not None
+
+    async def another(number: int) -> None:
+        event = EncodedEvent("bell.Rung", 1, b"{}")
+        for stream in (f"bell-{number}", f"gong-{number}"):
+            await store.append(stream, [event], expected_version=0, command_id=f"ring {stream}", fingerprint="ring")
+
+    numbers = count()
+    await another(next(numbers))
+    head, last_placed = store.reader.head, documents.last_placed
+
+    async def head_later() -> Position:
+        await another(next(numbers))
+        return await head()
+
+    async def placed_later(*args: Any, **kwargs: Any) -> Sequence[Entry]:
+        await another(next(numbers))
+        return await last_placed(*args, **kwargs)
+
+    monkeypatch.setattr(documents, "last_placed", placed_later)
+    monkeypatch.setattr(store.reader, "head", head_later)
+    assert await lost_commits(store.reader, documents) == []
+    monkeypatch.undo()
+    await log.aclose()
 
 
 class TestMongoView(ViewContract[Door]):

@@ -27,6 +27,7 @@ from tests.simulation.broker import Broker
 from tests.simulation.loop import PROCESS, Process, SimulatedLoop, simulated_loop
 from tests.simulation.mongo.server import MongoServer
 from tests.simulation.network import Network
+from tests.simulation.plan import PATIENCE_SECONDS
 
 T = TypeVar("T")
 ServiceT = TypeVar("ServiceT")
@@ -167,7 +168,7 @@ class Replica(Generic[ServiceT]):
             self.service = None
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def call(self, ask: Callable[[ServiceT], Awaitable[T]], seconds: float = 4.0) -> T:
+    async def call(self, ask: Callable[[ServiceT], Awaitable[T]], seconds: float = PATIENCE_SECONDS) -> T:
         """Ask this replica, from outside of every process.
 
         Raises:
