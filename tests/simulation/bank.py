@@ -2,23 +2,26 @@
 
     account-1    Opened(owner) Deposited(5) Debited(3, transfer) …        never below zero; the owner is a claim
     transfer-7   Asked(source, target, amount) → Completed | Failed
+    booking-3    Booked(box, before)            a safe-deposit box of which there are as many as `BOXES` says
 
 A transfer is a saga: debit the source; where that is refused, fail; credit the target; complete. Every command's id is
 made from the event that asked for the transfer, so that any number of deliveries have one effect.
+
+A booking is decided over all bookings of its kind of box, by their tag: its append has a condition.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, assert_never
+from typing import Annotated, Any, ClassVar, Final, assert_never
 
 from eventkernel.adapters.mongodb.build import Advance, MongoViewBuild
 from eventkernel.adapters.mongodb.views import MongoView
 from eventkernel.clock import Clock
 from eventkernel.decider import Decider
 from eventkernel.errors import IdempotencyMismatch, NotFound, Refusal
-from eventkernel.events import DomainEvent, RecordedEvent
+from eventkernel.events import DomainEvent, RecordedEvent, Tag
 from eventkernel.reacting.checkpoints import CheckpointStore
 from eventkernel.reacting.process import ProcessManager
 from eventkernel.reading.audit import Audit
@@ -28,11 +31,15 @@ from eventkernel.reading.gate import BookmarkGate
 from eventkernel.reading.membership import Membership
 from eventkernel.reading.projector import Projector, Source
 from eventkernel.reading.views import Change, Projection, State
+from eventkernel.writing.boundary import Query
 from eventkernel.writing.codec import Codec
 from eventkernel.writing.commands import CommandHandler, Outcome, fingerprint
+from eventkernel.writing.decisions import DecisionHandler
 from eventkernel.writing.store import EventStore
 
 PROCESS: Final = "transfers"
+BOXES: Final = 3
+"""How many there are of each kind of box."""
 
 
 class Opened(DomainEvent, frozen=True, tag="bank.Opened"):
@@ -60,6 +67,13 @@ class Asked(DomainEvent, frozen=True, tag="bank.Asked"):
     amount: int
 
 
+class Booked(DomainEvent, frozen=True, tag="bank.Booked"):
+    box: Annotated[str, Tag("box")]
+    before: int
+    """How many bookings of such a box the decision knew of."""
+    key: str
+
+
 class Completed(DomainEvent, frozen=True, tag="bank.Completed"):
     pass
 
@@ -68,14 +82,18 @@ class Failed(DomainEvent, frozen=True, tag="bank.Failed"):
     pass
 
 
-EVENT_TYPES: Final = (Opened, Deposited, Debited, Credited, Asked, Completed, Failed)
+EVENT_TYPES: Final = (Opened, Deposited, Debited, Credited, Asked, Booked, Completed, Failed)
 
-Event = Opened | Deposited | Debited | Credited | Asked | Completed | Failed
-"""A command of this bank is the event that it asks for."""
+Event = Opened | Deposited | Debited | Credited | Asked | Booked | Completed | Failed
+"""A command of this bank is the event that it asks for, but for bookings."""
 
 
 class TooLittle(Refusal):
     code = "NOT_ENOUGH"
+
+
+class NoBox(Refusal):
+    code = "NO_BOX"
 
 
 class NoAccount(NotFound):
@@ -101,10 +119,10 @@ def evolve(state: Account, event: Event) -> Account:
             return Account(state.owner, state.balance - amount)
         case Asked():
             return Account(transfer="asked")
-        case Completed():
-            return Account(transfer="completed")
-        case Failed():
-            return Account(transfer="failed")
+        case Completed() | Failed():
+            return Account(transfer=type(event).__name__.lower())
+        case Booked():
+            return Account()
         case _:
             assert_never(event)
 
@@ -119,7 +137,7 @@ def decide(command: Event, state: Account) -> Sequence[Event]:
                 raise NoAccount("there is no such account")
             if isinstance(command, Debited) and state.balance < command.amount:
                 raise TooLittle(f"expected {command.amount}, found {state.balance}")
-        case Asked() | Completed() | Failed():
+        case Asked() | Completed() | Failed() | Booked():
             pass
         case _:
             assert_never(command)
@@ -131,6 +149,27 @@ def claims(state: Account) -> frozenset[str]:
 
 
 decider: Decider[Account, Event, Event] = Decider(Account, decide, evolve)
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """A command."""
+
+    box: str
+    key: str
+
+
+def _decide_booking(command: Book, booked: int) -> Sequence[Booked]:
+    if booked >= BOXES:
+        raise NoBox(f"all {BOXES} boxes are booked")
+    return [Booked(command.box, booked, command.key)]
+
+
+bookings: Decider[int, Book, Booked] = Decider(lambda: 0, _decide_booking, lambda booked, _: booked + 1)
+
+
+def _boundary(command: Book) -> Query:
+    return Query.of(f"box:{command.box}", types=[Booked])
 
 
 def _evolve(doc: Account | None, recorded: RecordedEvent) -> Account:
@@ -178,6 +217,7 @@ class Bank:
     """One replica's bank."""
 
     handler: CommandHandler[Account, Event, Event]
+    bookings: DecisionHandler[int, Book, Booked]
     gate: BookmarkGate[MongoAccounts]
     projector: Projector[Account]
     transfers: ProcessManager[MongoAccounts]
@@ -186,6 +226,11 @@ class Bank:
     async def run(self, stream: str, command: Event, key: str) -> Outcome:
         return await self.handler.execute(
             stream, command, command_id=key, fingerprint=fingerprint(type(command).__name__, [stream, repr(command)])
+        )
+
+    async def book(self, stream: str, command: Book) -> Outcome:
+        return await self.bookings.execute(
+            stream, command, command_id=command.key, fingerprint=fingerprint("Book", [stream, repr(command)])
         )
 
     async def accounts(self, bookmark: Bookmark) -> dict[str, dict[str, Any]]:
@@ -204,6 +249,7 @@ def bank_of(
 ) -> Bank:
     codec = Codec(EVENT_TYPES)
     handler: CommandHandler[Account, Event, Event] = CommandHandler(store, codec, decider, claims)
+    booking: DecisionHandler[int, Book, Booked] = DecisionHandler(store, codec, bookings, _boundary)
     audit = Audit(view, [store])
     gate = BookmarkGate(view, [store], ["bank"], clock, audit)
     sources = [Source(store, codec)]
@@ -218,7 +264,7 @@ def bank_of(
         membership=membership,
     )
     projector = Projector(projection, sources, view, clock=clock, membership=membership, audit=audit)
-    return Bank(handler, gate, projector, transfers, audit)
+    return Bank(handler, booking, gate, projector, transfers, audit)
 
 
 @dataclass(frozen=True, slots=True)

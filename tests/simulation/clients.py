@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from eventkernel.errors import InvalidInput, OutOfDate, Refusal, Unavailable
 from eventkernel.reading.bookmark import Bookmark
-from tests.simulation.bank import Asked, Bank, Deposited, Event, Opened
+from eventkernel.writing.commands import Outcome
+from tests.simulation.bank import Asked, Bank, Book, Deposited, Event, Opened
 from tests.simulation.plan import PATIENCE_SECONDS, Op
 from tests.simulation.systems import Answer, GraphQL
 from tests.simulation.world import NoAnswer, Replica, World
@@ -77,7 +79,7 @@ class Client:
     async def _ask(self, call: Call, ids: dict[int, str]) -> bool:
         """False where there is nothing to be asked for yet."""
         op = call.op
-        if op.kind in ("open", "deposit", "transfer", "look"):
+        if op.kind in ("open", "deposit", "transfer", "book", "look"):
             await self._attempts(call, "bank", self._bank)
             return True
         if op.kind in ("read", "create"):
@@ -180,8 +182,10 @@ class Client:
         if op.kind == "look":
             return await self._look(call, replica)
         account = f"account-{op.slot}"
-        command: Event
+        command: Event | Book
         match op.kind:
+            case "book":
+                stream, command = f"booking-{op.key}", Book(f"size {op.slot % 2}", op.key)
             case "open":
                 stream, command = account, Opened(owner=op.name or "")
             case "deposit":
@@ -190,7 +194,7 @@ class Client:
                 stream = f"transfer-{op.key}"
                 command = Asked(account, f"account-{op.other}", op.amount)
         try:
-            outcome = await replica.call(lambda bank: bank.run(stream, command, op.key), op.patience)
+            outcome = await replica.call(partial(_run, stream, command, op.key), op.patience)
         except Unavailable:
             return "UNAVAILABLE"
         except Refusal as refusal:
@@ -211,3 +215,7 @@ class Client:
         except InvalidInput:
             return "INVALID_INPUT"
         return ""
+
+
+async def _run(stream: str, command: Event | Book, key: str, bank: Bank) -> Outcome:
+    return await (bank.book(stream, command) if isinstance(command, Book) else bank.run(stream, command, key))

@@ -6,6 +6,7 @@ Each is taken out by a patch here; the product has no switch. `point` is what th
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from eventkernel.adapters.kafka import opening, publisher, sweeper
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.kafka.restoring import Comparison
 from eventkernel.adapters.kafka.sweeper import Sweeper
-from eventkernel.adapters.mongodb import build
+from eventkernel.adapters.mongodb import build, ledger
 from eventkernel.adapters.mongodb.build import MongoViewBuild
 from eventkernel.adapters.mongodb.ledger import Documents, Entry
 from eventkernel.events import FENCE, Position, Record
@@ -27,6 +28,7 @@ from eventkernel.reading import fitting, folding, following
 from eventkernel.reading.audit import Audit
 from eventkernel.reading.gate import BookmarkGate
 from eventkernel.reading.landmarks import compare
+from eventkernel.writing import appending
 from eventkernel.writing.commands import CommandHandler
 from eventkernel.writing.store import Batch, Checkpoint
 from tests.simulation.mongo.client import SimulatedCollection
@@ -36,6 +38,8 @@ BANK: Final[Sequence[Mapping[str, int]]] = ({"bank": 2}, {"bank": 1})
 USERS: Final[Sequence[Mapping[str, int]]] = ({"users": 2},)
 TWO: Final = ({"users": 2}, {"bank": 2})
 CRASHES: Final = ("crash", "crash", "pause", "storm", "rebalance")
+
+BOOKINGS: Final = Mix(CRASHES, ({"bank": 2},), hurry=True, kinds=("book", "book", "look"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +218,15 @@ def _older_generations() -> AbstractContextManager[object]:
     return patch.object(KafkaLog, "_batch", batch)
 
 
+def _no_turns() -> AbstractContextManager[object]:
+    others = itertools.count()
+    return patch.object(ledger, "_turn", lambda tag, time_us: f"tag {tag} {time_us} {next(others)}")
+
+
+def _no_look_at_conditions() -> AbstractContextManager[object]:
+    return patch.object(appending, "check_condition", lambda *_: None)
+
+
 STANDING: Final = (
     Mend("the unique index", "one insert decides race and claims", _no_unique_index, Mix(CRASHES, USERS)),
     Mend(
@@ -322,6 +335,13 @@ SINCE: Final = (
         "a view of a log that was cut is filled anew at once",
         _no_end_of_following,
         Mix(("crash", "storm"), [*USERS, *BANK], most_faults=1, always="lose log tail"),
+    ),
+    Mend("the turns of tags", "of two appends that exclude each other one is first", _no_turns, BOOKINGS),
+    Mend(
+        "the look at a condition",
+        "what has come since a decision was made refuses it",
+        _no_look_at_conditions,
+        BOOKINGS,
     ),
     Mend(
         "records that are parked",

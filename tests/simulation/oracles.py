@@ -72,6 +72,7 @@ FOLD: Final = "views = fold"
 EXPLAINED: Final = "every answer is explained by its bookmark"
 REFUSED: Final = "a refusal has a reason"
 REFILLED: Final = "a ledger is filled anew for a reason"
+CONDITION: Final = "no append breaks the condition of another"
 MONEY: Final = "money is constant"
 ALIVE: Final = "it goes on by itself"
 
@@ -84,6 +85,7 @@ _TYPES: Final = {
     "open": "Opened",
     "deposit": "Deposited",
     "transfer": "Asked",
+    "book": "Booked",
 }
 _READS: Final = ("read", "look", "friends")
 
@@ -251,7 +253,7 @@ def covered(logs: Mapping[str, Log], calls: Iterable[Told], since: Mapping[str, 
             )
 
 
-_SYSTEMS: Final = {"user": "users", "friendship": "friends", "account": "bank", "transfer": "bank"}
+_SYSTEMS: Final = {"user": "users", "friendship": "friends", "account": "bank", "transfer": "bank", "booking": "bank"}
 
 
 def users(entries: Mapping[str, Sequence[Entry]]) -> Mapping[str, Mapping[str, Any]]:
@@ -293,6 +295,22 @@ def waits(log: Log, transfer: str) -> bool:
     return not log.gaps.isdisjoint((transfer, asked.get("source", ""), asked.get("target", "")))
 
 
+def conditions(log: Log) -> Iterator[Violation]:
+    """Each booking of a box was decided on all that came before it: so no two knew of as many."""
+    known: dict[tuple[str, int], str] = {}
+    for entry in log.entries:
+        if entry.type == "Booked":
+            decided_on = (entry.data["box"], entry.data["before"])
+            if decided_on in known:
+                yield Violation(
+                    CONDITION, f"{known[decided_on]} and {entry.stream} were both decided on {entry.data['before']}"
+                )
+            known[decided_on] = entry.stream
+    for (box, before), stream in known.items():
+        if before and (box, before - 1) not in known:
+            yield Violation(CONDITION, f"{stream} was decided on {before} bookings, which are not there")
+
+
 def money(log: Log) -> Iterator[Violation]:
     """No account is below zero; a transfer that is completed has moved its money once, one that failed has not."""
     streams = log.streams()
@@ -309,7 +327,7 @@ def money(log: Log) -> Iterator[Violation]:
                 balance += _SIGN.get(entry.type, 0) * entry.data.get("amount", 0)
                 if balance < 0:
                     yield Violation(MONEY, f"{stream} is at {balance} at version {entry.version}")
-        elif waits(log, stream):
+        elif not stream.startswith("transfer-") or waits(log, stream):
             continue
         elif [entry.type for entry in entries] not in (["Asked", "Completed"], ["Asked", "Failed"]):
             yield Violation(MONEY, f"{stream} went through {', '.join(entry.type for entry in entries)}")

@@ -96,6 +96,8 @@ class Mix:
     """All clients ask at the same moments, and for the same name."""
     always: str = ""
     """A kind of fault that comes in every plan."""
+    kinds: Sequence[str] = ()
+    """What clients ask for after their first two operations; none: whatever there is."""
     impatient: bool = False
     """All clients ask again soon."""
     one_thing: bool = False
@@ -123,6 +125,8 @@ def drawn(seed: int, mix: Mix) -> Plan:
         if mix.steady:
             ops = [replace(op, wait=round(2 * chance.random() * size.seconds / _STEADY, 3)) for op in ops]
         clients.append(ops)
+    if mix.kinds:
+        clients = [[*ops[:2], *(replace(op, kind=chance.choice(mix.kinds)) for op in ops[2:])] for ops in clients]
     if mix.one_thing:
         clients = [[*ops[:2], *(replace(op, slot=0) for op in ops[2:])] for ops in clients]
     if mix.impatient or chance.random() < _IMPATIENT:
@@ -179,7 +183,7 @@ def _social_op(chance: Random, key: str, friends: bool) -> Op:
 
 
 def _bank_op(chance: Random, key: str, _friends: bool) -> Op:
-    kind = chance.choice(["open"] * 2 + ["deposit"] * 3 + ["transfer"] * 4 + ["look"] * 2)
+    kind = chance.choice(["open"] * 2 + ["deposit"] * 3 + ["transfer"] * 4 + ["book"] * 2 + ["look"] * 2)
     slot = chance.randrange(SLOTS)
     return Op(
         kind,

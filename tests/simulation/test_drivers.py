@@ -13,12 +13,17 @@ import pytest
 from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.adapters.kafka.restoring import lost_commits
+from eventkernel.adapters.kafka.sweeper import Sweeper
 from eventkernel.adapters.mongodb.connection import Database
 from eventkernel.adapters.mongodb.ledger import Entry
 from eventkernel.clock import ManualClock
 from eventkernel.events import EncodedEvent, Position
+from eventkernel.reading.membership import Alone
+from eventkernel.retrying import Backoff, Troubles
+from eventkernel.testing.boundary_contract import BoundaryContract
 from eventkernel.testing.event_store_contract import EventStoreContract, LogUnderTest
 from eventkernel.testing.view_contract import CheckpointStoreContract, ViewContract
+from eventkernel.writing.store import Batch
 from subgraphs.users import projection as users_projection
 from subgraphs.users.adapters.mongodb import MongoUserView
 from subgraphs.users.projection import UserDoc
@@ -94,7 +99,7 @@ class LogOnSimulatedServers:
         self._servers.broker.down = False
 
 
-class TestKafkaEventStore(EventStoreContract):
+class TestKafkaEventStore(EventStoreContract, BoundaryContract):
     @pytest.fixture
     async def log(self, servers: Servers, database: Database) -> AsyncIterator[LogUnderTest]:
         log = LogOnSimulatedServers(servers, database)
@@ -131,6 +136,27 @@ async def test_a_commit_that_comes_while_log_and_ledger_are_compared_is_not_lost
     monkeypatch.setattr(store.reader, "head", head_later)
     assert await lost_commits(store.reader, documents) == []
     monkeypatch.undo()
+    await log.aclose()
+
+
+async def test_a_commit_that_comes_in_two_deliveries_is_not_taken_for_two(servers: Servers, database: Database) -> None:
+    log = LogOnSimulatedServers(servers, database)
+    store = await log.open()
+    documents = store._documents
+    assert documents is not None
+    events = [EncodedEvent("bell.Rung", 1, b"{}")] * 3
+    for version in (0, 3):
+        await store.append("bell", events, expected_version=version, command_id=f"ring {version}", fingerprint="ring")
+    records = await store.read_stream("bell")
+
+    async def finish(*_: object) -> None:
+        raise AssertionError("both commits are finished")
+
+    sweeper = Sweeper(store.reader, documents, Alone(), finish, Troubles(Backoff()))
+    partition = records[0].partition
+    for part in (records[:2], records[2:]):
+        await sweeper._compare(Batch(store.log, partition, part, part[-1].offset + 1, 1))
+    await documents.check()
     await log.aclose()
 
 

@@ -114,7 +114,9 @@ class Sweeper:
     async def _compare(self, batch: Batch) -> None:
         offsets: dict[str, int] = {}
         for record in batch.records:
-            offsets.setdefault(record.command_id, record.offset)
+            # Of a commit's first record, which another delivery may have had.
+            before = max(0, record.version - record.first_version)
+            offsets.setdefault(record.command_id, record.offset - before)
         known = await self._documents.known(list(offsets))
         elsewhere = [
             (entry, offsets[command])

@@ -114,6 +114,7 @@ class SimulatedCollection:
         projection: Mapping[str, Any] | Sequence[str] | None = None,
         *,
         sort: Ordered | None = None,
+        hint: str | None = None,
     ) -> Cursor:
         async def read() -> list[Document]:
             found = cast("list[Document]", await self._read(lambda there: list(there(self.name).find(query))))
@@ -128,8 +129,9 @@ class SimulatedCollection:
         projection: Mapping[str, Any] | Sequence[str] | None = None,
         *,
         sort: Ordered | None = None,
+        hint: str | None = None,
     ) -> Document | None:
-        found = await self.find(query, projection, sort=sort).to_list(1)
+        found = await self.find(query, projection, sort=sort, hint=hint).to_list(1)
         return found[0] if found else None
 
     def with_options(self, *, read_concern: ReadConcern | None = None, **_options: Any) -> SimulatedCollection:

@@ -82,5 +82,6 @@ _OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "$gte": _compared(lambda value, wanted: value >= wanted),
     "$lt": _compared(lambda value, wanted: value < wanted),
     "$lte": _compared(lambda value, wanted: value <= wanted),
+    "$all": lambda value, wanted: all(_equals(value, item) for item in wanted),
     "$elemMatch": _element_matches,
 }
