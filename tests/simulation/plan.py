@@ -37,7 +37,7 @@ class _Size:
 
 
 _LOG: Final = "lose log tail"
-_LEDGER: Final = ("wipe ledger", "restore ledger", "wipe database")
+_LEDGER: Final = ("wipe ledger", "restore ledger", "wipe database", "log put back")
 """Not in one history with `_LOG`: what both the log and its ledger have lost is nowhere."""
 
 _SIZES: Final = (_Size(2, 1, 2, 1.0), _Size(2, 2, 3, 1.5), _Size(2, 3, 3, 2.0), _Size(3, 4, 4, 4.0))
@@ -140,7 +140,7 @@ def drawn(seed: int, mix: Mix) -> Plan:
     )
     kinds += [mix.always] if mix.always else []
     if _LOG in kinds:
-        kinds = [kind for kind in kinds if kind not in _LEDGER]
+        kinds = [kind for kind in kinds if kind not in ((_LOG,) if mix.always in _LEDGER else _LEDGER)]
     faults = [_fault(chance, kind, size.seconds) for kind in kinds]
     return Plan(seed, replicas, clients, sorted(faults, key=lambda fault: fault.at), in_order=chance.random() < 0.1)
 

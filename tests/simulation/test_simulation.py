@@ -33,6 +33,14 @@ def test_no_oracle_objects_to_any_history(full_campaign: bool) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("fault", ["foreign record", "log put back"])
+def test_what_an_operator_has_to_look_at_harms_nothing_else(fault: str) -> None:
+    done = _simulate("--histories", "100", "--fault", fault)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_a_seed_replays_exactly() -> None:
     first, second = (_simulate("--replay", "5").stdout for _ in range(2))
     assert first == second
