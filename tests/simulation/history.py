@@ -218,7 +218,7 @@ class _History:
             deleted = {
                 stream for stream, entries in logs["users"].streams().items() if entries[-1].type == "UserDeleted"
             }
-            for stream in oracles.friendships(logs["friends"].streams()):
+            for stream in oracles.friendships(logs["friends"].streams(), logs["users"].streams()):
                 users = stream.removeprefix("friendship-").split("~")
                 waits = stream in logs["friends"].gaps  # for an operator
                 if not waits and any(f"user-{user}" in deleted for user in users):
@@ -275,7 +275,8 @@ class _History:
                 case "bank":
                     expected = oracles.accounts(streams)
                 case _:
-                    expected = {stream: {"version": n} for stream, n in oracles.friendships(streams).items()}
+                    standing = oracles.friendships(streams, logs["users"].streams())
+                    expected = {stream: {"version": n} for stream, n in standing.items()}
             for stream in sorted(expected.keys() | (shown.keys() - logs[system].gaps)):
                 wanted = expected.get(stream)
                 found = shown.get(stream)

@@ -270,9 +270,14 @@ def users(entries: Mapping[str, Sequence[Entry]]) -> Mapping[str, Mapping[str, A
     return found
 
 
-def friendships(entries: Mapping[str, Sequence[Entry]]) -> Mapping[str, int]:
-    """Those that stand, each with its version."""
-    return {stream: len(changes) for stream, changes in entries.items() if changes[-1].type == "FriendAdded"}
+def friendships(entries: Mapping[str, Sequence[Entry]], users_log: Mapping[str, Sequence[Entry]]) -> Mapping[str, int]:
+    """Those that stand, each with its version; without those with a user whom a log that was put back has lost."""
+    standing = {stream: len(changes) for stream, changes in entries.items() if changes[-1].type == "FriendAdded"}
+    return {
+        stream: version
+        for stream, version in standing.items()
+        if all(f"user-{user}" in users_log for user in stream.removeprefix("friendship-").split("~"))
+    }
 
 
 def accounts(entries: Mapping[str, Sequence[Entry]]) -> Mapping[str, Mapping[str, Any]]:

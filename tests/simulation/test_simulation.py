@@ -41,6 +41,7 @@ def test_what_an_operator_has_to_look_at_harms_nothing_else(fault: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.timeout(600)
 def test_a_seed_replays_exactly() -> None:
     first, second = (_simulate("--replay", "5").stdout for _ in range(2))
     assert first == second
@@ -59,6 +60,7 @@ def test_each_mechanism_that_is_taken_out_is_missed() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.timeout(600)
 def test_a_failure_is_made_small_and_told() -> None:
     mend = MENDS["waiting at the gate"]
     failure = next(result for seed in range(100) if (result := execute(drawn(seed, mend.mix), mend.without)).violations)
