@@ -12,7 +12,7 @@ import pytest
 
 from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.event_store import KafkaEventStore
-from eventkernel.adapters.kafka.restoring import lost_commits
+from eventkernel.adapters.kafka.restoring import compare_with_log
 from eventkernel.adapters.kafka.sweeper import Sweeper
 from eventkernel.adapters.mongodb.connection import Database
 from eventkernel.adapters.mongodb.ledger import Entry
@@ -134,7 +134,8 @@ async def test_a_commit_that_comes_while_log_and_ledger_are_compared_is_not_lost
 
     monkeypatch.setattr(documents, "last_placed", placed_later)
     monkeypatch.setattr(store.reader, "head", head_later)
-    assert await lost_commits(store.reader, documents) == []
+    compared = await compare_with_log(store.reader, documents)
+    assert (compared.lost, compared.cut) == ([], {})
     monkeypatch.undo()
     await log.aclose()
 

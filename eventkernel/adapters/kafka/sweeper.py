@@ -112,12 +112,11 @@ class Sweeper:
                 await self._documents.advance(checkpoint_after([batch]))
 
     async def _compare(self, batch: Batch) -> None:
-        offsets: dict[str, int] = {}
+        firsts: dict[str, Record] = {}
         for record in batch.records:
-            # Of a commit's first record, which another delivery may have had.
-            before = max(0, record.version - record.first_version)
-            offsets.setdefault(record.command_id, record.offset - before)
-        known = await self._documents.known(list(offsets))
+            firsts.setdefault(record.command_id, record)
+        known = await self._documents.known(list(firsts))
+        offsets = {command: _beginning(entry, firsts[command]) for command, entry in known.items()}
         elsewhere = [
             (entry, offsets[command])
             for command, entry in known.items()
@@ -210,3 +209,10 @@ class Sweeper:
                     await self._documents.check()
                     await self._finish(self._documents, entry, None)
             seen = frozenset(entry.command_id for entry in pending)
+
+
+def _beginning(entry: Entry, record: Record) -> int:
+    """Where a commit begins of which this record came first: another delivery may have had those before it. A foreign
+    record is one by itself, whatever it says of its commit."""
+    before = 0 if entry.size == 1 else max(0, record.version - record.first_version)
+    return record.offset - before
