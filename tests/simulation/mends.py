@@ -304,7 +304,7 @@ SINCE: Final = (
         "refusals that bind, of a reaction",
         "a reaction that is done again takes the same branch",
         _no_binding_of_reactions,
-        Mix(CRASHES, BANK, always="crash"),
+        Mix(CRASHES, BANK, steady=True, one_thing=True, kinds=("deposit", "transfer"), always="crash"),
     ),
     Mend(
         "refusals that bind, of a key",
