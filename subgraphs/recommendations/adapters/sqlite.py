@@ -95,10 +95,9 @@ INSERT OR REPLACE INTO friendships VALUES (
     ?, (SELECT number FROM users WHERE id = ?), (SELECT number FROM users WHERE id = ?), ?, ?, ?, ?, ?, ?, ?, ?)""",
     # An upsert and no REPLACE: that would fire the trigger that counts friends for rows that were there.
     "friends": """
-WITH side AS (SELECT * FROM friendships WHERE stream = ?)
 INSERT INTO friends
-SELECT low, high, since_us, partition, since_offset FROM side UNION ALL
-SELECT high, low, since_us, partition, since_offset FROM side WHERE true
+SELECT low, high, since_us, partition, since_offset FROM friendships WHERE stream = ? UNION ALL
+SELECT high, low, since_us, partition, since_offset FROM friendships WHERE stream = ?
 ON CONFLICT DO UPDATE SET since_us = excluded.since_us, since_offset = excluded.since_offset""",
     "unfriended": """
 DELETE FROM friends
@@ -223,14 +222,15 @@ class SqliteRecommendationView(SqliteViewBuild[GraphDoc]):
             deletion = (last.time_us, last.offset) if doc.deleted else (None, None)
             yield "users", (doc.id, not doc.deleted, doc.created_us, doc.created_offset, *deletion, *_place(last))
             return
-        for user in doc.users:
-            yield "known", (user,)
+        if change.before is None:
+            for user in doc.users:
+                yield "known", (user,)
         yield "friendships", (change.stream, *doc.users, doc.ended, doc.since_us, doc.since_offset, *_place(last))
         if doc.ended:
             yield "unfriended", doc.users
             yield "unfriended", doc.users[::-1]
         else:
-            yield "friends", (change.stream,)
+            yield "friends", (change.stream, change.stream)
         for state in change.states:
             if isinstance(state.doc, FriendshipDoc) and state.doc.ended:
                 past = (state.doc.since_us, state.time_us, state.partition, state.doc.since_offset, state.offset)
