@@ -36,6 +36,7 @@ from eventkernel.writing.codec import Codec, EventType, Upcaster
 
 if TYPE_CHECKING:
     from eventgraph.serving.federation import FederatedSchema
+    from eventkernel.reading.change_feed import KeysOf
     from graphrouter import Example
 
 EventTypes = Sequence[type[DomainEvent] | EventType]
@@ -77,11 +78,25 @@ def _nothing(_ports: Ports[Any]) -> None:
 
 
 @dataclass(frozen=True)
+class ChangesOf:
+    """Which events a field of the type Subscription sends a message for: those on a log that concern a key, which is
+    the value of one of the field's arguments. What the message says is for the field's resolver, as in a query."""
+
+    log: str
+    """The log's name; one that the subgraph's view is filled from."""
+    keys: KeysOf
+    argument: str
+    """The name of a required argument of type ID or String."""
+
+
+@dataclass(frozen=True)
 class Api(Generic[ViewT]):
     """What is asked of a subgraph: its schema, and what its resolvers find as `request.writes`, made of its ports."""
 
     schema: FederatedSchema
     services: Callable[[Ports[ViewT]], object] = _nothing
+    subscriptions: Mapping[str, ChangesOf] = field(default_factory=dict[str, ChangesOf])
+    """By the fields of the type Subscription."""
 
 
 @dataclass(frozen=True, kw_only=True)

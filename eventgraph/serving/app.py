@@ -12,30 +12,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Final, Generic, cast
 
 import orjson
-from graphql import ExecutionResult, OperationType
+from graphql import OperationType
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import Route
 
-from eventgraph.serving.errors import error_object, error_object_of
-from eventgraph.serving.execution import Documents, InvalidDocument
+from eventgraph.serving.answers import answer_of, bookmark_of, extension_of, refusal_of
+from eventgraph.serving.execution import Documents
 from eventgraph.serving.federation import FederatedSchema
-from eventgraph.serving.inputs import kind_of
 from eventgraph.serving.readiness import Readiness
 from eventgraph.serving.request import Gate, Headers, Request, ViewT
-from eventgraph.serving.turns import Turns
-from eventkernel.errors import InvalidInput, OutOfDate, Unavailable
+from eventgraph.serving.subscriptions import Subscriptions
+from eventkernel.errors import InvalidInput
 from eventkernel.reading.as_of import AsOf, read_as_of
 from eventkernel.reading.bookmark import Bookmark
 from graphrouter.http.actors import ActorKeys
 from graphrouter.http.connections import is_draining
 from graphrouter.http.endpoint import EndpointLimits, GraphQLEndpoint
-from graphrouter.request import ErrorObject, GraphQLAnswer, GraphQLRequest, RequestRefused
+from graphrouter.request import GraphQLAnswer, GraphQLRequest, RequestRefused, StreamItem
 from graphrouter.request import error_object as request_error
 
 LIMITS: Final = EndpointLimits(body_bytes=10 * 1024 * 1024, concurrent=1_000)
@@ -52,9 +52,11 @@ def subgraph_app(
     writes: object,
     readiness: Callable[[], Awaitable[Readiness]],
     actors: ActorKeys | None = None,
+    subscriptions: Callable[[Documents], Subscriptions[ViewT]] | None = None,
 ) -> Starlette:
-    """`actors` are the keys of the routers that say who asks; without any, nobody is known."""
-    executor = _Executor(schema, gate, writes, actors)
+    """`actors` are the keys of the routers that say who asks; without any, nobody is known. `subscriptions` makes what
+    answers the schema's subscriptions, where it has any."""
+    executor = _Executor(schema, gate, writes, actors, subscriptions)
     # What has begun is finished: a change whose client has gone is a change all the same.
     endpoint = GraphQLEndpoint(lambda: executor, LIMITS, gives_up=False, access=_access)
     health = _Health(readiness)
@@ -73,37 +75,60 @@ def subgraph_app(
 class _Executor(Generic[ViewT]):
     """Executes requests on one subgraph."""
 
-    def __init__(self, schema: FederatedSchema, gate: Gate[ViewT], writes: object, actors: ActorKeys | None) -> None:
+    def __init__(
+        self,
+        schema: FederatedSchema,
+        gate: Gate[ViewT],
+        writes: object,
+        actors: ActorKeys | None,
+        subscriptions: Callable[[Documents], Subscriptions[ViewT]] | None,
+    ) -> None:
         self._actors = actors
         self._documents = Documents(schema)
         self._gate = gate
         self._writes = writes
+        self._subscriptions = subscriptions(self._documents) if subscriptions else None
 
     async def answer(self, sent: GraphQLRequest) -> GraphQLAnswer:
         try:
             return await self._answer(sent)
-        except RequestRefused as refused:
-            return _refused(*refused.errors)
-        except InvalidDocument as invalid:
-            return _refused(*map(error_object, invalid.errors))
-        except InvalidInput as refusal:
-            return _refused(error_object_of(refusal))
-        except (OutOfDate, Unavailable) as refusal:
-            return _refused(error_object_of(refusal), status=503)
-        except Exception as defect:  # noqa: BLE001  # a client gets the id of the log entry, whatever went wrong
-            return _refused(error_object_of(defect), status=500)
+        except Exception as error:  # noqa: BLE001  # a client gets the id of the log entry, whatever went wrong
+            return refusal_of(error)
+
+    async def stream(self, sent: GraphQLRequest) -> AsyncGenerator[StreamItem, None]:
+        """The messages of a subscription; of another operation its answer.
+
+        Raises:
+            StreamInterrupted: it cannot go on here, and can be resumed.
+        """
+        try:
+            document = await self._documents.prepare(sent.query)
+            subscribes = document.operation_type(sent.operation_name) is OperationType.SUBSCRIPTION
+            subscribed = None
+            if self._subscriptions and subscribes:
+                headers = Headers.read(sent.headers, self._actors)
+                subscribed = await self._subscriptions.opened(document, sent, headers)
+        except Exception as error:  # noqa: BLE001  # as above
+            yield refusal_of(error)
+            return
+        if subscribed is None:
+            yield await self.answer(sent)
+            return
+        async with aclosing(subscribed.messages()) as messages:
+            async for message in messages:
+                yield message
 
     async def _answer(self, sent: GraphQLRequest) -> GraphQLAnswer:
         headers = Headers.read(sent.headers, self._actors)
         document = await self._documents.prepare(sent.query)
         operation_type = document.operation_type(sent.operation_name)
         if operation_type is OperationType.SUBSCRIPTION:
-            raise InvalidInput("query: expected a query or a mutation, found a subscription")
+            raise InvalidInput(
+                "query: expected a query or a mutation, found a subscription: ask for it with Accept: text/event-stream"
+            )
         if sent.only_queries and operation_type is not OperationType.QUERY:
             raise RequestRefused(request_error("only queries are executed by GET", "METHOD_NOT_ALLOWED"))
-        bookmark, as_of = headers.bookmark, _one_past(headers.as_of, sent, operation_type)
-        if (text := _text(sent, "bookmark")) is not None:
-            bookmark = bookmark.join(Bookmark.decode(text))
+        bookmark, as_of = bookmark_of(headers, sent), _one_past(headers.as_of, sent, operation_type)
         deadline = asyncio.get_running_loop().time() + headers.timeout
         if as_of is None:
             build = await self._gate.wait(bookmark, headers.timeout)
@@ -118,46 +143,20 @@ class _Executor(Generic[ViewT]):
         # A refused mutation has committed nothing: its answer, too, says how far the replica was that it looked at.
         if operation_type is OperationType.QUERY or request.read_view or not request.bookmark.position:
             request.join(Bookmark(position=await request.shown()))
-        return await _executed(result, request.encoded_bookmark())
-
-
-def _text(sent: GraphQLRequest, name: str) -> str | None:
-    """An entry of the request's extensions."""
-    value = sent.extensions.get(name)
-    if value is not None and not isinstance(value, str):
-        raise InvalidInput(f"extensions.{name}: expected a text, found {kind_of(value)}")
-    return value
+        return await answer_of(result, request.encoded_bookmark())
 
 
 def _one_past(header: AsOf | None, sent: GraphQLRequest, operation_type: OperationType) -> AsOf | None:
     """The past that a request is about; None for the present."""
-    text = _text(sent, "asOf")
+    text = extension_of(sent, "asOf")
     extension = None if text is None else read_as_of(text)
     if header is None and extension is None:
         return None
     if operation_type is not OperationType.QUERY:
-        raise InvalidInput("As-Of: expected none, for the past cannot be changed, found one with a mutation")
+        raise InvalidInput("As-Of: expected none, for the past cannot be changed, found one with a change")
     if header is not None and extension is not None and header != extension:
         raise InvalidInput("As-Of: expected the same past as extensions.asOf, found another one")
     return extension if header is None else header
-
-
-def _refused(*errors: ErrorObject, status: int = 400) -> GraphQLAnswer:
-    return GraphQLAnswer(None, list(errors), {}, refused=True, status=status)
-
-
-async def _executed(result: ExecutionResult, bookmark: str) -> GraphQLAnswer:
-    errors = result.errors or []
-    told: list[ErrorObject] = []
-    turns = Turns.of_this_loop()
-    for error in errors:
-        if turns.left <= 0:
-            await turns.another()
-        turns.spend(1)
-        told.append(error_object(error))
-    # A request error, such as a variable of another type, is told by the missing path: then there is no data entry.
-    refused = bool(errors) and result.data is None and all(error.path is None for error in errors)
-    return GraphQLAnswer(result.data, told, {"bookmark": bookmark}, refused=refused)
 
 
 class _Health:

@@ -73,7 +73,7 @@ class Documents:
     """Turns texts into documents that are valid against one schema."""
 
     def __init__(self, schema: FederatedSchema) -> None:
-        self._schema = schema.compiled
+        self.schema = schema.compiled
         self._kept: OrderedDict[str, Document | InvalidDocument] = OrderedDict()
         self._kept_characters = 0
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="documents")
@@ -99,7 +99,7 @@ class Documents:
                 expected = f"${name[:100]}: expected at most {REPRESENTATIONS_LIMIT} values, found {length}"
                 raise InvalidDocument([_refusal(expected, "TOO_COSTLY")])
         result = execute(
-            self._schema,
+            self.schema,
             document.node,
             context_value=context,
             variable_values=variables,
@@ -121,7 +121,7 @@ class Documents:
         try:
             node = parse(text, max_tokens=DOCUMENT_LIMITS.tokens)
             check_document(node, DOCUMENT_LIMITS)
-            errors = validate(self._schema, node, max_errors=_LISTED_ERRORS)
+            errors = validate(self.schema, node, max_errors=_LISTED_ERRORS)
         except GraphQLError as malformed:
             return InvalidDocument([malformed])
         except LimitExceeded as excess:

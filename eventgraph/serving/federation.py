@@ -26,6 +26,10 @@ from eventkernel.errors import InvalidInput
 
 QUERY: Final = "What can be asked."
 MUTATION: Final = "What can be changed. Of several mutations in one request each begins when the one before is done."
+SUBSCRIPTION: Final = (
+    "What one can be told of: a message for each event, in order, as soon as what is asked for shows it. A message's "
+    "`extensions.bookmark` is where to resume."
+)
 """Descriptions of the root types, the same in every subgraph."""
 
 REPRESENTATIONS_LIMIT: Final = 25_000
@@ -81,6 +85,7 @@ class FederatedSchema(Schema):
         *,
         query: type,
         mutation: type | None = None,
+        subscription: type | None = None,
         types: Iterable[type] = (),
         scalars: Mapping[object, ScalarDefinition] = _SCALARS,
     ) -> None:
@@ -88,6 +93,7 @@ class FederatedSchema(Schema):
         super().__init__(  # pyright: ignore[reportUnknownMemberType]  # some of its optional parameters are untyped
             query=query,
             mutation=mutation,
+            subscription=subscription,
             types=types,
             config=StrawberryConfig(scalar_map={**_SCALARS, **scalars}),
         )

@@ -10,12 +10,14 @@ from eventgraph.ports import Adapters, Ports, ViewT
 from eventgraph.serving.app import subgraph_app
 from eventgraph.serving.readiness import Readiness, readiness_of
 from eventgraph.serving.served import ServedSubgraph
-from eventgraph.system import Subgraph
+from eventgraph.serving.subscriptions import Feed, Subscriptions
+from eventgraph.system import ChangesOf, Subgraph
 from eventkernel.errors import Unavailable
 from eventkernel.reacting.checkpoints import CheckpointStore
 from eventkernel.reacting.process import ProcessManager
 from eventkernel.reacting.reactions import Reactions
 from eventkernel.reading.audit import Audit
+from eventkernel.reading.change_feed import ChangeFeed
 from eventkernel.reading.gate import BookmarkGate
 from eventkernel.reading.projector import Projector, Source
 from eventkernel.writing.aggregates import CommandHandlers
@@ -36,6 +38,8 @@ def served(subgraph: Subgraph[ViewT], adapters: Adapters[ViewT], actors: ActorKe
     gate = BookmarkGate(view, logs, adapters.known_logs, adapters.clock, audit)
     ports = Ports(subgraph.name, gate, adapters.logs, adapters.clock, _handlers(subgraph, adapters))
     api = subgraph.api()
+    writes = api.services(ports)
+    feeds = {name: _feed(changes, subgraph, adapters) for name, changes in api.subscriptions.items()}
     processes = [_process(process, ports, sources, adapters) for process in subgraph.processes]
 
     async def readiness() -> Readiness:
@@ -50,7 +54,14 @@ def served(subgraph: Subgraph[ViewT], adapters: Adapters[ViewT], actors: ActorKe
 
     return ServedSubgraph(
         name=subgraph.name,
-        app=subgraph_app(api.schema, gate=gate, writes=api.services(ports), readiness=readiness, actors=actors),
+        app=subgraph_app(
+            api.schema,
+            gate=gate,
+            writes=writes,
+            readiness=readiness,
+            actors=actors,
+            subscriptions=lambda documents: Subscriptions(documents, feeds, gate, writes),
+        ),
         sdl=api.schema.as_str(),
         projector=Projector(subgraph.projection, sources, view, membership=adapters.membership, audit=audit),
         audit=audit,
@@ -58,6 +69,13 @@ def served(subgraph: Subgraph[ViewT], adapters: Adapters[ViewT], actors: ActorKe
         processes=processes,
         remarks=remarks,
     )
+
+
+def _feed(followed: ChangesOf, subgraph: Subgraph[ViewT], adapters: Adapters[ViewT]) -> Feed:
+    if followed.log not in subgraph.codecs:
+        raise TypeError(f"{subgraph.name}: expected subscriptions to follow a log that its view is filled from")
+    source = Source(adapters.logs[followed.log], subgraph.codecs[followed.log])
+    return Feed(followed.argument, ChangeFeed([source], followed.keys))
 
 
 def _handlers(subgraph: Subgraph[ViewT], adapters: Adapters[ViewT]) -> CommandHandlers | None:

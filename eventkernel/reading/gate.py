@@ -80,8 +80,16 @@ class BookmarkGate(Generic[BuildT]):
             Unavailable: the view had no live build within that time, or one that is not what its logs say, or a log
                 does not answer.
         """
-        await self._check(bookmark.position, "bookmark")
+        await self.check(bookmark)
         return await self.reach(bookmark.position.within(self._logs), bookmark.streams, timeout)
+
+    async def check(self, bookmark: Bookmark) -> None:
+        """Whether the bookmark is one of these logs; waits for nothing.
+
+        Raises:
+            InvalidInput, Unavailable: as for `wait`.
+        """
+        await self._check(bookmark.position, "bookmark")
 
     async def wait_for_past(self, as_of: AsOf, bookmark: Bookmark, timeout: float) -> BuildT:
         """The live build, as soon as it is no older than the bookmark and nothing that had happened then is missing.

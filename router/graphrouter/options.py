@@ -59,6 +59,8 @@ class RouterOptions:
     accepted are then answered soon, and the others refused at once."""
     rate_limit: RateLimit | None = None
     """What one client may send to this process; one more is refused at once (HTTP 429)."""
+    concurrent_streams: int = 10_000
+    """Subscriptions that are open at the same time; one more is refused at once (HTTP 503)."""
     hosts: tuple[str, ...] = ()
     """Names that the server may be asked by (`Host`): `example.com`, `*.example.com` for all below, `*` for any.
     Without any, connections to a loopback address are answered by addresses and `localhost` only, others by all."""

@@ -119,6 +119,22 @@ class GraphQLAnswer:
             self._text.append(dumps_in_pieces(self.body()))
 
 
+@dataclass(frozen=True, slots=True)
+class StreamProgress:
+    """How far a stream of answers is where nothing has come for a while: whoever resumes it from `bookmark` misses
+    nothing."""
+
+    bookmark: str
+
+
+StreamItem: TypeAlias = GraphQLAnswer | StreamProgress
+"""What a subscription sends. The bookmark of an answer is where to resume the stream after it."""
+
+
+class StreamInterrupted(Exception):
+    """A stream of answers ends here, and its operation does not: it can be resumed from the last bookmark."""
+
+
 class RequestRefused(Exception):
     """The request cannot be executed; its errors say why."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from starlette.routing import BaseRoute
@@ -15,7 +15,7 @@ from graphrouter.execution.inflight import JoiningTransport
 from graphrouter.options import RouterOptions, Traffic
 from graphrouter.pipeline import Pipeline
 from graphrouter.planning.planner import QueryPlanner
-from graphrouter.request import GraphQLAnswer, GraphQLRequest
+from graphrouter.request import GraphQLAnswer, GraphQLRequest, StreamItem
 from graphrouter.subgraph_health import SubgraphHealth, health_of
 from graphrouter.subgraph_sdl import fetch_sdl
 from graphrouter.supergraph import Supergraph, read_supergraph
@@ -55,6 +55,7 @@ class GraphRouter:
                 timeouts=self.options.subgraph_timeouts,
             ),
             self.options,
+            self._transports,
         )
 
     @classmethod
@@ -141,6 +142,14 @@ class GraphRouter:
 
     async def answer(self, request: GraphQLRequest) -> GraphQLAnswer:
         return await self._pipeline.execute(request)
+
+    def stream(self, request: GraphQLRequest) -> AsyncGenerator[StreamItem, None]:
+        """The messages of a subscription, and between them how far it is; of another operation its answer.
+
+        Raises:
+            StreamInterrupted: the stream has broken off and cannot be taken up here.
+        """
+        return self._pipeline.stream(request)
 
     def statistics(self) -> Mapping[str, object]:
         """Hits, misses and times of the caches of documents and plans."""

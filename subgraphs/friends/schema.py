@@ -10,8 +10,9 @@ from typing import Annotated, Any, Final
 import strawberry
 from strawberry.types import Info
 
+from eventgraph import ChangesOf
 from eventgraph.serving import connections, history, inputs
-from eventgraph.serving.federation import MUTATION, QUERY, FederatedSchema, Representation, field, key_of
+from eventgraph.serving.federation import MUTATION, QUERY, SUBSCRIPTION, FederatedSchema, Representation, field, key_of
 from eventgraph.serving.inherited import inherits
 from eventgraph.serving.mutations import Done, KeyedInput, Mutations, Payload, VersionedInput
 from eventgraph.serving.request import Request
@@ -250,7 +251,31 @@ class Mutation:
         return RemoveFriendPayload(removed_friendship_id=strawberry.ID(pair.friendship_id), done=done)
 
 
-schema = FederatedSchema(query=Query, mutation=Mutation, types=[User])
+@strawberry.type(description=SUBSCRIPTION)
+class Subscription:
+    @field(
+        "The user with this id, each time that a friendship of theirs begins or ends; null for one who is no user, or "
+        "no longer."
+    )
+    async def friendships_changed(
+        self,
+        info: FriendsInfo,
+        user_id: Annotated[strawberry.ID, strawberry.argument(description="The user's id.")],
+    ) -> User | None:
+        missing = _is_missing(await info.context.loader(_load_users).load(user_id))
+        return None if missing else User(id=user_id)
+
+
+schema = FederatedSchema(query=Query, mutation=Mutation, subscription=Subscription, types=[User])
+
+
+def users_of(recorded: RecordedEvent) -> Sequence[str]:
+    """Whom an event concerns: the two who become friends, or are friends no longer."""
+    event = recorded.event
+    return event.users if isinstance(event, domain.FriendAdded | FriendRemoved) else ()
+
+
+SUBSCRIPTIONS: Final = {"friendshipsChanged": ChangesOf("friends", users_of, "userId")}
 
 
 async def _run(

@@ -26,13 +26,14 @@ def _on_mongodb() -> type[FriendView]:
 
 def _api() -> Api[FriendView]:
     from subgraphs.friends.replica import UserReplica  # noqa: PLC0415  # with the schema
-    from subgraphs.friends.schema import FriendMutations, FriendWrites, schema  # noqa: PLC0415  # loads Strawberry
+    from subgraphs.friends.schema import SUBSCRIPTIONS, FriendMutations, FriendWrites, schema  # noqa: PLC0415  # loads Strawberry
 
     return Api(
         schema,
         lambda ports: FriendWrites(
             FriendMutations(ports.commands(FRIENDSHIPS)), UserReplica(ports.logs[events.USERS_LOG], ports.gate)
         ),
+        SUBSCRIPTIONS,
     )
 
 

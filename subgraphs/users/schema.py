@@ -11,8 +11,9 @@ import strawberry
 import uuid6
 from strawberry.types import Info
 
+from eventgraph import ChangesOf
 from eventgraph.serving import connections, history, inputs
-from eventgraph.serving.federation import MUTATION, QUERY, FederatedSchema, Representation, field, key_of
+from eventgraph.serving.federation import MUTATION, QUERY, SUBSCRIPTION, FederatedSchema, Representation, field, key_of
 from eventgraph.serving.inherited import inherits
 from eventgraph.serving.mutations import Done, KeyedInput, Mutations, Payload, VersionedInput
 from eventgraph.serving.request import Request
@@ -314,7 +315,26 @@ class Mutation:
         return DeleteUserPayload(deleted_user_id=strawberry.ID(id_of(done.stream)), done=done)
 
 
-schema = FederatedSchema(query=Query, mutation=Mutation)
+@strawberry.type(description=SUBSCRIPTION)
+class Subscription:
+    @field("The user with this id, each time that they are created, changed or deleted; null once they are deleted.")
+    async def user_changed(
+        self,
+        info: UsersInfo,
+        user_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The user's id.")],
+    ) -> User | None:
+        return _user_or_none((await (await info.context.view()).users([user_id])).get(user_id))
+
+
+schema = FederatedSchema(query=Query, mutation=Mutation, subscription=Subscription)
+
+
+def users_of(recorded: RecordedEvent) -> Sequence[str]:
+    """Whom an event concerns."""
+    return (id_of(recorded.stream),)
+
+
+SUBSCRIPTIONS: Final = {"userChanged": ChangesOf("users", users_of, "id")}
 
 
 def new_user_id() -> str:

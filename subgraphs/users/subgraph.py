@@ -35,9 +35,13 @@ def _on_mongodb() -> type[UserView]:
 
 def _api() -> Api[UserView]:
     from subgraphs.users.lookalikes import Lookalikes  # noqa: PLC0415  # with the schema
-    from subgraphs.users.schema import UserMutations, schema  # noqa: PLC0415  # loads Strawberry
+    from subgraphs.users.schema import SUBSCRIPTIONS, UserMutations, schema  # noqa: PLC0415  # loads Strawberry
 
-    return Api(schema, lambda ports: UserMutations(ports.commands(USER), Lookalikes(ports.gate, ports.store)))
+    return Api(
+        schema,
+        lambda ports: UserMutations(ports.commands(USER), Lookalikes(ports.gate, ports.store)),
+        SUBSCRIPTIONS,
+    )
 
 
 USERS: Final[Subgraph[UserView]] = Subgraph(

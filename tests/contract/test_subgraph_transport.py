@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 
 from graphrouter.transport import (
+    StreamingTransport,
     SubgraphRequest,
     SubgraphResponseTooLarge,
     SubgraphTimedOut,
@@ -93,6 +94,26 @@ class Server:
         if not self.let_go.is_set():
             self.cancelled.set()
         await self._answer(send, 200, b"late")
+
+    async def _stream(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        await self.let_go.wait()
+        await send({"type": "http.response.body", "body": b"second", "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _stream_then_crash(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        raise RuntimeError("the password is 1234")
+
+    async def _until_gone(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        try:
+            await _disconnected(receive)
+        finally:
+            self.cancelled.set()
 
     async def _crash(self, scope: Any, receive: Any, send: Any) -> None:
         raise RuntimeError("the password is 1234")
@@ -235,3 +256,55 @@ def test_headers_that_a_request_cannot_have_are_refused() -> None:
     for headers in ({"Host": "a"}, {"a b": "c"}, {"": "c"}, {"a": "c\r\nd: e"}, {"a": " c"}, {"a": "\u2026"}):
         with pytest.raises(ValueError, match="expected"):
             HttpTransport("http://127.0.0.1/", headers=headers)
+
+
+# Streams
+
+
+@pytest.fixture
+def streaming(transport: SubgraphTransport) -> StreamingTransport:
+    assert isinstance(transport, StreamingTransport)
+    return transport
+
+
+async def test_a_stream_is_read_as_it_comes(streaming: StreamingTransport, server: Server) -> None:
+    async with streaming.stream(asked("stream")) as stream:
+        assert (stream.status, stream.headers["content-type"]) == (200, "text/event-stream")
+        assert await anext(stream.chunks) == b"first"
+        server.let_go.set()
+        assert [chunk async for chunk in stream.chunks] == [b"second"]
+    assert server.requests[0][2]["accept"] == "text/event-stream"
+
+
+async def test_any_other_answer_is_a_stream_too(streaming: StreamingTransport) -> None:
+    async with streaming.stream(asked("failure")) as stream:
+        assert (stream.status, stream.headers["content-type"]) == (503, "text/html")
+        assert b"".join([chunk async for chunk in stream.chunks]) == b"<html>"
+
+
+@pytest.mark.parametrize("what", ["stream_then_crash", "half"])
+async def test_a_stream_that_breaks_off_says_so(streaming: StreamingTransport, what: str) -> None:
+    async with streaming.stream(asked(what)) as stream:
+        assert await anext(stream.chunks) in {b"first", b"half"}
+        with pytest.raises(SubgraphUnreachable) as caught:
+            await anext(stream.chunks)
+    assert "1234" not in str(caught.value)
+
+
+async def test_a_stream_that_never_begins_is_none(streaming: StreamingTransport) -> None:
+    with pytest.raises(SubgraphTimedOut):
+        async with streaming.stream(asked("slow", deadline=asyncio.get_running_loop().time())):
+            pass
+
+
+async def test_whoever_leaves_a_stream_is_gone_for_the_server(streaming: StreamingTransport, server: Server) -> None:
+    async with streaming.stream(asked("until_gone")) as stream:
+        assert await anext(stream.chunks) == b"first"
+    await asyncio.wait_for(server.cancelled.wait(), seconds(10))
+
+
+async def test_a_closed_transport_has_no_streams(transport: SubgraphTransport, streaming: StreamingTransport) -> None:
+    await transport.aclose()
+    with pytest.raises(SubgraphUnreachable):
+        async with streaming.stream(asked("stream")):
+            pass

@@ -24,7 +24,7 @@ _as_str: Final = cache(FederatedSchema.as_str)
 
 
 def _prepared(documents: Documents, text: str) -> Document | InvalidDocument:
-    key = (id(documents._schema), text)  # a subgraph's schema lives as long as its module
+    key = (id(documents.schema), text)  # a subgraph's schema lives as long as its module
     if key not in _documents:
         _documents[key] = _prepare(documents, text)
     return _documents[key]

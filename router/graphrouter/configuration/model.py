@@ -202,6 +202,9 @@ class Server(Section):
     """Origins whose pages may read answers: `https://app.example.com`, or `*` for any."""
     concurrent_requests: Count = _DEFAULTS.concurrent_requests
     """Requests that are executed at the same time; one more is refused at once (`OVERLOADED`)."""
+    concurrent_streams: Count = _DEFAULTS.concurrent_streams
+    """Subscriptions that are open at the same time; one more is refused at once (`OVERLOADED`). Each takes one of the
+    connections that `server.connections` allows."""
     adaptive_concurrency: bool = _DEFAULTS.adaptive_concurrency
     """Whether fewer requests are executed at the same time while the event loop has no idle moment: those that are
     accepted are then answered soon, and the others refused at once."""
@@ -337,6 +340,7 @@ class Configuration(Section):
             of,
             limits=self.limits,
             concurrent_requests=server.concurrent_requests,
+            concurrent_streams=server.concurrent_streams,
             adaptive_concurrency=server.adaptive_concurrency,
             rate_limit=server.rate_limit or of.rate_limit,
             hosts=server.hosts or of.hosts,

@@ -103,6 +103,8 @@ class Execution:
     """The places that were read at, by number, with the objects there where equal ones were made one."""
     is_large: bool = False
     """Whether the data are so many that steps on them are made in the background."""
+    given: tuple[PreparedFetch, SubgraphResponse] | None = None
+    """A fetch that has been answered already: a subscription's, whose answer is a message of the subgraph."""
     _bytes: int = 0
     _objects: int = 0
     """How many objects subgraphs gave, copies included."""
@@ -314,18 +316,24 @@ class Execution:
     async def _ask(self, prepared: PreparedFetch, body: bytes) -> tuple[JsonObject | None, list[object]]:
         """The `data` and the `errors` of one subgraph request."""
         service = prepared.fetch.subgraph
-        timeout = self.settings.timeouts.get(service, self.settings.timeout_seconds)
-        deadline = min(self.deadline, asyncio.get_running_loop().time() + timeout)
-        headers = self.headers
-        if self.bookmark:
-            headers = (*headers, ("bookmark", self.bookmark))
-        request = SubgraphRequest(body, headers, deadline, repeatable=self.plan.plan.kind == "query")
-        response = await self.settings.transports[service].send(request)
+        if self.given is not None and self.given[0] is prepared:
+            response = self.given[1]
+        else:
+            response = await self._sent(service, body)
         answer = await self._answer(prepared, response)
         self._join_bookmark(service, response, answer)
         data: Json = answer.get("data")
         raw_errors: Json = answer.get("errors")
         return data if data.__class__ is dict else None, raw_errors if raw_errors.__class__ is list else []
+
+    async def _sent(self, service: str, body: bytes) -> SubgraphResponse:
+        timeout = self.settings.timeouts.get(service, self.settings.timeout_seconds)
+        deadline = min(self.deadline, asyncio.get_running_loop().time() + timeout)
+        headers = self.headers
+        if self.bookmark:
+            headers = (*headers, ("bookmark", self.bookmark))
+        request = SubgraphRequest(body, headers, deadline, repeatable=self.plan.plan.kind != "mutation")
+        return await self.settings.transports[service].send(request)
 
     async def _answer(self, prepared: PreparedFetch, response: SubgraphResponse) -> JsonObject:
         """The answer, read and counted."""

@@ -34,6 +34,7 @@ _LINGER_SECONDS: Final = 2.0
 """For so long what a client still sends is read and dropped: it would lose the answer if its bytes met a closed end."""
 _NO_BODY: Final = frozenset({204, 304})
 _STATUS_LINES: Final = {one.value: f"HTTP/1.1 {one.value} {one.phrase}\r\n".encode() for one in HTTPStatus}
+_EVENTS: Final = b"text/event-stream"
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 App = Callable[..., Awaitable[None]]
@@ -178,6 +179,7 @@ class HttpConnection(asyncio.Protocol):
             self._close()
         for exchange in self._exchanges:
             exchange.keep_alive = False
+            exchange.drain()
 
     # What the server's connections call
 
@@ -396,6 +398,8 @@ class _Exchange:
         self._ended = False
         self._end_told = False
         self._gone = False
+        self._draining = False
+        self._is_endless = False
         self.done = False
         self._waiting: asyncio.Future[None] | None = None
         self._head: tuple[int, Headers] | None = None
@@ -433,6 +437,12 @@ class _Exchange:
         self._gone = True
         self._wake()
 
+    def drain(self) -> None:
+        """The server is to stop: the app is told of a stream of events as if its client had gone, and may still end it
+        well. Other answers come to their end."""
+        self._draining = True
+        self._wake()
+
     def _wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
@@ -441,7 +451,7 @@ class _Exchange:
         if self._expects_continue and not self.started:
             self._expects_continue = False
             self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        while not (self._gone or self.done):
+        while not (self._gone or self.done or (self._draining and self._is_endless)):
             if (self._body or self._ended) and not self._end_told:
                 body, self._body = bytes(self._body), bytearray()
                 self._end_told = self._ended
@@ -494,6 +504,7 @@ class _Exchange:
             if b"\r" in value or b"\n" in value or b"\r" in name or b"\n" in name:
                 raise RuntimeError("a header has an end of line")
             lines.append(b"%b: %b\r\n" % (name, value))
+            self._is_endless = self._is_endless or (name.lower() == b"content-type" and value.startswith(_EVENTS))
         if b"content-length" not in names and status not in _NO_BODY and self.scope["method"] != "HEAD":
             if self.scope["http_version"] == "1.1":
                 self._chunked = True

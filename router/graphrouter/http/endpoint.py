@@ -12,18 +12,27 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Final, Protocol, TypeVar, runtime_checkable
 
 from starlette.types import Receive, Scope, Send
 
 from graphrouter.http.admission import AdaptiveAdmission, Admission
-from graphrouter.http.media_types import GRAPHQL_RESPONSE, JSON, negotiate
+from graphrouter.http.media_types import GRAPHQL_RESPONSE, JSON, asks_for_events, negotiate, takes_json
 from graphrouter.http.parameters import QUERY_STRING_LIMIT, read_body, read_query_string
 from graphrouter.http.rates import RateLimit, Rates
 from graphrouter.http.refusal import HttpRefusal
-from graphrouter.request import GraphQLAnswer, GraphQLRequest, RequestRefused, error_object
+from graphrouter.http.streaming import StreamLimits, send_events
+from graphrouter.request import (
+    GraphQLAnswer,
+    GraphQLRequest,
+    RequestRefused,
+    StreamInterrupted,
+    StreamItem,
+    error_object,
+)
 
 T = TypeVar("T")
 
@@ -50,6 +59,20 @@ class Executor(Protocol):
         ...
 
 
+@runtime_checkable
+class StreamingExecutor(Executor, Protocol):
+    """One that answers subscriptions, too."""
+
+    def stream(self, request: GraphQLRequest, /) -> AsyncGenerator[StreamItem, None]:
+        """The answers to a request: one, and for a subscription all that come. The first is refused where there is
+        nothing to come.
+
+        Raises:
+            StreamInterrupted: it cannot go on, and can be resumed.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointLimits:
     """What one endpoint takes."""
@@ -61,6 +84,9 @@ class EndpointLimits:
     """Whether fewer are executed at the same time while the event loop is never idle."""
     rate: RateLimit | None = None
     """What one client may send; beyond that it is refused, with RATE_LIMITED."""
+    streams: int = 10_000
+    """Streams of answers (subscriptions) at the same time; the same."""
+    stream: StreamLimits = field(default_factory=StreamLimits)
 
 
 class GraphQLEndpoint:
@@ -84,6 +110,7 @@ class GraphQLEndpoint:
         self._access = access
         self._admission = AdaptiveAdmission(limits.concurrent) if limits.adaptive else Admission(limits.concurrent)
         self._rates = Rates(limits.rate) if limits.rate else None
+        self._streams = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -91,11 +118,22 @@ class GraphQLEndpoint:
         media_type, request = JSON, None
         more: tuple[tuple[bytes, bytes], ...] = ()
         try:
-            media_type = negotiate(headers.get("accept"))
-            if self._rates is not None:
-                self._count(self._rates, scope, headers)
-            request = await self._read(scope, headers, receive)
-            found = await self._answer(request, receive)
+            accept = headers.get("accept")
+            if (
+                asks_for_events(accept)
+                and scope["method"] != "HEAD"
+                and isinstance(executor := self._executor(), StreamingExecutor)
+            ):
+                only_events = not takes_json(accept)
+                media_type = GRAPHQL_RESPONSE if only_events else negotiate(accept)
+                self._count(scope, headers)
+                request = await self._read(scope, headers, receive)
+                found = await self._stream(executor, request, receive, send, only_events=only_events)
+            else:
+                media_type = negotiate(accept)
+                self._count(scope, headers)
+                request = await self._read(scope, headers, receive)
+                found = await self._answer(request, receive)
             if found is None:
                 self._access.info("%s /graphql: the client has gone", scope["method"])
                 return
@@ -119,15 +157,46 @@ class GraphQLEndpoint:
         executor = self._executor()
         if isinstance(executor, str):
             raise HttpRefusal(503, "NOT_READY", executor, (RETRY_AFTER,))
+        return await self._once(executor.answer(request), receive)
+
+    async def _stream(
+        self, executor: StreamingExecutor, request: GraphQLRequest, receive: Receive, send: Send, *, only_events: bool
+    ) -> GraphQLAnswer | None:
+        """Streams the answers to a request; None when there is no more to send.
+
+        Returns an answer that is to be sent as any other: one that refuses the request, or that of a query for a client
+        that takes others than events, too (`only_events` is false).
+        """
+        if self._streams >= self._limits.streams:
+            raise HttpRefusal(503, "OVERLOADED", "too many streams of answers are open: try again", (RETRY_AFTER,))
+        self._streams += 1
+        try:
+            async with aclosing(executor.stream(request)) as items:
+                first = await self._once(_first(items), receive)
+                if isinstance(first, GraphQLAnswer) and (first.refused or not only_events):
+                    return first
+                if first is not None:
+                    await while_connected(receive, send_events(send, _again(first, items), self._limits.stream))
+                    await send({"type": "http.response.body", "body": b""})
+                return None
+        except StreamInterrupted:
+            raise HttpRefusal(503, "UNAVAILABLE", "there is no stream now: try again", (RETRY_AFTER,)) from None
+        finally:
+            self._streams -= 1
+
+    async def _once(self, answering: Coroutine[object, object, T], receive: Receive) -> T | None:
+        """What is answered, within the limits; None where the client has gone."""
         if not self._admission.enter():
+            answering.close()
             raise HttpRefusal(503, "OVERLOADED", "too many requests are being executed: try again", (RETRY_AFTER,))
         try:
-            answering = executor.answer(request)
             return await (while_connected(receive, answering) if self._gives_up else answering)
         finally:
             self._admission.leave()
 
-    def _count(self, rates: Rates, scope: Scope, headers: Mapping[str, str]) -> None:
+    def _count(self, scope: Scope, headers: Mapping[str, str]) -> None:
+        if (rates := self._rates) is None:
+            return
         wait = rates.wait(rates.client(scope, headers), asyncio.get_running_loop().time())
         if wait:
             message = f"the client has sent too many requests: expected the next one in {wait} s at the earliest"
@@ -186,6 +255,17 @@ class GraphQLEndpoint:
             name if _NAME.fullmatch(name[:100]) else "-",
             ",".join(codes) or "-",
         )
+
+
+async def _first(items: AsyncGenerator[StreamItem, None]) -> StreamItem:
+    return await anext(items)
+
+
+async def _again(first: StreamItem, items: AsyncGenerator[StreamItem, None]) -> AsyncGenerator[StreamItem, None]:
+    async with aclosing(items):
+        yield first
+        async for item in items:
+            yield item
 
 
 def read_headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:

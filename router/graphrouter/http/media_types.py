@@ -12,6 +12,7 @@ from graphrouter.http.refusal import HttpRefusal
 
 GRAPHQL_RESPONSE: Final = b"application/graphql-response+json; charset=utf-8"
 JSON: Final = b"application/json; charset=utf-8"
+EVENT_STREAM: Final = b"text/event-stream; charset=utf-8"
 
 _NEW, _OLD = "application/graphql-response+json", "application/json"
 _RANGES: Final = {
@@ -33,6 +34,22 @@ def negotiate(accept: str | None) -> bytes:
     if found is None:
         raise HttpRefusal(406, "NOT_ACCEPTABLE", f"answers are {_NEW} or {_OLD}")
     return found
+
+
+def takes_json(accept: str | None) -> bool:
+    """Whether an answer may be one of the types of `negotiate`."""
+    return accept is None or (len(accept) <= _ACCEPT_LIMIT and _negotiated(accept) is not None)
+
+
+def asks_for_events(accept: str | None) -> bool:
+    """Whether the answer is wanted as a stream of Server-Sent Events, which has to be asked for by name."""
+    return accept is not None and len(accept) <= _ACCEPT_LIMIT and _asks_for_events(accept)
+
+
+@lru_cache(256)
+def _asks_for_events(accept: str) -> bool:
+    ranges = [[text.strip().lower() for text in part.split(";")] for part in accept.split(",")]
+    return any(media_range == "text/event-stream" and _weight(parameters) > 0 for media_range, *parameters in ranges)
 
 
 @lru_cache(256)

@@ -5,7 +5,7 @@
 3. `permissions`, `restricting`: what the caller may not see is taken out.
 4. `operations`: the operation that was asked for is planned.
 5. `forwarding`: what of the request reaches the subgraphs.
-6. `answering`: the plan is run and the response is shaped.
+6. `answering`: the plan is run and the response is shaped. `subscribing`: it is for each message of a stream.
 
 What depends on the text alone is done once and cached: the parsed and validated document by its text, the plan by the
 normalised text of what is left of the operation (so that white space, comments, and other operations in the document
@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import nullcontext
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, nullcontext
+from functools import partial
 from typing import TypedDict, cast
 
 from graphrouter.authentication import Caller
@@ -33,14 +35,16 @@ from graphrouter.override_labels import OverrideLabels
 from graphrouter.pipeline.answering import Answering
 from graphrouter.pipeline.callers import Callers
 from graphrouter.pipeline.documents import Documents
-from graphrouter.pipeline.forwarding import bookmark_of, forwarded
+from graphrouter.pipeline.forwarding import bookmark_of, forwarded, resume_from
 from graphrouter.pipeline.operation import PreparedOperation
 from graphrouter.pipeline.operations import Operations
 from graphrouter.pipeline.permissions import NOTHING_DENIED, Permissions
 from graphrouter.pipeline.planner import Planner
+from graphrouter.pipeline.subscribing import Subscribing, Subscription
 from graphrouter.planning.plan import QueryPlan
-from graphrouter.request import GraphQLAnswer, GraphQLRequest, RequestRefused
+from graphrouter.request import GraphQLAnswer, GraphQLRequest, RequestRefused, StreamInterrupted, StreamItem
 from graphrouter.supergraph import Access, Supergraph
+from graphrouter.transport import SubgraphTransport
 
 _log = logging.getLogger("graphrouter.pipeline")
 
@@ -54,8 +58,14 @@ class Pipeline:
     """Executes requests against one supergraph."""
 
     def __init__(
-        self, supergraph: Supergraph, planner: Planner, subgraphs: SubgraphSettings, options: RouterOptions
+        self,
+        supergraph: Supergraph,
+        planner: Planner,
+        subgraphs: SubgraphSettings,
+        options: RouterOptions,
+        streams: Mapping[str, SubgraphTransport],
     ) -> None:
+        """`streams` are the transports that subscriptions are asked for over."""
         self._options = options
         self._callers = Callers(options.authentication)
         self._has_rules = bool(supergraph.access)
@@ -66,11 +76,13 @@ class Pipeline:
         self._operations = Operations(supergraph, planner, self._documents, options)
         self._introspection = IntrospectionAnswers(self._background, options.cached_bytes // 8)
         self._answering = Answering(subgraphs, self._background, options)
+        self._subscribing = Subscribing(streams, self._answering, options)
 
     def statistics(self) -> PipelineStatistics:
         return {"documents": self._documents.statistics(), "plans": self._operations.statistics()}
 
     async def aclose(self) -> None:
+        self._subscribing.close()
         self._operations.close()
         self._background.close()
         await self._callers.aclose()
@@ -79,31 +91,53 @@ class Pipeline:
         """The answer to a request, whatever happens; unexpected exceptions are logged and told without detail."""
         deadline = asyncio.get_running_loop().time() + self._options.limits.seconds
         try:
-            async with asyncio.timeout_at(deadline):
-                caller = await self._callers.of(request.headers)
-                labels = self._labels.on(request.headers)
-                denied = await self._denied(request, caller) if self._has_rules else NOTHING_DENIED
-                prepared = await self._operations.prepared(request.query, request.operation_name, labels, denied)
+            prepared, caller = await self._prepared(request, deadline)
             return await self._run(prepared, request, caller, deadline)
-        except RequestRefused as refusal:
-            return GraphQLAnswer(None, refusal.errors, {}, refused=True)
-        except TimeoutError:
-            error = error_object("preparing the operation took too long", "REQUEST_TIMEOUT")
-            return GraphQLAnswer(None, [error], {}, refused=True)
-        except Exception:  # noqa: BLE001 - logged in full; the client learns nothing of the inside
-            _log.exception("an operation failed")
-            error = error_object("the router failed to execute the operation", "INTERNAL_ERROR")
-            return GraphQLAnswer(None, [error], {})
+        except Exception as error:  # noqa: BLE001 - see `_refusal`
+            return _refusal(error)
+
+    async def stream(self, request: GraphQLRequest) -> AsyncGenerator[StreamItem, None]:
+        """The messages of a subscription, and between them how far it is; of another operation its answer.
+
+        Raises:
+            StreamInterrupted: the stream has broken off and cannot be taken up here.
+        """
+        try:
+            deadline = asyncio.get_running_loop().time() + self._options.limits.seconds
+            prepared, caller = await self._prepared(request, deadline)
+            if prepared.operation.operation.value != "subscription":
+                yield await self._run(prepared, request, caller, deadline)
+                return
+            variables, extensions, only = self._checked(prepared, request)
+            if only:
+                yield GraphQLAnswer(None, [], extensions)
+                return
+            # Who asks is signed for a short time only, and a stream lasts.
+            headers = partial(forwarded, request, self._options, caller)
+            subscription = Subscription(prepared, variables, headers, resume_from(request), extensions)
+            async with aclosing(self._subscribing.messages(subscription)) as messages:
+                async for message in messages:
+                    yield message
+        except StreamInterrupted:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            yield _refusal(error)
+
+    async def _prepared(self, request: GraphQLRequest, deadline: float) -> tuple[PreparedOperation, Caller | None]:
+        async with asyncio.timeout_at(deadline):
+            caller = await self._callers.of(request.headers)
+            labels = self._labels.on(request.headers)
+            denied = await self._denied(request, caller) if self._has_rules else NOTHING_DENIED
+            return await self._operations.prepared(request.query, request.operation_name, labels, denied), caller
 
     async def _denied(self, request: GraphQLRequest, caller: Caller | None) -> frozenset[Access]:
         rules = await self._operations.rules_of(request.query)
         return await self._permissions.denied(rules, caller, request) if rules else NOTHING_DENIED
 
-    async def _run(
-        self, prepared: PreparedOperation, request: GraphQLRequest, caller: Caller | None, deadline: float
-    ) -> GraphQLAnswer:
-        if request.only_queries and prepared.operation.operation.value != "query":
-            raise RequestRefused(error_object("only queries are executed by GET", "METHOD_NOT_ALLOWED"))
+    def _checked(
+        self, prepared: PreparedOperation, request: GraphQLRequest
+    ) -> tuple[dict[str, object], dict[str, object], bool]:
+        """The values of the variables, the extensions of the answer, and whether those are all that is asked for."""
         variables = prepared.variables(request.variables)
         refusals = [one for one in prepared.plan.plan.refusals if holds(one.conditions, variables)]
         if refusals:
@@ -112,12 +146,22 @@ class Pipeline:
             prepared.estimate(variables).check(variables, self._options.limits.objects)
         except LimitExceeded as error:
             raise RequestRefused(error_object(str(error), error.code)) from error
-        extensions: dict[str, object] = {}
         wanted = self._wants_plan(request)
-        if wanted is not None:
-            extensions["queryPlan"] = _described(prepared.plan.plan)
-            if wanted == "only":
-                return GraphQLAnswer(None, [], extensions)
+        extensions: dict[str, object] = {} if wanted is None else {"queryPlan": _described(prepared.plan.plan)}
+        return variables, extensions, wanted == "only"
+
+    async def _run(
+        self, prepared: PreparedOperation, request: GraphQLRequest, caller: Caller | None, deadline: float
+    ) -> GraphQLAnswer:
+        kind = prepared.operation.operation.value
+        if kind == "subscription":
+            message = "a subscription is asked for with Accept: text/event-stream"
+            raise RequestRefused(error_object(message, "SUBSCRIPTIONS_NOT_SUPPORTED"))
+        if request.only_queries and kind != "query":
+            raise RequestRefused(error_object("only queries are executed by GET", "METHOD_NOT_ALLOWED"))
+        variables, extensions, only = self._checked(prepared, request)
+        if only:
+            return GraphQLAnswer(None, [], extensions)
         asked = prepared.variant(variables, shared=False).introspection
         async with asyncio.timeout_at(deadline) if asked else nullcontext():
             introspected = [await self._introspection.of(field, variables) for field in asked]
@@ -139,6 +183,20 @@ class Pipeline:
         if not isinstance(asked, bool | int | str | None):
             raise RequestRefused(error_object('extensions.queryPlan is true, false or "only"', "INVALID_INPUT"))
         return {True: "1", "1": "1", "true": "1", "only": "only"}.get(cast("str", asked))
+
+
+def _refusal(error: Exception) -> GraphQLAnswer:
+    """What is told of a request that could not be executed; must be called where the exception is handled."""
+    match error:
+        case RequestRefused():
+            return GraphQLAnswer(None, error.errors, {}, refused=True)
+        case TimeoutError():
+            late = error_object("preparing the operation took too long", "REQUEST_TIMEOUT")
+            return GraphQLAnswer(None, [late], {}, refused=True)
+        case _:  # logged in full; the client learns nothing of the inside
+            _log.error("an operation failed", exc_info=error)
+            failed = error_object("the router failed to execute the operation", "INTERNAL_ERROR")
+            return GraphQLAnswer(None, [failed], {})
 
 
 def _described(plan: QueryPlan) -> dict[str, object]:

@@ -12,12 +12,14 @@ from graphrouter.execution.execute import Execution, SubgraphSettings
 from graphrouter.execution.inflight import Flights
 from graphrouter.execution.merge import JsonObject
 from graphrouter.execution.misfits import ShapeErrors
+from graphrouter.execution.prepare import PreparedFetch
 from graphrouter.execution.shape import Shape
 from graphrouter.json_text import dumps
 from graphrouter.limits import LimitExceeded
 from graphrouter.options import RouterOptions
 from graphrouter.pipeline.operation import PreparedOperation
 from graphrouter.request import GraphQLAnswer
+from graphrouter.transport import SubgraphResponse
 
 _SHAPING_SECONDS = 5.0
 """How long a large response may be shaped beyond the request's time."""
@@ -44,7 +46,39 @@ class Answering:
         deadline: float,
     ) -> GraphQLAnswer:
         """The answer to one request; equal queries that are in flight at the same time may share theirs."""
-        execution = Execution(
+        execution = self._execution(prepared, variables, headers, bookmark, deadline)
+        if prepared.operation.operation.value == "mutation":
+            return await self._to_the_end(self._finish(prepared, execution, introspected, extensions))
+        if not self._options.join_equal_requests or extensions:
+            return await self._finish(prepared, execution, introspected, extensions)
+        equal = (id(prepared), dumps(variables), execution.headers, execution.bookmark)
+        return await self._flights.join(equal, lambda: self._finish(prepared, execution, introspected, extensions))
+
+    async def message(
+        self,
+        prepared: PreparedOperation,
+        variables: dict[str, object],
+        headers: tuple[tuple[str, str], ...],
+        bookmark: str,
+        given: tuple[PreparedFetch, SubgraphResponse],
+        extensions: dict[str, object],
+    ) -> GraphQLAnswer:
+        """One message of a subscription, whose first fetch has been answered. Its bookmark is `bookmark`,
+        which is where to resume, however far the other fetches have looked."""
+        deadline = asyncio.get_running_loop().time() + self._options.limits.seconds
+        execution = self._execution(prepared, variables, headers, bookmark, deadline)
+        execution.given = given
+        return await self._finish(prepared, execution, (), extensions, resume=bookmark)
+
+    def _execution(
+        self,
+        prepared: PreparedOperation,
+        variables: dict[str, object],
+        headers: tuple[tuple[str, str], ...],
+        bookmark: str,
+        deadline: float,
+    ) -> Execution:
+        return Execution(
             prepared.plan,
             self._subgraphs,
             variables,
@@ -55,12 +89,6 @@ class Answering:
             self._options.limits.objects,
             self._background,
         )
-        if prepared.operation.operation.value == "mutation":
-            return await self._to_the_end(self._finish(prepared, execution, introspected, extensions))
-        if not self._options.join_equal_requests or extensions:
-            return await self._finish(prepared, execution, introspected, extensions)
-        equal = (id(prepared), dumps(variables), execution.headers, execution.bookmark)
-        return await self._flights.join(equal, lambda: self._finish(prepared, execution, introspected, extensions))
 
     async def _to_the_end(self, running: Coroutine[object, object, GraphQLAnswer]) -> GraphQLAnswer:
         """What has begun to change something goes on when whoever asked for it has gone."""
@@ -75,16 +103,17 @@ class Answering:
         execution: Execution,
         introspected: Sequence[object],
         extensions: dict[str, object],
+        resume: str | None = None,
     ) -> GraphQLAnswer:
-        """Runs the plan and shapes the response."""
+        """Runs the plan and shapes the response. `resume` stands for the bookmark that came of it."""
         await execution.run()
         variables = execution.variables
         variant = prepared.variant(variables, execution.sharing.found_any)
         shape_errors = ShapeErrors(self._options.limits.objects, introspected)
         shape = partial(_shaped, variant.shape, execution, shape_errors)
         data = await self._in_time(execution, shape) if execution.is_large else shape()
-        if execution.bookmark:
-            extensions["bookmark"] = execution.bookmark
+        if bookmark := execution.bookmark if resume is None else resume:
+            extensions["bookmark"] = bookmark
         answer = GraphQLAnswer(data, prepared.told(execution.errors.as_list(), variables), extensions)
         if execution.is_large or shape_errors.objects > LARGE_COUNT:
             await self._background.run(answer.write_in_pieces)

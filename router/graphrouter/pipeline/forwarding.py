@@ -41,6 +41,12 @@ def forwarded(request: GraphQLRequest, options: RouterOptions, caller: Caller | 
     return tuple(sorted(forwarded.items()))
 
 
+def resume_from(request: GraphQLRequest) -> str:
+    """The bookmark after which a stream begins. A browser that comes back sends that of the last event, which is later
+    than the request's own: https://html.spec.whatwg.org/multipage/server-sent-events.html#the-last-event-id-header"""
+    return _joined(bookmark_of(request), request.headers.get("last-event-id", ""))
+
+
 def bookmark_of(request: GraphQLRequest) -> str:
     """The bookmark of the request, from its header and its extensions together; an empty text for none."""
     in_header, in_extensions = request.headers.get("bookmark", ""), request.extensions.get("bookmark")
@@ -48,7 +54,11 @@ def bookmark_of(request: GraphQLRequest) -> str:
         in_extensions = ""
     if not isinstance(in_extensions, str):
         raise RequestRefused(error_object("extensions.bookmark is a string", "INVALID_INPUT"))
+    return _joined(in_header, in_extensions)
+
+
+def _joined(one: str, other: str) -> str:
     try:
-        return bookmarks.join_texts((in_header, in_extensions))
+        return bookmarks.join_texts((one, other))
     except bookmarks.InvalidBookmark as error:
         raise RequestRefused(error_object(str(error), "INVALID_INPUT")) from error

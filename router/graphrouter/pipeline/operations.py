@@ -115,8 +115,6 @@ class Operations:
         self, document: DocumentNode, operation_name: str | None, labels: frozenset[str], denied: frozenset[Access]
     ) -> PreparedOperation:
         operation = _operation(document, operation_name)
-        if operation.operation.value == "subscription":
-            raise RequestRefused(error_object("subscriptions are not supported", "SUBSCRIPTIONS_NOT_SUPPORTED"))
         own = separate_operations(document)[operation.name.value if operation.name else ""]
         left = restricted(own, self._supergraph, denied) if denied else Restricted(own, NOTHING_DENIED)
         key = (strip_ignored_characters(print_ast(left.document)), labels)

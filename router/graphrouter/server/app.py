@@ -96,6 +96,7 @@ def create_app(
     limits = EndpointLimits(
         options.limits.body_bytes,
         options.concurrent_requests,
+        streams=options.concurrent_streams,
         adaptive=options.adaptive_concurrency,
         rate=options.rate_limit,
     )

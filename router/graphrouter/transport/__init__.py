@@ -1,10 +1,12 @@
 """How a request reaches a subgraph: one port, and an adapter for each way."""
 
 from graphrouter.transport.port import (
+    StreamingTransport,
     SubgraphLeftAlone,
     SubgraphRequest,
     SubgraphResponse,
     SubgraphResponseTooLarge,
+    SubgraphStream,
     SubgraphTimedOut,
     SubgraphTransport,
     SubgraphUnreachable,
@@ -12,10 +14,12 @@ from graphrouter.transport.port import (
 )
 
 __all__ = [
+    "StreamingTransport",
     "SubgraphLeftAlone",
     "SubgraphRequest",
     "SubgraphResponse",
     "SubgraphResponseTooLarge",
+    "SubgraphStream",
     "SubgraphTimedOut",
     "SubgraphTransport",
     "SubgraphUnreachable",

@@ -13,16 +13,20 @@ import re
 import ssl
 import zlib
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from urllib.parse import unquote, urljoin, urlsplit
 
 from graphrouter.transport.http_connection import AnswerTooLarge, ConnectionBroken, HttpAnswer, HttpConnection
+from graphrouter.transport.http_stream import StreamedAnswer
 from graphrouter.transport.port import (
+    EVENTS_ACCEPT,
     GRAPHQL_ACCEPT,
     MAX_RESPONSE_BYTES,
     SubgraphRequest,
     SubgraphResponse,
     SubgraphResponseTooLarge,
+    SubgraphStream,
     SubgraphTimedOut,
     SubgraphUnreachable,
 )
@@ -31,6 +35,9 @@ _log = logging.getLogger("graphrouter.transport")
 
 # Servers close idle connections after five seconds or more; closing ours first keeps requests out of that race.
 _KEEPALIVE_SECONDS = 4.0
+
+_READ_BYTES = 64 * 1024
+"""Of a stream so much is read ahead."""
 
 _ZLIB_OR_GZIP = 47
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
@@ -71,16 +78,19 @@ class HttpTransport:
         self._max_response_bytes = max_response_bytes
         host = parts.netloc.rpartition("@")[2]
         # Near by, as subgraphs are, compressing costs more time than it saves.
-        head = f"host: {host}\r\naccept: {GRAPHQL_ACCEPT}\r\naccept-encoding: identity\r\nuser-agent: graphrouter\r\n"
+        head = f"host: {host}\r\naccept-encoding: identity\r\nuser-agent: graphrouter\r\n"
         self._credentials = _basic(parts.username, parts.password)
-        self._post = f"POST {_target(url)} HTTP/1.1\r\n{head}content-type: application/json\r\n".encode()
-        self._get = head.encode()
+        post = f"POST {_target(url)} HTTP/1.1\r\n{head}content-type: application/json\r\n"
+        self._post = f"{post}accept: {GRAPHQL_ACCEPT}\r\n".encode()
+        self._stream = f"{post}accept: {EVENTS_ACCEPT}\r\n".encode()
+        self._get = f"{head}accept: {GRAPHQL_ACCEPT}\r\n".encode()
         self._own = {name.lower(): value for name, value in (headers or {}).items()}
         for name, value in self._own.items():
             check_header(name, value)
         self._slots = asyncio.Semaphore(connections)
         self._idle: deque[HttpConnection] = deque()
         self._open: set[HttpConnection] = set()
+        self._streams: set[StreamedAnswer] = set()
         self._closed = False
 
     async def start(self) -> None:
@@ -98,15 +108,56 @@ class HttpTransport:
             raise SubgraphResponseTooLarge(
                 f"the subgraph's answer is larger than {self._max_response_bytes} bytes"
             ) from error
-        except TimeoutError as error:
-            raise SubgraphTimedOut("the subgraph did not answer in time") from error
-        except (ConnectionBroken, OSError, ValueError) as error:
-            # The reason is the connection's, the system's or TLS's own text: nothing in it is the server's.
-            reason = f"{type(error).__name__}: {error}"[:200]
-            _log.warning("request to %s:%d failed: %s", self._host, self._port, reason)
-            raise SubgraphUnreachable("the subgraph could not be reached") from error
+        except (TimeoutError, ConnectionBroken, OSError, ValueError) as error:
+            raise self._failed(error) from error
 
-    def _written(self, request: SubgraphRequest) -> bytes:
+    @asynccontextmanager
+    async def stream(self, request: SubgraphRequest) -> AsyncGenerator[SubgraphStream]:
+        """On a connection of its own, which does not count among those for other requests."""
+        try:
+            async with asyncio.timeout_at(request.deadline):
+                answer = await self._begin_stream(self._written(request, self._stream))
+        except (TimeoutError, ConnectionBroken, OSError, ValueError) as error:
+            raise self._failed(error) from error
+        try:
+            async with aclosing(self._chunks_of(answer)) as chunks:
+                yield SubgraphStream(answer.status, answer.headers, chunks)
+        finally:
+            self._streams.discard(answer)
+            answer.close()
+
+    async def _begin_stream(self, data: bytes) -> StreamedAnswer:
+        if self._closed:
+            raise ConnectionBroken("the transport is closed")
+        reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._ssl, limit=_READ_BYTES)
+        answer = StreamedAnswer(reader, writer)
+        self._streams.add(answer)
+        try:
+            writer.write(data)
+            await answer.head()
+        except BaseException:
+            self._streams.discard(answer)
+            answer.close()
+            raise
+        return answer
+
+    async def _chunks_of(self, answer: StreamedAnswer) -> AsyncGenerator[bytes, None]:
+        try:
+            async with aclosing(answer.chunks()) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except (ConnectionBroken, OSError) as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> SubgraphUnreachable | SubgraphTimedOut:
+        if isinstance(error, TimeoutError):
+            return SubgraphTimedOut("the subgraph did not answer in time")
+        # The reason is the connection's, the system's or TLS's own text: nothing in it is the server's.
+        reason = f"{type(error).__name__}: {error}"[:200]
+        _log.warning("request to %s:%d failed: %s", self._host, self._port, reason)
+        return SubgraphUnreachable("the subgraph could not be reached")
+
+    def _written(self, request: SubgraphRequest, post: bytes | None = None) -> bytes:
         sent = self._with_own(request.headers) if self._own else request.headers
         headers = "".join([f"{name}: {value}\r\n" for name, value in sent])
         if headers.count("\r") != len(sent) or headers.count("\n") != len(sent):
@@ -116,7 +167,7 @@ class HttpTransport:
         own = headers.encode("latin-1")
         if request.get is not None:
             return b"GET %b HTTP/1.1\r\n%b%b\r\n" % (_target(urljoin(self._url, request.get)).encode(), self._get, own)
-        return b"%b%bcontent-length: %d\r\n\r\n%b" % (self._post, own, len(request.body), request.body)
+        return b"%b%bcontent-length: %d\r\n\r\n%b" % (post or self._post, own, len(request.body), request.body)
 
     def _with_own(self, headers: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
         return [*(entry for entry in headers if entry[0].lower() not in self._own), *self._own.items()]
@@ -183,6 +234,8 @@ class HttpTransport:
 
     async def aclose(self) -> None:
         self._closed = True
+        for answer in self._streams:
+            answer.close()
         while self._idle:
             self._idle.popleft().close()
         for connection in list(self._open):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeAlias
 
 from graphrouter.transport.port import (
+    EVENTS_ACCEPT,
     GRAPHQL_ACCEPT,
     MAX_RESPONSE_BYTES,
     SubgraphRequest,
     SubgraphResponse,
     SubgraphResponseTooLarge,
+    SubgraphStream,
     SubgraphTimedOut,
     SubgraphUnreachable,
 )
@@ -25,10 +29,12 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 AsgiApp: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 
+_CHUNKS = 16
+"""So many chunks of a stream wait for who reads it; then the app waits."""
+
 _HEADERS = [
     (b"host", b"in-process"),
     (b"content-type", b"application/json"),
-    (b"accept", GRAPHQL_ACCEPT.encode()),
 ]
 
 
@@ -128,7 +134,30 @@ class InProcessTransport:
         finally:
             exchange.client_is_gone.set()
 
-    async def _run(self, scope: Message, exchange: _Exchange) -> None:
+    @asynccontextmanager
+    async def stream(self, request: SubgraphRequest) -> AsyncGenerator[SubgraphStream]:
+        exchange = _StreamedExchange(request.body)
+        task: asyncio.Task[None] | None = None
+        try:
+            try:
+                async with asyncio.timeout_at(request.deadline):
+                    if self._closed or self._started is None or not self._started.done():
+                        await self.start()
+                    task = asyncio.create_task(self._run(self._scope(request, EVENTS_ACCEPT), exchange))
+                    self._running.add(task)
+                    task.add_done_callback(self._running.discard)
+                    stream = await exchange.stream
+            except TimeoutError as error:
+                raise SubgraphTimedOut("the subgraph did not answer in time") from error
+            async with aclosing(stream.chunks):
+                yield stream
+        finally:
+            exchange.client_is_gone.set()
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    async def _run(self, scope: Message, exchange: _Exchange | _StreamedExchange) -> None:
         try:
             await self._app(scope, exchange.receive, exchange.send)
         except Exception as error:  # noqa: BLE001 - whatever the app raises, the subgraph has not answered
@@ -136,7 +165,7 @@ class InProcessTransport:
         finally:
             exchange.fail(SubgraphUnreachable("the subgraph broke off without a complete answer"))
 
-    def _scope(self, request: SubgraphRequest) -> Message:
+    def _scope(self, request: SubgraphRequest, accept: str = GRAPHQL_ACCEPT) -> Message:
         path = self._path if request.get is None else request.get
         return {
             "type": "http",
@@ -150,6 +179,7 @@ class InProcessTransport:
             "root_path": "",
             "headers": [
                 *_HEADERS,
+                (b"accept", accept.encode()),
                 (b"content-length", str(len(request.body)).encode()),
                 *((name.lower().encode(), value.encode("latin-1")) for name, value in request.headers),
             ],
@@ -170,17 +200,14 @@ class InProcessTransport:
             await self._lifespan.stop()
 
 
-class _Exchange:
-    """One request and its answer as the app's `receive` and `send` see them."""
+class _Requested:
+    """One request as the app's `receive` sees it, and the head of the answer."""
 
-    def __init__(self, body: bytes, limit: int) -> None:
-        self.answer: asyncio.Future[SubgraphResponse] = asyncio.get_running_loop().create_future()
+    def __init__(self, body: bytes) -> None:
         self.client_is_gone = asyncio.Event()
         self._body: bytes | None = body
-        self._limit = limit
         self._status = 0
         self._headers: dict[str, str] = {}
-        self._received = bytearray()
 
     async def receive(self) -> Message:
         if self._body is not None:
@@ -188,6 +215,23 @@ class _Exchange:
             return {"type": "http.request", "body": body, "more_body": False}
         await self.client_is_gone.wait()
         return {"type": "http.disconnect"}
+
+    def _start(self, message: Message) -> None:
+        self._status = message["status"]
+        for raw_name, raw_value in message.get("headers", ()):
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            known = self._headers.get(name)
+            self._headers[name] = value if known is None else f"{known}, {value}"
+
+
+class _Exchange(_Requested):
+    """One request and its answer as the app's `receive` and `send` see them."""
+
+    def __init__(self, body: bytes, limit: int) -> None:
+        super().__init__(body)
+        self.answer: asyncio.Future[SubgraphResponse] = asyncio.get_running_loop().create_future()
+        self._limit = limit
+        self._received = bytearray()
 
     async def send(self, message: Message) -> None:
         if self.answer.done():
@@ -203,15 +247,55 @@ class _Exchange:
         elif not message.get("more_body", False):
             self.answer.set_result(SubgraphResponse(self._status, self._headers, bytes(self._received)))
 
-    def _start(self, message: Message) -> None:
-        self._status = message["status"]
-        for raw_name, raw_value in message.get("headers", ()):
-            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-            known = self._headers.get(name)
-            self._headers[name] = value if known is None else f"{known}, {value}"
-
     def fail(self, error: Exception) -> None:
         if not self.answer.done():
             self.answer.set_exception(error)
             # Nobody may be waiting any more: then there is nobody to tell.
             self.answer.exception()
+
+
+class _StreamedExchange(_Requested):
+    """The same for an answer that is read as it comes."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self.stream: asyncio.Future[SubgraphStream] = asyncio.get_running_loop().create_future()
+        self._chunks: deque[bytes] = deque()
+        self._came = asyncio.Event()
+        self._read = asyncio.Event()
+        self._is_complete = False
+        self._failure: Exception | None = None
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._start(message)
+            self.stream.set_result(SubgraphStream(self._status, self._headers, self._given()))
+            return
+        if chunk := message.get("body", b""):
+            self._chunks.append(chunk)
+        self._is_complete = not message.get("more_body", False)
+        self._came.set()
+        while len(self._chunks) >= _CHUNKS:
+            self._read.clear()
+            await self._read.wait()
+
+    async def _given(self) -> AsyncGenerator[bytes, None]:
+        while True:
+            while self._chunks:
+                yield self._chunks.popleft()
+                self._read.set()
+            if self._is_complete:
+                return
+            if self._failure is not None:
+                raise self._failure
+            self._came.clear()
+            await self._came.wait()
+
+    def fail(self, error: Exception) -> None:
+        if self._is_complete:
+            return
+        self._failure = error
+        self._came.set()
+        if not self.stream.done():
+            self.stream.set_exception(error)
+            self.stream.exception()  # as above

@@ -9,7 +9,8 @@ TransportError
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -88,8 +89,34 @@ class SubgraphTransport(Protocol):
     async def aclose(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class SubgraphStream:
+    """An answer that lasts: what its head says, and its body as it comes.
+
+    `chunks` ends where the answer does, and raises a `TransportError` where it breaks off.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncGenerator[bytes, None]
+
+
+@runtime_checkable
+class StreamingTransport(Protocol):
+    """The way to a subgraph whose subscriptions are asked for over it, too; a `SubgraphTransport` may be one.
+
+    `stream` asks for a stream of Server-Sent Events, and gives whatever answer comes, until the block is left. The
+    request's deadline is for its head. It raises as `send` does; nobody who reads slowly costs more than a few chunks.
+    """
+
+    def stream(self, request: SubgraphRequest) -> AbstractAsyncContextManager[SubgraphStream]: ...
+
+
 MAX_RESPONSE_BYTES = 32 * 1024 * 1024
 """The default limit for one subgraph answer, in bytes after decompression."""
 
 GRAPHQL_ACCEPT = "application/graphql-response+json, application/json;q=0.9"
 """https://graphql.github.io/graphql-over-http/draft/#sec-Accept"""
+
+EVENTS_ACCEPT = "text/event-stream"
+"""https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md#distinct-connections-mode"""

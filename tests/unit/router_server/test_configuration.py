@@ -46,6 +46,7 @@ server:
   hosts: [api.example.com]
   cors_origins: ["https://app.example.com"]
   concurrent_requests: 9
+  concurrent_streams: 8
   adaptive_concurrency: true
   rate_limit: {per_second: 5}
   health_seconds: 1
@@ -106,6 +107,7 @@ def test_every_option_of_the_library_has_a_key(folder: Path) -> None:
     assert replace(options, subgraph_tls=None, subgraph_tls_of={}, actor_keys=None) == RouterOptions(
         limits=Limits(depth=5, seconds=1.5),
         concurrent_requests=9,
+        concurrent_streams=8,
         adaptive_concurrency=True,
         rate_limit=RateLimit(5),
         hosts=("api.example.com",),

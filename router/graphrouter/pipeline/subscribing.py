@@ -1,0 +1,182 @@
+"""Stage 4 of a subscription: its one field is a stream of one subgraph, and each message is completed by the plan.
+
+Nothing is kept of a subscription but the bookmark of its last message. A message's payload is the answer to the plan's
+first fetch, and the fetches behind it are made at the message's bookmark, as after a query's first fetch. If the
+subgraph or the way to it fails, the stream is asked for again from that bookmark, and whoever listens notices nothing
+but a delay. Subgraphs that give no bookmarks cannot be asked again without a gap: there the stream is interrupted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass
+from typing import Final
+
+from graphrouter import bookmarks
+from graphrouter.execution.errors import error_object
+from graphrouter.execution.prepare import PreparedFetch, holds
+from graphrouter.http.server_sent_events import EventTooLarge, ServerSentEvent, read_events
+from graphrouter.options import RouterOptions
+from graphrouter.pipeline.answering import Answering
+from graphrouter.pipeline.operation import PreparedOperation
+from graphrouter.planning.plan import RootFetch
+from graphrouter.request import RequestRefused, StreamInterrupted, StreamItem, StreamProgress
+from graphrouter.transport import (
+    StreamingTransport,
+    SubgraphRequest,
+    SubgraphResponse,
+    SubgraphResponseTooLarge,
+    SubgraphStream,
+    SubgraphTransport,
+    SubgraphUnreachable,
+    TransportError,
+)
+from graphrouter.transport.port import EVENTS_ACCEPT
+
+_log = logging.getLogger("graphrouter.pipeline")
+
+_FIRST_WAIT_SECONDS: Final = 0.05
+_LONGEST_WAIT_SECONDS: Final = 2.0
+
+_PASSES: Final = frozenset({429, 502, 503, 504})
+"""HTTP statuses of a server that may answer otherwise a moment later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What one client subscribes to. `bookmark` is where it begins; an empty text for now."""
+
+    prepared: PreparedOperation
+    variables: dict[str, object]
+    headers: Callable[[], tuple[tuple[str, str], ...]]
+    """What subgraphs get besides the operation, as it is now."""
+    bookmark: str
+    extensions: dict[str, object]
+
+
+class Subscribing:
+    """Runs subscriptions against the subgraphs."""
+
+    def __init__(
+        self, transports: Mapping[str, SubgraphTransport], answering: Answering, options: RouterOptions
+    ) -> None:
+        self._transports = transports
+        self._answering = answering
+        self._options = options
+        self._closed = False
+
+    def close(self) -> None:
+        """From now on a stream that breaks off is interrupted: whoever comes again finds another router."""
+        self._closed = True
+
+    async def messages(self, subscription: Subscription) -> AsyncGenerator[StreamItem, None]:
+        """The messages as they come, and between them how far the stream is.
+
+        Raises:
+            RequestRefused: it is no operation that can be streamed.
+            StreamInterrupted: the stream has broken off and cannot be taken up here.
+        """
+        first = self._first_fetch(subscription)
+        bookmark = subscription.bookmark
+        if bookmark:
+            yield StreamProgress(bookmark)
+        async with aclosing(self._events(subscription, first)) as events:
+            async for event in events:
+                bookmark = bookmarks.join_texts((bookmark, event.bookmark))
+                if event.response is None:
+                    yield StreamProgress(bookmark)
+                    continue
+                yield await self._answering.message(
+                    subscription.prepared,
+                    subscription.variables,
+                    subscription.headers(),
+                    bookmark,
+                    (first, event.response),
+                    dict(subscription.extensions),
+                )
+
+    def _first_fetch(self, subscription: Subscription) -> PreparedFetch:
+        plan = subscription.prepared.plan
+        first = [fetch for fetch, waits in zip(plan.fetches, plan.waits_for, strict=True) if not waits]
+        if len(first) != 1 or not isinstance(first[0].fetch, RootFetch) or first[0].fetch.path:
+            raise RequestRefused(error_object("a subscription asks for one field of a subgraph", "BAD_REQUEST"))
+        if not holds(first[0].fetch.conditions, subscription.variables):
+            raise RequestRefused(error_object("a subscription's field is neither skipped nor included", "BAD_REQUEST"))
+        if not isinstance(self._transports[first[0].fetch.subgraph], StreamingTransport):
+            message = "the way to the subgraph of this field carries no streams"
+            raise RequestRefused(error_object(message, "SUBSCRIPTIONS_NOT_SUPPORTED"))
+        return first[0]
+
+    async def _events(self, subscription: Subscription, first: PreparedFetch) -> AsyncGenerator[_Event, None]:
+        """What the subgraph sends, over as many connections as it takes. Ends where the subgraph says that the
+        operation has ended, or answers with something else than a stream."""
+        bookmark, waits = subscription.bookmark, _waits()
+        while True:
+            try:
+                async with self._ask(subscription, first, bookmark) as stream:
+                    if not stream.headers.get("content-type", "").lower().startswith(EVENTS_ACCEPT):
+                        yield _Event(bookmark, await self._whole(stream))
+                        return
+                    async with aclosing(read_events(stream.chunks, self._options.subgraph_response_bytes)) as events:
+                        async for event in events:
+                            if event.name == "complete":
+                                return
+                            bookmark, waits = _bookmark_of(event) or bookmark, _waits()
+                            if event.data is None:
+                                yield _Event(bookmark, None)
+                            elif event.name == "next":
+                                yield _Event(bookmark, SubgraphResponse(200, {}, event.data))
+            except (TransportError, EventTooLarge) as failure:
+                _log.warning("the stream of the subgraph %s broke off: %s", first.fetch.subgraph, failure)
+            if self._closed or not bookmark:
+                raise StreamInterrupted
+            await asyncio.sleep(next(waits))
+
+    def _ask(
+        self, subscription: Subscription, first: PreparedFetch, bookmark: str
+    ) -> AbstractAsyncContextManager[SubgraphStream]:
+        transport = self._transports[first.fetch.subgraph]
+        assert isinstance(transport, StreamingTransport)  # noqa: S101  # as `_first_fetch` has seen
+        headers = subscription.headers() if not bookmark else (*subscription.headers(), ("bookmark", bookmark))
+        seconds = self._options.subgraph_timeouts.get(first.fetch.subgraph, self._options.subgraph_seconds)
+        deadline = asyncio.get_running_loop().time() + seconds
+        return transport.stream(SubgraphRequest(first.body(subscription.variables), headers, deadline))
+
+    async def _whole(self, stream: SubgraphStream) -> SubgraphResponse:
+        """An answer that is no stream: why there is none. Raises TransportError where that may pass."""
+        if stream.status in _PASSES:
+            raise SubgraphUnreachable(f"the subgraph answered with HTTP status {stream.status}")
+        body = bytearray()
+        async for chunk in stream.chunks:
+            body += chunk
+            if len(body) > self._options.subgraph_response_bytes:
+                raise SubgraphResponseTooLarge("the subgraph's answer is too large")
+        return SubgraphResponse(stream.status, stream.headers, bytes(body))
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """What a subgraph's stream has come to: `response` is a message; None where nothing has come up to the bookmark."""
+
+    bookmark: str
+    response: SubgraphResponse | None
+
+
+def _bookmark_of(event: ServerSentEvent) -> str:
+    """The event's id; an empty text for other servers' ids, which nobody can resume from."""
+    try:
+        bookmarks.decode(event.id)
+    except bookmarks.InvalidBookmark:
+        return ""
+    return event.id
+
+
+def _waits() -> Iterator[float]:
+    seconds = _FIRST_WAIT_SECONDS
+    while True:
+        yield seconds * random.uniform(0.5, 1)  # noqa: S311  # no secret
+        seconds = min(2 * seconds, _LONGEST_WAIT_SECONDS)

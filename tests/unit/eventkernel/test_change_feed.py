@@ -1,0 +1,315 @@
+"""What a subscription is told of: each event that concerns its key after its bookmark, once, wherever it begins."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import aclosing, suppress
+from itertools import pairwise
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eventkernel.errors import Unavailable
+from eventkernel.events import Partition, Position, RecordedEvent
+from eventkernel.reading.bookmark import Bookmark, WrittenStream
+from eventkernel.reading.change_feed import ChangeFeed, Told
+from eventkernel.reading.following import Source
+from eventkernel.retrying import Backoff
+from infra.patience import seconds
+from tests.support.doors import CODEC, Hung
+from tests.support.scripted_log import ScriptedLog
+
+QUIET = 3_600.0
+SOON = Backoff(first=0.0, most=0.0)
+
+
+def colour_of(recorded: RecordedEvent) -> Collection[str]:
+    """The key of an event is the first word of the door's name."""
+    event = recorded.event
+    return (event.name.split()[0],) if isinstance(event, Hung) else ()
+
+
+def feed_of(*logs: ScriptedLog) -> ChangeFeed:
+    return ChangeFeed([Source(log, CODEC) for log in logs], colour_of, SOON)
+
+
+def put(log: ScriptedLog, colour: str, number: int, partition: int = 0) -> None:
+    log.put(f"door-{colour}-{number}", 1, Hung(name=f"{colour} {number}"), partition)
+
+
+async def told(changes: AsyncGenerator[Told, None]) -> Told:
+    async with asyncio.timeout(seconds(10)):
+        return await anext(changes)
+
+
+async def streams_of(feed: ChangeFeed, key: str, after: Bookmark, count: int) -> list[Told]:
+    """The first that are told of changes, so many; whoever is interrupted comes again with the last bookmark."""
+    found: list[Told] = []
+    while len(found) < count:
+        with suppress(Unavailable):
+            async with aclosing(feed.changes(key, found[-1].bookmark if found else after, QUIET)) as changes:
+                while len(found) < count:
+                    one = await told(changes)
+                    if one.change is not None:
+                        found.append(one)
+    return found
+
+
+def names(found: Sequence[Told]) -> list[str]:
+    return [one.change.stream for one in found if one.change is not None]
+
+
+async def test_without_a_bookmark_it_begins_at_the_end_and_says_where_that_is() -> None:
+    log = ScriptedLog("doors", 2)
+    put(log, "red", 1)
+    put(log, "red", 2, partition=1)
+    async with aclosing(feed_of(log).changes("red", Bookmark(), QUIET)) as changes:
+        assert await told(changes) == Told(Bookmark(await log.head()))
+        put(log, "blue", 1)
+        put(log, "red", 3)
+        found = await told(changes)
+        assert names([found]) == ["door-red-3"]
+        assert found.bookmark.position == Position({Partition("doors", 0): 3, Partition("doors", 1): 1})
+
+
+@pytest.mark.parametrize("seed", [None, *range(8)])
+async def test_from_every_bookmark_that_it_gave_the_rest_comes_once_and_in_order(seed: int | None) -> None:
+    log = ScriptedLog("doors", 2, seed)
+    put(log, "blue", 0, partition=0)
+    put(log, "blue", 0, partition=1)
+    start = Bookmark(await log.head())
+    for number in range(1, 9):
+        put(log, "red", number, partition=number % 2)
+        put(log, "blue", number, partition=number % 2)
+    feed = feed_of(log)
+    whole = await streams_of(feed, "red", start, 8)
+    for partition in (0, 1):
+        offsets = [one.change.offset for one in whole if one.change and one.change.partition.number == partition]
+        assert offsets == [1, 3, 5, 7]
+    for place in range(8):
+        rest = await streams_of(feed, "red", whole[place].bookmark, 7 - place)
+        assert sorted(names(rest)) == sorted(names(whole)[place + 1 :])
+
+
+async def test_what_comes_while_it_catches_up_comes_once_too() -> None:
+    log = ScriptedLog("doors")
+    put(log, "blue", 0)
+    start = Bookmark(await log.head())
+    put(log, "red", 1)
+    put(log, "red", 2)
+    feed = feed_of(log)
+    async with aclosing(feed.changes("red", start, QUIET)) as changes:
+        found = [await told(changes), await told(changes)]
+        put(log, "red", 3)
+        found += [await told(changes), await told(changes)]
+    assert names(found) == ["door-red-1", "door-red-2", "door-red-3"]
+
+
+async def test_one_who_reads_slowly_gets_what_did_not_fit_from_the_log() -> None:
+    log = ScriptedLog("doors")
+    put(log, "blue", 0)
+    feed = feed_of(log)
+    async with (
+        aclosing(feed.changes("red", Bookmark(), QUIET)) as slow,
+        aclosing(feed.changes("green", Bookmark(), QUIET)) as other,
+    ):
+        await told(slow)
+        await told(other)
+        for number in range(500):
+            put(log, "red", number)
+        put(log, "green", 1)
+        assert names([await told(other)]) == ["door-green-1"]  # so all of red was offered
+        found = [await told(slow) for _ in range(500)]
+        assert names(found) == [f"door-red-{number}" for number in range(500)]
+
+
+async def test_a_version_that_stands_on_the_log_twice_is_told_once_also_to_one_who_comes_back() -> None:
+    log = ScriptedLog("doors")
+    put(log, "blue", 0)
+    start = Bookmark(await log.head())
+    put(log, "red", 1)
+    put(log, "red", 1)
+    put(log, "red", 2)
+    feed = feed_of(log)
+    found = await streams_of(feed, "red", start, 2)
+    assert names(found) == ["door-red-1", "door-red-2"]
+    assert names(await streams_of(feed, "red", found[0].bookmark, 1)) == ["door-red-2"]
+
+
+async def test_in_quiet_times_it_tells_how_far_it_is() -> None:
+    log = ScriptedLog("doors")
+    put(log, "blue", 0)
+    async with aclosing(feed_of(log).changes("red", Bookmark(), 0.0)) as changes:
+        await told(changes)
+        put(log, "blue", 1)
+        while (quiet := await told(changes)).bookmark.position != await log.head():
+            assert quiet.change is None
+        put(log, "red", 1)
+        while (found := await told(changes)).change is None:
+            pass
+        assert found.change.stream == "door-red-1"
+
+
+async def test_it_keeps_what_the_bookmark_says_of_other_logs() -> None:
+    log = ScriptedLog("doors")
+    put(log, "blue", 0)
+    other = Bookmark(Position.of("windows", 3, 17), {WrittenStream("windows", 3, "window-1"): 4})
+    async with aclosing(feed_of(log).changes("red", other, QUIET)) as changes:
+        assert (await told(changes)).bookmark == other.join(Bookmark(await log.head()))
+
+
+async def test_a_bookmark_that_is_ahead_of_the_shared_reader_is_not_gone_behind() -> None:
+    log = ScriptedLog("doors")
+    put(log, "blue", 0)
+    feed = feed_of(log)
+    async with aclosing(feed.changes("red", Bookmark(), QUIET)) as first:
+        await told(first)
+        put(log, "red", 1)
+        put(log, "red", 2)
+        ahead = Bookmark(Position.of("doors", 0, 2))  # the reader has not had its turn since
+        assert names(await streams_of(feed, "red", ahead, 1)) == ["door-red-2"]
+
+
+async def test_those_who_read_the_log_and_take_their_time_hold_up_nobody() -> None:
+    log = ScriptedLog("doors")
+    put(log, "blue", 0)
+    start = Bookmark(await log.head())
+    for number in range(3):
+        put(log, "red", number)
+    feed = feed_of(log)
+    slow = [feed.changes("red", start, QUIET) for _ in range(20)]
+    for changes in slow:
+        await told(changes)
+        assert names([await told(changes)]) == ["door-red-0"]
+    assert names(await streams_of(feed, "red", start, 3)) == [f"door-red-{number}" for number in range(3)]
+    for changes in slow:
+        await changes.aclose()
+
+
+class Counting:
+    """A codec that counts what it decodes."""
+
+    def __init__(self) -> None:
+        self.decoded = 0
+
+    def recorded(self, record: object) -> RecordedEvent:
+        self.decoded += 1
+        return CODEC.recorded(record)  # type: ignore[arg-type]
+
+
+async def test_each_record_is_decoded_once_for_all_who_listen() -> None:
+    log, codec = ScriptedLog("doors"), Counting()
+    put(log, "blue", 0)
+    feed = ChangeFeed([Source(log, codec)], colour_of, SOON)
+    many = [feed.changes("red", Bookmark(), QUIET) for _ in range(50)]
+    for changes in many:
+        await told(changes)
+    for number in range(10):
+        put(log, "blue", number)
+    put(log, "red", 1)
+    for changes in many:
+        assert names([await told(changes)]) == ["door-red-1"]
+    assert codec.decoded == 11
+    for changes in many:
+        await changes.aclose()
+
+
+async def test_a_log_that_fails_for_a_while_is_followed_again_without_a_gap() -> None:
+    log = ScriptedLog("doors")
+    put(log, "blue", 0)
+    async with aclosing(feed_of(log).changes("red", Bookmark(), QUIET)) as changes:
+        await told(changes)
+        log.available = False
+        put(log, "red", 1)
+        waiting = asyncio.create_task(told(changes))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        log.available = True
+        put(log, "red", 2)
+        assert names([await waiting, await told(changes)]) == ["door-red-1", "door-red-2"]
+
+
+async def test_what_cannot_be_decoded_or_is_no_event_concerns_nobody() -> None:
+    log = ScriptedLog("doors")
+    put(log, "blue", 0)
+    async with aclosing(feed_of(log).changes("red", Bookmark(), QUIET)) as changes:
+        await told(changes)
+        log.put("door-red-1", 1, None)
+        put(log, "red", 2)
+        log.partitions[0].append(msgspec.structs.replace(log.partitions[0].pop(), data=b"{"))
+        put(log, "red", 3)
+        assert names([await told(changes)]) == ["door-red-3"]
+
+
+async def test_all_are_told_when_the_logs_cannot_be_followed_and_may_come_again() -> None:
+    log = ScriptedLog("doors")
+    put(log, "blue", 0)
+    broken = False
+
+    def keys_of(recorded: RecordedEvent) -> Collection[str]:
+        if broken:
+            raise RuntimeError("a defect")
+        return colour_of(recorded)
+
+    feed = ChangeFeed([Source(log, CODEC)], keys_of, SOON)
+    changes = feed.changes("red", Bookmark(), QUIET)
+    begun = await told(changes)
+    broken = True
+    put(log, "red", 1)
+    with pytest.raises(Unavailable):
+        await told(changes)
+    broken = False
+    assert names(await streams_of(feed, "red", begun.bookmark, 1)) == ["door-red-1"]
+
+
+async def test_nothing_is_read_when_nobody_listens_any_more() -> None:
+    log, codec = ScriptedLog("doors"), Counting()
+    put(log, "blue", 0)
+    feed = ChangeFeed([Source(log, codec)], colour_of, SOON)
+    async with aclosing(feed.changes("red", Bookmark(), QUIET)) as changes:
+        await told(changes)
+    put(log, "red", 1)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert codec.decoded == 0
+    reading = [task for task in asyncio.all_tasks() if "subscriptions" in task.get_name()]
+    assert not reading
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["red", "blue"]), st.integers(0, 2)), max_size=30),
+    st.integers(0, 10_000),
+    st.lists(st.integers(1, 5), max_size=8),
+)
+def test_over_any_reconnections_what_is_told_is_what_the_log_has(
+    writes: list[tuple[str, int]], seed: int, sessions: list[int]
+) -> None:
+    async def run() -> None:
+        log = ScriptedLog("doors", 3, seed)
+        for partition in range(3):
+            put(log, "blue", 0, partition)
+        bookmark = Bookmark(await log.head())
+        for number, (colour, partition) in enumerate(writes, 1):
+            put(log, colour, number, partition)
+        expected = [
+            (partition, record.offset)
+            for partition in range(3)
+            for record in log.partitions[partition][1:]
+            if "red" in record.stream
+        ]
+        feed = feed_of(log)
+        found: list[tuple[int, int]] = []
+        for length in [*sessions, len(expected)]:
+            for one in await streams_of(feed, "red", bookmark, min(length, len(expected) - len(found))):
+                assert one.change is not None
+                found.append((one.change.partition.number, one.change.offset))
+                bookmark = one.bookmark
+        assert sorted(found) == expected
+        for partition in range(3):
+            offsets = [offset for number, offset in found if number == partition]
+            assert all(one < other for one, other in pairwise(offsets))
+
+    asyncio.run(run())
