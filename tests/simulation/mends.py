@@ -310,7 +310,7 @@ SINCE: Final = (
         "refusals that bind, of a key",
         "a command that was refused has no effect later",
         _no_binding_of_keys,
-        Mix(("storm", "pause"), USERS, hurry=True, impatient=True, always="slow link"),
+        Mix(("storm", "pause"), USERS, hurry=True, impatient=True, crowd=5, always="slow link"),
     ),
     Mend(
         "the look at the ledger's indexes",
