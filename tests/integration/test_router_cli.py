@@ -198,7 +198,7 @@ async def test_serve_answers_and_stops_at_a_signal(tmp_path: Path, subgraph_urls
     )
     assert serving.stderr is not None
     url = (await asyncio.wait_for(serving.stderr.readline(), seconds(20))).decode().strip()
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=seconds(20)) as client:
         response = await client.post(url, json={"query": "{ me { name reviews { body } } }"})
         deep = await client.post(url, json={"query": "{ me { reviews { author { name } } } }"})
         plan = await client.post(url, json={"query": "{ me { id } }"}, headers={"query-plan": "1"})
@@ -235,7 +235,7 @@ async def test_serve_asks_a_subgraph_whose_authority_it_is_given(tmp_path: Path)
         )
         assert serving.stderr is not None
         url = (await asyncio.wait_for(serving.stderr.readline(), seconds(20))).decode().strip()
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=seconds(20)) as client:
             response = await client.post(url, json={"query": "{ n }"})
         serving.terminate()
         await serving.communicate()
@@ -375,7 +375,7 @@ async def test_serve_reads_its_configuration_and_sends_a_subgraph_its_own_header
         serving = await asyncio.create_subprocess_exec(*command, env=environment, stderr=asyncio.subprocess.PIPE)
         assert serving.stderr is not None
         url = (await asyncio.wait_for(serving.stderr.readline(), seconds(20))).decode().strip()
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=seconds(20)) as client:
             asked = await client.post(url, json={"query": "{ n }"}, headers={"authorization": "the client's"})
             refused = await client.post(url, json={"query": "{ a: n b: n }"})
             page = await client.get(url.replace("/graphql", "/"), headers={"accept": "text/html"})
@@ -396,7 +396,7 @@ async def test_serve_composes_the_subgraphs_that_it_is_given(subgraph_urls: dict
     )
     assert serving.stderr is not None
     url = (await asyncio.wait_for(serving.stderr.readline(), seconds(20))).decode().strip()
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=seconds(20)) as client:
         response = await client.post(url, json={"query": "{ me { name reviews { body } } }"})
     serving.terminate()
     await serving.communicate()
