@@ -163,6 +163,7 @@ def test_the_guarantees_hold_also_where_several_open_the_ledger_at_once(name: st
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ENDLESS_SCENARIOS)
 def test_the_guarantees_hold_in_the_nearest_states(name: str, full_campaign: bool) -> None:
     most = 300_000 if full_campaign else 30_000
