@@ -90,7 +90,7 @@ def _random_object(random: Random, depth: int, oddness: float, type_name: str | 
             made[name] = sometimes_odd([sometimes_odd(_random_object(random, depth - 1, oddness)) for _ in items])
         dogs = [_random_object(random, depth - 1, oddness, "Dog") for _ in range(random.randrange(3))]
         made["pack"] = sometimes_odd([sometimes_odd([sometimes_odd(dog) for dog in dogs])])
-    return made
+    return {name: value for name, value in made.items() if name == "__typename" or random.random() >= oddness}
 
 
 def _share_objects(value: Any, random: Random) -> None:
