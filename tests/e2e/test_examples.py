@@ -137,7 +137,7 @@ async def running(command: str, folder: Path, port: str) -> AsyncGenerator[None]
 
 async def answered(url: str, status: int | None = None) -> None:
     """Returns when the server answers, with this status if one is given: another process tells nobody when it can."""
-    async with asyncio.timeout(seconds(READY_SECONDS)), httpx.AsyncClient() as client:
+    async with asyncio.timeout(seconds(READY_SECONDS)), httpx.AsyncClient(timeout=seconds(30)) as client:
         while True:
             try:
                 response = await client.get(url)

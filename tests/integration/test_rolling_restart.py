@@ -173,7 +173,7 @@ async def test_while_it_drains_a_router_serves_newcomers_and_ends_each_connectio
         assert "connection" not in kept.headers
         balancer.routers[0].terminate()
         await balancer.until_ready(1)
-        async with httpx.AsyncClient() as newcomer:
+        async with httpx.AsyncClient(timeout=seconds(30)) as newcomer:
             answer = await newcomer.post(f"{balancer.routers[0].origin}/graphql", json=QUERY)
             assert (answer.json(), answer.headers["connection"]) == ({"data": {"n": 1}}, "close")
             health = await newcomer.get(f"{balancer.routers[0].origin}/health/ready")

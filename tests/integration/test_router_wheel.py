@@ -15,6 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from infra.patience import seconds
+
 ROOT = Path(__file__).resolve().parents[2]
 
 FIVE_LINES = """
@@ -100,7 +102,10 @@ def test_nothing_of_this_repository_or_of_its_databases_comes_along(environment:
 
 async def test_five_lines_federate_an_app_and_a_url(environment: Path) -> None:
     port, reviews = _free_port(), _free_port()
-    async with _python(environment, FIVE_LINES.format(port=port, reviews=reviews)), httpx.AsyncClient() as client:
+    async with (
+        _python(environment, FIVE_LINES.format(port=port, reviews=reviews)),
+        httpx.AsyncClient(timeout=seconds(30)) as client,
+    ):
         ready = f"http://127.0.0.1:{port}/health/ready"
         waiting = await _answer(client, ready, 503)
         assert "reviews" in waiting.json()["reason"]
