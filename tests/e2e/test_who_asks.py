@@ -1,21 +1,27 @@
-"""Tokens say who asks, the log says who did it, and one changes oneself only: as a process."""
+"""Tokens say who asks, the log says who did it, and one changes oneself only: as processes, in every mode."""
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import json
+import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.e2e.test_social_network import ADD, CREATE, UPDATE
+from tests.support.distributed import SUBGRAPHS, Engines, part, router
 from tests.support.kith import Answer, RunningKith, run_kith, running_kith
 from tests.support.tokens import AUDIENCE, ISSUER, SigningKey, bearer, key_set
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
 
 KEY: Final = SigningKey()
+ACTOR_KEYS: Final = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 HISTORY: Final = "query ($id: ID!) { user(id: $id) { history { edges { node { type actor } } } } }"
 
 
@@ -72,6 +78,19 @@ async def embedded(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGener
 
 async def test_in_one_process_it_is_known_who_asks(embedded: RunningKith) -> None:
     await tell_who_asks(embedded)
+
+
+@pytest.mark.engines
+async def test_on_engines_it_is_known_who_asks(engines: Engines) -> None:
+    """Subgraphs believe the router alone: a header of somebody else's is refused."""
+    known = dataclasses.replace(engines, more={"KITH_ACTOR_KEYS": ACTOR_KEYS})
+    told = {"KITH_ACTOR_KEYS": ACTOR_KEYS, "KITH_AUTHENTICATION": authentication(key_set(KEY.public()))}
+    async with AsyncExitStack() as stack:
+        parts = {name: await stack.enter_async_context(part(known, "serve", name)) for name in SUBGRAPHS}
+        running = await stack.enter_async_context(router(parts, more=told))
+        await tell_who_asks(running)
+        forged = await parts["users"].ask("{ users { edges { node { id } } } }", headers={"actor": "office"})
+        assert (forged.status, forged.codes) == (401, ["UNAUTHENTICATED"])
 
 
 ANYWHERE: Final = ("--host", "0.0.0.0", "--port", "0")  # noqa: S104 - that is what is tested
