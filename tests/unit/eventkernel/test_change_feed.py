@@ -126,6 +126,20 @@ async def test_one_who_reads_slowly_gets_what_did_not_fit_from_the_log() -> None
         assert names(found) == [f"door-red-{number}" for number in range(500)]
 
 
+async def test_more_than_fits_at_once_is_not_passed_over_by_one_who_waits() -> None:
+    log = ScriptedLog("doors")
+    put(log, "blue", 0)
+    async with aclosing(feed_of(log).changes("red", Bookmark(), QUIET)) as changes:
+        await told(changes)
+        waiting = asyncio.create_task(told(changes))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        for number in range(200):
+            put(log, "red", number)
+        found = [await waiting, *[await told(changes) for _ in range(199)]]
+        assert names(found) == [f"door-red-{number}" for number in range(200)]
+
+
 async def test_a_version_that_stands_on_the_log_twice_is_told_once_also_to_one_who_comes_back() -> None:
     log = ScriptedLog("doors")
     put(log, "blue", 0)
