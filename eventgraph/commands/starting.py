@@ -32,7 +32,17 @@ CorsOriginsOption = Annotated[
 ]
 
 
-def up(
+RouterConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="The router's configuration, in YAML; it may change while it runs. [none]",
+        show_default=False,
+    ),
+]
+
+
+def up(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     ctx: typer.Context,
     host: Annotated[str | None, typer.Option(help="The address to listen on. [127.0.0.1]", show_default=False)] = None,
     port: Annotated[
@@ -50,6 +60,7 @@ def up(
     ] = None,
     allow_hosts: AllowHostsOption = None,
     cors_origins: CorsOriginsOption = None,
+    router_config: RouterConfigOption = None,
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning or error. [warning]", show_default=False)
     ] = None,
@@ -57,7 +68,7 @@ def up(
     """Start router and subgraphs in this process, on one data folder, until Ctrl-C.
 
     Every option can also be set in the environment: {SETTINGS}HOST, {SETTINGS}PORT, {SETTINGS}DATA, {SETTINGS}HTTP,
-    {SETTINGS}ALLOW_HOSTS, {SETTINGS}CORS_ORIGINS, {SETTINGS}LOG_LEVEL.
+    {SETTINGS}ALLOW_HOSTS, {SETTINGS}CORS_ORIGINS, {SETTINGS}ROUTER_CONFIG, {SETTINGS}LOG_LEVEL.
 
     Example: {command} up --port 9100 --data /some/folder
     """
@@ -75,12 +86,13 @@ def up(
         http=http,
         allow_hosts=allow_hosts,
         cors_origins=cors_origins,
+        router_config=router_config,
         log_level=log_level,
     )
     uvloop.run(run(system, settings, announce=typer.echo))
 
 
-def serve(
+def serve(  # noqa: PLR0913, PLR0917 - see above
     ctx: typer.Context,
     what: Annotated[
         str,
@@ -105,6 +117,7 @@ def serve(
     ] = True,
     allow_hosts: AllowHostsOption = None,
     cors_origins: CorsOriginsOption = None,
+    router_config: RouterConfigOption = None,
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning or error. [warning]", show_default=False)
     ] = None,
@@ -122,6 +135,8 @@ def serve(
     from eventgraph.running.settings import ServeSettings, engine_settings, loaded, subgraph_urls
 
     system = declared(ctx)
+    if router_config is not None and what != "router":
+        raise typer.BadParameter("it is for the router", param_hint="--router-config")
     settings = loaded(
         system,
         ServeSettings,
@@ -129,6 +144,7 @@ def serve(
         port=port,
         allow_hosts=allow_hosts,
         cors_origins=cors_origins,
+        router_config=router_config,
         log_level=log_level,
     )
     if what == "router":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ from eventgraph.running.control_app import control_app
 from eventgraph.running.control_socket import listen_for_control, remove_control
 from eventgraph.running.data_folder import DataFolder
 from eventgraph.running.logs import log_to_stderr
-from eventgraph.running.routing import started_router
-from eventgraph.running.servers import Endpoint, Servers, banner, listen, origin_of
+from eventgraph.running.routing import SystemRouter
+from eventgraph.running.servers import ANY_HOST, Endpoint, Servers, banner, listen, origin_of
 from eventgraph.running.settings import Settings
 from eventgraph.running.status import StatusSource
 from eventgraph.running.status_page import status_routes
@@ -64,14 +65,14 @@ async def run(system: System, settings: Settings, announce: Callable[[str], None
             await stack.enter_async_context(running(subgraph.workers))
         stack.push_async_callback(servers.shut_down)
         sources = await _serve_subgraphs(servers, subgraphs, listeners.subgraphs, settings.hosts)
-        router = await started_router(sources, settings, system, actors)
+        router = await asyncio.to_thread(SystemRouter, sources, settings, system, settings.router_config, actors)
         status = StatusSource(system, str(folder.path), subgraphs, router.statistics)
         control = listen_for_control(folder.path)
         stack.callback(remove_control, folder.path)
         await servers.start(
             [
                 Endpoint(control_app(status, subgraphs), control),
-                Endpoint(router.app(status_routes(status)), listeners.router, settings.hosts),
+                Endpoint(await router.app(status_routes(status)), listeners.router, ANY_HOST),
             ]
         )
         if warning:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
 from eventgraph.errors import StartError
 from eventgraph.running.logs import log_to_stderr
-from eventgraph.running.routing import started_router
-from eventgraph.running.servers import Endpoint, Servers, banner, listen, origin_of
+from eventgraph.running.routing import SystemRouter
+from eventgraph.running.servers import ANY_HOST, Endpoint, Servers, banner, listen, origin_of
 from eventgraph.running.settings import ServeSettings
 from eventgraph.system import ROUTER_PORT, System
 
@@ -19,7 +20,8 @@ async def serve_router(
     """Serve the router over subgraphs that other processes serve, until a signal says stop.
 
     Raises:
-        StartError: the port is taken, or who asks would not be known where it has to be.
+        StartError: the port is taken, the router's configuration is refused, or who asks would not be known where it
+            has to be.
     """
     log_to_stderr(serve.log_level)
     if serve.authentication is not None and serve.actor_keys is None:
@@ -32,8 +34,8 @@ async def serve_router(
         servers = Servers(serve.drain_seconds)
         servers.stop_on_signals()
         stack.push_async_callback(servers.shut_down)
-        router = await started_router(urls, serve, system, serve.actors)
-        await servers.start([Endpoint(router.app(), listener, serve.hosts)])
+        router = await asyncio.to_thread(SystemRouter, urls, serve, system, serve.router_config, serve.actors)
+        await servers.start([Endpoint(await router.app(), listener, ANY_HOST)])
         origin = origin_of(listener)
         rows = {"playground": f"{origin}/", "endpoint": f"{origin}/graphql", "health": f"{origin}/health/ready"}
         if warning:

@@ -1,38 +1,144 @@
-"""The router of a system: its subgraphs' schemas composed, wherever they are served."""
+"""The router of a system: its subgraphs' schemas composed, wherever they are served, configured like any router."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from starlette.routing import BaseRoute
 
 from eventgraph.describing.schema_files import supergraph_sdl
+from eventgraph.errors import StartError
 from eventgraph.running.settings import Reach
 from eventgraph.system import System
 from graphrouter import GraphRouter, RouterOptions
+from graphrouter.configuration import ConfigurationError, Loaded, load
 from graphrouter.http.actors import ActorKeys
 from graphrouter.options import DEFAULT_FORWARDED_HEADERS
 from graphrouter.router import SubgraphSource
+from graphrouter.server.reloading import NotUsable, ReloadingApp, Source
+
+_SETTINGS_OF_THE_SYSTEM: Final = (
+    "supergraph",
+    "composition",
+    "server.host",
+    "server.port",
+    "server.log_level",
+    "server.connections",
+)
+"""Keys of a router's configuration that have no meaning here: the system itself says it, or knows it."""
+
+
+class SystemRouter:
+    """Makes the router over the system's subgraphs: the app, or the URL, of each by its name.
+
+    The schemas are known here: a subgraph is not asked for its own, which it may not tell before its view is filled.
+    Until then it answers UNAVAILABLE, and the health says why. `config` is the file of the router's configuration. With
+    `actors`, subgraphs are told who asks.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, SubgraphSource],
+        reach: Reach,
+        system: System,
+        config: Path | None = None,
+        actors: ActorKeys | None = None,
+    ) -> None:
+        urls = {name: source if isinstance(source, str) else f"in-process:{name}" for name, source in sources.items()}
+        self._sources = sources
+        self._config = config
+        self._reach = reach
+        self._options = RouterOptions(
+            examples=tuple(system.examples()),
+            hosts=reach.hosts,
+            cors_origins=reach.origins,
+            health_paths=dict.fromkeys(sources, "/health/ready"),
+            authentication=reach.authentication,
+            actor_keys=actors,
+            forwarded_headers=DEFAULT_FORWARDED_HEADERS | {"correlation-id"},
+        )
+        self._supergraph = supergraph_sdl(system, urls)
+        self._app: ReloadingApp | None = None
+
+    async def app(self, routes: Sequence[BaseRoute] = ()) -> ReloadingApp:
+        """The app. Where there is a file, its changes and SIGHUP are a reload.
+
+        Raises:
+            StartError: the configuration is refused.
+        """
+        try:
+            source = await asyncio.to_thread(self.read)
+        except (ConfigurationError, NotUsable) as error:
+            raise StartError(f"the router's configuration is refused: {error}") from error
+        self._app = ReloadingApp(source, self.read, routes=routes, signals=bool(source.files))
+        return self._app
+
+    def statistics(self) -> Mapping[str, object]:
+        """Of the caches of the router that serves."""
+        return {} if self._app is None else self._app.statistics()
+
+    def read(self) -> Source:
+        """What the router is made from, as the configuration is now.
+
+        Raises:
+            ConfigurationError: it is refused.
+            NotUsable: it says what a system's router cannot be told, or names what cannot be used.
+        """
+        loaded = load(self._config)
+        if misplaced := self._misplaced(loaded):
+            raise NotUsable(misplaced, loaded.files)
+        try:
+            router = self.router(loaded)
+        except ValueError as error:
+            raise NotUsable(str(error), loaded.files) from error
+
+        async def make() -> GraphRouter:
+            return router
+
+        reload = loaded.configuration.reload
+        return Source(
+            router.options,
+            make,
+            loaded.files,
+            prepared=reload.prepared_operations,
+            prepared_seconds=reload.prepared_seconds,
+        )
+
+    def router(self, loaded: Loaded) -> GraphRouter:
+        """The router, as it is configured; ValueError where a file that the configuration names cannot be used."""
+        options = loaded.configuration.options(self._options)
+        options = replace(
+            options,
+            hosts=self._reach.hosts or options.hosts,
+            cors_origins=self._reach.origins or options.cors_origins,
+        )
+        return GraphRouter.from_supergraph(self._supergraph, self._sources, options)
+
+    def _misplaced(self, loaded: Loaded) -> str:
+        """What the configuration says of things that are the system's to say."""
+        for key in _SETTINGS_OF_THE_SYSTEM:
+            if place := loaded.given_within(tuple(key.split("."))):
+                return f"{place}: {key}: expected keys of a system's router, found one that the system sets itself"
+        for name, subgraph in loaded.configuration.subgraphs.items():
+            place = loaded.place_of(("subgraphs", name))
+            if name not in self._sources:
+                known = ", ".join(sorted(self._sources))
+                return f"{place}: subgraphs: expected one of {known}, found {name[:100]!r}"
+            if subgraph.url is not None:
+                place = loaded.place_of(("subgraphs", name, "url"))
+                return f"{place}: subgraphs.{name}.url: expected no URL, because the system sets it"
+        return ""
 
 
 async def started_router(
     sources: Mapping[str, SubgraphSource], reach: Reach, system: System, actors: ActorKeys | None = None
 ) -> GraphRouter:
-    """The router over the system's subgraphs: the app, or the URL, of each by its name.
-
-    The schemas are known here: a subgraph is not asked for its own, which it may not tell before its view is filled.
-    Until then it answers UNAVAILABLE, and the health says why. With `actors`, subgraphs are told who asks.
-    """
-    urls = {name: source if isinstance(source, str) else f"in-process:{name}" for name, source in sources.items()}
-    supergraph = await asyncio.to_thread(supergraph_sdl, system, urls)
-    options = RouterOptions(
-        examples=tuple(system.examples()),
-        hosts=reach.hosts,
-        cors_origins=reach.origins,
-        health_paths=dict.fromkeys(sources, "/health/ready"),
-        authentication=reach.authentication,
-        actor_keys=actors,
-        forwarded_headers=DEFAULT_FORWARDED_HEADERS | {"correlation-id"},
-    )
-    router = GraphRouter.from_supergraph(supergraph, sources, options)
+    """The router alone, without a server."""
+    made = await asyncio.to_thread(SystemRouter, sources, reach, system, None, actors)
+    router = await asyncio.to_thread(made.router, load())
     await router.start()
     return router

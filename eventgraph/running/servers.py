@@ -24,6 +24,10 @@ GRACE_SECONDS = 5
 """How long requests that are under way may go on after the signal to stop."""
 
 
+ANY_HOST = ("*",)
+"""For an app that checks the names itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """An app and the socket it is reached on."""

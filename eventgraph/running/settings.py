@@ -88,6 +88,9 @@ class Settings(Reach):
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
     port: int = Field(default=ROUTER_PORT, ge=0, le=65_535, description="The router's port; 0 takes any free one.")
     data: Path = Field(default=Path("data"), description="The folder that keeps the logs and the views.")
+    router_config: Path | None = Field(
+        default=None, description="The file of the router's configuration, in YAML (router/configuration.md)."
+    )
     http: bool = Field(default=False, description="Put each subgraph on a port of its own, after the router's.")
     log_level: LogLevel = Field(default="warning", description="How much is logged to standard error.")
 
@@ -195,6 +198,9 @@ class ServeSettings(Reach):
         default=None,
         description="Keys by which router and subgraphs know one another, in base64url, separated by commas: who asks "
         "is signed with the first one. The same for all of them.",
+    )
+    router_config: Path | None = Field(
+        default=None, description="The file of the router's configuration, in YAML (router/configuration.md)."
     )
     log_level: LogLevel = Field(default="warning", description="How much is logged to standard error.")
     drain_seconds: float = Field(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from starlette.routing import BaseRoute
@@ -44,6 +44,8 @@ class GraphRouter:
         self.supergraph = supergraph
         self.options = options or RouterOptions()
         self.planner = QueryPlanner(supergraph)
+        self.composed_from: Mapping[str, str] = {}
+        """The schemas that the subgraphs gave, by name, where the router asked them for these (`compose`)."""
         self._transports = dict(transports)
         self._pipeline = Pipeline(
             supergraph,
@@ -100,6 +102,7 @@ class GraphRouter:
             result = await asyncio.to_thread(compose_sdls, parts)
             supergraph = await asyncio.to_thread(read_supergraph, result.supergraph_sdl)
             router = cls(supergraph, transports, options)
+            router.composed_from = {part.name: part.sdl for part in parts}
         except BaseException:
             await _close(transports)
             raise
@@ -150,6 +153,24 @@ class GraphRouter:
             StreamInterrupted: the stream has broken off and cannot be taken up here.
         """
         return self._pipeline.stream(request)
+
+    async def schemas(self) -> Mapping[str, str]:
+        """What the subgraphs give as their schemas now; SubgraphUnavailable where one does not."""
+        names, seconds = sorted(self._transports), self.options.subgraph_seconds
+        sdls = await asyncio.gather(*(fetch_sdl(name, self._transports[name], seconds) for name in names))
+        return dict(zip(names, sdls, strict=True))
+
+    def most_used(self, count: int) -> list[tuple[str, str | None]]:
+        """Texts and names of operations whose documents were asked for most often, most often first."""
+        return self._pipeline.most_used(count)
+
+    async def prepare(self, operations: Iterable[tuple[str, str | None]]) -> int:
+        """Plans operations before anybody asks for them; how many of them this router can execute."""
+        return await self._pipeline.prepare(operations)
+
+    async def settled(self) -> None:
+        """Returns when no mutation goes on whose client has gone."""
+        await self._pipeline.settled()
 
     def statistics(self) -> Mapping[str, object]:
         """Hits, misses and times of the caches of documents and plans."""

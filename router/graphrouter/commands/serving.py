@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
 import socket
+from collections.abc import Awaitable, Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, cast
 
 import typer
 
-from graphrouter.commands.terminal import named, read_text, refuse
-from graphrouter.configuration import ConfigurationError, Loaded, load
+from graphrouter.commands.terminal import named, refuse
+from graphrouter.composition import CompositionError
+from graphrouter.configuration import Configuration, ConfigurationError, Loaded, load
+from graphrouter.configuration.model import Server
 from graphrouter.configuration.settings import Given
 from graphrouter.http.connections import ConnectionLimits
-from graphrouter.http.hosts import is_loopback
+from graphrouter.http.hosts import check_hosts, is_loopback
 from graphrouter.limits import Limits
-from graphrouter.router import GraphRouter, federate
+from graphrouter.options import RouterOptions
+from graphrouter.router import GraphRouter
+from graphrouter.server.reloading import NotUsable, ReloadingApp, Source
 from graphrouter.supergraph import SupergraphError
+
+_log = logging.getLogger("graphrouter.server")
 
 Several = list[str] | None
 
@@ -130,15 +138,17 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         Given(("forwarding", "extensions", name), header, "--forward-extension")
         for name, header in map(named, forward_extension or [])
     ]
+    reader = _Reader(config, tuple(given))
     try:
-        loaded = load(config, tuple(given))
+        source = reader.first()
     except ConfigurationError as error:
         refuse(str(error), 2)
+    except NotUsable as error:
+        refuse(str(error), 1 if isinstance(error.__cause__, SupergraphError) else 2)
     if check:
-        _app(loaded)
         typer.echo("the configuration is right")
         return
-    _run(loaded)
+    _run(reader, source)
 
 
 def _numbered(text: str) -> tuple[str, float]:
@@ -162,49 +172,122 @@ def _path_of_limit(name: str) -> tuple[str, ...]:
     return refuse(f"--limit: expected the name of a limit, found {name!r}", 2)
 
 
-def _app(loaded: Loaded) -> Any:
-    """What is served."""
-    configuration = loaded.configuration
-    options = configuration.options()
-    if configuration.supergraph is None:
-        missing = sorted(configuration.subgraphs.keys() - configuration.urls().keys())
-        if missing:
-            refuse(f"subgraphs.{missing[0]}.url: expected a URL, because no supergraph says where it is, found none", 2)
-        if not configuration.subgraphs:
-            refuse("expected a supergraph (--supergraph FILE) or subgraphs (--subgraph NAME=URL), found neither", 2)
-        return federate(configuration.urls(), options)
-    file = configuration.supergraph
+class _Reader:
+    """Reads what the router is made from, at the start and again for each reload."""
+
+    def __init__(self, config: Path | None, given: tuple[Given, ...]) -> None:
+        self._config = config
+        self._given = given
+        self.server = self.latest = Server()
+        """What the server was started with, and what was read last."""
+        self.bounds: Callable[[ConnectionLimits], None] = lambda _: None
+
+    def first(self) -> Source:
+        """As `read`, at the start: what it says of the server is what the server is started with."""
+        source = self.read()
+        self.server = self.latest
+        return source
+
+    def read(self) -> Source:
+        """
+        Raises:
+            ConfigurationError: the configuration is refused.
+            NotUsable: what it names cannot be used.
+        """
+        loaded = load(self._config, self._given)
+        configuration = loaded.configuration
+        try:
+            self._check_exposure(configuration)
+            options = configuration.options()
+            check_hosts(options.hosts)
+            make = _composed(configuration, options) if configuration.supergraph is None else _made(loaded, options)
+        except ValueError as error:
+            raise NotUsable(str(error), loaded.files) from error
+        self.latest = configuration.server
+        return Source(
+            options,
+            make,
+            loaded.files,
+            poll_seconds=configuration.composition.poll_seconds if configuration.supergraph is None else 0,
+            prepared=configuration.reload.prepared_operations,
+            prepared_seconds=configuration.reload.prepared_seconds,
+            applied=lambda: self.apply(configuration.server),
+        )
+
+    def _check_exposure(self, configuration: Configuration) -> None:
+        """Refuses to let everybody ask who reaches another host than loopback, unless that is said."""
+        if configuration.authentication is not None or configuration.server.allow_anonymous:
+            return
+        for host in (configuration.server.host, self.server.host):
+            if not is_loopback(host):
+                expected = "expected authentication, or server.allow_anonymous (--allow-anonymous) to let everybody ask"
+                raise ValueError(f"host {host}: {expected} who reaches it, found neither")
+
+    def apply(self, server: Server) -> None:
+        """Sets what is not the router's: the log, and the bounds of new connections."""
+        logging.getLogger().setLevel(server.log_level.upper())
+        self.bounds(server.connections)
+        for key in ("host", "port"):
+            if getattr(server, key) != getattr(self.server, key):
+                _log.warning("server.%s is read at the start only: it stays %s", key, getattr(self.server, key))
+
+
+def _composed(configuration: Configuration, options: RouterOptions) -> Callable[[], Awaitable[GraphRouter]]:
+    urls = configuration.urls()
+    missing = sorted(set(configuration.subgraphs) - set(urls))
+    if missing:
+        expected = "expected a URL, because no supergraph says where it is"
+        raise NotUsable(f"subgraphs.{missing[0]}.url: {expected}, found none")
+    if not urls:
+        raise NotUsable("expected a supergraph (--supergraph FILE) or subgraphs (--subgraph NAME=URL), found neither")
+
+    async def make() -> GraphRouter:
+        try:
+            return await GraphRouter.compose(urls, options)
+        except CompositionError as error:
+            raise NotUsable("\n".join(str(diagnostic) for diagnostic in error.errors)) from error
+
+    return make
+
+
+def _made(loaded: Loaded, options: RouterOptions) -> Callable[[], Awaitable[GraphRouter]]:
+    configuration, file = loaded.configuration, cast("Path", loaded.configuration.supergraph)
     try:
-        router = GraphRouter.from_supergraph(read_text(file), configuration.urls(), options)
-        served = router.app()
+        router = GraphRouter.from_supergraph(file.read_text(encoding="utf-8"), configuration.urls(), options)
     except SupergraphError as error:
-        refuse(f"{file}: {error.code}: {error}")
-    except ValueError as error:
-        refuse(str(error), 2)
+        raise NotUsable(f"{file.name}: {error.code}: {error}", loaded.files) from error
+    except OSError as error:
+        raise NotUsable(f"cannot read {file.name}: {error.strerror}", loaded.files) from error
+    except UnicodeDecodeError as error:
+        raise NotUsable(f"cannot read {file.name}: it is not UTF-8 text", loaded.files) from error
     for name in configuration.subgraphs:
         if name not in router.supergraph.subgraphs:
-            refuse(f"{loaded.place_of(('subgraphs', name))}: the supergraph has no subgraph {name!r}", 2)
-    return served
+            place = loaded.place_of(("subgraphs", name))
+            raise NotUsable(f"{place}: the supergraph has no subgraph {name!r}", loaded.files)
+
+    async def make() -> GraphRouter:
+        return router
+
+    return make
 
 
-def _run(loaded: Loaded) -> None:
+def _run(reader: _Reader, source: Source) -> None:
     from graphrouter.http.files import allow_many_files
     from graphrouter.server.collector import set_collector_for_serving
     from graphrouter.server.draining import DrainingServer
 
-    server = loaded.configuration.server
+    server = reader.server
     logging.basicConfig(level=server.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    served = _app(loaded)
-    if loaded.configuration.authentication is None and not is_loopback(server.host):
-        if not server.allow_anonymous:
-            expected = "expected authentication, or server.allow_anonymous (--allow-anonymous) to let everybody ask who"
-            refuse(f"host {server.host}: {expected} reaches it, found neither", 2)
+    if source.options.authentication is None and not is_loopback(server.host):
         typer.echo(f"Nobody has to prove who they are: everybody who reaches {server.host} may ask.", err=True)
     listener = _listen(server.host, server.port)
     typer.echo(f"http://{server.host}:{listener.getsockname()[1]}/graphql", err=True)
+    app = ReloadingApp(source, reader.read, signals=hasattr(signal, "SIGHUP"))
+    serving = DrainingServer(app, server.connections, server.drain_seconds)
+    reader.bounds = serving.set_limits
     allow_many_files()
     set_collector_for_serving()
-    DrainingServer(served, server.connections, server.drain_seconds).run(sockets=[listener])
+    serving.run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -302,6 +302,15 @@ class Caches(Section):
     """Memory that the caches may take, estimated."""
 
 
+class Reload(Section):
+    """What happens before a new configuration, or a new supergraph, takes the place of the one that serves."""
+
+    prepared_operations: Annotated[int, Field(ge=0, le=1_000_000)] = 200
+    """So many of the operations that were asked for most are planned first."""
+    prepared_seconds: Seconds = 10.0
+    """How long that may take."""
+
+
 class Configuration(Section):
     """The configuration of a router."""
 
@@ -318,6 +327,7 @@ class Configuration(Section):
     authentication: Authentication | None = None
     """Whose tokens prove who asks (the extra `jwt`); without it, everybody asks as nobody in particular."""
     caches: Caches = Field(default_factory=Caches)
+    reload: Reload = Field(default_factory=Reload)
 
     def urls(self) -> dict[str, str]:
         """Where the subgraphs are whose URL is set."""

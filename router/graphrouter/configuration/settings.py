@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from graphrouter.configuration.errors import ConfigurationError, dotted, shown
 from graphrouter.configuration.keys import is_secret
 from graphrouter.configuration.model import Configuration
-from graphrouter.configuration.sources import Values, add_environment, from_file
+from graphrouter.configuration.sources import FILE_VARIABLE, Values, add_environment, from_file
 
 _WHOLE, _NUMBER, _TRUTH = "expected a whole number", "expected a number", "expected true or false"
 _EXPECTED: Final = {
@@ -41,6 +41,10 @@ class Loaded:
         """Where a value was given: a line of the file, a variable, an option."""
         return self.values.place_of(path)
 
+    def given_within(self, path: tuple[str, ...]) -> str:
+        """Where the value at the path, or one below it, was given; empty where all are the defaults."""
+        return self.values.given_within(path)
+
 
 @dataclass(frozen=True, slots=True)
 class Given:
@@ -56,12 +60,15 @@ def load(
     options: tuple[Given, ...] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Loaded:
-    """The configuration. The command line wins over the environment, which wins over the file.
+    """The configuration. The command line wins over the environment, which wins over the file: the one given here, or
+    else the one that the variable GRAPHROUTER_CONFIG names.
 
     Raises:
         ConfigurationError: a key or a value is not allowed; a line for each, with its place.
     """
     environment = os.environ if environment is None else environment
+    if file is None and (named := environment.get(FILE_VARIABLE)):
+        file = Path(named)
     values = Values() if file is None else from_file(Configuration, file, environment)
     add_environment(Configuration, values, environment)
     for given in options:

@@ -49,6 +49,10 @@ class Values:
         for length in range(len(path), 0, -1):
             if found := self.places.get(path[:length]):
                 return found
+        return self.given_within(path)
+
+    def given_within(self, path: tuple[str, ...]) -> str:
+        """Where the value at the path, or one below it, was given; empty where none was."""
         return next((place for given, place in self.places.items() if given[: len(path)] == path), "")
 
 

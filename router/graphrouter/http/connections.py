@@ -70,6 +70,10 @@ class Connections:
         self._idle: dict[Watched, None] = {}
         self._tick: asyncio.TimerHandle | None = None
 
+    def set_limits(self, limits: ConnectionLimits) -> None:
+        """Sets the bounds of connections that are made from now on, and how many there may be."""
+        self.limits = limits
+
     def admit(self, connection: Watched) -> bool:
         """Whether there is a place for it; it is to be told `leave` in both cases."""
         if len(self._open) >= self.limits.connections and self._idle:

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, nullcontext
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing, nullcontext, suppress
 from functools import partial
 from typing import TypedDict, cast
 
@@ -80,6 +80,23 @@ class Pipeline:
 
     def statistics(self) -> PipelineStatistics:
         return {"documents": self._documents.statistics(), "plans": self._operations.statistics()}
+
+    def most_used(self, count: int) -> list[tuple[str, str | None]]:
+        """Texts and names of the operations whose documents were asked for most often, most often first."""
+        return self._documents.most_used(count)
+
+    async def prepare(self, operations: Iterable[tuple[str, str | None]]) -> int:
+        """Parses, validates and plans operations before anybody asks for them; how many of them can be executed."""
+        found = 0
+        for query, name in operations:
+            with suppress(RequestRefused):  # the next one who asks is told
+                await self._operations.prepared(query, name, self._labels.on({}), NOTHING_DENIED)
+                found += 1
+        return found
+
+    async def settled(self) -> None:
+        """Returns when nothing goes on behind requests that are over."""
+        await self._answering.settled()
 
     async def aclose(self) -> None:
         self._subscribing.close()

@@ -90,6 +90,11 @@ class Answering:
             self._background,
         )
 
+    async def settled(self) -> None:
+        """Returns when every mutation that has begun is at its end."""
+        while self._mutations:
+            await asyncio.wait(self._mutations)
+
     async def _to_the_end(self, running: Coroutine[object, object, GraphQLAnswer]) -> GraphQLAnswer:
         """What has begun to change something goes on when whoever asked for it has gone."""
         task = asyncio.create_task(running)

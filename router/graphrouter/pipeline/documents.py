@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeAlias
 
 from graphql import (
@@ -66,6 +67,16 @@ class Documents:
 
     def statistics(self) -> CacheStatistics:
         return self._kept.statistics()
+
+    def most_used(self, count: int) -> list[tuple[str, str | None]]:
+        """Texts and names of valid operations, those whose documents were asked for most often first."""
+        found = (
+            (str(query), name)
+            for query, document in self._kept.most_used()
+            if isinstance(document, CheckedDocument)
+            for name in dict.fromkeys(name for name, *_ in tuple(document.operations))
+        )
+        return list(islice(found, count))
 
     def known(self, query: str) -> CheckedDocument | None:
         """The document of a text that was seen before; RequestRefused where it has faults."""

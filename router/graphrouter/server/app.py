@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
+from starlette.types import Lifespan
 
 from graphrouter.http.endpoint import EndpointLimits, Executor, GraphQLEndpoint
 from graphrouter.http.hosts import HostCheck, check_hosts
@@ -91,8 +92,20 @@ def create_app(
     source: Served | Callable[[], Awaitable[Served]], options: RouterOptions, routes: Sequence[BaseRoute] = ()
 ) -> Starlette:
     """The ASGI app. `source` is the router, or how to make it; `routes` come first, so they may take `/`."""
-    check_hosts(options.hosts)
     serving = Serving(source)
+    return routed_app(serving.router, options, routes, lifespan=serving.lifespan)
+
+
+def routed_app(
+    router: Callable[[], Served | str],
+    options: RouterOptions,
+    routes: Sequence[BaseRoute] = (),
+    *,
+    lifespan: Lifespan[Starlette] | None = None,
+    notes: Callable[[], Mapping[str, object]] = dict,
+) -> Starlette:
+    """The same for a router that is started and closed elsewhere; `notes` are told with the readiness."""
+    check_hosts(options.hosts)
     limits = EndpointLimits(
         options.limits.body_bytes,
         options.concurrent_requests,
@@ -102,13 +115,13 @@ def create_app(
     )
     app = Starlette(
         routes=[
-            Route("/graphql", GraphQLEndpoint(serving.router, limits)),
+            Route("/graphql", GraphQLEndpoint(router, limits)),
             *routes,
-            *health_routes(serving.router),
+            *health_routes(router, notes),
             *(playground_routes(options) if options.playground else ()),
         ],
         middleware=[Middleware(HostCheck, options.hosts), *cors_for(options.cors_origins)],
-        lifespan=serving.lifespan,
+        lifespan=lifespan,
     )
     # A redirection would lead to whatever host the request names.
     app.router.redirect_slashes = False

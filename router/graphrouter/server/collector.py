@@ -14,7 +14,9 @@ _CONTAINERS = 250_000
 
 
 def set_collector_for_serving() -> None:
-    """For whoever owns the process, when everything is loaded and nothing is served yet."""
+    """For whoever owns the process, when everything is loaded and nothing is served yet; again when what was loaded has
+    been replaced."""
+    gc.unfreeze()
     gc.collect()
     gc.freeze()
     gc.set_threshold(_CONTAINERS, 20, 20)

@@ -34,6 +34,10 @@ class DrainingServer(uvicorn.Server):
             uvicorn.Config(app, http=http, ws="none", log_config=None, access_log=False, server_header=False)
         )
 
+    def set_limits(self, limits: ConnectionLimits) -> None:
+        """Sets the bounds of connections that are made from now on."""
+        self._connections.connections.set_limits(limits)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         connections = self._connections.connections
         if sig != signal.SIGTERM or not self._seconds or connections.draining or not self.started:

@@ -23,8 +23,11 @@ class KnowsHealth(Protocol):
 class Readiness:
     """Asks the subgraphs; requests that come while they are being asked share the answer."""
 
-    def __init__(self, router: Callable[[], KnowsHealth | str]) -> None:
+    def __init__(
+        self, router: Callable[[], KnowsHealth | str], notes: Callable[[], Mapping[str, object]] = dict
+    ) -> None:
         self._router = router
+        self._notes = notes
         self._asking: asyncio.Task[Mapping[str, SubgraphHealth]] | None = None
 
     async def __call__(self, request: Request) -> JSONResponse:
@@ -32,7 +35,7 @@ class Readiness:
             return JSONResponse({"status": "not ready", "reason": "the server is going to stop"}, 503)
         router = self._router()
         if isinstance(router, str):
-            return JSONResponse({"status": "not ready", "reason": router}, 503)
+            return JSONResponse({"status": "not ready", "reason": router, **self._notes()}, 503)
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(_ask(router))
         health = await asyncio.shield(self._asking)
@@ -44,6 +47,7 @@ class Readiness:
                     name: {"ready": True} if found.ready else {"ready": False, "reason": found.reason}
                     for name, found in health.items()
                 },
+                **self._notes(),
             },
             200 if ready else 503,
         )
@@ -57,5 +61,8 @@ async def live(_request: Request) -> JSONResponse:
     return JSONResponse({"status": "live"})
 
 
-def health_routes(router: Callable[[], KnowsHealth | str]) -> Sequence[BaseRoute]:
-    return (Route("/health/live", live), Route("/health/ready", Readiness(router).__call__))
+def health_routes(
+    router: Callable[[], KnowsHealth | str], notes: Callable[[], Mapping[str, object]] = dict
+) -> Sequence[BaseRoute]:
+    """`notes` are entries that readiness tells beside the subgraphs."""
+    return (Route("/health/live", live), Route("/health/ready", Readiness(router, notes).__call__))

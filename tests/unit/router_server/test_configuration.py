@@ -64,6 +64,7 @@ forwarding:
   headers: {X-Tenant: true, authorization: false}
   extensions: {asOf: null, tenant: x-tenant}
   actor_keys: kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk
+reload: {prepared_operations: 0}
 caches: {documents: 1, document_characters: 2, plans: 3, bytes: 4}
 """
 
@@ -143,6 +144,7 @@ def test_the_rest_of_the_file_is_for_the_server(folder: Path) -> None:
     assert (server.host, server.port, server.log_level) == ("0.0.0.0", 4100, "warning")  # noqa: S104 - a value
     assert server.connections == ConnectionLimits(connections=10)
     assert configuration.composition.poll_seconds == 3
+    assert configuration.reload.prepared_operations == 0
     assert configuration.supergraph == folder / "all.graphql"
     assert configuration.urls() == {
         "users": "https://users.example/graphql",
@@ -180,11 +182,12 @@ def test_every_key_has_a_variable(folder: Path) -> None:
         "GRAPHROUTER_FORWARDING__HEADERS__X_TENANT": "true",
         "GRAPHROUTER_OPERATIONS__OVERRIDE_LABELS": "{moved: 3}",
         "GRAPHROUTER_LIMITS__SECONDS": "0.5",
-        "GRAPHROUTER_CONFIG": "router.yaml",
+        "GRAPHROUTER_CONFIG": str(folder / "named.yaml"),
         # What Kubernetes sets for a service of that name.
         "GRAPHROUTER_PORT": "tcp://10.0.0.1:80",
         "GRAPHROUTER_SERVICE_HOST": "10.0.0.1",
     }
+    (folder / "named.yaml").write_text("limits: {seconds: 7, depth: 3}\n")
     found = load(None, (), environment).configuration
     options = found.options()
     assert found.supergraph == Path("all.graphql")
@@ -195,6 +198,7 @@ def test_every_key_has_a_variable(folder: Path) -> None:
     assert options.examples == (Example("a", "{ a }"),)
     assert "x-tenant" in options.forwarded_headers
     assert options.override_labels == {"moved": 3}
+    assert options.limits.depth == 3
     assert (options.playground, options.limits.seconds, found.server.connections.headers) == (False, 0.5, 5)
 
 
