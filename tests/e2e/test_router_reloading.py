@@ -51,9 +51,11 @@ async def growing_subgraph() -> AsyncGenerator[tuple[Growing, str]]:
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(subgraph, log_config=None, lifespan="off"))
     task = asyncio.create_task(server.serve(sockets=[listener]))
-    yield subgraph, f"http://127.0.0.1:{listener.getsockname()[1]}/graphql"
-    server.should_exit = True
-    await task
+    try:
+        yield subgraph, f"http://127.0.0.1:{listener.getsockname()[1]}/graphql"
+    finally:
+        server.should_exit = True
+        await task
 
 
 @asynccontextmanager
@@ -68,7 +70,8 @@ async def graphrouter_serve(*options: str) -> AsyncGenerator[tuple[asyncio.subpr
     try:
         yield process, line.decode().strip().removesuffix("/graphql")
     finally:
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         log = (await draining).decode()
         await process.wait()
         assert "Traceback" not in log, log

@@ -281,8 +281,8 @@ def _run(reader: _Reader, source: Source) -> None:
     if source.options.authentication is None and not is_loopback(server.host):
         typer.echo(f"Nobody has to prove who they are: everybody who reaches {server.host} may ask.", err=True)
     listener = _listen(server.host, server.port)
-    typer.echo(f"http://{server.host}:{listener.getsockname()[1]}/graphql", err=True)
     app = ReloadingApp(source, reader.read, signals=hasattr(signal, "SIGHUP"))
+    typer.echo(f"http://{server.host}:{listener.getsockname()[1]}/graphql", err=True)
     serving = DrainingServer(app, server.connections, server.drain_seconds)
     reader.bounds = serving.set_limits
     allow_many_files()

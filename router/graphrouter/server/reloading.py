@@ -2,8 +2,8 @@
 
 Every reload makes a new generation: options, router and app. It is made beside the one that serves, and prepared with
 the operations that were asked for most. Then new requests go to it. The former one is closed when its last request, and
-every mutation whose client has gone, is at its end. What cannot be made is refused: nothing changes, and the log and
-the readiness give the reason.
+every mutation whose client has gone, is at its end. That ends its subscriptions, which resume at the new one. What
+cannot be made is refused: nothing changes, and the log and the readiness give the reason.
 
 Files are looked at twice a second and not watched by the system: what is mounted, linked or replaced (a ConfigMap of
 Kubernetes is all of it) is noticed as well. A changed file counts once it has not changed from one look to the next, so
@@ -20,12 +20,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Ite
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Final, Protocol, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from graphrouter.http.media_types import EVENT_STREAM
 from graphrouter.options import RouterOptions
 from graphrouter.request import clipped
 from graphrouter.server.app import Served, routed_app
@@ -36,6 +38,8 @@ _log = logging.getLogger("graphrouter.server")
 
 _LOOK_SECONDS: Final = 0.5
 _LONGEST_WAIT_SECONDS: Final = 5.0
+
+_CONTENT_OF_STREAMS: Final = (b"content-type", EVENT_STREAM)
 
 _Stamps: TypeAlias = Mapping[Path, tuple[int, int, int] | None]
 
@@ -87,14 +91,21 @@ class _Generation:
     router: Replaceable | None
     loaded: datetime = field(default_factory=lambda: datetime.now(UTC))
     running: int = 0
+    """Requests that are awaited before it is closed."""
     idle: asyncio.Event | None = None
     """Set when the last request has ended; there is one from the moment on at which no new request comes."""
+
+    def ended(self) -> None:
+        """One of its requests needs it no longer."""
+        self.running -= 1
+        if self.idle is not None and not self.running:
+            self.idle.set()
 
 
 class ReloadingApp:
     """The ASGI app. `read` reads the source anew and may take its time, in a thread; the first source is there.
 
-    `signals`: SIGHUP asks for a reload (only where the app's lifespan runs in the main thread).
+    `signals`: SIGHUP asks for a reload (only where the app is made, and its lifespan runs, in the main thread).
     """
 
     def __init__(
@@ -117,6 +128,8 @@ class ReloadingApp:
         self._closing: set[asyncio.Task[None]] = set()
         self._generation = self._without_router(source, "the router has not started")
         self._lifespan_app = Starlette(lifespan=self._lifespan)
+        if signals:  # from now on: a signal before the lifespan has begun would end the process
+            signal.signal(signal.SIGHUP, self._on_signal)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -124,16 +137,27 @@ class ReloadingApp:
             return
         generation = self._generation
         generation.running += 1
+        awaited = True
+
+        async def watched(message: Message) -> None:
+            nonlocal awaited
+            if awaited and message["type"] == "http.response.start" and _CONTENT_OF_STREAMS in message["headers"]:
+                awaited = False  # it has no end of its own
+                generation.ended()
+            await send(message)
+
         try:
-            await generation.app(scope, receive, send)
+            await generation.app(scope, receive, watched)
         finally:
-            generation.running -= 1
-            if generation.idle is not None and not generation.running:
-                generation.idle.set()
+            if awaited:
+                generation.ended()
 
     def reload(self) -> None:
         """Asks for a reload, soon."""
         self._asked.set()
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.reload()
 
     def statistics(self) -> Mapping[str, object]:
         """Those of the router that serves."""

@@ -16,6 +16,7 @@ import pytest
 
 from graphrouter import GraphQLAnswer, GraphQLRequest, GraphRouter, RouterOptions
 from graphrouter.composition import SubgraphSdl, compose
+from graphrouter.request import StreamInterrupted, StreamItem
 from graphrouter.server import reloading
 from graphrouter.server.reloading import NotUsable, ReloadingApp, Source
 from graphrouter.subgraph_health import SubgraphHealth
@@ -55,6 +56,11 @@ class Router:
         await self.go_on.wait()
         assert not self.closed.is_set()
         return GraphQLAnswer({"name": self.name}, [], {})
+
+    async def stream(self, request: GraphQLRequest) -> AsyncGenerator[StreamItem, None]:
+        yield await self.answer(request)
+        await self.closed.wait()
+        raise StreamInterrupted
 
     async def health(self) -> Mapping[str, SubgraphHealth]:
         return {}
@@ -154,6 +160,20 @@ async def test_what_runs_goes_on_and_what_comes_goes_to_the_new_one() -> None:
         await one.closed.wait()
         assert not two.closed.is_set()
     assert two.closed.is_set()
+
+
+async def test_subscriptions_end_with_the_former_router_without_being_complete() -> None:
+    one, two = Router("one"), Router("two")
+    async with serving(source_of(one)) as world:
+        listening = asyncio.create_task(
+            world.client.post("/graphql", json={"query": "{ name }"}, headers={"accept": "text/event-stream"})
+        )
+        await one.entered.wait()
+        await world.reload(lambda: source_of(two))
+        text = (await listening).text
+        assert one.closed.is_set()
+        assert '"one"' in text
+        assert "event: complete" not in text
 
 
 async def test_the_former_router_is_open_until_its_mutations_without_a_client_have_ended() -> None:
