@@ -3,7 +3,8 @@
 from graphrouter.authentication import Authentication, Caller, Issuer, PolicyQuestion
 from graphrouter.http.rates import RateLimit
 from graphrouter.limits import Limits
-from graphrouter.options import Example, RouterOptions, Traffic
+from graphrouter.options import Example, PersistedOperations, RouterOptions, Traffic
+from graphrouter.pipeline.persisted import read_operations
 from graphrouter.request import GraphQLAnswer, GraphQLRequest
 from graphrouter.router import GraphRouter, federate
 from graphrouter.subgraph_sdl import SubgraphUnavailable
@@ -20,6 +21,7 @@ __all__ = [
     "GraphRouter",
     "Issuer",
     "Limits",
+    "PersistedOperations",
     "PolicyQuestion",
     "RateLimit",
     "Retries",
@@ -27,4 +29,5 @@ __all__ = [
     "SubgraphUnavailable",
     "Traffic",
     "federate",
+    "read_operations",
 ]

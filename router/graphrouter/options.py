@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from graphrouter.authentication.issuers import Authentication
 from graphrouter.authentication.policies import Policies
@@ -48,6 +49,29 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
+class PersistedOperations:
+    """Operations that clients ask for by an id, and whether others are allowed."""
+
+    automatic: bool = False
+    """Whether clients may register operations by their hashes (Apollo's automatic persisted queries)."""
+    automatic_entries: int = 2_000
+    """How many of these are kept."""
+    automatic_characters: int = 8_000_000
+    """Their total length."""
+    trusted: Mapping[str, str] | None = None
+    """The texts of trusted operations, by their ids (`graphrouter.read_operations`)."""
+    mode: Literal["off", "report", "enforce"] = "enforce"
+    """Whether an operation that is not among the trusted ones is refused, or executed and told in the log. With `off`
+    their ids are known, and nothing else follows."""
+    only_by_id: bool = False
+    """Whether a trusted operation has to be asked for by its id, too."""
+
+    def __post_init__(self) -> None:
+        if self.automatic and self.trusted is not None and self.mode == "enforce":
+            raise ValueError("expected automatic or trusted operations that are enforced, found both")
+
+
+@dataclass(frozen=True, slots=True)
 class RouterOptions:
     """The options of one router; all of them have defaults that suit a server on the open internet."""
 
@@ -72,6 +96,8 @@ class RouterOptions:
     """Whether `/` serves GraphiQL."""
     examples: tuple[Example, ...] = ()
     """The playground's tabs."""
+    persisted: PersistedOperations | None = None
+    """Operations that clients ask for by an id; without it, all operations are asked for by their text."""
     expose_query_plan: bool = True
     """Whether a request that asks for it gets its plan in `extensions.queryPlan`."""
     join_equal_queries: bool = True

@@ -73,6 +73,8 @@ class GraphQLRequest:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     extensions: Mapping[str, object] = field(default_factory=dict[str, object])
     only_queries: bool = False
+    document_id: str | None = None
+    """What the client knows its operation by; `query` may then be empty."""
 
 
 @dataclass(frozen=True, slots=True)

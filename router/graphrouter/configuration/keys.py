@@ -33,6 +33,12 @@ def values_of(kind: Kind) -> Kind | None:
     return None
 
 
+def items_of(kind: Kind) -> Kind | None:
+    """What the numbers of a list lead to; None where the kind is no list."""
+    origin: Any = get_origin(kind)
+    return _bare(get_args(kind)[0]) if origin is tuple else values_of(kind)
+
+
 def kind_at(kind: Kind, path: tuple[str, ...]) -> Kind | None:
     """The kind of what stands at a path; None where nothing may stand there."""
     for name in path:
@@ -41,8 +47,10 @@ def kind_at(kind: Kind, path: tuple[str, ...]) -> Kind | None:
             if name not in entries:
                 return None
             kind = entries[name]
-        elif (kind := values_of(kind)) is None:
-            return None
+        else:
+            kind = items_of(kind) if name.isdecimal() else values_of(kind)
+            if kind is None:
+                return None
     return kind
 
 

@@ -30,7 +30,8 @@ from graphrouter.http.hosts import check_hosts
 from graphrouter.http.origins import check_origins
 from graphrouter.http.rates import RateLimit
 from graphrouter.limits import Limits
-from graphrouter.options import Example, RouterOptions, Traffic
+from graphrouter.options import Example, PersistedOperations, RouterOptions, Traffic
+from graphrouter.pipeline.persisted import read_operations
 from graphrouter.transport.http import HttpTransport, check_header
 
 _DEFAULTS = RouterOptions()
@@ -235,6 +236,54 @@ class Server(Section):
         return value
 
 
+class Persisted(Section):
+    """Operations that clients ask for by an id, and whether others are allowed."""
+
+    automatic: bool = False
+    """Whether clients may register operations by their hashes (Apollo's automatic persisted queries)."""
+    automatic_entries: Count = PersistedOperations().automatic_entries
+    """How many of these are kept."""
+    automatic_characters: Count = PersistedOperations().automatic_characters
+    """Their total length."""
+    trusted: tuple[Path, ...] = ()
+    """Files with trusted operations by their ids, in Apollo's or Relay's format."""
+    mode: Literal["off", "report", "enforce"] = "enforce"
+    """Whether an operation that is not among the trusted ones is refused (`OPERATION_NOT_TRUSTED`), or executed and
+    told in the log. With `off` their ids are known, and nothing else follows."""
+    only_by_id: bool = False
+    """Whether a trusted operation has to be asked for by its id, too."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        self.options()
+        return self
+
+    def options(self) -> PersistedOperations | None:
+        """None where nothing is set; ValueError where a file cannot be used, or two settings do not agree."""
+        trusted: dict[str, str] = {}
+        for file in self.trusted:
+            trusted |= _operations_in(file)
+        if not (self.automatic or trusted):
+            return None
+        return PersistedOperations(
+            automatic=self.automatic,
+            automatic_entries=self.automatic_entries,
+            automatic_characters=self.automatic_characters,
+            trusted=trusted if self.trusted else None,
+            mode=self.mode,
+            only_by_id=self.only_by_id,
+        )
+
+
+def _operations_in(file: Path) -> Mapping[str, str]:
+    try:
+        return read_operations(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"cannot read {file}: {error.strerror}") from error
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
+
+
 class Operations(Section):
     """How operations are executed."""
 
@@ -242,6 +291,8 @@ class Operations(Section):
     """Whether `__schema` and `__type` are answered."""
     query_plans: bool = _DEFAULTS.expose_query_plan
     """Whether a request that asks for it gets its plan in `extensions.queryPlan`."""
+    persisted: Persisted = Field(default_factory=Persisted)
+    """Operations that clients ask for by an id."""
     join_equal_queries: bool = _DEFAULTS.join_equal_queries
     """Whether equal subgraph queries in flight at the same time are one request."""
     join_equal_requests: bool = _DEFAULTS.join_equal_requests
@@ -358,6 +409,7 @@ class Configuration(Section):
             introspection=operations.introspection,
             playground=server.playground,
             examples=server.examples or of.examples,
+            persisted=operations.persisted.options() or of.persisted,
             expose_query_plan=operations.query_plans,
             join_equal_queries=operations.join_equal_queries,
             join_equal_requests=operations.join_equal_requests,

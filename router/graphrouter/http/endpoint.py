@@ -84,6 +84,8 @@ class EndpointLimits:
     """Whether fewer are executed at the same time while the event loop is never idle."""
     rate: RateLimit | None = None
     """What one client may send; beyond that it is refused, with RATE_LIMITED."""
+    persisted: bool = False
+    """Whether the executor knows operations by their ids."""
     streams: int = 10_000
     """Streams of answers (subscriptions) at the same time; the same."""
     stream: StreamLimits = field(default_factory=StreamLimits)
@@ -203,6 +205,13 @@ class GraphQLEndpoint:
             raise HttpRefusal(429, "RATE_LIMITED", message, ((b"retry-after", str(wait).encode()),))
 
     async def _read(self, scope: Scope, headers: Mapping[str, str], receive: Receive) -> GraphQLRequest:
+        request = await self._parameters(scope, headers, receive)
+        if not request.query and request.document_id is not None and not self._limits.persisted:
+            # In the words of the protocol, after which clients send the text.
+            raise RequestRefused(error_object("PersistedQueryNotSupported", "PERSISTED_QUERY_NOT_SUPPORTED"))
+        return request
+
+    async def _parameters(self, scope: Scope, headers: Mapping[str, str], receive: Receive) -> GraphQLRequest:
         method = scope["method"]
         if method in {"GET", "HEAD"}:
             return read_query_string(scope["query_string"], headers, min(self._limits.body_bytes, QUERY_STRING_LIMIT))

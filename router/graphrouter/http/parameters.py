@@ -2,8 +2,9 @@
 
 https://graphql.github.io/graphql-over-http/draft/#sec-Request-Parameters
 
-Of persisted queries (https://www.apollographql.com/docs/apollo-server/performance/apq#protocol) the front keeps none:
-a hash without a query gets the protocol's own answer, after which clients send the query.
+A persisted operation is named by the hash of its text (`extensions.persistedQuery`), or by any text (`documentId`):
+https://www.apollographql.com/docs/apollo-server/performance/apq#protocol and
+https://github.com/graphql/graphql-over-http/pull/264.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from urllib.parse import parse_qs
 
 from graphrouter.http.refusal import HttpRefusal
 from graphrouter.json_text import NotJson, loads
-from graphrouter.request import GraphQLRequest, RequestRefused, error_object
+from graphrouter.request import GraphQLRequest
 
 QUERY_STRING_LIMIT: Final = 60_000
 """Bytes; servers allow about 64 KiB for a request's whole head."""
@@ -26,7 +27,6 @@ def read_body(body: bytes, headers: Mapping[str, str]) -> GraphQLRequest:
     """
     Raises:
         HttpRefusal: the body is no GraphQL request.
-        RequestRefused: it is one that is not supported here.
     """
     try:
         entries = loads(body)
@@ -67,8 +67,13 @@ def _request(entries: dict[str, object], headers: Mapping[str, str]) -> GraphQLR
         raise HttpRefusal(400, "BAD_REQUEST", "variables are a JSON object")
     if not isinstance(extensions, dict | None):
         raise HttpRefusal(400, "BAD_REQUEST", "extensions are a JSON object")
+    document_id = entries.get("documentId")
+    if not isinstance(document_id, str | None):
+        raise HttpRefusal(400, "BAD_REQUEST", "documentId is a string")
     if extensions and "persistedQuery" in extensions:
-        _check_persisted(cast("object", extensions["persistedQuery"]), query)
+        document_id = _hash_of(cast("object", extensions["persistedQuery"]), query) or document_id
+    if query is None and document_id:
+        query = ""
     if not isinstance(query, str):
         raise HttpRefusal(400, "BAD_REQUEST", "a request has a query, which is a string")
     return GraphQLRequest(
@@ -77,18 +82,22 @@ def _request(entries: dict[str, object], headers: Mapping[str, str]) -> GraphQLR
         operation_name or None,
         headers,
         cast("dict[str, object]", extensions or {}),
+        document_id=document_id,
     )
 
 
-def _check_persisted(asked: object, query: object) -> None:
-    """Refuses a hash that stands alone or is not the query's."""
+def _hash_of(asked: object, query: object) -> str | None:
+    """The hash that an operation is asked for by; one beside a query has to be the query's."""
     if asked is None:
-        return
+        return None
     entry = cast("dict[str, object]", asked) if isinstance(asked, dict) else {}
     version, digest = entry.get("version"), entry.get("sha256Hash")
     if version != 1 or not isinstance(digest, str):
         raise HttpRefusal(400, "BAD_REQUEST", "extensions.persistedQuery has the version 1 and a sha256Hash")
-    if query is None or query == "":
-        raise RequestRefused(error_object("PersistedQueryNotSupported", "PERSISTED_QUERY_NOT_SUPPORTED"))
-    if isinstance(query, str) and hashlib.sha256(query.encode(errors="replace")).hexdigest() != digest.lower():
+    if (
+        isinstance(query, str)
+        and query
+        and hashlib.sha256(query.encode(errors="replace")).hexdigest() != digest.lower()
+    ):
         raise HttpRefusal(400, "BAD_REQUEST", "extensions.persistedQuery.sha256Hash is not the hash of the query")
+    return digest.lower()

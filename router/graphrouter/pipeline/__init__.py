@@ -1,11 +1,12 @@
 """One request, from its text to its answer, stage by stage.
 
-1. `callers`: who asks, by the token that the request has.
-2. `documents`: the text is parsed and validated, within limits.
-3. `permissions`, `restricting`: what the caller may not see is taken out.
-4. `operations`: the operation that was asked for is planned.
-5. `forwarding`: what of the request reaches the subgraphs.
-6. `answering`: the plan is run and the response is shaped. `subscribing`: it is for each message of a stream.
+1. `persisted`: an operation that is asked for by its id gets its text.
+2. `callers`: who asks, by the token that the request has.
+3. `documents`: the text is parsed and validated, within limits.
+4. `permissions`, `restricting`: what the caller may not see is taken out.
+5. `operations`: the operation that was asked for is planned.
+6. `forwarding`: what of the request reaches the subgraphs.
+7. `answering`: the plan is run and the response is shaped. `subscribing`: it is for each message of a stream.
 
 What depends on the text alone is done once and cached: the parsed and validated document by its text, the plan by the
 normalised text of what is left of the operation (so that white space, comments, and other operations in the document
@@ -19,6 +20,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing, nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from typing import TypedDict, cast
 
@@ -39,6 +41,7 @@ from graphrouter.pipeline.forwarding import bookmark_of, forwarded, resume_from
 from graphrouter.pipeline.operation import PreparedOperation
 from graphrouter.pipeline.operations import Operations
 from graphrouter.pipeline.permissions import NOTHING_DENIED, Permissions
+from graphrouter.pipeline.persisted import Persisted
 from graphrouter.pipeline.planner import Planner
 from graphrouter.pipeline.subscribing import Subscribing, Subscription
 from graphrouter.planning.plan import QueryPlan
@@ -67,6 +70,7 @@ class Pipeline:
     ) -> None:
         """`streams` are the transports that subscriptions are asked for over."""
         self._options = options
+        self._persisted = Persisted(options.persisted) if options.persisted else None
         self._callers = Callers(options.authentication)
         self._has_rules = bool(supergraph.access)
         self._permissions = Permissions(options.policies)
@@ -141,6 +145,8 @@ class Pipeline:
             yield _refusal(error)
 
     async def _prepared(self, request: GraphQLRequest, deadline: float) -> tuple[PreparedOperation, Caller | None]:
+        if self._persisted is not None:
+            request = replace(request, query=self._persisted.text_of(request))
         async with asyncio.timeout_at(deadline):
             caller = await self._callers.of(request.headers)
             labels = self._labels.on(request.headers)

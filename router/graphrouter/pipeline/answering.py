@@ -1,4 +1,4 @@
-"""Stage 6: the plan is run, and the response is shaped out of what the subgraphs gave."""
+"""Stage 7: the plan is run, and the response is shaped out of what the subgraphs gave."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stage 1: who asks, by the token that a request has. Nobody has to be known where no tokens are."""
+"""Stage 2: who asks, by the token that a request has. Nobody has to be known where no tokens are."""
 
 from __future__ import annotations
 

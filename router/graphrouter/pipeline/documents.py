@@ -1,4 +1,4 @@
-"""Stage 2: the text becomes a document that is within the limits and valid; each text once."""
+"""Stage 3: the text becomes a document that is within the limits and valid; each text once."""
 
 from __future__ import annotations
 

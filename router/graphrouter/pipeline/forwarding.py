@@ -1,4 +1,4 @@
-"""Stage 5: what of a request reaches the subgraphs besides their operations: headers, and the bookmark."""
+"""Stage 6: what of a request reaches the subgraphs besides their operations: headers, and the bookmark."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Stage 4: the operation that was asked for is planned and prepared; each operation once.
+"""Stage 5: the operation that was asked for is planned and prepared; each operation once.
 
-This work, and that of stage 2, runs in a thread of its own, one at a time, so that a costly operation holds up nobody
+This work, and that of stage 3, runs in a thread of its own, one at a time, so that a costly operation holds up nobody
 whose operation is known.
 """
 

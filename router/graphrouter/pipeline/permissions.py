@@ -1,4 +1,4 @@
-"""Stage 3: which rules about access a caller does not satisfy, of those that an operation meets."""
+"""Stage 4: which rules about access a caller does not satisfy, of those that an operation meets."""
 
 from __future__ import annotations
 

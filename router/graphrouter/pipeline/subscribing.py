@@ -1,4 +1,4 @@
-"""Stage 4 of a subscription: its one field is a stream of one subgraph, and each message is completed by the plan.
+"""Stage 7 of a subscription: its one field is a stream of one subgraph, and each message is completed by the plan.
 
 Nothing is kept of a subscription but the bookmark of its last message. A message's payload is the answer to the plan's
 first fetch, and the fetches behind it are made at the message's bookmark, as after a query's first fetch. If the

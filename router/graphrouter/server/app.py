@@ -112,6 +112,7 @@ def routed_app(
         streams=options.concurrent_streams,
         adaptive=options.adaptive_concurrency,
         rate=options.rate_limit,
+        persisted=options.persisted is not None,
     )
     app = Starlette(
         routes=[

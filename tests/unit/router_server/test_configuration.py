@@ -11,7 +11,17 @@ from typing import Any
 import pytest
 import trustme
 
-from graphrouter import Authentication, Breaker, Issuer, Limits, RateLimit, Retries, RouterOptions, Traffic
+from graphrouter import (
+    Authentication,
+    Breaker,
+    Issuer,
+    Limits,
+    PersistedOperations,
+    RateLimit,
+    Retries,
+    RouterOptions,
+    Traffic,
+)
 from graphrouter.configuration import Configuration, ConfigurationError, load, reference
 from graphrouter.configuration.keys import all_keys
 from graphrouter.configuration.settings import Given
@@ -60,6 +70,7 @@ operations:
   join_equal_queries: false
   join_equal_requests: true
   override_labels: {moved: 25}
+  persisted: {trusted: [operations.json], only_by_id: true}
 forwarding:
   headers: {X-Tenant: true, authorization: false}
   extensions: {asOf: null, tenant: x-tenant}
@@ -73,6 +84,7 @@ caches: {documents: 1, document_characters: 2, plans: 3, bytes: 4}
 def folder(tmp_path: Path) -> Path:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    (tmp_path / "operations.json").write_text('{"me-1": "{ me { id } }"}')
     own = authority.issue_cert("router.example")
     own.private_key_pem.write_to_path(tmp_path / "own.key")
     own.cert_chain_pems[0].write_to_path(tmp_path / "own.pem")
@@ -115,6 +127,7 @@ def test_every_option_of_the_library_has_a_key(folder: Path) -> None:
         cors_origins=("https://app.example.com",),
         introspection=False,
         playground=False,
+        persisted=PersistedOperations(trusted={"me-1": "{ me { id } }"}, only_by_id=True),
         examples=(Example("Me", "{ me { id } }", {"a": 1}),),
         expose_query_plan=False,
         join_equal_queries=False,
@@ -339,7 +352,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 def test_the_files_that_a_configuration_depends_on_are_known(folder: Path) -> None:
     file = folder / "router.yaml"
     file.write_text(EVERYTHING)
-    names = {"router.yaml", "all.graphql", "ca.pem", "own.pem", "own.key"}
+    names = {"router.yaml", "all.graphql", "operations.json", "ca.pem", "own.pem", "own.key"}
     assert load(file, (), {"TOKEN": "t"}).files == {folder / name for name in names}
 
 
@@ -368,3 +381,21 @@ def test_the_schema_names_what_may_hold_a_file_and_what_describes_each_key() -> 
         if "description" not in entry and "$ref" not in entry and f"`{key}`" not in section.get("description", "")
     ]
     assert undescribed == []
+
+
+@pytest.mark.parametrize(
+    ("persisted", "message"),
+    [
+        ("{trusted: [nothing.json]}", "cannot read"),
+        ("{trusted: [wrong.json]}", "wrong.json: expected the text of an operation by each id"),
+        (
+            "{trusted: [operations.json], automatic: true}",
+            "automatic or trusted operations that are enforced, found both",
+        ),
+    ],
+)
+def test_trusted_operations_that_cannot_be_used_are_told(persisted: str, message: str, folder: Path) -> None:
+    (folder / "wrong.json").write_text('{"a": 5}')
+    (finding,) = refused(folder, f"operations:\n  persisted: {persisted}\n")
+    assert "operations.persisted" in finding
+    assert message in finding
