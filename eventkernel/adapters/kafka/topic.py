@@ -70,10 +70,11 @@ async def make_topic(connection: KafkaConnection, topic: str, settings: TopicSet
     async with _admin(connection, topic) as admin:
         if await _configured(admin, topic) is None:
             await _create(admin, topic, settings)
-            # Brokers hear of a new topic one after the other.
-            while await _configured(admin, topic) is None:  # noqa: ASYNC110 -- nobody here can set an event
+        while True:
+            try:
+                return await _check(admin, topic, settings)
+            except Unavailable:  # brokers hear of a new topic one after the other, and any of them is asked
                 await asyncio.sleep(_POLL_SECONDS)
-        await _check(admin, topic, settings)
 
 
 async def check_topic(connection: KafkaConnection, topic: str, settings: TopicSettings) -> None:
@@ -183,6 +184,8 @@ async def _replicas(admin: AIOKafkaAdminClient, topic: str) -> Sequence[int]:
     """How many replicas each partition has."""
     (described,) = await admin.describe_topics([topic])
     code: int = described["error_code"]
+    if code == _UNKNOWN_TOPIC:
+        raise Unavailable(f"topic {topic}: it does not exist yet")
     if code:
         raise for_code(code)
     return [len(partition["replicas"]) for partition in described["partitions"]]

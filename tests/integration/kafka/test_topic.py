@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+from typing import Any
 
 import pytest
-from aiokafka.admin import NewPartitions
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.topic import LARGEST_BATCH, TopicSettings, check_topic, make_topic
@@ -42,6 +44,37 @@ async def test_making_it_again_changes_nothing(connection: KafkaConnection, topi
 async def test_many_processes_may_make_it_at_once(connection: KafkaConnection, engine_name: str) -> None:
     await asyncio.gather(*(make_topic(connection, engine_name, one_broker()) for _ in range(5)))
     await delete_topic(connection, engine_name)
+
+
+@pytest.mark.parametrize("asked", ["describe_configs", "describe_topics"])
+async def test_a_broker_that_has_not_heard_of_the_new_topic_is_asked_again(
+    connection: KafkaConnection, engine_name: str, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one of several brokers may, for a moment; here the first answers after the topic is made are those of a topic
+    that is not there."""
+    answering, created = getattr(AIOKafkaAdminClient, asked), AIOKafkaAdminClient.create_topics
+    ignorant: list[None] = []
+
+    async def create(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> Any:
+        ignorant.extend([None] * 2)
+        return await created(admin, topics)
+
+    async def answer(admin: AIOKafkaAdminClient, about: list[Any]) -> Any:
+        if not ignorant:
+            return await answering(admin, about)
+        ignorant.pop()
+        unknown = "nobody-has-made-it"
+        return await answering(admin, [unknown if asked == "describe_topics" else _config_of(unknown)])
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "create_topics", create)
+    monkeypatch.setattr(AIOKafkaAdminClient, asked, answer)
+    await make_topic(connection, engine_name, one_broker())
+    assert ignorant == []
+    await delete_topic(connection, engine_name)
+
+
+def _config_of(topic: str) -> ConfigResource:
+    return ConfigResource(ConfigResourceType.TOPIC, topic)
 
 
 @pytest.mark.parametrize(
