@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import tracemalloc
 
 import pytest
@@ -24,11 +25,12 @@ async def test_the_weight_of_kept_documents_is_near_the_memory_that_they_take() 
     tracemalloc.start()
     for text in texts:
         await router.execute(text)
+    gc.collect()  # what is not kept: the collector of this process may come as seldom as in a server
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     after = router._pipeline.statistics()
     weighed = sum(after[cache]["weight"] - before[cache]["weight"] for cache in ("documents", "plans"))
-    assert taken / 2 < weighed < taken * 2
+    assert taken / 2 < weighed < taken * 2, (weighed, taken)
 
 
 async def test_the_bytes_of_the_caches_are_bounded() -> None:
