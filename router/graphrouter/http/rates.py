@@ -23,7 +23,7 @@ class RateLimit:
     burst: int = 50
     """Requests that it may send at once after a pause."""
     header: str = ""
-    """The request header, in lower case, whose value names the client (`x-api-key`; `x-forwarded-for` behind a proxy
+    """The request header whose value names the client (`x-api-key`; `x-forwarded-for` behind a proxy
     that sets it). Requests without it, and all where this is empty, are counted by the address they come from."""
     clients: int = 100_000
     """Clients that are remembered; then the one that has been silent longest is forgotten."""
@@ -42,6 +42,7 @@ class Rates:
     def __init__(self, limit: RateLimit) -> None:
         self._limit = limit
         self._interval = 1 / limit.per_second
+        self._header = limit.header.lower()
         self._full_at: OrderedDict[object, float] = OrderedDict()
 
     def wait(self, client: object, now: float) -> int:
@@ -58,7 +59,7 @@ class Rates:
 
     def client(self, scope: Scope, headers: Mapping[str, str]) -> object:
         """Whose request this is."""
-        named = headers.get(self._limit.header) if self._limit.header else None
+        named = headers.get(self._header) if self._header else None
         if named is not None:
             return hash(named)  # a key is as long as its client likes
         address = scope.get("client")

@@ -90,8 +90,9 @@ async def test_a_client_beyond_its_rate_is_told_when_to_come_again() -> None:
     assert (await ask(endpoint, "10.0.0.2")).status_code == 200
 
 
-async def test_clients_are_told_apart_by_the_header_that_is_set_or_else_by_their_address() -> None:
-    endpoint = limited(RateLimit(per_second=0.001, burst=1, header="x-api-key"))
+@pytest.mark.parametrize("header", ["x-api-key", "X-API-Key"])
+async def test_clients_are_told_apart_by_the_header_that_is_set_or_else_by_their_address(header: str) -> None:
+    endpoint = limited(RateLimit(per_second=0.001, burst=1, header=header))
     statuses = [(await ask(endpoint, x_api_key=key)).status_code for key in ("a", "b", "a")]
     assert statuses == [200, 200, 429]
     assert [(await ask(endpoint)).status_code, (await ask(endpoint)).status_code] == [200, 429]
