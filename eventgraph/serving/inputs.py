@@ -33,7 +33,7 @@ how a text is shown (https://www.unicode.org/reports/tr9/#Directional_Formatting
 _INVISIBLE_CATEGORIES: Final = frozenset({"Cf", "Zs", "Mn"})
 _INVISIBLE: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters and signs that show nothing: the fillers of Hangul and the empty Braille pattern."""
-_ID: Final = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
+_NOT_OF_AN_ID: Final = re.compile(r"[^A-Za-z0-9._~-]")
 _KEY: Final = re.compile(r"[\x21-\x7e]+")
 
 Value = TypeVar("Value")
@@ -91,8 +91,8 @@ def identifier(field: str, value: str) -> str:
     """An id as this system makes them; whether it exists is another question."""
     if not 1 <= len(value) <= ID_LIMIT:
         raise InvalidInput(f"{field}: expected an id of 1 to {ID_LIMIT} characters, found {len(value)}")
-    if _ID.fullmatch(value) is None:
-        raise InvalidInput(f"{field}: expected an id of letters, digits and ._~- only, found {value!a}")
+    if other := _NOT_OF_AN_ID.search(value):
+        raise InvalidInput(f"{field}: expected an id of letters, digits and ._~- only, found U+{ord(other[0]):04X}")
     return value
 
 

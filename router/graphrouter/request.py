@@ -19,6 +19,8 @@ _ECHOED: Final = re.compile(
     r"(?P<before>cannot represent [\w -]*value|, found|; found)?: (?(before)|[{\[]).*", re.DOTALL
 )
 """A value at the end of a message: as graphql-core tells of one which is not of its type."""
+_NO_NAME: Final = re.compile(r"Value '(?![_A-Za-z][_0-9A-Za-z]*' ).*' does not exist in (?='\w+' enum\.)", re.DOTALL)
+"""A text in place of an enum's value which is no name, and so no misspelt one either."""
 
 
 class ErrorObject(TypedDict):
@@ -54,7 +56,7 @@ def error_object(
 def clipped(message: str) -> str:
     """At most `MESSAGE_LIMIT` characters: the middle, where echoes of the request stand, is left out. Nothing is told
     of a value that is not of its type: it may be a secret in the wrong place, or have one beside what is wrong."""
-    message = _ECHOED.sub(r"\g<before>: …", message)
+    message = _NO_NAME.sub("Value … does not exist in ", _ECHOED.sub(r"\g<before>: …", message))
     if len(message) <= MESSAGE_LIMIT:
         return message
     return f"{message[: MESSAGE_LIMIT - 61]} … {message[-58:]}"

@@ -122,6 +122,9 @@ def spoilt() -> list[dict[str, Any]]:
     one(lambda it: it["creditCards"][0].update(description=f"my card {CARD_NUMBER}"))
     one(lambda it: it["creditCards"][1].update(number=CARD_NUMBER + "2"))
     one(lambda it: it["addresses"][0].update(address2=DIGITS))
+    one(lambda it: it["creditCards"][0].update(type=DIGITS))
+    one(lambda it: it.update(id=DIGITS))
+    one(lambda it: it.update(id=CARD_NUMBER))
     one(lambda it: it.pop("name"))
     one(lambda it: it.update(unknown=1))
     return found

@@ -47,13 +47,14 @@ REFERENCE: dict[str, Any] = {
         {
             "type": "ALTERNATE",
             "description": "The company's",
-            "number": "3782-822463-10005",
+            "number": "9999-8888-7777-6666",
             "expiration": "10/21",
             "nameOnCard": "John Doe",
         },
     ],
 }
-"""A customer with every field of the request that the shop takes as it is."""
+"""A customer with every field of the request that the shop takes as it is; the last digit of the second card's number
+is no check digit, as in samples."""
 
 _DATA = """
     name { title firstName middleName lastName suffix }
@@ -88,7 +89,7 @@ NOW = """
 
 def kept_of(customer: dict[str, Any]) -> dict[str, Any]:
     """What is answered of a customer that was sent, with the cards of `REFERENCE`."""
-    brands = {"1111": "VISA", "0005": "AMERICAN_EXPRESS"}
+    brands = {"1111": "VISA", "6666": "OTHER"}
     cards = [{**card} for card in customer["creditCards"]]
     for card in cards:
         card["lastFour"] = card.pop("number")[-4:]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -47,20 +47,20 @@ _BEGINNINGS: Final[Sequence[tuple[str, str, Brand]]] = (
     ("4", "4", Brand.VISA),
 )
 _NUMBER: Final = re.compile(r"[0-9](?:[ -]?[0-9]){11,18}", re.ASCII)
-_INSIDE: Final = re.compile(r"(?<![0-9])[0-9](?:[ -]?[0-9]){12,18}(?![0-9])", re.ASCII)
+_RUN: Final = re.compile(r"[0-9]+(?:[^0-9A-Za-z]{1,3}[0-9]+)*", re.ASCII)
+_LEAST, _MOST = 13, 19
 
 
 def kept(number: str) -> CardNumber:
-    """What is kept of a number, which may have spaces or hyphens between its digits.
+    """What is kept of a number, which may have spaces or hyphens between its digits. Its check digit is not looked at:
+    which numbers are good is known by the networks, and not all of them have one.
 
     Raises:
         InvalidInput: it is no card's number. The message holds nothing of it.
     """
     if _NUMBER.fullmatch(number.strip()) is None:
         raise InvalidInput("expected a card number of 12 to 19 digits, found another text")
-    digits = _digits(number)
-    if not checks(digits):
-        raise InvalidInput("expected a card number, found one whose check digit is wrong")
+    digits = re.sub("[^0-9]", "", number)
     return CardNumber(_brand(digits), digits[-4:])
 
 
@@ -74,12 +74,35 @@ def checks(digits: str) -> bool:
 
 
 def named_in(text: str) -> bool:
-    """Whether a text for something else holds what looks like the number of a card."""
-    return any(checks(digits) and _brand(digits) is not Brand.OTHER for digits in map(_digits, _INSIDE.findall(text)))
+    """Whether a text for something else holds what looks like the number of a card: groups of digits side by side whose
+    check digit is right and whose beginning is a brand's, whatever other digits stand before and after them."""
+    return any(
+        checks(digits) and _brand(digits) is not Brand.OTHER
+        for run in _RUN.findall(text)
+        for digits in _joined(re.findall("[0-9]+", run))
+    )
 
 
-def _digits(number: str) -> str:
-    return "".join(character for character in number if character.isdecimal())
+def without_number(field: str, text: str) -> str:
+    """The text of a field that is for something else than a card's number.
+
+    Raises:
+        InvalidInput: there is one in it. The message holds nothing of it.
+    """
+    if named_in(text):
+        raise InvalidInput(f"{field}: expected no card number in it, found one")
+    return text
+
+
+def _joined(groups: Sequence[str]) -> Iterator[str]:
+    for first in range(len(groups)):
+        digits = ""
+        for group in groups[first:]:
+            digits += group
+            if len(digits) > _MOST:
+                break
+            if len(digits) >= _LEAST:
+                yield digits
 
 
 def _brand(digits: str) -> Brand:

@@ -99,8 +99,8 @@ def _never(value: object) -> object:
 
 CARD_NUMBER: Final = scalar(
     name="CardNumber",
-    description="The number of a card, 12 to 19 digits with a check digit, with spaces or hyphens between them or "
-    "without. It is only ever sent, and goes no further: the brand and the last four digits are kept.",
+    description="The number of a card, 12 to 19 digits, with spaces or hyphens between them or without. It is only "
+    "ever sent, and goes no further: the brand and the last four digits are kept.",
     serialize=_never,
     parse_value=_number,
 )

@@ -58,6 +58,9 @@ def test_nothing_is_told_of_a_literal_that_is_not_of_its_type(literal: str) -> N
         {"count": f"a value: {SECRET}"},
         {"sure": SECRET},
         {"kind": int(SECRET)},
+        {"kind": SECRET},
+        {"kind": f"{SECRET}' does not exist in 'Kind' enum."},
+        {"kind": f"line\n{SECRET}"},
     ],
 )
 def test_nor_of_the_value_of_a_variable(value: dict[str, object]) -> None:
@@ -78,3 +81,4 @@ def test_what_was_expected_is_still_told() -> None:
     assert message == "Expected value of type 'Card' to include required field 'holder', found: …"
     assert clipped("String cannot represent a non string value: 7") == "String cannot represent a non string value: …"
     assert clipped("Value 'RED' does not exist in 'Colour' enum.") == "Value 'RED' does not exist in 'Colour' enum."
+    assert clipped("Value '4 2' does not exist in 'Colour' enum.") == "Value … does not exist in 'Colour' enum."

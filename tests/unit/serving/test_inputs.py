@@ -69,6 +69,11 @@ def test_another_id_is_refused(value: str) -> None:
         inputs.identifier("id", value)
 
 
+def test_of_an_id_that_is_refused_the_first_wrong_character_is_told_and_nothing_else() -> None:
+    with pytest.raises(InvalidInput, match=r"^id: expected an id of letters, digits and \._~- only, found U\+0020$"):
+        inputs.identifier("id", "4111 1111/1111")
+
+
 @pytest.mark.parametrize("value", ["", "a b", "ü", "x" * 129])
 def test_an_idempotency_key_is_short_and_visible(value: str) -> None:
     with pytest.raises(InvalidInput, match="idempotencyKey: expected"):

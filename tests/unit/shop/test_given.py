@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import strawberry
 
 from eventkernel.errors import InvalidInput
 from shop.accounts.given import (
@@ -13,6 +14,7 @@ from shop.accounts.given import (
     CreditCardInput,
     PersonNameInput,
     SaveCustomerInput,
+    chosen_id,
     customer_of,
 )
 from shop.cards import Brand, CardNumber
@@ -78,6 +80,7 @@ def test_lists_end_somewhere() -> None:
         ),
         ("contact.secondaryPhone", {"contact": ContactInput(secondary_phone="4111111111111111")}),
         (r"addresses\[0\].address2", {"addresses": [address(address2="4111-1111-1111-1111")]}),
+        (r"addresses\[0\].state", {"addresses": [address(state="1 4111 1111 1111 1111 9")]}),
         (r"addresses\[0\].city", {"addresses": [address(city="4111111111111111")]}),
         (r"creditCards\[0\].nameOnCard", {"credit_cards": [card(name_on_card="4111111111111111")]}),
         (r"creditCards\[0\].description", {"credit_cards": [card(description="no 4111111111111111")]}),
@@ -88,3 +91,17 @@ def test_no_text_takes_a_cards_number_in(place: str, sent: dict[str, Any]) -> No
     with pytest.raises(InvalidInput, match=f"{place}: expected no card number") as refused:
         customer_of(SaveCustomerInput(**fields))
     assert "1111" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "number", ["4111111111111111", "4111-1111-1111-1111", "c.4111.1111.1111.1111", "4111 1111 1111 1111"]
+)
+def test_nor_does_an_id(number: str) -> None:
+    with pytest.raises(InvalidInput, match=r"^id: expected") as refused:
+        chosen_id(SaveCustomerInput(name=NAME, id=strawberry.ID(number)))
+    assert "1111" not in str(refused.value)
+
+
+def test_an_id_may_be_chosen() -> None:
+    assert chosen_id(SaveCustomerInput(name=NAME, id=strawberry.ID("123456"))) == "123456"
+    assert chosen_id(SaveCustomerInput(name=NAME)) is None

@@ -19,7 +19,7 @@ from eventgraph.serving.request import Request
 from eventkernel.events import moment
 from eventkernel.reading.documents import DocumentQuestions
 from shop.accounts.domain import STREAM_PREFIX, CustomerEvent, CustomerState, SaveCustomer
-from shop.accounts.given import SaveCustomerInput, customer_of
+from shop.accounts.given import SaveCustomerInput, chosen_id, customer_of
 from shop.accounts.projection import BY_NAME, NAMES, CustomerDoc, evolve
 from shop.graph import (
     ACCOUNTS_SCALARS,
@@ -166,8 +166,8 @@ class Mutation:
         info: AccountsInfo,
         given: Annotated[SaveCustomerInput, strawberry.argument(name="input", description="The customer.")],
     ) -> SaveCustomerPayload | None:
-        chosen = inputs.given(given.id)
-        customer_id = str(uuid6.uuid7()) if chosen is None else inputs.identifier("id", chosen)
+        chosen = chosen_id(given)
+        customer_id = chosen or str(uuid6.uuid7())
         customer = customer_of(given)
         content = cast("dict[str, object]", to_builtins(customer))
         done = await info.context.writes.run(

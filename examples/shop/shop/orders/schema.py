@@ -22,7 +22,7 @@ from eventkernel.events import moment
 from eventkernel.reading.documents import DocumentQuestions, Index, Value, placed
 from shop import customers
 from shop.accounts.domain import STREAM_PREFIX as CUSTOMER_STREAM_PREFIX
-from shop.cards import named_in
+from shop.cards import without_number
 from shop.customers import ERASED
 from shop.graph import (
     ORDERS_SCALARS,
@@ -340,10 +340,9 @@ def _lines(given: Sequence[OrderLineInput]) -> tuple[str, tuple[Line, ...]]:
         place = f"lines[{number}]"
         if not 1 <= line.quantity <= QUANTITY_LIMIT:
             raise InvalidInput(f"{place}.quantity: expected 1 to {QUANTITY_LIMIT}, found {line.quantity}")
-        description = inputs.text(f"{place}.description", line.description, limit=DESCRIPTION_LIMIT)
-        if named_in(description):
-            raise InvalidInput(f"{place}.description: expected no card number in it, found one")
-        lines.append(Line(description, line.quantity, line.price.cents))
+        description = f"{place}.description"
+        text = without_number(description, inputs.text(description, line.description, limit=DESCRIPTION_LIMIT))
+        lines.append(Line(text, line.quantity, line.price.cents))
     if _worth(lines) > MOST_CENTS:
         raise InvalidInput(f"lines: expected at most {Money(MOST_CENTS, given[0].price.currency)} together, found more")
     return given[0].price.currency, tuple(lines)
