@@ -21,7 +21,7 @@ and the command's place in the reaction; refusals bind, and one that is branched
 on the order in which streams stand among one another, which may differ from one delivery to the next where a reaction
 reads a view. What follows a command has a place behind the place of that command. The first command that was sent in a
 place for an event counts for ever, also where the reaction's code has changed since: the fingerprint says no more than
-the place. A place may be named: where a reaction's commands for one stream vary, or to keep the ids of older code.
+the place. A place may be named, where a reaction's commands for one stream vary.
 
 **A branch** is found by the refusal's code, for only that is remembered: two kinds with one code are one. A command
 with branches whose refusal fits none of them is a defect (`UnexpectedRefusal`), and its event is set aside. The refusal
@@ -68,7 +68,6 @@ class Send:
     id: str
     command: object
     place: str | None = None
-    content: object = None
     branches: tuple[tuple[type[Refusal], Callable[[Any], Iterable[Send]]], ...] = ()
     following: tuple[Send, ...] = ()
 
@@ -108,14 +107,10 @@ def send(
     command: Command,
     *,
     place: str | None = None,
-    content: object = None,
 ) -> Send:
-    """A command for the aggregate with this id.
-
-    `place` names the command among those of its reaction, where its stream does not. `content` is what a repetition
-    must be equal in (JSON-able), by default nothing but the place; both keep ids and fingerprints of older code.
-    """
-    return Send(aggregate, id, command, place, content)
+    """A command for the aggregate with this id. `place` names it among those of its reaction, where its stream does
+    not."""
+    return Send(aggregate, id, command, place)
 
 
 Sends: TypeAlias = Iterable[Send]
@@ -151,14 +146,10 @@ class Reactions(Generic[Read]):
     """What a process manager does, by types of events. Its name is its checkpoint's, and part of its commands' ids.
 
     `Read` is what its reactions may read: a build of a view, or None. `start` is as `ProcessManager` has it.
-
-    `by_log_ids` keeps the ids that commands had in release 0.1.0: of the log's id in place of its name. A log that is
-    copied to another place has another id there, and what reacts to it anew must then do no harm by itself.
     """
 
     name: str
     start: Position | Literal["end"] = field(default_factory=Position)
-    by_log_ids: bool = False
     steps: Mapping[type[DomainEvent], _Step] = field(default_factory=dict[type[DomainEvent], _Step])
     deadlines: Mapping[type[DomainEvent], _Deadline] = field(default_factory=dict[type[DomainEvent], _Deadline])
 
@@ -281,18 +272,14 @@ class Reactions(Generic[Read]):
         """Send what an event asks for, once in effect."""
         step = self.steps.get(type(recorded.event))
         if step is not None:
-            await self._sending(handlers, recorded).all(await step.sends(recorded, read))
+            await _Sending(self.name, handlers, recorded.record).all(await step.sends(recorded, read))
 
     async def react_late(self, handlers: CommandHandlers, recorded: RecordedEvent, read: Read) -> None:
         """Send what an event's deadline asks for, once in effect."""
         deadline = self.deadlines.get(type(recorded.event))
         if deadline is not None:
             sends = await deadline.step.sends(recorded, read)
-            await self._sending(handlers, recorded).all(sends, "deadline\n")
-
-    def _sending(self, handlers: CommandHandlers, recorded: RecordedEvent) -> _Sending:
-        record = recorded.record
-        return _Sending(self.name, handlers, record, record.log if self.by_log_ids else log_name(record.log))
+            await _Sending(self.name, handlers, recorded.record).all(sends, "deadline\n")
 
     def deadline_of(self, recorded: RecordedEvent) -> datetime | None:
         """The moment when an event's deadline is over; None for one without."""
@@ -327,8 +314,6 @@ class _Sending:
     process: str
     handlers: CommandHandlers
     because: Record
-    log: str
-    """What the ids of commands call the event's log."""
 
     async def all(self, sends: Sends, behind: str = "") -> None:
         lanes: dict[str, list[tuple[str, Send]]] = {}
@@ -354,9 +339,10 @@ class _Sending:
             await self.handlers.any_of(sent.aggregate).execute(
                 sent.stream,
                 sent.command,
-                # No request's caller has such a name: a line feed stands in no header.
-                command_id=command_id(f"process\n{self.process}", f"{self.log}/{because.id}/{place}"),
-                fingerprint=fingerprint(self.process, place if sent.content is None else sent.content),
+                # No request's caller has such a name: a line feed stands in no header. The log goes by its name: a copy
+                # of it has another id, and what has taken effect must not do so again.
+                command_id=command_id(f"process\n{self.process}", f"{log_name(because.log)}/{because.id}/{place}"),
+                fingerprint=fingerprint(self.process, place),
                 metadata=Metadata(
                     actor=because.actor,
                     correlation=because.correlation,

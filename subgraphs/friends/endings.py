@@ -37,17 +37,13 @@ def _end_at_once(event: FriendAdded, _record: Record, with_somebody_deleted: boo
 
 
 def _end(pair: Pair) -> Send:
-    """One that has ended already is refused, and the others are none the worse for it.
-
-    Place and content, and ids by the log's id, are those of 0.1.0, which has reacted to events that may be delivered
-    again. Where a log was copied and has another id, what has ended is refused once more, and stays as it is.
-    """
-    ending = RemoveFriend(pair, Reason.USER_DELETED)
-    return send(FRIENDSHIPS, pair.friendship_id, ending, place=pair.friendship_id, content={"users": pair.users})
+    """One that has ended already is refused, and the others are none the worse for it: so it was when 0.1.0 ended it,
+    whose commands had other ids."""
+    return send(FRIENDSHIPS, pair.friendship_id, RemoveFriend(pair, Reason.USER_DELETED))
 
 
 ENDINGS: Final = (
-    Reactions[FriendView]("friends-endings", by_log_ids=True)
+    Reactions[FriendView]("friends-endings")
     .on(UserDeleted, _end_all, reading=_standing)
     .on(FriendAdded, _end_at_once, reading=_with_somebody_deleted)
 )
