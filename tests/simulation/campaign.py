@@ -6,9 +6,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Final
 
 from tests.simulation.history import Result, run
 from tests.simulation.plan import Mix, Plan, drawn
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """A world, and what happens in it."""
+
+    drawn: Callable[[int, Mix], Plan]
+    run: Callable[[Plan], Result]
+
+
+ENGINES: Final = Simulation(drawn, run)
+"""Replicas on Kafka and MongoDB."""
 
 
 @dataclass(slots=True)
@@ -35,11 +48,12 @@ def failures(
     first_seed: int,
     count: Count,
     without: Callable[[], AbstractContextManager[object]] = nullcontext,
+    simulation: Simulation = ENGINES,
 ) -> Iterator[Result]:
     """Those of these histories in which an oracle objects."""
     for seed in range(first_seed, first_seed + histories):
         began = time.process_time()
-        result = execute(drawn(seed, mix), without)
+        result = execute(simulation.drawn(seed, mix), without, simulation)
         count.cpu += time.process_time() - began
         count.histories += 1
         count.calls += len(result.calls)
@@ -50,16 +64,25 @@ def failures(
 
 
 def missed(
-    mix: Mix, histories: int, first_seed: int, count: Count, without: Callable[[], AbstractContextManager[object]]
+    mix: Mix,
+    histories: int,
+    first_seed: int,
+    count: Count,
+    without: Callable[[], AbstractContextManager[object]],
+    simulation: Simulation = ENGINES,
 ) -> Result | None:
     """The first history that goes wrong for want of what is taken out: with it in place no such oracle objects."""
-    for failure in failures(mix, histories, first_seed, count, without):
-        intact = {violation.oracle for violation in execute(failure.plan).violations}
+    for failure in failures(mix, histories, first_seed, count, without, simulation):
+        intact = {violation.oracle for violation in execute(failure.plan, simulation=simulation).violations}
         if any(violation.oracle not in intact for violation in failure.violations):
             return failure
     return None
 
 
-def execute(plan: Plan, without: Callable[[], AbstractContextManager[object]] = nullcontext) -> Result:
+def execute(
+    plan: Plan,
+    without: Callable[[], AbstractContextManager[object]] = nullcontext,
+    simulation: Simulation = ENGINES,
+) -> Result:
     with without():
-        return run(plan)
+        return simulation.run(plan)

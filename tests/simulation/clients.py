@@ -109,7 +109,7 @@ class Client:
                 self._tell(call, f"{call.outcome}{told} ({replica.name})")
                 return
             if code == "INVALID_INPUT":
-                self._bookmarks.pop(system, None)
+                self._forget(system)
             pause = _AGAIN_SECONDS * (1 + attempt)
             await asyncio.sleep(pause if call.op.patience == PATIENCE_SECONDS else pause * attempt / _MOST_ATTEMPTS)
         call.ended = self._world.loop.time()
@@ -144,13 +144,20 @@ class Client:
         async def ask(call: Call, replica: Replica[GraphQL]) -> str:
             answer = await replica.call(lambda service: service.ask(text, variables, call.sent), op.patience)
             if answer.bookmark and not answer.errors:
-                # One client has one bookmark for all subgraphs, as the router keeps it.
-                self._bookmarks["users"] = self._bookmarks["friends"] = answer.bookmark
+                self._remember(answer.bookmark)
             if not answer.errors:
                 self._keep(call, answer, ids)
             return answer.code
 
         return ask
+
+    def _remember(self, bookmark: str) -> None:
+        """One client has one bookmark for all subgraphs, as the router keeps it."""
+        self._bookmarks.update(dict.fromkeys(("users", "friends", "recommendations"), bookmark))
+
+    def _forget(self, system: str) -> None:
+        """The bookmark was refused."""
+        self._bookmarks.pop(system, None)
 
     def _keep(self, call: Call, answer: Answer, ids: dict[int, str]) -> None:
         assert answer.data is not None

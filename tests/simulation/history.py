@@ -59,7 +59,7 @@ def run(plan: Plan) -> Result:
     world = World(f"{plan.seed}/{plan.again}", in_order=plan.in_order)
     history = _History(plan, world)
     try:
-        with simulated_kafka(world.broker), _one_chance(Random(f"{plan.seed} names")), made_once(), quiet():
+        with simulated_kafka(world.broker), one_chance(Random(f"{plan.seed} names")), made_once(), quiet():
             try:
                 world.loop.run_until_complete(history.happen())
             except Stuck as stuck:
@@ -74,7 +74,7 @@ def run(plan: Plan) -> Result:
 
 
 @contextmanager
-def _one_chance(chance: Random) -> Generator[None]:
+def one_chance(chance: Random) -> Generator[None]:
     """Names and ids are drawn from the history's own source."""
 
     def token_hex(size: int = 32) -> str:

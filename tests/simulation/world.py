@@ -43,8 +43,8 @@ class NoAnswer(Exception):
 
 
 class World:
-    def __init__(self, seed: int | str, *, in_order: bool = False) -> None:
-        self.loop = simulated_loop(Random(f"{seed} steps"), in_order=in_order)
+    def __init__(self, seed: int | str, *, in_order: bool = False, loop: SimulatedLoop | None = None) -> None:
+        self.loop = loop or simulated_loop(Random(f"{seed} steps"), in_order=in_order)
         self.chance = Random(f"{seed} world")
         self.network = Network(self.loop, Random(f"{seed} network"))
         self.broker = Broker(self.network)
