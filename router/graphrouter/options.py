@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from graphrouter.authentication.issuers import Authentication
-from graphrouter.authentication.policies import Policies
+from graphrouter.hooks import Hooks
 from graphrouter.http.actors import ActorKeys
 from graphrouter.http.rates import RateLimit
 from graphrouter.limits import Limits
@@ -115,8 +115,8 @@ class RouterOptions:
     """Whose tokens prove who asks (the extra `jwt`); without it, everybody asks as nobody in particular."""
     actor_keys: ActorKeys | None = None
     """Keys that sign who asks for subgraphs, in the header `Actor`; without any, subgraphs are not told."""
-    policies: Policies | None = None
-    """Decides policies, `@policy`; without it, none holds."""
+    hooks: Hooks = field(default_factory=Hooks)
+    """Functions of one's own that are called at the stages of a request; one decides policies, `@policy`."""
     override_labels: LabelChoice | None = None
     """Which labels of `@override` are on for a request: a function of its headers (names in lower case), or per label
     the percentage of requests. By default `percent(n)` is drawn for every request, and other labels are off."""

@@ -100,6 +100,10 @@ class GraphQLAnswer:
     def bookmark(self) -> str | None:
         return cast("str | None", self.extensions.get("bookmark"))
 
+    @property
+    def is_written(self) -> bool:
+        return bool(self._text)
+
     def body(self) -> dict[str, object]:
         """The response's JSON map, without empty entries."""
         body: dict[str, object] = {}

@@ -14,6 +14,7 @@ from graphrouter.execution.execute import SubgraphSettings
 from graphrouter.execution.inflight import JoiningTransport
 from graphrouter.options import RouterOptions, Traffic
 from graphrouter.pipeline import Pipeline
+from graphrouter.pipeline.hooking import HookedTransport, SubgraphHooks
 from graphrouter.planning.planner import QueryPlanner
 from graphrouter.request import GraphQLAnswer, GraphQLRequest, StreamItem
 from graphrouter.subgraph_health import SubgraphHealth, health_of
@@ -230,7 +231,11 @@ def _guarded(name: str, transport: SubgraphTransport, options: RouterOptions) ->
         transport = BreakingTransport(name, transport, traffic.breaker)
     if traffic.retries is not None:
         transport = RetryingTransport(transport, traffic.retries)
-    return JoiningTransport(transport) if options.join_equal_queries else transport
+    if options.join_equal_queries:
+        transport = JoiningTransport(transport)
+    if options.hooks.of_subgraphs:
+        transport = HookedTransport(name, transport, SubgraphHooks(options.hooks))
+    return transport
 
 
 async def _close(transports: Mapping[str, SubgraphTransport]) -> None:

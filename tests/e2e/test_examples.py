@@ -64,7 +64,7 @@ async def test_the_fourth_subgraph_joins_the_running_three(tmp_path: Path) -> No
 
 async def test_the_router_alone_answers_what_its_page_says(tmp_path: Path) -> None:
     page = (EXAMPLES / "router_alone" / "README.md").read_text()
-    reviews, router, curl = blocks(page, "sh")
+    reviews, router, curl, _ = blocks(page, "sh")
     (expected,) = blocks(page, "json")
     ports = {"4000": str(free_port()), "4001": str(free_port())}
     folder = tmp_path / "router_alone"

@@ -23,6 +23,7 @@ from infra.patience import seconds
 from tests.support.raw_server import OK, raw_server
 from tests.support.tiny_subgraph import reviews_subgraph, users_subgraph
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key"])\n'
 
 
@@ -430,3 +431,28 @@ def test_the_published_forms_are_printed_written_and_compared(tmp_path: Path) ->
         assert run("config", what, "--check", str(file)).exit_code == 0
         file.write_text("old")
         assert (run("config", what, "--check", str(file)).exit_code, file.read_text()) == (1, "old")
+
+
+async def test_serve_calls_the_hooks_that_its_configuration_names(
+    tmp_path: Path, subgraph_urls: dict[str, str]
+) -> None:
+    example = EXAMPLES / "router_alone"
+    text = (example / "router.yaml").read_text()
+    for name, port in (("users", "4002"), ("reviews", "4001")):
+        text = text.replace(f"http://127.0.0.1:{port}/graphql", subgraph_urls[name])
+    (tmp_path / "router.yaml").write_text(text)
+    serving = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "graphrouter", "serve", "--port", "0", "--config", str(tmp_path / "router.yaml")),
+        env={**os.environ, "PYTHONPATH": str(example)},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert serving.stderr is not None
+    url = (await asyncio.wait_for(serving.stderr.readline(), seconds(20))).decode().strip()
+    async with httpx.AsyncClient(timeout=seconds(20), headers={"x-api-key": "red-key"}) as client:
+        answered = (await client.post(url, json={"query": "{ me { name reviews { body } } }"})).json()
+        refused = (await client.post(url, json={"query": "{ me { name } }"}, headers={"x-api-key": "no"})).json()
+    serving.terminate()
+    await serving.communicate()
+    assert answered["data"] == {"me": {"name": "Ada", "reviews": [{"body": "first"}, {"body": "third"}]}}
+    assert [one["subgraph"] for one in answered["extensions"]["subgraphs"]] == ["users", "reviews"]
+    assert [error["extensions"]["code"] for error in refused["errors"]] == ["UNKNOWN_TENANT"]

@@ -2,6 +2,6 @@
 
 from graphrouter.authentication.caller import Caller
 from graphrouter.authentication.issuers import Authentication, Issuer
-from graphrouter.authentication.policies import Policies, PolicyQuestion
+from graphrouter.authentication.policies import PolicyQuestion
 
-__all__ = ["Authentication", "Caller", "Issuer", "Policies", "PolicyQuestion"]
+__all__ = ["Authentication", "Caller", "Issuer", "PolicyQuestion"]

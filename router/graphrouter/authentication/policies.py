@@ -1,10 +1,9 @@
-"""The hook that decides policies, `@policy(policies: …)`."""
+"""What is asked about policies, `@policy(policies: …)`."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from graphrouter.authentication.caller import Caller
 
@@ -16,7 +15,3 @@ class PolicyQuestion:
     policies: frozenset[str]
     caller: Caller | None
     headers: Mapping[str, str]
-
-
-Policies: TypeAlias = Callable[[PolicyQuestion], Awaitable[Collection[str]]]
-"""Gives those that hold. It is asked once for each request that meets any; an exception denies the request."""

@@ -63,11 +63,11 @@ def is_secret(kind: Kind, path: tuple[str, ...]) -> bool:
 def nearest(kind: Kind, path: tuple[str, ...]) -> str | None:
     """The key, written with its path, that somebody may have meant by one that there is not."""
     own = entries_of(kind_at(kind, path[:-1])) or {}
-    close = difflib.get_close_matches(path[-1], own, n=1, cutoff=0.6)
-    if close:
-        return ".".join((*path[:-1], close[0]))
     everywhere = all_keys(kind)
     same = [key for key in everywhere if key[-1] == path[-1]]
+    close = difflib.get_close_matches(path[-1], own, n=1, cutoff=0.8 if same else 0.6)
+    if close:
+        return ".".join((*path[:-1], close[0]))
     if same:
         return ".".join(same[0])
     dotted = difflib.get_close_matches(".".join(path), [".".join(key) for key in everywhere], n=1, cutoff=0.75)

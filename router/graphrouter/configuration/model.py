@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from graphrouter.authentication import Authentication
+from graphrouter.configuration.extensions import load_hooks
 from graphrouter.http.actors import ActorKeys
 from graphrouter.http.connections import ConnectionLimits
 from graphrouter.http.hosts import check_hosts
@@ -377,8 +378,18 @@ class Configuration(Section):
     forwarding: Forwarding = Field(default_factory=Forwarding)
     authentication: Authentication | None = None
     """Whose tokens prove who asks (the extra `jwt`); without it, everybody asks as nobody in particular."""
+    hooks: str | None = None
+    """Functions of one's own for the stages of a request, as `package.module:name`: a `graphrouter.hooks.Hooks` in a
+    module that Python finds (installed, or in `PYTHONPATH`). A reload reads the name again, not the module's code."""
     caches: Caches = Field(default_factory=Caches)
     reload: Reload = Field(default_factory=Reload)
+
+    @field_validator("hooks")
+    @classmethod
+    def _importable(cls, value: str | None) -> str | None:
+        if value is not None:
+            load_hooks(value)
+        return value
 
     def urls(self) -> dict[str, str]:
         """Where the subgraphs are whose URL is set."""
@@ -417,6 +428,7 @@ class Configuration(Section):
             forwarded_extensions={name: header for name, header in extensions.items() if header},
             authentication=self.authentication or of.authentication,
             actor_keys=self.forwarding.actors or of.actor_keys,
+            hooks=load_hooks(self.hooks) if self.hooks else of.hooks,
             override_labels=operations.override_labels or of.override_labels,
             subgraph_seconds=self.all_subgraphs.timeout_seconds,
             subgraph_timeouts={name: one.timeout_seconds for name, one in subgraphs if one.timeout_seconds is not None},

@@ -38,7 +38,6 @@ from graphrouter.execution.strays import drop_strays
 from graphrouter.json_text import Json, NotJson, loads, loads_in_pieces, with_whole_characters
 from graphrouter.planning.plan import EntityFetch, Fetch, RootFetch
 from graphrouter.transport import (
-    SubgraphLeftAlone,
     SubgraphRequest,
     SubgraphResponse,
     SubgraphTransport,
@@ -165,7 +164,7 @@ class Execution:
         try:
             data, raw_errors = await self._ask(prepared, prepared.body(self.variables))
         except (TransportError, _Malformed) as failure:
-            sent = isinstance(failure, TransportError) and not isinstance(failure, SubgraphLeftAlone)
+            sent = isinstance(failure, TransportError) and failure.sent
             changes = self.plan.plan.kind == "mutation" and sent
             self._fail(fetch.subgraph, failure, self._root_positions(prepared, fetch), _OUTCOME if changes else "")
             return

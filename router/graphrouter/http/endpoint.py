@@ -43,7 +43,11 @@ _STATUS_OF_REFUSAL: Final = {
     "METHOD_NOT_ALLOWED": 405,
     "REQUEST_TIMEOUT": 503,
     "AUTHENTICATION_UNAVAILABLE": 503,
+    "HOOK_FAILED": 500,
 }
+_FAULTS: Final = frozenset({"INTERNAL_ERROR", "HOOK_FAILED"})
+"""Codes of defects here."""
+
 _NAME: Final = re.compile(r"[_A-Za-z][_0-9A-Za-z]*")
 _CODE: Final = re.compile(r"[!-+\--~]{1,100}")
 """A code as it may stand in a line of the log: a subgraph's may be anything."""
@@ -323,7 +327,7 @@ def _status(answer: GraphQLAnswer, media_type: bytes) -> int:
     code = first["extensions"]["code"] if first else None
     if not answer.refused:
         # A defect of the executor stands alone; an error of this code at a place in the data is a subgraph's.
-        return 500 if first and code == "INTERNAL_ERROR" and answer.data is None and "path" not in first else 200
+        return 500 if first and code in _FAULTS and answer.data is None and "path" not in first else 200
     return _STATUS_OF_REFUSAL.get(str(code), answer.status if media_type is GRAPHQL_RESPONSE else 200)
 
 

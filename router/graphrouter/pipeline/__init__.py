@@ -1,5 +1,6 @@
 """One request, from its text to its answer, stage by stage.
 
+0. `hooking`: what is called before and after, and between these stages.
 1. `persisted`: an operation that is asked for by its id gets its text.
 2. `callers`: who asks, by the token that the request has.
 3. `documents`: the text is parsed and validated, within limits.
@@ -31,6 +32,7 @@ from graphrouter.execution.errors import error_object
 from graphrouter.execution.execute import SubgraphSettings
 from graphrouter.execution.introspection import IntrospectionAnswers
 from graphrouter.execution.prepare import holds
+from graphrouter.hooks import PlannedOperation
 from graphrouter.limits import LimitExceeded
 from graphrouter.options import RouterOptions
 from graphrouter.override_labels import OverrideLabels
@@ -38,6 +40,7 @@ from graphrouter.pipeline.answering import Answering
 from graphrouter.pipeline.callers import Callers
 from graphrouter.pipeline.documents import Documents
 from graphrouter.pipeline.forwarding import bookmark_of, forwarded, resume_from
+from graphrouter.pipeline.hooking import Answered, HookFailed, on_plan, on_request, on_response
 from graphrouter.pipeline.operation import PreparedOperation
 from graphrouter.pipeline.operations import Operations
 from graphrouter.pipeline.permissions import NOTHING_DENIED, Permissions
@@ -70,10 +73,11 @@ class Pipeline:
     ) -> None:
         """`streams` are the transports that subscriptions are asked for over."""
         self._options = options
+        self._hooks = options.hooks
         self._persisted = Persisted(options.persisted) if options.persisted else None
         self._callers = Callers(options.authentication)
         self._has_rules = bool(supergraph.access)
-        self._permissions = Permissions(options.policies)
+        self._permissions = Permissions(options.hooks.policies)
         self._labels = OverrideLabels(supergraph.labels, options.override_labels)
         self._background = Background()
         self._documents = Documents(supergraph, planner, options)
@@ -112,10 +116,13 @@ class Pipeline:
         """The answer to a request, whatever happens; unexpected exceptions are logged and told without detail."""
         deadline = asyncio.get_running_loop().time() + self._options.limits.seconds
         try:
+            if self._hooks.request:
+                request = await self._asked(request, deadline)
             prepared, caller = await self._prepared(request, deadline)
-            return await self._run(prepared, request, caller, deadline)
+            answer = await self._run(prepared, request, caller, deadline)
         except Exception as error:  # noqa: BLE001 - see `_refusal`
-            return _refusal(error)
+            answer = _refusal(error)
+        return await self._told(request, answer, deadline) if self._hooks.response else answer
 
     async def stream(self, request: GraphQLRequest) -> AsyncGenerator[StreamItem, None]:
         """The messages of a subscription, and between them how far it is; of another operation its answer.
@@ -123,26 +130,40 @@ class Pipeline:
         Raises:
             StreamInterrupted: the stream has broken off and cannot be taken up here.
         """
+        deadline = asyncio.get_running_loop().time() + self._options.limits.seconds
         try:
-            deadline = asyncio.get_running_loop().time() + self._options.limits.seconds
+            if self._hooks.request:
+                request = await self._asked(request, deadline)
             prepared, caller = await self._prepared(request, deadline)
             if prepared.operation.operation.value != "subscription":
-                yield await self._run(prepared, request, caller, deadline)
+                yield await self._told(request, await self._run(prepared, request, caller, deadline), deadline)
                 return
             variables, extensions, only = self._checked(prepared, request)
             if only:
-                yield GraphQLAnswer(None, [], extensions)
+                yield await self._told(request, GraphQLAnswer(None, [], extensions), deadline)
                 return
             # Who asks is signed for a short time only, and a stream lasts.
             headers = partial(forwarded, request, self._options, caller)
             subscription = Subscription(prepared, variables, headers, resume_from(request), extensions)
             async with aclosing(self._subscribing.messages(subscription)) as messages:
-                async for message in messages:
-                    yield message
+                async for item in messages:
+                    yield await self._told(request, item, deadline) if isinstance(item, GraphQLAnswer) else item
         except StreamInterrupted:
             raise
         except Exception as error:  # noqa: BLE001 - as above
-            yield _refusal(error)
+            yield await self._told(request, _refusal(error), deadline)
+
+    async def _asked(self, request: GraphQLRequest, deadline: float) -> GraphQLRequest:
+        async with asyncio.timeout_at(deadline):
+            return await on_request(self._hooks, request)
+
+    async def _told(self, request: GraphQLRequest, answer: GraphQLAnswer, deadline: float) -> GraphQLAnswer:
+        if not self._hooks.response:
+            return answer
+        told = await on_response(self._hooks, request, answer, deadline)
+        if answer.is_written and not told.is_written:
+            await self._background.run(told.write_in_pieces)
+        return told
 
     async def _prepared(self, request: GraphQLRequest, deadline: float) -> tuple[PreparedOperation, Caller | None]:
         if self._persisted is not None:
@@ -151,7 +172,10 @@ class Pipeline:
             caller = await self._callers.of(request.headers)
             labels = self._labels.on(request.headers)
             denied = await self._denied(request, caller) if self._has_rules else NOTHING_DENIED
-            return await self._operations.prepared(request.query, request.operation_name, labels, denied), caller
+            prepared = await self._operations.prepared(request.query, request.operation_name, labels, denied)
+            if self._hooks.plan:
+                await on_plan(self._hooks, PlannedOperation(request, caller, prepared.plan.plan))
+            return prepared, caller
 
     async def _denied(self, request: GraphQLRequest, caller: Caller | None) -> frozenset[Access]:
         rules = await self._operations.rules_of(request.query)
@@ -213,6 +237,10 @@ def _refusal(error: Exception) -> GraphQLAnswer:
     match error:
         case RequestRefused():
             return GraphQLAnswer(None, error.errors, {}, refused=True)
+        case Answered():
+            return error.answer
+        case HookFailed():
+            return GraphQLAnswer(None, [error_object(str(error), error.code)], {}, refused=True)
         case TimeoutError():
             late = error_object("preparing the operation took too long", "REQUEST_TIMEOUT")
             return GraphQLAnswer(None, [late], {}, refused=True)

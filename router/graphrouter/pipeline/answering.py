@@ -33,6 +33,8 @@ class Answering:
         self._background = background
         self._options = options
         self._mutations: set[asyncio.Task[GraphQLAnswer]] = set()
+        # Hooks of subgraphs may look at who asks.
+        self._joins = options.join_equal_requests and not options.hooks.of_subgraphs
         self._flights: Flights[GraphQLAnswer] = Flights()
 
     async def answer(
@@ -49,7 +51,7 @@ class Answering:
         execution = self._execution(prepared, variables, headers, bookmark, deadline)
         if prepared.operation.operation.value == "mutation":
             return await self._to_the_end(self._finish(prepared, execution, introspected, extensions))
-        if not self._options.join_equal_requests or extensions:
+        if not self._joins or extensions:
             return await self._finish(prepared, execution, introspected, extensions)
         equal = (id(prepared), dumps(variables), execution.headers, execution.bookmark)
         return await self._flights.join(equal, lambda: self._finish(prepared, execution, introspected, extensions))

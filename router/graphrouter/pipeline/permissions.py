@@ -6,7 +6,9 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from graphrouter.authentication import Caller
-from graphrouter.authentication.policies import Policies, PolicyQuestion
+from graphrouter.authentication.policies import PolicyQuestion
+from graphrouter.hooks import Policies
+from graphrouter.pipeline.hooking import on_policies
 from graphrouter.request import GraphQLRequest
 from graphrouter.supergraph import Access
 
@@ -30,4 +32,4 @@ class Permissions:
         asked = frozenset(policy for rule in rules for group in rule.policies for policy in group)
         if not asked or self._policies is None:
             return frozenset()
-        return asked & frozenset(await self._policies(PolicyQuestion(asked, caller, request.headers)))
+        return asked & frozenset(await on_policies(self._policies, PolicyQuestion(asked, caller, request.headers)))

@@ -13,7 +13,7 @@ import logging
 import random
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from graphrouter import bookmarks
@@ -22,6 +22,7 @@ from graphrouter.execution.prepare import PreparedFetch, holds
 from graphrouter.http.server_sent_events import EventTooLarge, ServerSentEvent, read_events
 from graphrouter.options import RouterOptions
 from graphrouter.pipeline.answering import Answering
+from graphrouter.pipeline.hooking import HookFailed, SubgraphHooks
 from graphrouter.pipeline.operation import PreparedOperation
 from graphrouter.planning.plan import RootFetch
 from graphrouter.request import RequestRefused, StreamInterrupted, StreamItem, StreamProgress
@@ -65,6 +66,7 @@ class Subscribing:
         self, transports: Mapping[str, SubgraphTransport], answering: Answering, options: RouterOptions
     ) -> None:
         self._transports = transports
+        self._hooks = SubgraphHooks(options.hooks) if options.hooks.of_subgraphs else None
         self._answering = answering
         self._options = options
         self._closed = False
@@ -117,9 +119,14 @@ class Subscribing:
         bookmark, waits = subscription.bookmark, _waits()
         while True:
             try:
-                async with self._ask(subscription, first, bookmark) as stream:
+                request = self._request(subscription, first, bookmark)
+                asked = request if self._hooks is None else await self._hooks.request(first.fetch.subgraph, request)
+                if isinstance(asked, SubgraphResponse):
+                    yield _Event(bookmark, await self._hooked(first, request, asked))
+                    return
+                async with self._stream(first, asked) as stream:
                     if not stream.headers.get("content-type", "").lower().startswith(EVENTS_ACCEPT):
-                        yield _Event(bookmark, await self._whole(stream))
+                        yield _Event(bookmark, await self._hooked(first, asked, await self._whole(stream)))
                         return
                     async with aclosing(read_events(stream.chunks, self._options.subgraph_response_bytes)) as events:
                         async for event in events:
@@ -129,22 +136,34 @@ class Subscribing:
                             if event.data is None:
                                 yield _Event(bookmark, None)
                             elif event.name == "next":
-                                yield _Event(bookmark, SubgraphResponse(200, {}, event.data))
+                                message = SubgraphResponse(200, {}, event.data)
+                                yield _Event(bookmark, await self._hooked(first, asked, message))
+            except HookFailed:
+                raise
             except (TransportError, EventTooLarge) as failure:
                 _log.warning("the stream of the subgraph %s broke off: %s", first.fetch.subgraph, failure)
             if self._closed or not bookmark:
                 raise StreamInterrupted
             await asyncio.sleep(next(waits))
 
-    def _ask(
-        self, subscription: Subscription, first: PreparedFetch, bookmark: str
-    ) -> AbstractAsyncContextManager[SubgraphStream]:
+    def _request(self, subscription: Subscription, first: PreparedFetch, bookmark: str) -> SubgraphRequest:
+        headers = subscription.headers() if not bookmark else (*subscription.headers(), ("bookmark", bookmark))
+        return SubgraphRequest(first.body(subscription.variables), headers, self._deadline(first))
+
+    async def _hooked(self, first: PreparedFetch, asked: SubgraphRequest, answer: SubgraphResponse) -> SubgraphResponse:
+        if self._hooks is None:
+            return answer
+        asked = replace(asked, deadline=self._deadline(first))
+        return await self._hooks.answer(first.fetch.subgraph, asked, answer)
+
+    def _deadline(self, first: PreparedFetch) -> float:
+        seconds = self._options.subgraph_timeouts.get(first.fetch.subgraph, self._options.subgraph_seconds)
+        return asyncio.get_running_loop().time() + seconds
+
+    def _stream(self, first: PreparedFetch, request: SubgraphRequest) -> AbstractAsyncContextManager[SubgraphStream]:
         transport = self._transports[first.fetch.subgraph]
         assert isinstance(transport, StreamingTransport)  # noqa: S101  # as `_first_fetch` has seen
-        headers = subscription.headers() if not bookmark else (*subscription.headers(), ("bookmark", bookmark))
-        seconds = self._options.subgraph_timeouts.get(first.fetch.subgraph, self._options.subgraph_seconds)
-        deadline = asyncio.get_running_loop().time() + seconds
-        return transport.stream(SubgraphRequest(first.body(subscription.variables), headers, deadline))
+        return transport.stream(request)
 
     async def _whole(self, stream: SubgraphStream) -> SubgraphResponse:
         """An answer that is no stream: why there is none. Raises TransportError where that may pass."""

@@ -19,6 +19,8 @@ class TransportError(Exception):
     """No usable answer. The message is fit for clients: no address, no exception text of a library."""
 
     code: ClassVar[str] = "SUBREQUEST_FAILED"
+    sent: bool = True
+    """Whether the subgraph may have got the request."""
 
 
 class SubgraphUnreachable(TransportError):
@@ -29,6 +31,7 @@ class SubgraphLeftAlone(SubgraphUnreachable):
     """The request was not sent, as the subgraph has failed too often of late."""
 
     code = "SUBREQUEST_NOT_SENT"
+    sent = False
 
 
 class SubgraphTimedOut(TransportError):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from graphrouter import Authentication, GraphQLAnswer, GraphRouter, Issuer, PolicyQuestion, RouterOptions
+from graphrouter import Authentication, GraphQLAnswer, GraphRouter, Hooks, Issuer, PolicyQuestion, RouterOptions
 from tests.support.tiny_subgraph import TinySubgraph
 from tests.support.tokens import AUDIENCE, ISSUER, SigningKey, bearer, key_set
 
@@ -329,7 +329,7 @@ async def test_policies_are_denied_without_a_hook_and_decided_by_one() -> None:
         asked.append(question)
         return ["self", "admin"] if question.caller is not None else []
 
-    async with federation(policies=decide) as graph:
+    async with federation(hooks=Hooks(policies=decide)) as graph:
         assert denied(await graph.ask("{ person { diary } }")) == [["person", "diary"]]
         assert (await graph.ask("{ person { diary } a: person { diary } }", "")).errors == []
         await graph.ask("{ person { email } }", "")
@@ -343,9 +343,9 @@ async def test_a_hook_that_fails_allows_nothing(caplog: pytest.LogCaptureFixture
     async def fail(_question: PolicyQuestion) -> Collection[str]:
         raise RuntimeError("no")
 
-    async with federation(policies=fail) as graph:
+    async with federation(hooks=Hooks(policies=fail)) as graph:
         answer = await graph.ask("{ person { diary } }", "")
         assert answer.data is None
-        assert [error["extensions"]["code"] for error in answer.errors] == ["INTERNAL_ERROR"]
+        assert [error["extensions"]["code"] for error in answer.errors] == ["HOOK_FAILED"]
         assert graph.asked == ""
     assert "RuntimeError: no" in caplog.text
