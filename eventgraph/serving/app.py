@@ -21,7 +21,7 @@ from graphql import OperationType
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from eventgraph.serving.answers import answer_of, bookmark_of, extension_of, refusal_of
 from eventgraph.serving.execution import Documents
@@ -33,8 +33,10 @@ from eventkernel.errors import InvalidInput
 from eventkernel.reading.as_of import AsOf, read_as_of
 from eventkernel.reading.bookmark import Bookmark
 from graphrouter.http.actors import ActorKeys
+from graphrouter.http.capacity import EndpointLimits
 from graphrouter.http.connections import is_draining
-from graphrouter.http.endpoint import EndpointLimits, GraphQLEndpoint
+from graphrouter.http.endpoint import GraphQLEndpoint
+from graphrouter.http.websocket import WebSocketEndpoint, WebSocketSettings
 from graphrouter.request import GraphQLAnswer, GraphQLRequest, RequestRefused, StreamItem
 from graphrouter.request import error_object as request_error
 
@@ -60,10 +62,15 @@ def subgraph_app(
     # What has begun is finished: a change whose client has gone is a change all the same.
     endpoint = GraphQLEndpoint(lambda: executor, LIMITS, gives_up=False, access=_access)
     health = _Health(readiness)
+    websockets = WebSocketEndpoint(
+        lambda: executor, endpoint.capacity, WebSocketSettings(), gives_up=False, access=_access
+    )
     app = Starlette(
         routes=[
             Route("/graphql", endpoint),
             Route("/", endpoint),
+            WebSocketRoute("/graphql", websockets),
+            WebSocketRoute("/", websockets),
             Route("/health/live", health.live, methods=["GET"]),
             Route("/health/ready", health.ready, methods=["GET"]),
         ]

@@ -11,6 +11,7 @@ from graphrouter.authentication.issuers import Authentication
 from graphrouter.hooks import Hooks
 from graphrouter.http.actors import ActorKeys
 from graphrouter.http.rates import RateLimit
+from graphrouter.http.websocket import WebSocketSettings
 from graphrouter.limits import Limits
 from graphrouter.override_labels import LabelChoice
 from graphrouter.transport.breaker import Breaker
@@ -85,6 +86,8 @@ class RouterOptions:
     """What one client may send to this process; one more is refused at once (HTTP 429)."""
     concurrent_streams: int = 10_000
     """Subscriptions that are open at the same time; one more is refused at once (HTTP 503)."""
+    websockets: WebSocketSettings = field(default_factory=WebSocketSettings)
+    """GraphQL over WebSocket, at the same path."""
     hosts: tuple[str, ...] = ()
     """Names that the server may be asked by (`Host`): `example.com`, `*.example.com` for all below, `*` for any.
     Without any, connections to a loopback address are answered by addresses and `localhost` only, others by all."""

@@ -144,6 +144,14 @@ class GraphRouter:
             )
         )
 
+    async def credentials_expire(self, headers: Mapping[str, str]) -> float | None:
+        """When the token in the headers (names in lower case) is over, in seconds since the epoch; None without one.
+
+        Raises:
+            RequestRefused: it proves nothing, or there is none and one is required.
+        """
+        return await self._pipeline.credentials_expire(headers)
+
     async def answer(self, request: GraphQLRequest) -> GraphQLAnswer:
         return await self._pipeline.execute(request)
 

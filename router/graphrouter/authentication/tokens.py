@@ -77,7 +77,8 @@ class Tokens:
             raise RequestRefused(error_object(str(error), UNAVAILABLE)) from error
         if not found:
             raise _refusal("the token is signed by a key that its issuer does not have")
-        return _caller(issuer, self._verified(token, found[:_MAX_TRIED], issuer, algorithm))
+        claims = self._verified(token, found[:_MAX_TRIED], issuer, algorithm)
+        return _caller(issuer, claims, float(claims["exp"]) + self._settings.leeway)
 
     async def aclose(self) -> None:
         for _, keys in self._issuers.values():
@@ -139,14 +140,14 @@ def _parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return decoded["header"], decoded["payload"]
 
 
-def _caller(issuer: Issuer, claims: dict[str, Any]) -> Caller:
+def _caller(issuer: Issuer, claims: dict[str, Any], expires: float) -> Caller:
     subject = claims.get(issuer.actor_claim)
     if not isinstance(subject, str) or not subject:
         raise _refusal("the token names nobody")
     actor = f"{issuer.actor_prefix}{subject}"
     if len(actor) > _MAX_ACTOR or not (actor.isascii() and actor.isprintable()):
         raise _refusal(f"expected a subject of at most {_MAX_ACTOR} printable ASCII characters, found another one")
-    return Caller(actor, _scopes(claims), claims)
+    return Caller(actor, _scopes(claims), claims, expires)
 
 
 def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:

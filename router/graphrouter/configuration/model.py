@@ -30,6 +30,7 @@ from graphrouter.http.connections import ConnectionLimits
 from graphrouter.http.hosts import check_hosts
 from graphrouter.http.origins import check_origins
 from graphrouter.http.rates import RateLimit
+from graphrouter.http.websocket import WebSocketSettings
 from graphrouter.limits import Limits
 from graphrouter.options import Example, PersistedOperations, RouterOptions, Traffic
 from graphrouter.pipeline.persisted import read_operations
@@ -217,6 +218,8 @@ class Server(Section):
     drain_seconds: Annotated[float, Field(ge=0)] = 0.0
     """How long clients can go elsewhere between SIGTERM and the end: health says not ready, and each answer ends its
     connection. Read at the start only."""
+    websockets: Annotated[WebSocketSettings, Bounds] = Field(default_factory=WebSocketSettings)
+    """GraphQL over WebSocket, at the same path."""
     playground: bool = _DEFAULTS.playground
     """Whether `/` serves GraphiQL."""
     examples: tuple[Example, ...] = ()
@@ -415,6 +418,7 @@ class Configuration(Section):
             concurrent_streams=server.concurrent_streams,
             adaptive_concurrency=server.adaptive_concurrency,
             rate_limit=server.rate_limit or of.rate_limit,
+            websockets=server.websockets,
             hosts=server.hosts or of.hosts,
             cors_origins=server.cors_origins or of.cors_origins,
             introspection=operations.introspection,

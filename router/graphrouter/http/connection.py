@@ -25,6 +25,7 @@ from urllib.parse import unquote
 import httptools
 
 from graphrouter.http.connections import DRAINING, ConnectionLimits, Connections
+from graphrouter.http.websocket_connection import WebSocketConnection, offers_websocket
 
 _log = logging.getLogger("graphrouter.http")
 
@@ -110,6 +111,7 @@ class HttpConnection(asyncio.Protocol):
         self._fed = 0
         self._in_head = False
         self._replaying = False
+        self._offer: dict[str, Any] | None = None
         self._reading: _Exchange | None = None
         self._exchanges: deque[_Exchange] = deque()
 
@@ -150,7 +152,11 @@ class HttpConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
-            self._read_on(data[cast("int", offer.args[0]) :])
+            rest = data[cast("int", offer.args[0]) :]
+            if self._offer is not None:
+                self._hand_over(self._offer, rest)
+                return
+            self._read_on(rest)
         except httptools.HttpParserError as error:
             refused = error.__context__
             if isinstance(refused, _Refused):
@@ -228,9 +234,18 @@ class HttpConnection(asyncio.Protocol):
         version = self._parser.get_http_version()
         if version not in {"1.0", "1.1"}:
             raise _Refused(505, "this server speaks HTTP/1.1")
+        scope = self._scope(version)
+        if (
+            self._parser.should_upgrade()
+            and version == "1.1"
+            and not self._exchanges
+            and offers_websocket(self._parser.get_method(), self._headers)
+        ):
+            self._offer = scope
+            return
         exchange = _Exchange(
             self,
-            self._scope(version),
+            scope,
             keep_alive=version == "1.1" and self._parser.should_keep_alive(),
             expects_continue=version == "1.1" and (b"expect", b"100-continue") in self._headers,
         )
@@ -273,6 +288,24 @@ class HttpConnection(asyncio.Protocol):
         self._parser.feed_data(b"POST / HTTP/1.1\r\n" + b"".join(b"%b: %b\r\n" % one for one in framing) + b"\r\n")
         if rest:
             self.data_received(rest)
+
+    def _hand_over(self, scope: dict[str, Any], rest: bytes) -> None:
+        """The connection goes on as a WebSocket."""
+        del scope["method"]
+        offered = b",".join(value for name, value in scope["headers"] if name == b"sec-websocket-protocol")
+        scope |= {
+            "type": "websocket",
+            "scheme": "wss" if self._scheme == "https" else "ws",
+            "subprotocols": [token.strip() for token in offered.decode("latin-1").split(",") if token.strip()],
+        }
+        connection = WebSocketConnection(self._transport, scope, self._connections, self.server_state)
+        self._closing = True
+        self.server_state.connections.discard(self)
+        self.server_state.connections.add(connection)
+        self._connections.replace(self, connection)
+        self._transport.set_protocol(connection)
+        del self._parser  # which refers to this connection
+        connection.begin(self._config.loaded_app, rest)
 
     def _scope(self, version: str) -> dict[str, Any]:
         url = httptools.parse_url(self._url)

@@ -40,6 +40,8 @@ class ConnectionLimits:
     """How long a connection is kept without a request."""
     write_seconds: float = 30.0
     """How long a client may leave an answer lying."""
+    message_bytes: int = 1024 * 1024
+    """Bytes of a message over a WebSocket."""
 
 
 class Watched(Protocol):
@@ -86,6 +88,11 @@ class Connections:
         if self._tick is None:
             self._schedule()
         return admitted
+
+    def replace(self, connection: Watched, by: Watched) -> None:
+        """Gives the place of one that was admitted to another one, which goes on with it."""
+        self.leave(connection)
+        self._open.add(by)
 
     def room_to_say_so(self) -> bool:
         """Whether one that was not admitted may stay for as long as it takes to tell it."""

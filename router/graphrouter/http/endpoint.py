@@ -14,18 +14,17 @@ import re
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar, runtime_checkable
 
 from starlette.types import Receive, Scope, Send
 
-from graphrouter.http.admission import AdaptiveAdmission, Admission
+from graphrouter.http.capacity import RETRY_AFTER, Capacity, EndpointLimits
 from graphrouter.http.media_types import GRAPHQL_RESPONSE, JSON, asks_for_events, negotiate, takes_json
 from graphrouter.http.parameters import QUERY_STRING_LIMIT, read_body, read_query_string
-from graphrouter.http.rates import RateLimit, Rates
 from graphrouter.http.refusal import HttpRefusal
-from graphrouter.http.streaming import StreamLimits, send_events
+from graphrouter.http.streaming import send_events
 from graphrouter.request import (
+    ErrorObject,
     GraphQLAnswer,
     GraphQLRequest,
     RequestRefused,
@@ -51,8 +50,6 @@ _FAULTS: Final = frozenset({"INTERNAL_ERROR", "HOOK_FAILED"})
 _NAME: Final = re.compile(r"[_A-Za-z][_0-9A-Za-z]*")
 _CODE: Final = re.compile(r"[!-+\--~]{1,100}")
 """A code as it may stand in a line of the log: a subgraph's may be anything."""
-RETRY_AFTER: Final = (b"retry-after", b"1")
-"""Seconds after which a client that was turned away may come again."""
 
 
 class Executor(Protocol):
@@ -77,22 +74,14 @@ class StreamingExecutor(Executor, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointLimits:
-    """What one endpoint takes."""
+@runtime_checkable
+class ChecksCredentials(Protocol):
+    """An executor that knows of credentials before there is an operation."""
 
-    body_bytes: int
-    concurrent: int
-    """Requests that are executed at the same time; one more is refused at once, with OVERLOADED."""
-    adaptive: bool = False
-    """Whether fewer are executed at the same time while the event loop is never idle."""
-    rate: RateLimit | None = None
-    """What one client may send; beyond that it is refused, with RATE_LIMITED."""
-    persisted: bool = False
-    """Whether the executor knows operations by their ids."""
-    streams: int = 10_000
-    """Streams of answers (subscriptions) at the same time; the same."""
-    stream: StreamLimits = field(default_factory=StreamLimits)
+    async def credentials_expire(self, headers: Mapping[str, str], /) -> float | None:
+        """When what the headers prove is over, in seconds since the epoch; None: never. RequestRefused where it is
+        wrong, or missing and required."""
+        ...
 
 
 class GraphQLEndpoint:
@@ -114,9 +103,7 @@ class GraphQLEndpoint:
         self._limits = limits
         self._gives_up = gives_up
         self._access = access
-        self._admission = AdaptiveAdmission(limits.concurrent) if limits.adaptive else Admission(limits.concurrent)
-        self._rates = Rates(limits.rate) if limits.rate else None
-        self._streams = 0
+        self.capacity = Capacity(limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -132,12 +119,12 @@ class GraphQLEndpoint:
             ):
                 only_events = not takes_json(accept)
                 media_type = GRAPHQL_RESPONSE if only_events else negotiate(accept)
-                self._count(scope, headers)
+                self.capacity.count(scope, headers)
                 request = await self._read(scope, headers, receive)
                 found = await self._stream(executor, request, receive, send, only_events=only_events)
             else:
                 media_type = negotiate(accept)
-                self._count(scope, headers)
+                self.capacity.count(scope, headers)
                 request = await self._read(scope, headers, receive)
                 found = await self._answer(request, receive)
             if found is None:
@@ -157,7 +144,8 @@ class GraphQLEndpoint:
             )
         await _respond(send, scope["method"], status, media_type, answer, more)
         if self._access.isEnabledFor(logging.INFO):
-            self._log(scope["method"], request, answer, status, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            log_request(self._access, scope["method"], request, answer.errors, status, seconds)
 
     async def _answer(self, request: GraphQLRequest, receive: Receive) -> GraphQLAnswer | None:
         executor = self._executor()
@@ -173,47 +161,33 @@ class GraphQLEndpoint:
         Returns an answer that is to be sent as any other: one that refuses the request, or that of a query for a client
         that takes others than events, too (`only_events` is false).
         """
-        if self._streams >= self._limits.streams:
-            raise HttpRefusal(503, "OVERLOADED", "too many streams of answers are open: try again", (RETRY_AFTER,))
-        self._streams += 1
         try:
-            async with aclosing(executor.stream(request)) as items:
-                first = await self._once(_first(items), receive)
-                if isinstance(first, GraphQLAnswer) and (first.refused or not only_events):
-                    return first
-                if first is not None:
-                    await while_connected(receive, send_events(send, _again(first, items), self._limits.stream))
-                    await send({"type": "http.response.body", "body": b""})
-                return None
+            with self.capacity.a_stream():
+                async with aclosing(executor.stream(request)) as items:
+                    first = await self._once(first_of(items), receive)
+                    if isinstance(first, GraphQLAnswer) and (first.refused or not only_events):
+                        return first
+                    if first is not None:
+                        await while_connected(receive, send_events(send, again(first, items), self._limits.stream))
+                        await send({"type": "http.response.body", "body": b""})
+                    return None
         except StreamInterrupted:
             raise HttpRefusal(503, "UNAVAILABLE", "there is no stream now: try again", (RETRY_AFTER,)) from None
-        finally:
-            self._streams -= 1
 
     async def _once(self, answering: Coroutine[object, object, T], receive: Receive) -> T | None:
         """What is answered, within the limits; None where the client has gone."""
-        if not self._admission.enter():
+        try:
+            self.capacity.begin_request()
+        except HttpRefusal:
             answering.close()
-            raise HttpRefusal(503, "OVERLOADED", "too many requests are being executed: try again", (RETRY_AFTER,))
+            raise
         try:
             return await (while_connected(receive, answering) if self._gives_up else answering)
         finally:
-            self._admission.leave()
-
-    def _count(self, scope: Scope, headers: Mapping[str, str]) -> None:
-        if (rates := self._rates) is None:
-            return
-        wait = rates.wait(rates.client(scope, headers), asyncio.get_running_loop().time())
-        if wait:
-            message = f"the client has sent too many requests: expected the next one in {wait} s at the earliest"
-            raise HttpRefusal(429, "RATE_LIMITED", message, ((b"retry-after", str(wait).encode()),))
+            self.capacity.requests.leave()
 
     async def _read(self, scope: Scope, headers: Mapping[str, str], receive: Receive) -> GraphQLRequest:
-        request = await self._parameters(scope, headers, receive)
-        if not request.query and request.document_id is not None and not self._limits.persisted:
-            # In the words of the protocol, after which clients send the text.
-            raise RequestRefused(error_object("PersistedQueryNotSupported", "PERSISTED_QUERY_NOT_SUPPORTED"))
-        return request
+        return self.capacity.check_persisted(await self._parameters(scope, headers, receive))
 
     async def _parameters(self, scope: Scope, headers: Mapping[str, str], receive: Receive) -> GraphQLRequest:
         method = scope["method"]
@@ -253,28 +227,34 @@ class GraphQLEndpoint:
     def _too_large(self) -> HttpRefusal:
         return HttpRefusal(413, "REQUEST_TOO_LARGE", f"a request has at most {self._limits.body_bytes} bytes")
 
-    def _log(
-        self, method: str, request: GraphQLRequest | None, answer: GraphQLAnswer, status: int, seconds: float
-    ) -> None:
-        """One line per request: no variables, no headers, no text of the operation."""
-        name = request.operation_name if request is not None and request.operation_name else "-"
-        codes = sorted({str(error["extensions"]["code"]) for error in answer.errors})
-        codes = [code if _CODE.fullmatch(code) else "?" for code in codes]
-        self._access.info(
-            "%s /graphql %d %.1f ms operation=%s errors=%s",
-            method,
-            status,
-            seconds * 1000,
-            name if _NAME.fullmatch(name[:100]) else "-",
-            ",".join(codes) or "-",
-        )
+
+def log_request(
+    access: logging.Logger,
+    method: str,
+    request: GraphQLRequest | None,
+    errors: Sequence[ErrorObject],
+    status: int,
+    seconds: float,
+) -> None:
+    """One line per request: no variables, no headers, no text of the operation."""
+    name = request.operation_name if request is not None and request.operation_name else "-"
+    codes = sorted({str(error["extensions"]["code"]) for error in errors})
+    codes = [code if _CODE.fullmatch(code) else "?" for code in codes]
+    access.info(
+        "%s /graphql %d %.1f ms operation=%s errors=%s",
+        method,
+        status,
+        seconds * 1000,
+        name if _NAME.fullmatch(name[:100]) else "-",
+        ",".join(codes) or "-",
+    )
 
 
-async def _first(items: AsyncGenerator[StreamItem, None]) -> StreamItem:
+async def first_of(items: AsyncGenerator[StreamItem, None]) -> StreamItem:
     return await anext(items)
 
 
-async def _again(first: StreamItem, items: AsyncGenerator[StreamItem, None]) -> AsyncGenerator[StreamItem, None]:
+async def again(first: StreamItem, items: AsyncGenerator[StreamItem, None]) -> AsyncGenerator[StreamItem, None]:
     async with aclosing(items):
         yield first
         async for item in items:

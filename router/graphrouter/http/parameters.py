@@ -36,7 +36,7 @@ def read_body(body: bytes, headers: Mapping[str, str]) -> GraphQLRequest:
         raise HttpRefusal(400, "BATCHING_NOT_SUPPORTED", "send one operation per request")
     if not isinstance(entries, dict):
         raise HttpRefusal(400, "BAD_REQUEST", "the request's body is a JSON object")
-    return _request(cast("dict[str, object]", entries), headers)
+    return read_entries(cast("dict[str, object]", entries), headers)
 
 
 def read_query_string(query_string: bytes, headers: Mapping[str, str], limit: int) -> GraphQLRequest:
@@ -55,10 +55,11 @@ def read_query_string(query_string: bytes, headers: Mapping[str, str], limit: in
                 entries[name] = loads(text.encode()) if text else None
             except NotJson as error:
                 raise HttpRefusal(400, "BAD_REQUEST", f"the parameter {name} is not JSON") from error
-    return replace(_request(entries, headers), only_queries=True)
+    return replace(read_entries(entries, headers), only_queries=True)
 
 
-def _request(entries: dict[str, object], headers: Mapping[str, str]) -> GraphQLRequest:
+def read_entries(entries: Mapping[str, object], headers: Mapping[str, str]) -> GraphQLRequest:
+    """The same, out of a JSON object."""
     query, operation_name = entries.get("query"), entries.get("operationName")
     variables, extensions = entries.get("variables"), entries.get("extensions")
     if not isinstance(operation_name, str | None):

@@ -92,7 +92,7 @@ class OutgoingStream:
     def _told_slow(self) -> GraphQLAnswer:
         message = "messages were read more slowly than they came: subscribe again from the bookmark of the last one"
         extensions: dict[str, object] = {"bookmark": self._bookmark} if self._bookmark else {}
-        return GraphQLAnswer(None, [error_object(message, "SLOW_CONSUMER")], extensions)
+        return GraphQLAnswer(None, [error_object(message, "SLOW_CONSUMER")], extensions, refused=True)
 
 
 async def send_events(send: Send, items: AsyncGenerator[StreamItem, None], limits: StreamLimits) -> None:

@@ -37,7 +37,7 @@ from graphrouter.limits import LimitExceeded
 from graphrouter.options import RouterOptions
 from graphrouter.override_labels import OverrideLabels
 from graphrouter.pipeline.answering import Answering
-from graphrouter.pipeline.callers import Callers
+from graphrouter.pipeline.callers import Callers, while_proved
 from graphrouter.pipeline.documents import Documents
 from graphrouter.pipeline.forwarding import bookmark_of, forwarded, resume_from
 from graphrouter.pipeline.hooking import Answered, HookFailed, on_plan, on_request, on_response
@@ -112,6 +112,11 @@ class Pipeline:
         self._background.close()
         await self._callers.aclose()
 
+    async def credentials_expire(self, headers: Mapping[str, str]) -> float | None:
+        """When the token in the headers is over; None without one. Raises RequestRefused as requests with them do."""
+        caller = await self._callers.of(headers)
+        return None if caller is None else caller.expires
+
     async def execute(self, request: GraphQLRequest) -> GraphQLAnswer:
         """The answer to a request, whatever happens; unexpected exceptions are logged and told without detail."""
         deadline = asyncio.get_running_loop().time() + self._options.limits.seconds
@@ -145,8 +150,9 @@ class Pipeline:
             # Who asks is signed for a short time only, and a stream lasts.
             headers = partial(forwarded, request, self._options, caller)
             subscription = Subscription(prepared, variables, headers, resume_from(request), extensions)
-            async with aclosing(self._subscribing.messages(subscription)) as messages:
-                async for item in messages:
+            messages = self._subscribing.messages(subscription)
+            async with aclosing(messages), aclosing(while_proved(messages, caller)) as told:
+                async for item in told:
                     yield await self._told(request, item, deadline) if isinstance(item, GraphQLAnswer) else item
         except StreamInterrupted:
             raise

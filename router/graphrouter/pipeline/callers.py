@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Mapping
 
 from graphrouter.authentication import Authentication, Caller
+from graphrouter.request import GraphQLAnswer, StreamItem, error_object
 
 
 class Callers:
@@ -24,3 +27,30 @@ class Callers:
     async def aclose(self) -> None:
         if self._tokens is not None:
             await self._tokens.aclose()
+
+
+async def while_proved(
+    items: AsyncGenerator[StreamItem, None], caller: Caller | None
+) -> AsyncGenerator[StreamItem, None]:
+    """The items of a stream for as long as the caller's token lasts; then an error that says from where to resume."""
+    if caller is None or caller.expires is None:
+        async for item in items:
+            yield item
+        return
+    until, bookmark = asyncio.get_running_loop().time() + caller.expires - time.time(), ""
+    while True:
+        timeout = asyncio.timeout_at(until)
+        try:
+            async with timeout:
+                item = await anext(items)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            if not timeout.expired():
+                raise
+            message = "the token has expired: subscribe again with another one, from the bookmark of the last message"
+            extensions: dict[str, object] = {"bookmark": bookmark} if bookmark else {}
+            yield GraphQLAnswer(None, [error_object(message, "UNAUTHENTICATED")], extensions, refused=True)
+            return
+        bookmark = item.bookmark or bookmark
+        yield item

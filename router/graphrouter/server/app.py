@@ -10,12 +10,14 @@ from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Lifespan
 
-from graphrouter.http.endpoint import EndpointLimits, Executor, GraphQLEndpoint
+from graphrouter.http.capacity import EndpointLimits
+from graphrouter.http.endpoint import Executor, GraphQLEndpoint
 from graphrouter.http.hosts import HostCheck, check_hosts
 from graphrouter.http.origins import cors_for
+from graphrouter.http.websocket import WebSocketEndpoint
 from graphrouter.options import RouterOptions
 from graphrouter.server.health import KnowsHealth, health_routes
 from graphrouter.server.playground import playground_routes
@@ -114,9 +116,12 @@ def routed_app(
         rate=options.rate_limit,
         persisted=options.persisted is not None,
     )
+    endpoint = GraphQLEndpoint(router, limits)
+    websockets = WebSocketEndpoint(router, endpoint.capacity, options.websockets, origins=options.cors_origins)
     app = Starlette(
         routes=[
-            Route("/graphql", GraphQLEndpoint(router, limits)),
+            Route("/graphql", endpoint),
+            WebSocketRoute("/graphql", websockets),
             *routes,
             *health_routes(router, notes),
             *(playground_routes(options) if options.playground else ()),

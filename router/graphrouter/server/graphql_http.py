@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from graphrouter.http import endpoint
+from graphrouter.http.capacity import EndpointLimits
 from graphrouter.http.parameters import read_body
 from graphrouter.options import RouterOptions
 
@@ -15,4 +16,4 @@ class GraphQLEndpoint(endpoint.GraphQLEndpoint):
     """The ASGI app of `/graphql`, with the default number of concurrent requests."""
 
     def __init__(self, router: Callable[[], endpoint.Executor | str], body_limit: int) -> None:
-        super().__init__(router, endpoint.EndpointLimits(body_limit, RouterOptions().concurrent_requests))
+        super().__init__(router, EndpointLimits(body_limit, RouterOptions().concurrent_requests))

@@ -19,6 +19,7 @@ import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Final, Protocol, TypeAlias
@@ -28,6 +29,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graphrouter.http.media_types import EVENT_STREAM
+from graphrouter.http.websocket_connection import SERVICE_RESTART
 from graphrouter.options import RouterOptions
 from graphrouter.request import clipped
 from graphrouter.server.app import Served, routed_app
@@ -92,8 +94,15 @@ class _Generation:
     loaded: datetime = field(default_factory=lambda: datetime.now(UTC))
     running: int = 0
     """Requests that are awaited before it is closed."""
+    replaced: asyncio.Future[None] | None = None
+    """Done when another one serves; there is one where somebody waits for it."""
     idle: asyncio.Event | None = None
     """Set when the last request has ended; there is one from the moment on at which no new request comes."""
+
+    def replacement(self) -> asyncio.Future[None]:
+        if self.replaced is None:
+            self.replaced = asyncio.get_running_loop().create_future()
+        return self.replaced
 
     def ended(self) -> None:
         """One of its requests needs it no longer."""
@@ -146,6 +155,8 @@ class ReloadingApp:
                 generation.ended()
             await send(message)
 
+        if scope["type"] == "websocket":
+            receive = partial(_received, receive, generation.replacement())
         try:
             await generation.app(scope, receive, watched)
         finally:
@@ -311,6 +322,7 @@ class ReloadingApp:
 
     async def _close(self, generation: _Generation, router: Replaceable) -> None:
         try:
+            generation.replacement().set_result(None)
             generation.idle = asyncio.Event()
             if generation.running:
                 await generation.idle.wait()
@@ -319,6 +331,18 @@ class ReloadingApp:
             await router.aclose()
         generation.app, generation.router = self._generation.app, None
         set_collector_for_serving()
+
+
+async def _received(receive: Receive, replaced: asyncio.Future[None]) -> Message:
+    """A message over a WebSocket; when its router is replaced, that the server ends it. Clients come again."""
+    receiving = asyncio.ensure_future(receive())
+    try:
+        await asyncio.wait((receiving, replaced), return_when=asyncio.FIRST_COMPLETED)
+        if receiving.done():
+            return receiving.result()
+        return {"type": "websocket.disconnect", "code": SERVICE_RESTART, "reason": "the router is replaced"}
+    finally:
+        receiving.cancel()
 
 
 def _stamps_of(files: Collection[Path]) -> _Stamps:

@@ -27,6 +27,7 @@ from graphrouter.configuration import Configuration, ConfigurationError, load, r
 from graphrouter.configuration.keys import all_keys
 from graphrouter.configuration.settings import Given
 from graphrouter.http.connections import ConnectionLimits
+from graphrouter.http.websocket import WebSocketSettings
 from graphrouter.options import DEFAULT_FORWARDED_HEADERS, Example
 
 HOOKS = Hooks(plan=(print,))
@@ -59,6 +60,7 @@ server:
   cors_origins: ["https://app.example.com"]
   concurrent_requests: 9
   concurrent_streams: 8
+  websockets: {operations: 7}
   adaptive_concurrency: true
   rate_limit: {per_second: 5}
   health_seconds: 1
@@ -124,6 +126,7 @@ def test_every_option_of_the_library_has_a_key(folder: Path) -> None:
         limits=Limits(depth=5, seconds=1.5),
         concurrent_requests=9,
         concurrent_streams=8,
+        websockets=WebSocketSettings(operations=7),
         adaptive_concurrency=True,
         rate_limit=RateLimit(5),
         hosts=("api.example.com",),

@@ -13,7 +13,8 @@ import pytest
 from starlette.applications import Starlette
 
 from graphrouter import GraphQLAnswer, GraphQLRequest, RouterOptions, federate
-from graphrouter.http.endpoint import EndpointLimits, GraphQLEndpoint
+from graphrouter.http.capacity import EndpointLimits
+from graphrouter.http.endpoint import GraphQLEndpoint
 from graphrouter.http.hosts import HostCheck
 from graphrouter.http.media_types import GRAPHQL_RESPONSE, JSON, negotiate
 from graphrouter.http.refusal import HttpRefusal

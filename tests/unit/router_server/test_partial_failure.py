@@ -16,7 +16,8 @@ from urllib.parse import quote
 import pytest
 
 from graphrouter import GraphRouter, Limits, RouterOptions
-from graphrouter.http.endpoint import EndpointLimits, GraphQLEndpoint
+from graphrouter.http.capacity import EndpointLimits
+from graphrouter.http.endpoint import GraphQLEndpoint
 from infra.patience import seconds
 from tests.support.supergraphs import supergraph_sdl
 

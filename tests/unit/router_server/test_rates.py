@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphrouter.http.endpoint import EndpointLimits, GraphQLEndpoint
+from graphrouter.http.capacity import EndpointLimits
+from graphrouter.http.endpoint import GraphQLEndpoint
 from graphrouter.http.rates import RateLimit, Rates
 from graphrouter.request import GraphQLAnswer, GraphQLRequest
 

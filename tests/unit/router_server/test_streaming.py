@@ -11,7 +11,8 @@ import orjson
 import pytest
 
 from graphrouter import GraphQLAnswer, GraphQLRequest
-from graphrouter.http.endpoint import EndpointLimits, Executor, GraphQLEndpoint
+from graphrouter.http.capacity import EndpointLimits
+from graphrouter.http.endpoint import Executor, GraphQLEndpoint
 from graphrouter.http.server_sent_events import EventTooLarge, ServerSentEvent, read_events
 from graphrouter.http.streaming import StreamLimits
 from graphrouter.request import StreamInterrupted, StreamItem, StreamProgress, error_object
