@@ -2,9 +2,10 @@
 
 Codes: TOO_MANY_TOKENS, TOO_DEEP, TOO_MANY_FIELDS, TOO_MANY_ALIASES, TOO_MANY_ROOT_FIELDS, TOO_MANY_INTROSPECTIONS,
 FRAGMENT_CYCLE, OPERATION_TOO_LARGE for too many fields under one response key, TOO_MANY_OBJECTS (see
-`execution/estimate.py`); in the server REQUEST_TOO_LARGE, and REQUEST_TIMEOUT for what took too long after all. Each
-fragment is counted once and its numbers are added wherever it is spread, so that a "fragment bomb" (fragments that
-double one another) costs nothing to refuse.
+`execution/estimate.py`), COST_ESTIMATED_TOO_EXPENSIVE, SLICING_ARGUMENT_REQUIRED (see `execution/cost.py`); in the
+server REQUEST_TOO_LARGE, and REQUEST_TIMEOUT for what took too long after all. Each fragment is counted once and its
+numbers are added wherever it is spread, so that a "fragment bomb" (fragments that double one another) costs nothing to
+refuse.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ class Limits:
     that are asked for, and counted as they are made."""
     list_length: int = 3
     """What the estimate takes a list for, of whose length nothing is known."""
+    cost: int | None = None
+    """What an operation may cost by its estimate, by the weights of `@cost` and `@listSize`; without it, anything."""
     errors: int = 100
     """Errors listed in one response."""
 

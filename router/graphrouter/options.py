@@ -103,6 +103,8 @@ class RouterOptions:
     """Operations that clients ask for by an id; without it, all operations are asked for by their text."""
     expose_query_plan: bool = True
     """Whether a request that asks for it gets its plan in `extensions.queryPlan`."""
+    expose_cost: bool = False
+    """Whether each answer tells in `extensions.cost` what its operation was estimated to cost, and what it did."""
     join_equal_queries: bool = True
     """Whether equal subgraph queries in flight at the same time become one request."""
     join_equal_requests: bool = False

@@ -295,6 +295,8 @@ class Operations(Section):
     """Whether `__schema` and `__type` are answered."""
     query_plans: bool = _DEFAULTS.expose_query_plan
     """Whether a request that asks for it gets its plan in `extensions.queryPlan`."""
+    costs: bool = _DEFAULTS.expose_cost
+    """Whether each answer tells in `extensions.cost` what its operation was estimated to cost, and what it did."""
     persisted: Persisted = Field(default_factory=Persisted)
     """Operations that clients ask for by an id."""
     join_equal_queries: bool = _DEFAULTS.join_equal_queries
@@ -426,6 +428,7 @@ class Configuration(Section):
             examples=server.examples or of.examples,
             persisted=operations.persisted.options() or of.persisted,
             expose_query_plan=operations.query_plans,
+            expose_cost=operations.costs,
             join_equal_queries=operations.join_equal_queries,
             join_equal_requests=operations.join_equal_requests,
             forwarded_headers=frozenset(name for name, forward in headers.items() if forward),

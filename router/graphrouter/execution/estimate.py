@@ -41,7 +41,9 @@ Count: TypeAlias = int | Callable[[Variables], int]
 
 _PAGE_ARGUMENTS: Final = ("first", "last", "limit")
 
-_Selected: TypeAlias = GraphQLObjectType | GraphQLInterfaceType
+NOTHING_WEIGHED: Final[Mapping[str, int]] = {}
+
+Selected: TypeAlias = GraphQLObjectType | GraphQLInterfaceType
 
 
 class Estimate:
@@ -54,7 +56,10 @@ class Estimate:
         fragments: Mapping[str, FragmentDefinitionNode],
         conditions: Mapping[str, bool],
         list_length: int,
+        weights: Mapping[str, int] = NOTHING_WEIGHED,
     ) -> None:
+        """`weights` are those of fields and types, by their coordinates; without one an object weighs 1, others 0."""
+        self._weights = weights
         self._schema = supergraph.api_schema
         self._list_sizes = supergraph.list_sizes
         self._collector = FieldCollector(self._schema, fragments, conditions)
@@ -63,9 +68,12 @@ class Estimate:
         root = self._schema.get_root_type(operation.operation)
         self._count: Count = self._below(root, (operation.selection_set,), None, None) if root else 0
 
+    def of(self, variables: Variables) -> int:
+        return value_of(self._count, variables)
+
     def check(self, variables: Variables, most: int) -> None:
         """LimitExceeded where there may be more objects than this."""
-        found = _value(self._count, variables)
+        found = self.of(variables)
         if found > most:
             raise LimitExceeded(
                 "TOO_MANY_OBJECTS",
@@ -74,7 +82,7 @@ class Estimate:
 
     def _below(
         self,
-        type_: _Selected,
+        type_: Selected,
         sets: tuple[SelectionSetNode, ...],
         page: Count | None,
         sized: frozenset[str] | None,
@@ -84,21 +92,22 @@ class Estimate:
         if key not in self._known:
             fields = self._collector.fields(type_, sets).values()
             parts = [self._field(type_, nodes, page, sized) for nodes in fields]
-            self._known[key] = _sum(parts)
+            self._known[key] = sum_of(parts)
         return self._known[key]
 
     def _field(
-        self, parent: _Selected, nodes: list[FieldNode], page: Count | None, sized: frozenset[str] | None
+        self, parent: Selected, nodes: list[FieldNode], page: Count | None, sized: frozenset[str] | None
     ) -> Count:
         name = nodes[0].name.value
         field = parent.fields.get(name)
         if field is None:
             return 0  # introspection
-        levels, named = _unwrap(field.type)
-        if is_leaf_type(named):
-            return 0
+        levels, named = unwrap(field.type)
         told = self._list_sizes.get((parent.name, name))
         own = self._page(field, nodes[0], told)
+        weight = self._weight(f"{parent.name}.{name}", named)
+        if not weight and is_leaf_type(named):
+            return 0
         sets = tuple(node.selection_set for node in nodes if node.selection_set is not None)
         if levels and not (told and told.sized_fields):
             length = own if own is not None else page if sized is None or name in sized else None
@@ -109,11 +118,21 @@ class Estimate:
                 named, sets, own, frozenset(told.sized_fields) if told and told.sized_fields else None
             )
         length = self._list_length if length is None else length
-        return _product(length, self._list_length ** max(levels - 1, 0), _sum([1, below]))
+        return _product(length, self._list_length ** max(levels - 1, 0), sum_of([weight, below]))
+
+    def _weight(self, coordinate: str, type_: Any) -> int:
+        """What each value of a field counts, without what is below it: of an abstract type, the most that may come."""
+        if (weight := self._weights.get(coordinate)) is not None:
+            return weight
+        if is_abstract_type(type_):
+            return max((self._weight(one.name, one) for one in self._schema.get_possible_types(type_)), default=1)
+        return self._weights.get(type_.name, 0 if is_leaf_type(type_) else 1)
 
     def _of_type(
         self, type_: Any, sets: tuple[SelectionSetNode, ...], page: Count | None, sized: frozenset[str] | None
     ) -> Count:
+        if is_leaf_type(type_):
+            return 0
         if not is_abstract_type(type_):
             return self._below(type_, sets, page, sized)
         return _most([self._below(possible, sets, page, sized) for possible in self._schema.get_possible_types(type_)])
@@ -125,10 +144,10 @@ class Estimate:
         pages: list[Count] = []
         for name in names:
             argument = field.args.get(name)
-            if argument is None or _unwrap(cast("Any", argument).type) != (0, GraphQLInt):
+            if argument is None or unwrap(cast("Any", argument).type) != (0, GraphQLInt):
                 continue
             value = given.get(name)
-            default = _default(argument)
+            default = default_of(argument)
             if isinstance(value, IntValueNode):
                 pages.append(max(int(value.value), 0))
             elif isinstance(value, VariableNode):
@@ -142,12 +161,12 @@ class Estimate:
         return told.assumed_size if told is not None else None
 
 
-def _default(argument: GraphQLArgument) -> int | None:
+def default_of(argument: GraphQLArgument) -> int | None:
     literal = argument.ast_node.default_value if argument.ast_node is not None else None
     return int(literal.value) if isinstance(literal, IntValueNode) else None
 
 
-def _unwrap(type_: Any) -> tuple[int, Any]:
+def unwrap(type_: Any) -> tuple[int, Any]:
     """How many lists a type is inside one another, and of what."""
     levels = 0
     while isinstance(type_, GraphQLList | GraphQLNonNull):
@@ -156,7 +175,7 @@ def _unwrap(type_: Any) -> tuple[int, Any]:
     return levels, type_
 
 
-def _value(count: Count, variables: Variables) -> int:
+def value_of(count: Count, variables: Variables) -> int:
     return count if isinstance(count, int) else count(variables)
 
 
@@ -172,10 +191,10 @@ def _combined(counts: Iterable[Count], combine: Callable[[Iterable[int]], int]) 
     parts = list(counts)
     if all(isinstance(part, int) for part in parts):
         return combine(cast("list[int]", parts))
-    return lambda variables: combine([_value(part, variables) for part in parts])
+    return lambda variables: combine([value_of(part, variables) for part in parts])
 
 
-def _sum(counts: Iterable[Count]) -> Count:
+def sum_of(counts: Iterable[Count]) -> Count:
     varying = [count for count in counts if not isinstance(count, int)]
     constant = sum(count for count in counts if isinstance(count, int))
     return _combined([constant, *varying], sum) if varying else constant

@@ -197,6 +197,8 @@ class Pipeline:
             raise RequestRefused(*(error_object(one.message, one.code) for one in refusals))
         try:
             prepared.estimate(variables).check(variables, self._options.limits.objects)
+            if self._options.limits.cost is not None:
+                prepared.cost(variables).check(variables, self._options.limits.cost)
         except LimitExceeded as error:
             raise RequestRefused(error_object(str(error), error.code)) from error
         wanted = self._wants_plan(request)

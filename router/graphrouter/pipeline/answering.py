@@ -115,6 +115,8 @@ class Answering:
         """Runs the plan and shapes the response. `resume` stands for the bookmark that came of it."""
         await execution.run()
         variables = execution.variables
+        if self._options.expose_cost:
+            extensions["cost"] = await self._cost(prepared, execution)
         variant = prepared.variant(variables, execution.sharing.found_any)
         shape_errors = ShapeErrors(self._options.limits.objects, introspected)
         shape = partial(_shaped, variant.shape, execution, shape_errors)
@@ -125,6 +127,13 @@ class Answering:
         if execution.is_large or shape_errors.objects > LARGE_COUNT:
             await self._background.run(answer.write_in_pieces)
         return answer
+
+    async def _cost(self, prepared: PreparedOperation, execution: Execution) -> dict[str, int]:
+        """What the operation was estimated to cost, and what it did."""
+        cost, variables = prepared.cost(execution.variables), execution.variables
+        counting = partial(cost.count, execution.data, variables)
+        actual = await self._background.run(counting) if execution.is_large else counting()
+        return {"estimated": cost.of(variables), "actual": actual}
 
     async def _in_time(self, execution: Execution, shape: Callable[[], JsonObject | None]) -> JsonObject | None:
         """Shapes what is large in the background. What came until the request's time was over still has its time."""

@@ -9,6 +9,7 @@ from graphql import FieldNode, FragmentDefinitionNode, OperationDefinitionNode, 
 
 from graphrouter.cache import LruCache
 from graphrouter.execution.client_paths import ClientPaths
+from graphrouter.execution.cost import Cost
 from graphrouter.execution.denied import NOTHING_DENIED, Denied
 from graphrouter.execution.errors import ErrorObject, error_object
 from graphrouter.execution.estimate import Estimate
@@ -47,6 +48,8 @@ class PreparedOperation:
     variants: LruCache[Variant] = field(default_factory=lambda: LruCache[Variant](16))
     estimates: LruCache[Estimate] = field(default_factory=lambda: LruCache[Estimate](16))
 
+    costs: LruCache[Cost] = field(default_factory=lambda: LruCache[Cost](16))
+
     def conditions(self, variables: Mapping[str, object]) -> tuple[bool, ...]:
         return tuple([variables.get(name) is True for name in self.condition_variables])
 
@@ -57,6 +60,16 @@ class PreparedOperation:
             conditions = dict(zip(self.condition_variables, values, strict=True))
             found = Estimate(self.supergraph, self.operation, self.fragments, conditions, self.list_length)
             self.estimates.put(values, found)
+        return found
+
+    def cost(self, variables: Mapping[str, object]) -> Cost:
+        values = self.conditions(variables)
+        found = self.costs.peek(values)
+        if found is None:
+            conditions = dict(zip(self.condition_variables, values, strict=True))
+            typename = self.plan.plan.typename
+            found = Cost(self.supergraph, self.operation, self.fragments, conditions, self.list_length, typename)
+            self.costs.put(values, found)
         return found
 
     def variant(self, variables: Mapping[str, object], shared: bool) -> Variant:

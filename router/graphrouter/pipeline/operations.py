@@ -53,6 +53,7 @@ class Operations:
         self._planner = planner
         self._documents = documents
         self._list_length = options.limits.list_length
+        self._costs = options.limits.cost is not None or options.expose_cost
         self._plans: LruCache[PreparedPlan] = LruCache(options.cached_plans, options.cached_bytes // 4)
         self._preparing: dict[_Key, asyncio.Task[PreparedOperation]] = {}
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="graphrouter-planner")
@@ -142,6 +143,8 @@ class Operations:
         if not prepared.condition_variables:
             prepared.variant({}, shared=False)
             prepared.estimate({})
+            if self._costs:
+                prepared.cost({})
         return prepared
 
 

@@ -67,10 +67,11 @@ server:
   playground: false
   examples: [{title: Me, query: "{ me { id } }", variables: {a: 1}}]
   connections: {connections: 10}
-limits: {depth: 5, seconds: 1.5}
+limits: {depth: 5, seconds: 1.5, cost: 1000}
 operations:
   introspection: false
   query_plans: false
+  costs: true
   join_equal_queries: false
   join_equal_requests: true
   override_labels: {moved: 25}
@@ -123,7 +124,7 @@ def test_every_option_of_the_library_has_a_key(folder: Path) -> None:
     assert options.subgraph_tls_of.keys() == {"users"}
     assert options.actor_keys is not None
     assert replace(options, subgraph_tls=None, subgraph_tls_of={}, actor_keys=None) == RouterOptions(
-        limits=Limits(depth=5, seconds=1.5),
+        limits=Limits(depth=5, seconds=1.5, cost=1000),
         concurrent_requests=9,
         concurrent_streams=8,
         websockets=WebSocketSettings(operations=7),
@@ -136,6 +137,7 @@ def test_every_option_of_the_library_has_a_key(folder: Path) -> None:
         persisted=PersistedOperations(trusted={"me-1": "{ me { id } }"}, only_by_id=True),
         examples=(Example("Me", "{ me { id } }", {"a": 1}),),
         expose_query_plan=False,
+        expose_cost=True,
         join_equal_queries=False,
         join_equal_requests=True,
         forwarded_headers=DEFAULT_FORWARDED_HEADERS - {"authorization"} | {"x-tenant"},
