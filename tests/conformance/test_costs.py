@@ -145,6 +145,7 @@ def test_weights_count_before_and_after(query: str, variables: dict[str, Any], e
         ("{ field b: field }", {"field": None, "b": 2}, 10, 10),
         ("{ field b: field }", {"field": 1}, 10, 5),
         ("{ either { __typename } }", {"either": {"__typename": "Cheap"}}, 40, 1),
+        ("{ either { __typename } }", {"either": {"__typename": []}}, 40, 40),
         ("{ either { ... on Cheap { id } } }", {"either": {"__typename": "DearObject", "id": 1}}, 40, 40),
         ("{ input(some: {more: [{some: 1}, {some: 1}]}) }", {"input": 1}, 43, 43),
         ("{ input(some: null) }", {"input": 1}, 0, 0),

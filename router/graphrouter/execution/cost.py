@@ -150,15 +150,13 @@ class Cost(Estimate):
         parts: list[Count] = []
         for argument in node.arguments or ():
             name = argument.name.value
-            of_value = partial(
-                self._input, f"{parent.name}.{node.name.value}({name}:)", cast("Any", field.args[name]).type
-            )
-            value = argument.value
-            if _has_variables(value):
-                parts.append(lambda variables, of=of_value, node=value: of(_plain(node, variables)))
-            else:
-                parts.append(of_value(_plain(value, {})))
+            coordinate = f"{parent.name}.{node.name.value}({name}:)"
+            given = partial(self._given, coordinate, cast("Any", field.args[name]).type, argument.value)
+            parts.append(given if _has_variables(argument.value) else given({}))
         return sum_of(parts)
+
+    def _given(self, coordinate: str, type_: Any, value: ValueNode, variables: Variables) -> int:
+        return self._input(coordinate, type_, value_from_ast_untyped(value, dict(variables)))
 
     def _input(self, coordinate: str, type_: Any, value: Any) -> int:
         """What a value of an argument or an input field costs; a list costs like its argument, and each item, too."""
@@ -194,7 +192,7 @@ class Cost(Estimate):
             return costing.weight or 0
         type_ = costing.type_
         if is_abstract_type(type_):
-            type_ = self._schema.type_map.get(value.get("__typename"), type_)
+            type_ = self._schema.type_map.get(str(value.get("__typename")), type_)
         weight = self._weight(type_.name, type_) if costing.weight is None else costing.weight
         if isinstance(type_, GraphQLObjectType | GraphQLInterfaceType):
             weight += self._of_object(type_, costing.sets, value, of)
@@ -219,7 +217,8 @@ class Cost(Estimate):
 
 def _named(type_: Any) -> Any:
     """A type without lists and marks; graphql-core's wrappers are generic in a way that checkers cannot follow."""
-    return get_named_type(type_)
+    named: Any = get_named_type(type_)
+    return named
 
 
 def _is_given(value: ValueNode | None) -> _Given:
@@ -238,7 +237,3 @@ def _has_variables(value: ValueNode) -> bool:
             return any(_has_variables(field.value) for field in value.fields)
         case _:
             return False
-
-
-def _plain(value: ValueNode, variables: Variables) -> object:
-    return cast("object", value_from_ast_untyped(value, dict(variables)))
