@@ -38,13 +38,12 @@ from graphql import (
     Undefined,
     ValueNode,
     VariableNode,
-    get_named_type,
     is_abstract_type,
     is_leaf_type,
     value_from_ast_untyped,
 )
 
-from graphrouter.execution.estimate import Count, Estimate, Selected, Variables, default_of, sum_of, value_of
+from graphrouter.execution.estimate import Count, Estimate, Selected, Variables, default_of, sum_of, unwrap, value_of
 from graphrouter.execution.merge import JsonObject
 from graphrouter.json_text import Json
 from graphrouter.limits import LimitExceeded
@@ -163,7 +162,7 @@ class Cost(Estimate):
         if value is None or value is Undefined:
             return 0
         inner: Any = cast("Any", type_).of_type if isinstance(type_, GraphQLNonNull) else type_
-        named = _named(inner)
+        named = unwrap(inner)[1]
         weight = self._weights.get(coordinate, self._weights.get(named.name))
         if isinstance(inner, GraphQLList) and isinstance(value, list):
             items = cast("list[object]", value)
@@ -206,19 +205,13 @@ class Cost(Estimate):
             field = type_.fields.get(name)
             if field is None:
                 continue  # introspection
-            named = _named(cast("Any", field).type)
+            named = unwrap(field.type)[1]
             weight = self._weights.get(f"{type_.name}.{name}", self._weights.get(named.name))
             arguments = self._arguments(type_, field, nodes[0])
             if weight or arguments or not is_leaf_type(named):
                 below = tuple(node.selection_set for node in nodes if node.selection_set is not None)
                 found.append(_Costing(self._typename if key == "__typename" else key, weight, named, below, arguments))
         return found
-
-
-def _named(type_: Any) -> Any:
-    """A type without lists and marks; graphql-core's wrappers are generic in a way that checkers cannot follow."""
-    named: Any = get_named_type(type_)
-    return named
 
 
 def _is_given(value: ValueNode | None) -> _Given:
