@@ -43,8 +43,6 @@ def test_every_error_of_the_product_stands_on_the_page() -> None:
 
 
 def test_every_code_on_the_page_is_in_the_sources() -> None:
-    in_router = sources("router/graphrouter")
     limits = (ROOT / "router" / "graphrouter" / "limits.py").read_text()  # the subgraphs hold documents to them, too
     in_subgraphs = sources("eventkernel", "eventgraph", "subgraphs") + limits
     assert {code for code in section("Codes of the subgraphs") if f'"{code}"' not in in_subgraphs} == set()
-    assert {code for code in section("Codes of the router") if f'"{code}"' not in in_router} == set()
