@@ -35,7 +35,7 @@ from eventkernel.writing.codec import Codec
 from eventkernel.writing.commands import Outcome
 from eventkernel.writing.refusals import Refused, refusals_bind
 from eventkernel.writing.store import Commit, EventStore
-from eventkernel.writing.stream_states import Answer, StreamStates
+from eventkernel.writing.stream_states import Answer, StreamStates, out_of_place
 
 _MOST_ATTEMPTS: Final = 100
 """Every lost race is somebody else's success, so this many commits of other processes may come in between."""
@@ -133,7 +133,10 @@ class DecisionHandler(Generic[State, Command, Event]):
         async with aclosing(self.store.read_tagged(condition.query, condition.after)) as batches:
             async for batch in batches:
                 for record in batch.records:
-                    state = self.decider.evolve(state, cast("Event", self.codec.recorded(record).event))
+                    try:
+                        state = self.decider.evolve(state, cast("Event", self.codec.recorded(record).event))
+                    except Refusal as refusal:
+                        raise out_of_place(record, refusal) from refusal
                 condition = batch.condition
         return state, condition
 

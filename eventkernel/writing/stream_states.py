@@ -19,7 +19,7 @@ from typing import Any, Final, Generic, cast
 import msgspec
 
 from eventkernel.decider import Decider, Event, State
-from eventkernel.errors import CorruptData, KernelError, Unavailable
+from eventkernel.errors import CorruptData, KernelError, Refusal, Unavailable
 from eventkernel.events import STREAM_RESUMED, Record, RecordedEvent
 from eventkernel.writing.codec import Codec
 from eventkernel.writing.snapshots import Mark, Snapshot, Snapshots
@@ -47,7 +47,8 @@ class Folded(Generic[State]):
     snapshot: int = 0
     """The version of the stream's newest snapshot."""
     unreadable: Exception | None = None
-    """Why a record could not be decoded, behind which no operator has let the stream go on: the state is not right."""
+    """Why a record could not be decoded or applied, behind which no operator has let the stream go on: the state is not
+    right."""
 
     @property
     def version(self) -> int:
@@ -114,8 +115,8 @@ class StreamStates(Generic[State, Event]):
         return folded.answer
 
     def after(self, folded: Folded[State], records: Sequence[Record]) -> Folded[State]:
-        """The stream with these records more. One that cannot be decoded has no effect where an operator has let the
-        stream go on behind it."""
+        """The stream with these records more. One that cannot be decoded, or does not follow from those before it, has
+        no effect where an operator has let the stream go on behind it."""
         state, answer, unreadable = folded.state, folded.answer, folded.unreadable
         for record in records:
             if record.type == STREAM_RESUMED:
@@ -123,14 +124,16 @@ class StreamStates(Generic[State, Event]):
                 continue
             try:
                 recorded = self._codec.recorded(record)
+                following = self._decider.evolve(state, cast("Event", recorded.event))
+                told = None if self._answer is None else self._answer(answer, recorded)
             except Unavailable:  # the key store does not answer: nothing is wrong with the record
                 raise
+            except Refusal as refusal:
+                unreadable = unreadable or out_of_place(record, refusal)
             except Exception as error:  # noqa: BLE001  # told when it is known that nobody has let the stream go on
                 unreadable = unreadable or error
-                continue
-            state = self._decider.evolve(state, cast("Event", recorded.event))
-            if self._answer is not None:
-                answer = self._answer(answer, recorded)
+            else:
+                state, answer = following, told
         return Folded(Mark.of(records[-1]), state, answer, folded.snapshot, unreadable) if records else folded
 
     def keep(self, stream: str, folded: Folded[State]) -> Folded[State]:
@@ -214,3 +217,11 @@ class StreamStates(Generic[State, Event]):
         where.move_to_end(key)
         if len(where) > self._most:
             where.popitem(last=False)
+
+
+def out_of_place(record: Record, refusal: Refusal) -> CorruptData:
+    """What a rule that an event breaks means, when the event is on the log: no answer to a command of now."""
+    return CorruptData(
+        f"{record.stream}, version {record.version}: expected an event that follows from those before it, found one "
+        f"that is refused as {refusal.code}"
+    )

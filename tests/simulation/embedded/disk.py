@@ -56,12 +56,7 @@ class Files:
         self._contents: dict[int, bytes] = {}
         self._open: dict[int, int] = {}
         """A descriptor for each file, so that no other one gets its number."""
-        if followed:
-            for found in (folder, *folder.rglob("*")):
-                if found.is_dir():
-                    self.folder_synced(found)
-                else:
-                    self.file_synced(found)
+        self.settle()
 
     def done(self, operation: str) -> None:
         if not self.dead:
@@ -78,6 +73,14 @@ class Files:
         self._open.clear()
 
     # What is durable
+
+    def settle(self) -> None:
+        """All that is there is durable."""
+        for found in (self.folder, *sorted(self.folder.rglob("*"))) if self.followed else ():
+            if found.is_dir():
+                self.folder_synced(found)
+            else:
+                self.file_synced(found)
 
     def file_synced(self, path: Path) -> None:
         if self.followed and not self.dead and path.exists():

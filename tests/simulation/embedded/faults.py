@@ -4,22 +4,46 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from random import Random
 from typing import Final
 
+from tests.simulation.embedded import damage
+from tests.simulation.embedded.logs import read
 from tests.simulation.embedded.machine import Machine
+from tests.simulation.network import Weather
+from tests.simulation.oracles import Violation
 from tests.simulation.plan import Fault
 
 Doing = Callable[["Faults", Fault], Awaitable[None]]
 
+TOLD: Final = "what is wrong is told"
+
 _LONGEST_SECONDS: Final = 2.0
 """So long a fault waits at most for the operation that it comes at."""
+_REFUSED_SECONDS: Final = 1.0
+"""So long a system is watched that must not start."""
+BELIEVED_SECONDS: Final = 300.0
+"""A clock that steps by more is doubted (`SteadyClock`)."""
 
 
 class Faults:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
+        self.chance = Random(f"{machine.chance.random()} faults")
+        self.violations: list[Violation] = []
+        self.lost_at: dict[str, float] = {}
+        """By log: when it has lost something for the last time."""
+        self.damaged: dict[str, str] = {}
+        """By stream with an event that is not what was written: its log."""
+        self.dated_wrong = False
+        """A process has started while its clock was wrong, and cannot know."""
+        self._excused: dict[tuple[str, int], float] = {}
         self._turn = asyncio.Lock()
         """A machine dies once at a time."""
+
+    def excuses(self, stream: str, version: int, told: float) -> bool:
+        """Whether this was on a log when it was told, and somebody has put an older log in its place since."""
+        return told < self._excused.get((stream, version), 0.0)
 
     async def happen(self, fault: Fault) -> None:
         await asyncio.sleep(fault.at)
@@ -28,26 +52,70 @@ class Faults:
     def tell(self, text: str) -> None:
         self.machine.tell(f"FAULT: {text}")
 
-    async def end(self, fault: Fault, what: str, *, power_cut: bool = False) -> None:
-        """The process dies, and is down for a while."""
+    async def down(self, fault: Fault, *, power_cut: bool = False, doing: Callable[[], None] | None = None) -> None:
+        """The process dies; something is done to its files, and it starts again after a while."""
+        async with self._turn:
+            await self.die(fault, power_cut=power_cut)
+            if doing is not None:
+                doing()
+            self.start()
+
+    async def die(self, fault: Fault, *, power_cut: bool = False) -> None:
         turns = fault.target if fault.amount % 2 else 0
         operation = await self.machine.die_at(fault.amount, turns, _LONGEST_SECONDS, power_cut=power_cut)
+        what = "the power goes" if power_cut else "the process is killed"
         self.tell(f"{what} at the operation {operation}; it starts again after {fault.seconds:g} s")
         await asyncio.sleep(fault.seconds)
 
-    async def while_down(self, fault: Fault, doing: Callable[[], Awaitable[None]], *, power_cut: bool = False) -> None:
-        async with self._turn:
-            await self.end(fault, "the power goes" if power_cut else "the process is killed", power_cut=power_cut)
-            await doing()
-            self.machine.process.start()
+    def start(self) -> None:
+        self.dated_wrong |= abs(self.machine.clock.ahead) > BELIEVED_SECONDS
+        self.machine.files.settle()
+        self.machine.process.start()
+
+    async def refused(self, words: str) -> None:
+        """Start a system that must say what is wrong, and end it again."""
+        process = self.machine.process
+        process.refusal = ""
+        self.start()
+        await asyncio.sleep(_REFUSED_SECONDS)
+        if process.service is not None:
+            self.violations.append(Violation(TOLD, f"expected the refusal {words!r}, and the system starts"))
+        elif words not in process.refusal and "disk is full" not in process.refusal:  # a reason of its own
+            told = self.machine.without_paths(process.refusal)
+            self.violations.append(Violation(TOLD, f"expected the refusal {words!r}, found {told!r}"))
+        self.machine.die()
+
+    def log_is_shorter(self, name: str, doing: Callable[[], None]) -> None:
+        """Do something to a log by which it loses events: what was acknowledged of them is lost."""
+        file = damage.log_file(self.machine.data, name)
+        before = read(file).entries
+        doing()
+        left = {(entry.stream, entry.version) for entry in read(file).entries}
+        gone = [(entry.stream, entry.version) for entry in before if (entry.stream, entry.version) not in left]
+        self.tell(f"the log of {name} has lost {len(gone)} events")
+        now = self.machine.loop.time()
+        self._excused.update(dict.fromkeys(gone, now))
+        self.lost_at[name] = now
+
+
+def _log(fault: Fault) -> str:
+    return damage.LOGS[fault.target % len(damage.LOGS)]
 
 
 async def crash(on: Faults, fault: Fault) -> None:
-    await on.while_down(fault, _nothing)
+    await on.down(fault)
 
 
 async def power_cut(on: Faults, fault: Fault) -> None:
-    await on.while_down(fault, _nothing, power_cut=True)
+    await on.down(fault, power_cut=True)
+
+
+async def storm(on: Faults, fault: Fault) -> None:
+    on.tell(f"for {fault.seconds:g} s requests of clients are slow, and some or their answers are lost")
+    network = on.machine.network
+    network.weather = Weather(slow=0.1, slow_most=0.3, lose_request=0.1, lose_answer=0.3)
+    await asyncio.sleep(fault.seconds)
+    network.weather = Weather()
 
 
 async def full_disk(on: Faults, fault: Fault) -> None:
@@ -65,6 +133,14 @@ async def slow_disk(on: Faults, fault: Fault) -> None:
     on.machine.slowest(0.0)
 
 
+async def clock_steps(on: Faults, fault: Fault) -> None:
+    seconds = (-86_400.0, -7_200.0, -200.0, 200.0, 7_200.0, 31_536_000.0)[fault.target]
+    on.tell(f"the clock steps by {seconds:g} s, and back after {fault.seconds:g} s")
+    on.machine.clock.ahead = seconds
+    await asyncio.sleep(fault.seconds)
+    on.machine.clock.ahead = 0.0
+
+
 async def rebuild(on: Faults, fault: Fault) -> None:
     process = on.machine.process
     if process.service is None:
@@ -75,6 +151,95 @@ async def rebuild(on: Faults, fault: Fault) -> None:
     on.machine.spawn(_quietly(service.subgraph.projector.rebuild()), process.process)
 
 
+async def file_put_back(on: Faults, fault: Fault) -> None:
+    """An older copy of any one file that can be made again."""
+    data = on.machine.data
+    files = damage.files_that_can_be_made_again(data)
+    if not files:
+        return
+    copy = damage.copy_of(data, on.chance.choice(files))
+    name = next(iter(copy))
+    await asyncio.sleep(fault.seconds)
+
+    def doing() -> None:
+        if (on.machine.data / name).exists():  # a build that is gone is not missed
+            on.tell(f"{name} is put back as it was {fault.seconds:g} s ago")
+            damage.put_back(on.machine.data, copy)
+
+    await on.down(fault, doing=doing)
+
+
+async def file_lost(on: Faults, fault: Fault) -> None:
+    def doing() -> None:
+        files = damage.files_that_can_be_made_again(on.machine.data)
+        if files:
+            file = on.chance.choice(files)
+            on.tell(f"{file.relative_to(on.machine.data)} is removed")
+            damage.remove(file)
+
+    await on.down(fault, doing=doing)
+
+
+async def log_put_back(on: Faults, fault: Fault) -> None:
+    name = _log(fault)
+    data = on.machine.data
+    copy = damage.copy_of(data, damage.log_file(data, name))
+    await asyncio.sleep(fault.seconds)
+
+    def doing() -> None:
+        on.tell(f"the log of {name} is put back as it was {fault.seconds:g} s ago")
+        on.log_is_shorter(name, lambda: damage.put_back(on.machine.data, copy))
+
+    await on.down(fault, doing=doing)
+
+
+async def log_cut(on: Faults, fault: Fault) -> None:
+    name = _log(fault)
+
+    def doing() -> None:
+        file = damage.log_file(on.machine.data, name)
+        on.log_is_shorter(name, lambda: damage.cut(file, on.chance))
+
+    await on.down(fault, doing=doing)
+
+
+async def log_lost(on: Faults, fault: Fault) -> None:
+    """A log is gone, and brought back as it was: meanwhile nothing must start as if it had never been."""
+    await _taken_away(on, fault, damage.log_file, f"logs/{_log(fault)}.sqlite is gone")
+
+
+async def key_lost(on: Faults, fault: Fault) -> None:
+    await _taken_away(on, fault, damage.key_file, "the claims key of this log is missing")
+
+
+async def _taken_away(on: Faults, fault: Fault, of: Callable[..., object], words: str) -> None:
+    async with on._turn:
+        await on.die(fault)
+        data = on.machine.data
+        if not all((data / "views" / name / "live").exists() for name in damage.VIEWS):
+            on.start()  # there is nothing yet that says that there was a log
+            return
+        file = damage.log_file(data, _log(fault)) if of is damage.log_file else damage.key_file(data, _log(fault))
+        copy = damage.copy_of(data, file)
+        on.tell(f"{file.name} is taken away, and brought back")
+        damage.remove(file)
+        await on.refused(words)
+        damage.put_back(on.machine.data, copy)
+        on.start()
+
+
+async def changed_byte(on: Faults, fault: Fault) -> None:
+    """One byte of one event changes on the disk."""
+
+    def doing() -> None:
+        entry = damage.change_a_byte(damage.log_file(on.machine.data, "users"), on.chance)
+        if entry is not None:
+            on.tell(f"a byte changes in version {entry.version} of {entry.stream}")
+            on.damaged[entry.stream] = "users"
+
+    await on.down(fault, doing=doing)
+
+
 async def _quietly(work: Awaitable[object]) -> None:
     try:
         await work
@@ -82,27 +247,26 @@ async def _quietly(work: Awaitable[object]) -> None:
         return
 
 
-async def _nothing() -> None:
-    await asyncio.sleep(0)
-
-
 KINDS: Final[dict[str, Doing]] = {
     "crash": crash,
     "power cut": power_cut,
+    "storm": storm,
     "full disk": full_disk,
     "slow disk": slow_disk,
+    "clock steps": clock_steps,
     "rebuild": rebuild,
+    "file put back": file_put_back,
+    "file lost": file_lost,
+    "log put back": log_put_back,
+    "log cut": log_cut,
+    "log lost": log_lost,
+    "key lost": key_lost,
+    "changed byte": changed_byte,
 }
 
 SURVIVED: Final = (
-    "crash",
-    "crash",
-    "crash",
-    "power cut",
-    "power cut",
-    "power cut",
-    "full disk",
-    "slow disk",
-    "rebuild",
-)
+    "crash", "crash", "crash", "power cut", "power cut", "power cut", "storm", "full disk", "slow disk", "clock steps",
+    "rebuild", "file put back", "file put back", "file lost", "log put back", "log cut", "log lost", "key lost",
+    "changed byte",
+)  # fmt: skip
 """What the embedded system is made to survive; some come more often."""

@@ -19,9 +19,10 @@ from tests.simulation import oracles
 from tests.simulation.clients import FRIENDSHIPS, USERS, Call, Client
 from tests.simulation.embedded import oracles as embedded_oracles
 from tests.simulation.embedded.clients import RECOMMENDATIONS, EmbeddedClient, counts
+from tests.simulation.embedded.damage import is_damaged
 from tests.simulation.embedded.disk import simulated_disk
-from tests.simulation.embedded.faults import Faults
-from tests.simulation.embedded.logs import read
+from tests.simulation.embedded.faults import BELIEVED_SECONDS, TOLD, Faults
+from tests.simulation.embedded.logs import read, times
 from tests.simulation.embedded.machine import SUBGRAPHS, Asked, Machine
 from tests.simulation.embedded.oracles import RECOMMEND
 from tests.simulation.embedded.threads import simulated_threads
@@ -33,7 +34,7 @@ from tests.simulation.network import Weather
 from tests.simulation.oracles import ALIVE, FOLD, Violation
 from tests.simulation.plan import Op, Plan
 from tests.simulation.systems import Answer
-from tests.simulation.world import NoAnswer, Replica, quiet
+from tests.simulation.world import EPOCH_US, NoAnswer, Replica, quiet
 
 _RECOVERY_SECONDS: Final = 120.0
 """Within so long after the last fault everything works again by itself."""
@@ -115,8 +116,10 @@ class _History:
         self._make_good()
         if await self._serves("after the last fault"):
             await self._one_more(EmbeddedClient(len(clients), self.machine, self._asked), ids)
-            await self._settled()
-            await self._look()
+            await self._told()
+            if not self._faults.damaged:
+                await self._settled()
+                await self._look()
 
     def logs(self) -> Mapping[str, Log]:
         folder = self.machine.data / "logs"
@@ -129,17 +132,32 @@ class _History:
             self.violations.append(Violation(oracles.LOST, f"a log cannot be read: {error!r}"))
             return
         calls = [call for call in self.calls if call.op.kind != RECOMMEND]
+        excuses, since = self._faults.excuses, self._faults.lost_at
+        kept = [call for call in calls if not excuses(call.stream, call.version, call.ended)]
         self.violations += [
-            *oracles.lost(logs, calls),
+            *self._faults.violations,
+            *oracles.lost(logs, kept),
             *oracles.once(logs, calls),
-            *oracles.refusals(logs, calls),
+            *(oracles.refusals(logs, calls) if not since else ()),
             *oracles.whole(logs),
             *oracles.holder(logs),
-            *oracles.explained(logs, calls, {}),
-            *oracles.covered(logs, calls, {}),
-            *embedded_oracles.recommendations(logs, self.calls, 0.0),
+        ]
+        if self._faults.damaged:
+            return  # what a stream is that was damaged nobody knows
+        self.violations += [
+            *oracles.explained(logs, calls, since),
+            *oracles.covered(logs, calls, since),
+            *embedded_oracles.recommendations(logs, self.calls, max(since.values(), default=0.0)),
+            *self._dated(),
             *self._compared(logs),
         ]
+
+    def _dated(self) -> Iterator[Violation]:
+        if self._faults.dated_wrong:
+            return
+        now_us = EPOCH_US + round((self.machine.loop.time() + BELIEVED_SECONDS) * 1_000_000)
+        for name in _LOGS:
+            yield from embedded_oracles.dated(times(self.machine.data / "logs" / f"{name}.sqlite"), now_us)
 
     def _make_good(self) -> None:
         machine = self.machine
@@ -147,6 +165,7 @@ class _History:
         machine.network.weather = Weather()
         machine.full = False
         machine.slowest(0.0)
+        machine.clock.ahead = 0.0
 
     async def _serves(self, when: str) -> bool:
         if await self._within(lambda: _true(self.machine.process.service is not None)):
@@ -160,6 +179,19 @@ class _History:
         self.calls += client.calls
         if client.calls[0].outcome != "done":
             self._broken(f"users takes no new command: {client.calls[0].outcome}")
+
+    async def _told(self) -> None:
+        """Whoever reads a log that is damaged says so."""
+        if not any(map(is_damaged, self.logs()["users"].entries)):
+            return
+        for name in SUBGRAPHS:
+
+            async def tells(name: str = name) -> bool:
+                services = self.machine.process.service
+                return services is not None and bool(services[name].subgraph.audit.damage())
+
+            if not await self._within(tells):
+                self.violations.append(Violation(TOLD, f"{name} does not say that the log is damaged"))
 
     async def _settled(self) -> None:
         """Returns when nothing is left to be reacted to."""

@@ -67,6 +67,13 @@ class Machine(World):
     def operations(self) -> int:
         return sum(files.operations for files in self._lives)
 
+    def tell(self, text: str) -> None:
+        super().tell(self.without_paths(text))
+
+    def without_paths(self, text: str) -> str:
+        """Where the folder is, is no part of a history."""
+        return text.replace(f"{self._folder}/", "")
+
     def files_of(self, path: Path) -> Files | None:
         return next((files for files in reversed(self._lives) if files.has(path)), None)
 

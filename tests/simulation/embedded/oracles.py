@@ -13,6 +13,7 @@ from tests.simulation.logs import Entry, Log
 from tests.simulation.oracles import EXPLAINED, Told, Violation, positions
 
 RECOMMEND: Final = "recommend"
+DATED: Final = "no event is dated by a clock that has stepped"
 
 Recommended = Mapping[str, int]
 """By user: how many friends there are in common."""
@@ -68,3 +69,10 @@ def _between(log: Log, sent: str, answered: str) -> Iterator[Sequence[Entry]]:
     first, last = positions(sent).get(place, 0), positions(answered).get(place, 0)
     for end in range(first, max(first, last) + 1):
         yield [entry for entry in log.entries if entry.offset < end]
+
+
+def dated(times: Iterable[tuple[int, int]], latest_us: int) -> Iterator[Violation]:
+    """Events are not from the future; `times` are offsets and microseconds since 1970 UTC."""
+    for offset, time_us in times:
+        if time_us > latest_us:
+            yield Violation(DATED, f"the record at offset {offset} is {(time_us - latest_us) / 1e6:.0f} s too late")

@@ -13,7 +13,15 @@ import pytest
 from eventkernel.adapters.memory import MemoryEventStore
 from eventkernel.clock import ManualClock
 from eventkernel.decider import Decider
-from eventkernel.errors import IdempotencyMismatch, InvalidInput, NotFound, Refusal, Unavailable, VersionConflict
+from eventkernel.errors import (
+    CorruptData,
+    IdempotencyMismatch,
+    InvalidInput,
+    NotFound,
+    Refusal,
+    Unavailable,
+    VersionConflict,
+)
 from eventkernel.events import COMMAND_REFUSED, COMMAND_REMEMBERED, DomainEvent, EncodedEvent, RecordedEvent, Tag
 from eventkernel.writing.boundary import Query
 from eventkernel.writing.codec import Codec
@@ -263,6 +271,18 @@ async def test_other_errors_of_a_decider_are_its_callers(store: InterruptedStore
     broken: Decider[int, Book, Booked | Cancelled] = Decider(lambda: 0, missing, evolve)
     with pytest.raises(NotFound):
         await book(DecisionHandler(store, CODEC, broken, boundary), "seat-1")
+
+
+async def test_what_an_event_on_the_log_breaks_is_no_refusal_of_the_command(store: InterruptedStore) -> None:
+    def strict(booked: int, event: Booked | Cancelled) -> int:
+        if booked + (later := evolve(0, event)) < 0:
+            raise NotFound("there is no such booking")
+        return booked + later
+
+    await put(store, "seat-1", Cancelled(guest="ada"))
+    seats: Decider[int, Book, Booked | Cancelled] = Decider(lambda: 0, decide, strict)
+    with pytest.raises(CorruptData, match=r"seat-1, version 1: .* refused as NOT_FOUND"):
+        await book(DecisionHandler(store, CODEC, seats, boundary), "seat-1")
 
 
 def test_the_codec_makes_tags_of_marked_fields() -> None:
