@@ -3,7 +3,7 @@
 What `protocol_model.py` says of commands, openers, wiped ledgers and steps holds here, too, and so do its guarantees.
 Here each command has a stream of its own, and what matters is what a decision knew: a command may read the events that
 carry a tag, decide on them, and append on the condition that there are no others by then. The ledger may be opened
-again in between. The guarantee:
+again in between, and a power cut may take what the log has last. The guarantee:
 
 * G5: of a command that has decided on what it has read, and is in effect on the log: it knew every event in effect that
   carries one of its tags and is earlier, and no other.
@@ -11,6 +11,8 @@ again in between. The guarantee:
 *Earlier* is by the commit's time. The time of a commit is later than those of all commits before it with a *turn* in
 the order of one of its tags. A commit has a turn for every tag that it carries and every tag that it asks about. The
 turn is a unique key: the tag, and the time of the turn before.
+
+After a power cut it is asked again as soon as nobody has a step left to take: what was lost is on the log again then.
 
 The model imports nothing of what it models.
 """
@@ -43,6 +45,7 @@ BoundarySafeguard: TypeAlias = Literal[
     "a reading is as late as what was read",
     "help before reading",
     "help before a condition fails",
+    "what is put on the log again keeps its time",
 ]
 
 
@@ -86,6 +89,8 @@ class TaggedDocument(NamedTuple):
     published: bool
     time: int
     knew: frozenset[str]
+    place: int = -1
+    """The offset of its record, where logs are cut."""
 
 
 class Attempt(NamedTuple):
@@ -106,6 +111,8 @@ class Attempt(NamedTuple):
     """The commit that is brought to the log: its own, or one that it helps."""
     then: str = ""
     """Where it goes on when it has helped."""
+    offset: int = -1
+    """Where the commit was put on the log, where logs are cut."""
 
 
 _NOTHING: Final = Collection()
@@ -126,15 +133,30 @@ class BoundaryModel(Model):
         return state._replace(workers=(*cast("tuple[Worker, ...]", attempts), *state.workers[len(attempts) :]))
 
     def _fold(self, log: tuple[tuple[Entry, ...], ...]) -> frozenset[Document]:
-        entries = cast("list[TaggedEntry]", list(self.in_effect(log)))
-        found = [
-            TaggedDocument(entry.command, entry.version, frozenset(), published=True, time=entry.time, knew=entry.knew)
-            for entry in entries
-        ]
+        found: list[TaggedDocument] = []
+        for entry in cast("list[TaggedEntry]", list(self.in_effect(log))):
+            partition = log[self._scenario.partitions[self._decisions[entry.command].stream]]
+            place = partition.index(cast("Entry", entry)) if self._scenario.cuts else -1
+            found.append(TaggedDocument(entry.command, entry.version, frozenset(), True, entry.time, entry.knew, place))
         return cast("frozenset[Document]", frozenset(found))
 
+    def _again(self, mine: Generation, command: str, version: int, restored: Collection) -> tuple[Entry, ...]:
+        """With its time, and with what it knew."""
+        documents = cast("frozenset[TaggedDocument]", restored.documents)
+        (lost,) = (document for document in documents if document.command == command)
+        time = lost.time
+        if "what is put on the log again keeps its time" in self._left_out:
+            time = 1 + max(document.time for document in documents)
+        return (cast("Entry", TaggedEntry(mine.number, command, version, 0, time, lost.knew)),)
+
     def _wrong(self, state: State, *, at_rest: bool) -> str:
-        return super()._wrong(state, at_rest=at_rest) or self._unknowing(state.log)
+        wrong = super()._wrong(state, at_rest=at_rest)
+        if wrong or (self._cut(state) and not at_rest):
+            return wrong  # what the log has lost may not have been noticed yet
+        return self._unknowing(state.log)
+
+    def _cut(self, state: State) -> bool:
+        return state.cuts < self._scenario.cuts
 
     def _what_was_decided_wrongly(self, log: tuple[tuple[Entry, ...], ...]) -> str:
         entries = cast("list[TaggedEntry]", list(self.in_effect(log)))
@@ -159,6 +181,8 @@ class BoundaryModel(Model):
                 after = _to(state, index, attempt._replace(at=following, generation=state.generation))
                 yield f"{decision.id} ({index}): {attempt.at}", after
             return
+        if self._scenario.dies and index == 0:
+            yield f"{decision.id} ({index}) dies", _to(state, index, Attempt("unknown"))
         generation = attempt.generation
         assert generation is not None
         ledger = dict(state.collections).get(generation.collection, _NOTHING)
@@ -166,7 +190,14 @@ class BoundaryModel(Model):
         step = f"{decision.id} ({index}): {attempt.at}"
         if attempt.at == "insert":
             yield step, self._put_in(state, index, attempt, decision, ledger)
-        elif attempt.at in ("produce", "check the insert", "check before helping", "check the produce", "mark"):
+        elif attempt.at in (
+            "produce",
+            "check the insert",
+            "check before helping",
+            "check the produce",
+            "mark",
+            "contest",
+        ):
             yield step, self._bring(state, index, attempt, ledger)
         elif attempt.at == "answer":
             after = _to(state, index, Attempt("answered"))
@@ -276,16 +307,30 @@ class BoundaryModel(Model):
                     (*partition, cast("Entry", entry)) if at == number else partition
                     for at, partition in enumerate(state.log)
                 )
-                return _to(state, index, attempt._replace(at="check the produce"))._replace(log=log)
+                offset = len(state.log[number]) if self._scenario.cuts else -1
+                return _to(state, index, attempt._replace(at="check the produce", offset=offset))._replace(log=log)
             case "check the produce":
                 left_out = "the generation is checked after the produce" in self._left_out
                 same = self._same(state, generation) or left_out
                 return _to(state, index, attempt._replace(at="mark") if same else Attempt("unknown"))
+            case "contest":
+                after = _to(state, index, Attempt("unknown"))
+                others = frozenset(item for item in state.collections if item[0] != generation.collection)
+                contested = (generation.collection, ledger._replace(contested=True))
+                return after._replace(collections=others | {contested})
             case _:
-                following = attempt._replace(at=attempt.then, document=None, then="") if attempt.then else None
+                target = self._scenario.commands[document.command]
+                worker = Worker(version=document.version, offset=attempt.offset)
+                if self._is_contested(worker, target, ledger):
+                    return _to(state, index, attempt._replace(at="contest"))
+                following = (
+                    attempt._replace(at=attempt.then, document=None, then="", offset=-1) if attempt.then else None
+                )
                 after = _to(state, index, following or Attempt("answer", generation))
                 marked = frozenset(
-                    other._replace(published=True) if other.command == document.command else other
+                    other._replace(published=True, place=attempt.offset)
+                    if other.command == document.command and not other.published
+                    else other
                     for other in ledger.documents
                 )
                 return after if marked == ledger.documents else _with(after, generation, ledger, marked)
@@ -298,7 +343,7 @@ class BoundaryModel(Model):
             for entry in cast("list[TaggedEntry]", list(self.in_effect(state.log)))
             for tag in self._decisions[entry.command].carries & decision.asks
         )
-        broken = "" if true else f"the condition of {decision.id} failed for what is not on the log"
+        broken = "" if true or self._cut(state) else f"the condition of {decision.id} failed for what is not on the log"
         return _to(state, index, Attempt())._replace(broken=broken)
 
 

@@ -32,11 +32,13 @@ The model imports nothing of what it models.
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Final, Literal, NamedTuple, TypeAlias
+from functools import cache, lru_cache
+from itertools import count
+from typing import Any, Final, Literal, NamedTuple, TextIO, TypeAlias
 
 Safeguard: TypeAlias = Literal[
     "help before answering a repeated command",
@@ -159,7 +161,6 @@ class State(NamedTuple):
     log: tuple[tuple[Entry, ...], ...]
     generation: Generation | None
     collections: frozenset[tuple[str, Collection]]
-    workers: tuple[Worker, ...]
     answers: frozenset[tuple[str, int]]
     """(command, version of its first record): what clients were told. A refusal is told as `REFUSED`, or `FORGOTTEN`;
     one that binds nobody is not told of."""
@@ -174,6 +175,9 @@ class State(NamedTuple):
     """How many foreign records are still to come."""
     met: bool = False
     """The foreign record was found to stand behind a gap."""
+    openings: int = 0
+    """How often a ledger may still be begun to be opened, where that is bounded."""
+    workers: tuple[Worker, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -185,6 +189,9 @@ class Scenario:
     """Commands that are on the log and in the ledger at the beginning."""
     attempts: Sequence[str]
     openers: int = 1
+    openings: int | None = None
+    """How often all openers together may begin. Without a bound two of them can take the ledger from one another for
+    ever. Where one more is due and none is left, nothing is at rest."""
     wipes: int = 1
     restores: bool = False
     wiped: bool = False
@@ -212,6 +219,83 @@ class Result(NamedTuple):
     violation: Violation | None
 
 
+class _Packed:
+    """States as few bytes: each part of a state is kept once, and its number stands for it. States are one where they
+    differ only in collections that nobody knows of any more, or in which of two openers is which."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._alike = scenario.openers == 2
+        self._numbers: list[dict[Any, int]] = [{} for _ in State._fields]
+        self._parts: list[list[Any]] = [[] for _ in State._fields]
+
+    def pack(self, state: State) -> bytes:
+        if len(state.collections) > 1:
+            state = _without_forgotten(state)
+        key = self._pack(state)
+        if self._alike and state.workers[-1] != state.workers[-2]:
+            return min(key, self._pack(_exchanged(state)))
+        return key
+
+    def unpack(self, key: bytes) -> State:
+        numbers = array("I", key)
+        shared = [parts[number] for parts, number in zip(self._parts[1:], numbers, strict=False)]
+        workers = tuple(self._parts[0][number] for number in numbers[len(shared) :])
+        return State._make([*shared, workers])
+
+    def _pack(self, state: State) -> bytes:
+        numbers = array("I", map(self._number, count(1), state[:-1]))
+        numbers.extend(self._number(0, worker) for worker in state.workers)
+        return numbers.tobytes()
+
+    def _number(self, of: int, part: object) -> int:
+        numbers, parts = self._numbers[of], self._parts[of]
+        number = numbers.setdefault(part, len(parts))
+        if number == len(parts):
+            parts.append(part)
+        return number
+
+
+def _without_forgotten(state: State) -> State:
+    """Without the collections that no generation names which anybody knows of."""
+    known = [state.generation, *(worker.generation for worker in state.workers)]
+    known += [worker.seen for worker in state.workers if "seen" in worker._fields]  # not all have one, elsewhere
+    if state.backup is not None:
+        known.append(state.backup[0])
+    names = {name for one in known if one is not None for name in (one.collection, one.restoring)}
+    kept = frozenset(item for item in state.collections if item[0] in names)
+    return state if len(kept) == len(state.collections) else state._replace(collections=kept)
+
+
+def _exchanged(state: State) -> State:
+    """The same state with each of the two openers in the other one's place."""
+    *attempts, first, second = map(_renamed_in, state.workers)
+    return state._replace(
+        generation=_renamed(state.generation),
+        collections=frozenset((_exchanged_name(name), collection) for name, collection in state.collections),
+        workers=(*attempts, second, first),
+    )
+
+
+def _renamed_in(worker: Worker) -> Worker:
+    renamed = worker._replace(generation=_renamed(worker.generation))
+    return renamed._replace(seen=_renamed(worker.seen)) if "seen" in worker._fields else renamed
+
+
+@cache
+def _renamed(generation: Generation | None) -> Generation | None:
+    if generation is None:
+        return None
+    return generation._replace(
+        collection=_exchanged_name(generation.collection), restoring=_exchanged_name(generation.restoring)
+    )
+
+
+def _exchanged_name(name: str) -> str:
+    exchanged = {"opener 0": "opener 1", "opener 1": "opener 0"}
+    number, of, opener = name.rpartition(" of ")
+    return number + of + exchanged.get(opener, opener)
+
+
 _NO_COLLECTION: Final = Collection()
 
 
@@ -224,26 +308,41 @@ class Model:
         self.in_effect = lru_cache(maxsize=None)(self._in_effect)
         self._broken_log = lru_cache(maxsize=None)(self._what_is_wrong_with)
 
-    def explore(self, most: int = 3_000_000, *, whole: bool = True) -> Result:
-        """Every state, breadth first, so that what is found first is short; not `whole`: the first so many."""
-        start = self._start()
-        came_from: dict[State, tuple[State, str] | None] = {start: None}
+    def explore(self, most: int = 3_000_000, *, whole: bool = True, told: TextIO | None = None) -> Result:
+        """Every state, breadth first, so that what is found first is short; not `whole`: the first so many. `told` is
+        told of every million."""
+        packed = _Packed(self._scenario)
+        start = packed.pack(self._start())
+        came_from: dict[bytes, bytes] = {start: b""}
         queue = deque([start])
         while queue:
-            state = queue.popleft()
+            key = queue.popleft()
+            state = packed.unpack(key)
             following_steps = list(self._steps_from(state))
             wrong = state.broken or self._wrong(state, at_rest=not following_steps)
             if wrong:
-                return Result(len(came_from), Violation(wrong, _steps(state, came_from)))
-            for step, following in following_steps:
-                if following not in came_from:
-                    came_from[following] = (state, step)
-                    queue.append(following)
+                return Result(len(came_from), Violation(wrong, self._steps(key, came_from, packed)))
+            for _, following in following_steps:
+                after = packed.pack(following)
+                if after not in came_from:
+                    came_from[after] = key
+                    queue.append(after)
+                    if told is not None and len(came_from) % 1_000_000 == 0:
+                        print(f"{len(came_from):,} states, {len(queue):,} to be looked at", file=told, flush=True)
             if len(came_from) > most:
                 if whole:
                     raise AssertionError(f"more than {most} states")
                 break
         return Result(len(came_from), None)
+
+    def _steps(self, key: bytes, came_from: Mapping[bytes, bytes], packed: _Packed) -> Sequence[str]:
+        """The steps that lead to a state. Which of two openers takes one may change in between: they are alike."""
+        steps: list[str] = []
+        while before := came_from[key]:
+            following_steps = self._steps_from(packed.unpack(before))
+            steps.append(next(step for step, following in following_steps if packed.pack(following) == key))
+            key = before
+        return steps[::-1]
 
     def _start(self) -> State:
         log: list[list[Entry]] = [[Entry(1)], [Entry(1)]]
@@ -263,8 +362,9 @@ class Model:
             (entry.command, entry.version) for entry in self.in_effect(frozen) if not entry.part and self._scenario.cuts
         )
         return State(
-            frozen, generation, collections, workers, answers, None, self._scenario.wipes,
+            frozen, generation, collections, answers, None, self._scenario.wipes,
             cuts=self._scenario.cuts, intrusions=int(self._scenario.intruder is not None),
+            openings=self._scenario.openings or 0, workers=workers,
         )  # fmt: skip
 
     # What a reader makes of the log
@@ -735,6 +835,11 @@ class Model:
                 whole = ledger.marked and not ledger.contested
                 short = any(end > len(partition) for end, partition in zip(state.ends, state.log, strict=True))
                 if seen is None or not seen.open or not whole or short:
+                    if self._scenario.openings is not None:
+                        if not state.openings:
+                            yield f"{name} would begin once more", state
+                            return
+                        state = state._replace(openings=state.openings - 1)
                     number = 1 + max(
                         [entry.generation for partition in state.log for entry in partition]
                         + [0 if seen is None else seen.number]
@@ -773,8 +878,7 @@ class Model:
             case "restore":
                 assert mine is not None
                 (command, version), left = worker.missing[0], worker.missing[1:]
-                size = 1 if version == REFUSED else self._commands[command].size
-                again = tuple(Entry(mine.number, command, version + part, part) for part in range(size))
+                again = self._again(mine, command, version, dict(state.collections).get(mine.restoring, _NO_COLLECTION))
                 number = self._scenario.partitions[self._commands[command].stream]
                 log = tuple(part + again if at == number else part for at, part in enumerate(state.log))
                 put = (*worker.put, (number, len(state.log[number]), command))
@@ -824,6 +928,11 @@ class Model:
                     yield step, _at(state, index, over)
             case _:
                 return
+
+    def _again(self, mine: Generation, command: str, version: int, _restored: Collection) -> tuple[Entry, ...]:
+        """The records of a commit that is put on the log again, out of the ledger that has it."""
+        size = 1 if version == REFUSED else self._commands[command].size
+        return tuple(Entry(mine.number, command, version + part, part) for part in range(size))
 
     def _restoring(self, seen: Generation | None) -> str:
         """The collection whose commits have to be on the log before another one is filled from it."""
@@ -910,11 +1019,3 @@ def _at(state: State, index: int, worker: Worker) -> State:
 def _put(state: State, name: str, collection: Collection) -> State:
     others = frozenset(item for item in state.collections if item[0] != name)
     return state._replace(collections=others | {(name, collection)})
-
-
-def _steps(state: State, came_from: Mapping[State, tuple[State, str] | None]) -> Sequence[str]:
-    steps: list[str] = []
-    while (origin := came_from[state]) is not None:
-        state, step = origin
-        steps.append(step)
-    return steps[::-1]

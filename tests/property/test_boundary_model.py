@@ -37,6 +37,12 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         _commands(PLAIN, MORE, Decision("asks", "c", OTHER, TAG)), [], ["plain", "more", "asks"],
         openers=0, wipes=0, partitions={"a": 0, "b": 1, "c": 0},
     ),
+    "two decide on one tag, and the log loses its end": Scenario(
+        _commands(BOTH_A, BOTH_B), [], ["a", "b"], wipes=0, cuts=1, compares=True
+    ),
+    "each adds to what the other decides on, and the log loses its end": Scenario(
+        _commands(LEFT, RIGHT), [], ["left", "right"], wipes=0, cuts=1, compares=True
+    ),
 }  # fmt: skip
 LONG_SCENARIOS: Final[Mapping[str, Scenario]] = {
     "one decides, and another's turn is lost with the ledger": Scenario(
@@ -66,6 +72,10 @@ BREAKS: Final[Mapping[BoundarySafeguard | Safeguard, str]] = {
     "a fold up to the fences": "two decide on one tag",
     "older generations are ignored behind a fence": "two decide on one tag",
     "unique keys": "two decide on one tag",
+    "what is put on the log again keeps its time": "each adds to what the other decides on, and the log loses its end",
+    "an opening compares the log with the ledger": "each adds to what the other decides on, and the log loses its end",
+    "unfinished commits come again, too": "each adds to what the other decides on, and the log loses its end",
+    "a shorter log contests its ledger": "each adds to what the other decides on, and the log loses its end",
 }
 """Where each part of the protocol is missed when it is left out."""
 

@@ -65,6 +65,10 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         _commands(FIRST, BESIDE), ["first"], ["beside", "beside"],
         wipes=0, cuts=1, partitions=ONE_PARTITION, dies=True, compares=True,
     ),
+    "the log loses its end, and two open the ledger, twice in all": Scenario(
+        _commands(FIRST, BESIDE), ["first"], ["beside"],
+        openers=2, openings=2, wipes=0, cuts=1, partitions=ONE_PARTITION,
+    ),
     "somebody writes behind a gap": Scenario(
         _commands(FIRST, SECOND, THIRD, FOREIGN, RESUMED), ["first"], ["second", "third", "resumed"],
         openers=0, wipes=0, intruder=("foreign", 4), late=frozenset({"third"}),
@@ -129,7 +133,7 @@ BREAKS: Final[Mapping[Safeguard, str]] = {
     "an opening compares the log with the ledger": "the log loses its end, and two streams go on",
     "what came behind a lost commit comes again": "the log loses its end, and two streams go on",
     "unfinished commits come again, too": "the log loses its end, and two streams go on",
-    "a generation names what it restores from": "the log loses its end, and two open the ledger",
+    "a generation names what it restores from": "the log loses its end, and two open the ledger, twice in all",
     "a place has one commit": "the log loses its end, and two streams go on",
     "a contested place closes the ledger": "the log loses its end, and two streams go on",
     "a shorter log contests its ledger": "the log loses its end, and two streams go on",
