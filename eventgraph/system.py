@@ -20,14 +20,14 @@ function, so that a command which does not need it does not wait for it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, Generic, cast
 
 from eventgraph.ports import Ports, ViewT
-from eventkernel.events import DomainEvent
+from eventkernel.events import DomainEvent, RecordedEvent
 from eventkernel.reacting.reactions import Reactions
 from eventkernel.reading.documents import Documents, DocumentView
 from eventkernel.reading.views import Doc, Projection
@@ -78,6 +78,16 @@ def _nothing(_ports: Ports[Any]) -> None:
 
 
 @dataclass(frozen=True)
+class Around:
+    """Neighbours of a key, whose events concern it as well."""
+
+    neighbours: Callable[[Any, str], Awaitable[Collection[str]]]
+    """By the view's questions, as of where a subscription begins: those of a key."""
+    links: Callable[[RecordedEvent], bool]
+    """Whether an event that concerns several keys makes them neighbours of one another; else it ends that."""
+
+
+@dataclass(frozen=True)
 class ChangesOf:
     """Which events a field of the type Subscription sends a message for: those on a log that concern a key, which is
     the value of one of the field's arguments. What the message says is for the field's resolver, as in a query."""
@@ -87,6 +97,11 @@ class ChangesOf:
     keys: KeysOf
     argument: str
     """The name of a required argument of type ID or String."""
+    around: Around | None = None
+    """None: an event concerns its own keys only."""
+    beside: tuple[str, ...] = ()
+    """Other logs: a message shows their events, too, as far as they are when it is told. For events on `log` that were
+    decided by a look at these."""
 
 
 @dataclass(frozen=True)

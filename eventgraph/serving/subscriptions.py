@@ -8,9 +8,10 @@ again. Between messages it is told now and then how far the subscription is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
 import structlog
@@ -23,11 +24,12 @@ from eventgraph.serving.answers import answer_of, bookmark_of, extension_of
 from eventgraph.serving.errors import error_object_of
 from eventgraph.serving.execution import Document, Documents, InvalidDocument
 from eventgraph.serving.request import Gate, Headers, Request, ServedBuild
-from eventkernel.errors import InvalidInput, OutOfDate, Unavailable
+from eventkernel.errors import InvalidInput, OutOfDate, TooCostly, Unavailable
 from eventkernel.events import Position
 from eventkernel.reading.bookmark import Bookmark, WrittenStream
 from eventkernel.reading.change_feed import Change, ChangeFeed
 from eventkernel.reading.gate import StreamParked
+from eventkernel.writing.store import LogReader
 from graphrouter.request import GraphQLAnswer, GraphQLRequest, StreamInterrupted, StreamItem, StreamProgress
 
 ViewT = TypeVar("ViewT")
@@ -58,6 +60,10 @@ class Feed:
 
     argument: str
     changes: ChangeFeed
+    neighbours: Callable[[Any, str], Awaitable[Collection[str]]] | None = None
+    """Whose changes concern a value, too, by the questions of the view (`Around`)."""
+    beside: Sequence[LogReader] = ()
+    """Logs whose ends, as they are when a change is told, a message shows."""
 
 
 class Subscriptions(Generic[ViewT]):
@@ -140,7 +146,8 @@ class Subscribed(Generic[ViewT]):
         """
         before = ""
         try:
-            async with aclosing(self.feed.changes.changes(self.key, self.after, self.of.quiet)) as changes:
+            around = None if self.feed.neighbours is None else partial(self._neighbours, self.feed.neighbours)
+            async with aclosing(self.feed.changes.changes(self.key, self.after, self.of.quiet, around)) as changes:
                 async for told in changes:
                     text = told.bookmark.encode()
                     if told.change is None:
@@ -150,15 +157,26 @@ class Subscribed(Generic[ViewT]):
                             yield StreamProgress(before)
                         yield message
                     before = text
-        except Unavailable as error:
+        except TooCostly as costly:
+            yield GraphQLAnswer(None, [error_object_of(costly)], {}, refused=True)
+        except (Unavailable, OutOfDate) as error:
             _log.warning("a subscription was interrupted", reason=str(error))
             raise StreamInterrupted from error
+
+    async def _neighbours(
+        self, neighbours: Callable[[Any, str], Awaitable[Collection[str]]], position: Position
+    ) -> Collection[str]:
+        build = await self.of.gate.reach(position, (), _VIEW_SECONDS)
+        return await neighbours(build.as_of(position), self.key)
 
     async def _message(self, change: Change, bookmark: Bookmark, text: str) -> GraphQLAnswer | None:
         """None where the view is not there yet."""
         stream = WrittenStream(*change.partition, change.stream)
         try:
-            build = await self.of.gate.reach(change.position, (stream,), _VIEW_SECONDS)
+            position = change.position
+            for log in self.feed.beside:
+                position = position.join(await log.head())
+            build = await self.of.gate.reach(position, (stream,), _VIEW_SECONDS)
         except StreamParked as parked:  # told, for waiting does not help and whoever listens is to know of the event
             return GraphQLAnswer(None, [error_object_of(parked)], {"bookmark": text})
         except OutOfDate:

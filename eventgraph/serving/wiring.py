@@ -72,10 +72,14 @@ def served(subgraph: Subgraph[ViewT], adapters: Adapters[ViewT], actors: ActorKe
 
 
 def _feed(followed: ChangesOf, subgraph: Subgraph[ViewT], adapters: Adapters[ViewT]) -> Feed:
-    if followed.log not in subgraph.codecs:
-        raise TypeError(f"{subgraph.name}: expected subscriptions to follow a log that its view is filled from")
+    if not {followed.log, *followed.beside} <= subgraph.codecs.keys():
+        raise TypeError(f"{subgraph.name}: expected subscriptions to follow logs that its view is filled from")
     source = Source(adapters.logs[followed.log], subgraph.codecs[followed.log])
-    return Feed(followed.argument, ChangeFeed([source], followed.keys))
+    beside = [adapters.logs[name] for name in followed.beside]
+    if followed.around is None:
+        return Feed(followed.argument, ChangeFeed([source], followed.keys), None, beside)
+    changes = ChangeFeed([source], followed.keys, links=followed.around.links)
+    return Feed(followed.argument, changes, followed.around.neighbours, beside)
 
 
 def _handlers(subgraph: Subgraph[ViewT], adapters: Adapters[ViewT]) -> CommandHandlers | None:

@@ -10,6 +10,11 @@ more slowly than they come does the same again: its queue is bounded, and what d
 
 On Kafka a commit may stand on the log twice, and the first record of a version counts. A subscription knows the latest
 versions that it was told, by its bookmark too, and is not told them again.
+
+A key may have neighbours, whose events concern it as well, and events that concern the key itself make and end them.
+Who they are belongs to a subscription's place: it is asked for once, as of where the subscription begins, and follows
+from the events that come. The shared reader is ahead of that. So it offers the events of all who have been neighbours
+since, and the subscription leaves out what does not concern it where it stands.
 """
 
 from __future__ import annotations
@@ -17,9 +22,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import AsyncGenerator, Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from eventkernel.errors import CheckpointMismatch, CorruptData, Unavailable
@@ -32,6 +37,12 @@ from eventkernel.writing.store import Batch, Checkpoint
 
 KeysOf: TypeAlias = Callable[[RecordedEvent], Collection[str]]
 """The keys that an event concerns; pure."""
+
+Links: TypeAlias = Callable[[RecordedEvent], bool]
+"""Whether an event makes the keys that it concerns neighbours of one another, or ends that; pure."""
+
+NeighboursAt: TypeAlias = Callable[[Position], Awaitable[Collection[str]]]
+"""The neighbours of a subscription's key, as of a position of the feed's logs."""
 
 _QUEUE: Final = 64
 """How many changes wait for one subscription before it is sent to the logs for them."""
@@ -59,6 +70,9 @@ class Change:
     offset: int
     stream: str
     version: int
+    keys: Collection[str] = field(default=(), compare=False)
+    """Whom it concerns, and whether it makes them neighbours; where keys have some."""
+    links: bool = field(default=False, compare=False)
 
     @property
     def position(self) -> Position:
@@ -76,44 +90,58 @@ class Told:
 
 
 class ChangeFeed:
-    """The changes of some logs by key. It reads only while somebody listens."""
+    """The changes of some logs by key. It reads only while somebody listens. With `links`, keys have neighbours."""
 
-    def __init__(self, sources: Sequence[Source], keys_of: KeysOf, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self, sources: Sequence[Source], keys_of: KeysOf, backoff: Backoff | None = None, links: Links | None = None
+    ) -> None:
         self._sources = {source.log.log: source for source in sources}
         self._keys_of = keys_of
+        self._links = links
         self._backoff = backoff or Backoff()
         self._listeners: dict[str, set[_Listener]] = {}
         self._following: _Following | None = None
         self._catching_up = asyncio.Semaphore(_CATCHING_UP)
 
-    async def changes(self, key: str, after: Bookmark, quiet: float) -> AsyncGenerator[Told, None]:
+    async def changes(
+        self, key: str, after: Bookmark, quiet: float, neighbours_at: NeighboursAt | None = None
+    ) -> AsyncGenerator[Told, None]:
         """What concerns the key after the bookmark, in order per partition, for ever.
 
         At first, and after each `quiet` seconds without a change, it tells only how far it is. A partition that the
-        bookmark does not name begins at its end. Whoever asks has checked the bookmark (`BookmarkGate.wait`).
+        bookmark does not name begins at its end. Whoever asks has checked the bookmark (`BookmarkGate.wait`). What
+        `neighbours_at` raises is raised.
 
         Raises:
             Unavailable: a log cannot be read, or is another history than the one that was read; ask again.
         """
         with self._listening(key) as (listener, shared):
             await shared.begun(_BEGIN_SECONDS)
-            begun, place = shared.position, _Place(after, shared.position)
+            place, circle = _Place(after, shared.position), _Circle(key)
+            if neighbours_at is not None:
+                circle.neighbours.update(await neighbours_at(place.position))
+                self._listen(listener, circle.neighbours)
+            begun, known = shared.position, len(listener.keys)
             yield Told(place.bookmark())
             while True:
                 while not place.position.covers(begun):
                     try:
-                        missed, read = await self._on_a_log(key, place.position, begun)
+                        missed, read = await self._on_a_log(listener, place.position, begun)
                     except CheckpointMismatch as mismatch:
                         raise Unavailable(str(mismatch)) from mismatch
                     for change in missed:
-                        if place.takes(change):
+                        if circle.has(change) and place.takes(change):
+                            circle.turn(change)
                             yield Told(place.bookmark(), change)
                     place.reached(read)
+                    if len(listener.keys) > known:  # what concerns the new ones the shared reader has not offered yet
+                        begun, known = shared.position, len(listener.keys)
                 while not listener.has_missed():
                     waiting = await listener.next(quiet)
                     shared.check()
                     if waiting is not None:
-                        if place.takes(waiting):
+                        if circle.has(waiting) and place.takes(waiting):
+                            circle.turn(waiting)
                             yield Told(place.bookmark(), waiting)
                     elif not listener.has_missed():
                         place.reached(shared.position)
@@ -126,27 +154,42 @@ class ChangeFeed:
         """Joins those who share the reader; the first begins it, and the last ends it."""
         if self._following is None or self._following.ended:
             self._following = _Following(tuple(self._sources.values()), self._tell, self._backoff)
-        shared, listener = self._following, _Listener()
+        shared, listener = self._following, _Listener(key)
         shared.listeners.add(listener)
-        self._listeners.setdefault(key, set()).add(listener)
+        self._listen(listener, (key,))
         try:
             yield listener, shared
         finally:
             shared.listeners.discard(listener)
-            self._listeners[key].discard(listener)
-            if not self._listeners[key]:
-                del self._listeners[key]
+            for one in listener.keys:
+                self._listeners[one].discard(listener)
+                if not self._listeners[one]:
+                    del self._listeners[one]
             if not shared.listeners:
                 shared.end()
 
-    def _tell(self, record: Record) -> None:
-        concerned = {one for key in self._keys(record) for one in self._listeners.get(key, ())}
-        for listener in concerned:
-            listener.offer(_change(record))
+    def _listen(self, listener: _Listener, keys: Iterable[str]) -> None:
+        for key in keys:
+            listener.keys.add(key)
+            self._listeners.setdefault(key, set()).add(listener)
 
-    async def _on_a_log(self, key: str, after: Position, until: Position) -> tuple[Sequence[Change], Position]:
-        """What concerns a key between two positions, on the first log of which there is something to read, and how far
-        that is: more is not read when enough is found."""
+    def _tell(self, record: Record) -> None:
+        keys, links = self._concerned(record)
+        concerned = {one for key in keys for one in self._listeners.get(key, ())}
+        if not concerned:
+            return
+        change = self._change(record, keys, links)
+        for listener in concerned:
+            if links and listener.key in keys:
+                self._listen(listener, keys)
+            listener.offer(change)
+
+    async def _on_a_log(
+        self, listener: _Listener, after: Position, until: Position
+    ) -> tuple[Sequence[Change], Position]:
+        """What concerns the listener's keys between two positions, on the first log of which there is something to
+        read, and how far that is: more is not read when enough is found. Keys that become neighbours are listened to
+        from there on."""
         behind = {one: end for one, end in until.items() if after.offsets.get(one, 0) < end}
         log = next(one.log for one in behind)
         left = {partition.number: end for partition, end in behind.items() if partition.log == log}
@@ -156,8 +199,12 @@ class ChangeFeed:
         async with self._catching_up, aclosing(self._subscribed(log, after, left)) as batches:
             async for batch in batches:
                 end = left.get(batch.partition, 0)
-                records = (record for record in batch.records if record.offset < end)
-                found += [_change(record) for record in records if key in self._keys(record)]
+                for record in (record for record in batch.records if record.offset < end):
+                    keys, links = self._concerned(record)
+                    if not listener.keys.isdisjoint(keys):
+                        found.append(self._change(record, keys, links))
+                        if links and listener.key in keys:
+                            self._listen(listener, keys)
                 read = read.join(Position.of(log, batch.partition, min(batch.next_offset, end)))
                 if batch.next_offset >= end:
                     left.pop(batch.partition, None)
@@ -168,14 +215,21 @@ class ChangeFeed:
     def _subscribed(self, log: str, after: Position, partitions: Collection[int]) -> AsyncGenerator[Batch, None]:
         return self._sources[log].log.subscribe(Checkpoint(after.within([log])), frozenset(partitions))
 
-    def _keys(self, record: Record) -> Collection[str]:
-        """None where a record has no event, or one that cannot be read: the view parks its stream and says so."""
+    def _concerned(self, record: Record) -> tuple[Collection[str], bool]:
+        """The keys that a record concerns, and whether it makes them neighbours. None where it has no event, or one
+        that cannot be read: the view parks its stream and says so."""
         if not record.version:
-            return ()
+            return (), False
         try:
-            return self._keys_of(self._sources[record.log].codec.recorded(record))
+            recorded = self._sources[record.log].codec.recorded(record)
         except CorruptData:
-            return ()
+            return (), False
+        return self._keys_of(recorded), self._links is not None and self._links(recorded)
+
+    def _change(self, record: Record, keys: Collection[str], links: bool) -> Change:
+        partition = Partition(record.log, record.partition)
+        neighbours = () if self._links is None else keys
+        return Change(partition, record.offset, record.stream, record.version, neighbours, links)
 
 
 class _Following:
@@ -250,9 +304,12 @@ class _Following:
 class _Listener:
     """What waits for one subscription."""
 
-    __slots__ = ("_missed", "_queue", "_woken")
+    __slots__ = ("_missed", "_queue", "_woken", "key", "keys")
 
-    def __init__(self) -> None:
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.keys: set[str] = set()
+        """Those that it listens to: its own, and all who have been neighbours."""
         self._queue: deque[Change] = deque()
         self._woken: asyncio.Future[None] | None = None
         self._missed = False
@@ -288,6 +345,27 @@ class _Listener:
         return self._queue.popleft() if self._queue else None
 
 
+class _Circle:
+    """A key and its neighbours, where one subscription is."""
+
+    def __init__(self, key: str) -> None:
+        self.neighbours: set[str] = set()
+        self._key = key
+
+    def has(self, change: Change) -> bool:
+        """Whether it concerns them. Where there are no neighbours, only what concerns the key is looked at."""
+        return not change.keys or self._key in change.keys or not self.neighbours.isdisjoint(change.keys)
+
+    def turn(self, change: Change) -> None:
+        """What comes after the change: who is a neighbour by it, or no longer."""
+        if self._key in change.keys:
+            others = set(change.keys) - {self._key}
+            if change.links:
+                self.neighbours |= others
+            else:
+                self.neighbours -= others
+
+
 class _Place:
     """Where one subscription is."""
 
@@ -321,7 +399,3 @@ class _Place:
     def bookmark(self) -> Bookmark:
         streams: Mapping[WrittenStream, int] = dict(self._versions)
         return Bookmark(self.position, streams).join(self._rest)
-
-
-def _change(record: Record) -> Change:
-    return Change(Partition(record.log, record.partition), record.offset, record.stream, record.version)

@@ -30,7 +30,8 @@ class FriendAdded(DomainEvent, frozen=True, tag="friends.FriendAdded"):
 
 
 class FriendRemoved(DomainEvent, frozen=True, tag="friends.FriendRemoved"):
-    pass
+    users: tuple[str, str]
+    """As above."""
 
 
 UserEvent = UserCreated | UserUpdated | UserDeleted

@@ -8,10 +8,13 @@ from typing import Annotated, Any, Final
 import strawberry
 from strawberry.types import Info
 
+from eventgraph import Around, ChangesOf
 from eventgraph.serving import inputs
-from eventgraph.serving.federation import QUERY, FederatedSchema, Representation, field, key_of
+from eventgraph.serving.federation import QUERY, SUBSCRIPTION, FederatedSchema, Representation, field, key_of
 from eventgraph.serving.request import Request
 from eventkernel.errors import InvalidInput, NotFound
+from eventkernel.events import RecordedEvent
+from subgraphs.recommendations.events import FRIENDS_LOG, USERS_LOG, FriendAdded, FriendRemoved
 from subgraphs.recommendations.projection import UserDoc
 from subgraphs.recommendations.views import RecommendationQuestions, Recommended, Two
 
@@ -20,6 +23,8 @@ RECOMMENDATIONS_LIMIT: Final = 100
 """The most recommendations for one user."""
 STEPS_LIMIT: Final = 1_000_000
 """The most steps from friend to friend in one read: more is TOO_COSTLY. A second of work at most."""
+FRIENDS_LIMIT: Final = 10_000
+"""The most friends of a user whose recommendations can be subscribed to."""
 MUTUAL_FRIENDS_LIMIT: Final = 10_000
 """The most mutual friends in one answer, of everybody in it together."""
 
@@ -127,7 +132,44 @@ class Query:
         return await _mutual_friends(info, user_id, friend_id, first)
 
 
-schema = FederatedSchema(query=Query, types=[User])
+@strawberry.type(description=SUBSCRIPTION)
+class Subscription:
+    @field(
+        "The user with this id, each time that a friendship of theirs, or of one of their friends, begins or ends: "
+        "then those who are recommended to them may be others. Null for one who is no user, or no longer. TOO_COSTLY "
+        f"for a user with more than {FRIENDS_LIMIT} friends."
+    )
+    async def recommendations_changed(
+        self,
+        info: RecommendationsInfo,
+        user_id: Annotated[strawberry.ID, strawberry.argument(description="The user's id.")],
+    ) -> User | None:
+        missing = _is_missing(await info.context.loader(_load_users).load(user_id))
+        return None if missing else User(id=user_id)
+
+
+schema = FederatedSchema(query=Query, subscription=Subscription, types=[User])
+
+
+def _users_of(recorded: RecordedEvent) -> Sequence[str]:
+    event = recorded.event
+    return event.users if isinstance(event, FriendAdded | FriendRemoved) else ()
+
+
+def _links(recorded: RecordedEvent) -> bool:
+    return isinstance(recorded.event, FriendAdded)
+
+
+async def _friends_of(questions: RecommendationQuestions, user: str) -> Sequence[str]:
+    return await questions.friends_of(user, FRIENDS_LIMIT)
+
+
+# A user's deletion ends their friendships: it is told by these. A new user's friendship may be here before the user.
+SUBSCRIPTIONS: Final = {
+    "recommendationsChanged": ChangesOf(
+        FRIENDS_LOG, _users_of, "userId", around=Around(_friends_of, _links), beside=(USERS_LOG,)
+    )
+}
 
 
 async def _recommendations(info: RecommendationsInfo, user_id: str, first: int | None) -> list[Recommendation]:

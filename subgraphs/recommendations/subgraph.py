@@ -23,9 +23,9 @@ def _on_neo4j() -> type[RecommendationView]:
 
 
 def _api() -> Api[RecommendationView]:
-    from subgraphs.recommendations.schema import schema  # noqa: PLC0415  # loads Strawberry
+    from subgraphs.recommendations.schema import SUBSCRIPTIONS, schema  # noqa: PLC0415  # loads Strawberry
 
-    return Api(schema)
+    return Api(schema, subscriptions=SUBSCRIPTIONS)
 
 
 RECOMMENDATIONS: Final[Subgraph[RecommendationView]] = Subgraph(

@@ -28,6 +28,13 @@ def refuse_beyond(bound: int, steps: int) -> None:
         raise TooCostly(f"expected at most {bound} steps from friend to friend in one request, {found}")
 
 
+def checked_friends(friends: Sequence[str], bound: int) -> Sequence[str]:
+    """The friends of one user; raises TooCostly where there are more than the bound."""
+    if len(friends) > bound:
+        raise TooCostly(f"expected a user with at most {bound} friends, found one with more")
+    return friends
+
+
 @dataclass(frozen=True, slots=True)
 class Recommended:
     """A user who is not a friend yet, and how many friends the two share (at least one)."""
@@ -64,6 +71,14 @@ class RecommendationQuestions(Protocol):
 
         Raises:
             TooCostly: whoever has fewer friends of each two, together they have more than `bound`.
+        """
+        ...
+
+    async def friends_of(self, user: str, bound: int) -> Sequence[str]:
+        """Everybody whom this user is friends with, shown or not, in any order; nobody for one who is not known.
+
+        Raises:
+            TooCostly: the user has more than `bound` friends.
         """
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -201,6 +201,20 @@ class RecommendationViewContract(ABC):
         assert await recommended(build.as_of(position), "1", limit=1) == [("5", 2)]
         assert await recommended(build.as_of(None), "1") == [("5", 1), ("6", 1), ("8", 1)]
 
+    async def test_friends_are_all_there_are_shown_or_not_now_and_then(
+        self, build: RecommendationView, feed: Feed[GraphDoc]
+    ) -> None:
+        await graph(feed, "123", ["12", "13", "14"]).remove("1", "3").delete("2").deliver()
+        assert sorted(await build.friends_of("1", 2)) == ["2", "4"]
+        assert sorted(await build.friends_of("4", 1)) == ["1"]
+        assert (list(await build.friends_of("nobody", 0)), list(await build.friends_of("3", 0))) == ([], [])
+        for offset, friends in enumerate([[], ["2"], ["2", "3"], ["2", "3", "4"], ["2", "4"]]):
+            then = build.as_of(Position.of(FRIENDS, 0, offset))
+            assert sorted(await then.friends_of("1", 3)) == friends
+        for asked in (build, build.as_of(Position.of(FRIENDS, 0, 2))):
+            with pytest.raises(TooCostly):
+                await asked.friends_of("1", 1)
+
     async def test_what_was_and_is_counts_as_work_about_then(
         self, build: RecommendationView, feed: Feed[GraphDoc]
     ) -> None:
@@ -278,7 +292,7 @@ class TestSqliteRecommendationView(RecommendationViewContract):
 
     async def test_every_question_is_answered_from_indexes(self, build: SqliteRecommendationView) -> None:
         def plan(
-            connection: sqlite3.Connection, query: str, parameters: dict[str, int] | tuple[str | int]
+            connection: sqlite3.Connection, query: str, parameters: Mapping[str, str | int] | tuple[str | int]
         ) -> list[str]:
             rows = connection.execute(f"EXPLAIN QUERY PLAN {query}", parameters).fetchall()
             return [detail for *_, detail in rows if "json_each" not in detail]
@@ -290,11 +304,12 @@ class TestSqliteRecommendationView(RecommendationViewContract):
                 "nodes": plan(connection, sqlite.NODES, ("[]",)),
                 "steps": plan(connection, sqlite.STEPS, (1,)),
                 "recommended": plan(connection, sqlite.RECOMMENDED, walk),
+                "friends": plan(connection, sqlite.FRIENDS_OF, {"user": "1", "limit": 1}),
                 "mutual friends": plan(connection, sqlite.MUTUAL_FRIENDS, {"fewer": 1, "more": 2, "limit": 1}),
             }
         )
         by_id = ["SEARCH users USING INDEX sqlite_autoindex_users_1 (id=?)", "LIST SUBQUERY 1"]
         assert plans["users"] == plans["nodes"] == by_id
-        for question in ("steps", "recommended", "mutual friends"):
+        for question in ("steps", "recommended", "friends", "mutual friends"):
             scans = [detail for detail in plans[question] if detail.startswith("SCAN")]
             assert scans == (["SCAN found"] if question == "recommended" else []), plans[question]

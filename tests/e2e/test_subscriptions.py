@@ -31,6 +31,8 @@ REMOVE = "mutation ($input: RemoveFriendInput!) { removeFriend(input: $input) { 
 USER_CHANGED = "subscription ($id: ID!) { userChanged(id: $id) { firstName version friendCount } }"
 FRIENDSHIPS_CHANGED = """subscription ($id: ID!) { friendshipsChanged(userId: $id) {
   firstName friendCount friends(first: 50) { edges { node { firstName } } } } }"""
+RECOMMENDATIONS_CHANGED = """subscription ($id: ID!) { recommendationsChanged(userId: $id) {
+  firstName recommendations { mutualFriendCount user { firstName } } } }"""
 WAIT = {"bookmark_timeout": "30"}
 
 
@@ -64,6 +66,23 @@ async def test_a_message_is_completed_from_other_subgraphs_and_can_be_resumed_fr
         kith.client, url, FRIENDSHIPS_CHANGED, {"id": ada}, last_event_id=begun, **WAIT
     ) as listener:
         assert [(await listener.next()).bookmark for _ in range(2)] == [added.bookmark, removed.bookmark]
+
+
+async def test_a_friendship_of_a_friend_changes_what_is_recommended(kith: RunningKith) -> None:
+    ada, bob, cy = [await created(kith, name) for name in ("Ada", "Bob", "Cy")]
+    await kith.ask(ADD, {"input": {"userId": ada, "friendId": bob}})
+    url = f"{kith.origin}/graphql"
+    async with listening_at(kith.client, url, RECOMMENDATIONS_CHANGED, {"id": ada}, **WAIT) as listener:
+        begun = listener.last_id
+        added = await kith.ask(ADD, {"input": {"userId": bob, "friendId": cy}})
+        assert added.data
+        message = await listener.next()
+        expected = {"firstName": "Ada", "recommendations": [{"mutualFriendCount": 1, "user": {"firstName": "Cy"}}]}
+        assert message.data == expected
+    async with listening_at(
+        kith.client, url, RECOMMENDATIONS_CHANGED, {"id": ada}, last_event_id=begun, **WAIT
+    ) as listener:
+        assert (await listener.next()).bookmark == message.bookmark
 
 
 async def test_a_deleted_user_is_told_as_null(kith: RunningKith) -> None:

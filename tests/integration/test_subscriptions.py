@@ -13,7 +13,7 @@ from eventkernel.reading.bookmark import Bookmark
 from eventkernel.writing.codec import Codec
 from graphrouter.transport.inprocess import InProcessTransport
 from subgraphs.friends.domain import FriendRemoved, Pair
-from tests.support.event_stream import listening, refused
+from tests.support.event_stream import Event, listening, refused
 from tests.support.social import Social, opened
 
 CHANGED = "subscription ($id: ID!) { friendshipsChanged(userId: $id) { id friendCount } }"
@@ -144,3 +144,67 @@ async def test_what_cannot_be_subscribed_to_is_refused_before_the_stream(subscri
 async def test_a_subscription_without_a_stream_is_told_how_to_ask(subscribed: Subscribed) -> None:
     answer = await subscribed.social.friends.ask('subscription { friendshipsChanged(userId: "ada") { id } }')
     assert "text/event-stream" in answer["errors"][0]["message"]
+
+
+# What depends on friends of friends
+
+RECOMMENDED = """subscription ($id: ID!) { recommendationsChanged(userId: $id) {
+  recommendations { user { id } mutualFriendCount } } }"""
+
+
+@pytest.fixture
+async def recommended(tmp_path: Path) -> AsyncGenerator[Subscribed]:
+    async with opened(tmp_path) as social, social.working():
+        transport = InProcessTransport(social.subgraphs["recommendations"].app)
+        await social.create("ada", "bob", "cy", "dan", "eve")
+        yield Subscribed(social, transport)
+        await transport.aclose()
+
+
+def who(event: Event) -> dict[str, int]:
+    return {one["user"]["id"]: one["mutualFriendCount"] for one in event.data["recommendations"]}
+
+
+async def test_what_happens_to_a_users_friends_changes_what_is_recommended(recommended: Subscribed) -> None:
+    social = recommended.social
+    await social.befriend([("ada", "bob")])
+    await social.settled()
+    async with listening(recommended.transport, RECOMMENDED, ADA) as listener:
+        begun = listener.last_id
+        for one, other in (("bob", "cy"), ("dan", "eve"), ("ada", "dan"), ("dan", "cy")):
+            await social.add(one, other)
+            await social.settled()
+        told = [await listener.next() for _ in range(3)]
+        assert who(told[-1]) == {"cy": 2, "eve": 1}
+        await social.remove("ada", "bob")
+        told.append(await listener.next())
+        await social.remove("bob", "cy")  # no friend's any more
+        await social.remove("ada", "dan")
+        told.append(await listener.next())
+        assert who(told[-1]) == {}
+    assert [offset_of(one.bookmark) for one in told] == [3, 5, 6, 7, 9]
+    for place, bookmark in enumerate([begun, *(one.bookmark for one in told)]):
+        async with listening(recommended.transport, RECOMMENDED, ADA, last_event_id=bookmark) as listener:
+            rest = [await listener.next() for _ in told[place:]]
+            assert [one.bookmark for one in rest] == [one.bookmark for one in told[place:]]
+
+
+async def test_a_deletion_is_told_by_the_friendships_that_it_ends(recommended: Subscribed) -> None:
+    social = recommended.social
+    await social.befriend([("ada", "bob"), ("bob", "cy")])
+    await social.settled()
+    async with listening(recommended.transport, RECOMMENDED, ADA) as listener:
+        await social.delete("cy")
+        assert who(await listener.next()) == {}
+        await social.add("bob", "dan")
+        assert who(await listener.next()) == {"dan": 1}
+        await social.delete("ada")
+        assert (await listener.next()).data is None
+
+
+async def test_one_with_too_many_friends_is_refused(recommended: Subscribed, monkeypatch: pytest.MonkeyPatch) -> None:
+    social = recommended.social
+    await social.befriend([("ada", "bob"), ("ada", "cy")])
+    monkeypatch.setattr("subgraphs.recommendations.schema.FRIENDS_LIMIT", 1)
+    query = 'subscription { recommendationsChanged(userId: "ada") { id } }'
+    assert (await recommended.asked(query))[1] == "TOO_COSTLY"

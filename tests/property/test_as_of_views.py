@@ -126,6 +126,7 @@ async def agree_on_recommendations(view: RecommendationQuestions, past: Past) ->
         for one, other in twos
     }
     for user in PEOPLE:
+        assert set(await view.friends_of(user, len(PEOPLE))) == network.friends[user]
         if network.steps(user):
             with pytest.raises(TooCostly):
                 await view.recommended([user], 100, network.steps(user) - 1)

@@ -119,6 +119,9 @@ class Neo4jRecommendationView(Neo4jViewBuild[GraphDoc]):
     async def mutual_friends(self, twos: Sequence[Two], limit: int | None, bound: int) -> Mapping[Two, Sequence[str]]:
         return await self._now.mutual_friends(twos, limit, bound)
 
+    async def friends_of(self, user: str, bound: int) -> Sequence[str]:
+        return await self._now.friends_of(user, bound)
+
     def as_of(self, then: AsOf | None) -> RecommendationQuestions:
         return self._now if then is None else Neo4jQuestions(self.read, then)
 

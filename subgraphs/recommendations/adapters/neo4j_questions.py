@@ -25,7 +25,7 @@ from eventkernel.adapters.neo4j.connection import Parameters, Row
 from eventkernel.reading.as_of import AsOf
 from subgraphs.recommendations.events import FRIENDS_LOG, USERS_LOG
 from subgraphs.recommendations.projection import UserDoc
-from subgraphs.recommendations.views import Recommended, Two, refuse_beyond
+from subgraphs.recommendations.views import Recommended, Two, checked_friends, refuse_beyond
 
 
 class Read(Protocol):
@@ -110,6 +110,12 @@ CALL (user) {{
 }}
 RETURN user.id, steps, others
 """
+        # Parameters `user` and `limit`.
+        self.friends_of = f"""
+MATCH (user:Person {{build: $build, id: $user}}) USING INDEX SEEK user:Person(build, id)
+MATCH (user)-[one{step}]-(friend) WHERE {valid("one")}
+RETURN friend.id LIMIT $limit
+"""
         # Parameters `twos` (place, id, id) and `bound`.
         self.mutual_friends = self._mutual_friends(line, "")
         self.first_mutual_friends = self._mutual_friends(line, " LIMIT $limit")
@@ -188,3 +194,7 @@ class Neo4jQuestions:
             refuse_beyond(bound, steps)
             found[different[place]] = shared
         return found
+
+    async def friends_of(self, user: str, bound: int) -> Sequence[str]:
+        asked = {**self._parameters, "user": user, "limit": bound + 1}
+        return checked_friends([friend for (friend,) in await self._read(self._statements.friends_of, asked)], bound)

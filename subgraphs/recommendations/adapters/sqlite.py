@@ -24,7 +24,7 @@ from eventkernel.reading.views import Change, State
 from subgraphs.recommendations.adapters.sqlite_past import SqlitePastRecommendations
 from subgraphs.recommendations.events import USER_STREAM_PREFIX
 from subgraphs.recommendations.projection import FriendshipDoc, GraphDoc, UserDoc
-from subgraphs.recommendations.views import RecommendationQuestions, Recommended, Two, refuse_beyond
+from subgraphs.recommendations.views import RecommendationQuestions, Recommended, Two, checked_friends, refuse_beyond
 
 _SCHEMA: Final = """
 CREATE TABLE users (
@@ -144,6 +144,11 @@ WHERE one.user = :fewer
 ORDER BY users.id
 LIMIT :limit"""
 
+FRIENDS_OF: Final = """
+SELECT users.id FROM friends CROSS JOIN users ON users.number = friends.friend
+WHERE friends.user = (SELECT number FROM users WHERE id = :user)
+LIMIT :limit"""
+
 _NO_LIMIT: Final = -1
 
 
@@ -203,6 +208,13 @@ class SqliteRecommendationView(SqliteViewBuild[GraphDoc]):
             return found
 
         return await self.read(query)
+
+    async def friends_of(self, user: str, bound: int) -> Sequence[str]:
+        def query(connection: sqlite3.Connection) -> list[str]:
+            rows = connection.execute(FRIENDS_OF, {"user": user, "limit": bound + 1})
+            return [friend for (friend,) in rows]
+
+        return checked_friends(await self.read(query), bound)
 
     def as_of(self, then: AsOf | None) -> RecommendationQuestions:
         return self if then is None else SqlitePastRecommendations(self.read, then)

@@ -19,7 +19,7 @@ from eventkernel.adapters.sqlite.build import json_list
 from eventkernel.reading.as_of import AsOf
 from subgraphs.recommendations.events import FRIENDS_LOG, USERS_LOG
 from subgraphs.recommendations.projection import UserDoc
-from subgraphs.recommendations.views import Recommended, Two, refuse_beyond
+from subgraphs.recommendations.views import Recommended, Two, checked_friends, refuse_beyond
 
 _NO_LIMIT: Final = -1
 
@@ -95,6 +95,14 @@ class PastQueries:
             for second, were_other in self._tables("other")
         ) + " ORDER BY 1 LIMIT :limit"  # fmt: skip
 
+    def friends_of(self) -> str:
+        """Parameters `user` and `limit`."""
+        return " UNION ALL ".join(
+            f"SELECT users.id FROM {table} AS f CROSS JOIN users ON users.number = f.friend"
+            f" WHERE f.user = (SELECT number FROM users WHERE id = :user) AND {were}"
+            for table, were in self._tables("f")
+        ) + " LIMIT :limit"  # fmt: skip
+
     def _tables(self, row: str) -> Sequence[tuple[str, str]]:
         return ("friends", self._friends.begun(row)), ("past_friends", self._friends.valid(row))
 
@@ -162,6 +170,15 @@ class SqlitePastRecommendations:
             return found
 
         return await self._read(query)
+
+    async def friends_of(self, user: str, bound: int) -> Sequence[str]:
+        text = self._queries.friends_of()
+        asked = {**self._queries.parameters, "user": user, "limit": bound + 1}
+
+        def query(connection: sqlite3.Connection) -> list[str]:
+            return [friend for (friend,) in connection.execute(text, asked)]
+
+        return checked_friends(await self._read(query), bound)
 
     def _nodes(self, connection: sqlite3.Connection, ids: Sequence[str], bound: int) -> dict[str, _Node]:
         """The nodes of those of these users who were there, with how many friendships they have and had."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing, suppress
-from itertools import pairwise
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice, pairwise, permutations
 
 import msgspec
 import pytest
@@ -325,5 +328,155 @@ def test_over_any_reconnections_what_is_told_is_what_the_log_has(
         for partition in range(3):
             offsets = [offset for number, offset in found if number == partition]
             assert all(one < other for one, other in pairwise(offsets))
+
+    asyncio.run(run())
+
+
+# Keys with neighbours
+
+
+def two_of(recorded: RecordedEvent) -> Collection[str]:
+    """A door between two rooms: `+ a b` where it is put in, `- a b` where it is walled up."""
+    event = recorded.event
+    return event.name.split()[1:] if isinstance(event, Hung) else ()
+
+
+def opens(recorded: RecordedEvent) -> bool:
+    return isinstance(recorded.event, Hung) and recorded.event.name.startswith("+")
+
+
+@dataclass
+class Rooms:
+    """Which doors there are between rooms, as the log has them; the oracle of who is told what."""
+
+    log: ScriptedLog
+    open: set[frozenset[str]] = field(default_factory=set)
+    versions: Counter[str] = field(default_factory=Counter[str])
+    asked: list[Position] = field(default_factory=list)
+
+    def toggle(self, one: str, other: str, partition: int = 0) -> None:
+        pair = frozenset((one, other))
+        stream = f"door-{'~'.join(sorted(pair))}"
+        self.versions[stream] += 1
+        sign = "-" if pair in self.open else "+"
+        self.open ^= {pair}
+        self.log.put(stream, self.versions[stream], Hung(name=f"{sign} {one} {other}"), partition)
+
+    def events(self, partition: int = 0) -> list[tuple[str, set[str]]]:
+        return [
+            (name[0], set(name.split()[1:]))
+            for name in (CODEC.recorded(record).event.name for record in self.log.partitions[partition])  # type: ignore[attr-defined]
+        ]
+
+    def next_to(self, room: str, before: int) -> set[str]:
+        found: set[str] = set()
+        for sign, pair in self.events()[:before]:
+            if room in pair:
+                found = found | (pair - {room}) if sign == "+" else found - pair
+        return found
+
+    def told_to(self, room: str, after: int) -> list[int]:
+        """The offsets of what concerns a room from an offset on."""
+        return [
+            offset
+            for offset, (_, pair) in enumerate(self.events())
+            if offset >= after and (room in pair or pair & self.next_to(room, offset))
+        ]
+
+    async def of(self, room: str, position: Position) -> Collection[str]:
+        self.asked.append(position)
+        return self.next_to(room, position.get(Partition("doors", 0), 0))
+
+
+def rooms_of(log: ScriptedLog) -> tuple[Rooms, ChangeFeed]:
+    return Rooms(log), ChangeFeed([Source(log, CODEC)], two_of, SOON, opens)
+
+
+async def test_what_concerns_a_neighbour_concerns_the_key_from_the_moment_on_that_it_is_one() -> None:
+    log = ScriptedLog("doors")
+    rooms, feed = rooms_of(log)
+    rooms.toggle("hall", "attic")
+    async with aclosing(feed.changes("hall", Bookmark(), QUIET, partial(rooms.of, "hall"))) as changes:
+        await told(changes)
+        for one, other in [
+            ("attic", "roof"),  # told: the attic was there at the beginning
+            ("cellar", "well"),
+            ("hall", "cellar"),  # told, and from now on the cellar is a neighbour
+            ("cellar", "well"),  # told
+            ("roof", "sky"),
+            ("hall", "attic"),  # told; the last that is of the attic
+            ("attic", "roof"),
+            ("hall", "garden"),  # told
+        ]:
+            rooms.toggle(one, other)
+        assert names([await told(changes) for _ in range(5)]) == [
+            "door-attic~roof", "door-cellar~hall", "door-cellar~well", "door-attic~hall", "door-garden~hall",
+        ]  # fmt: skip
+    assert rooms.asked == [Position.of("doors", 0, 1)]
+
+
+async def test_what_comes_of_a_neighbour_while_it_is_found_on_the_log_is_not_missed() -> None:
+    """The reader passes what concerns a new neighbour before the subscription, which catches up, knows of it."""
+    log = ScriptedLog("doors")
+    rooms, feed = rooms_of(log)
+    rooms.toggle("attic", "roof")
+    start = Bookmark(await log.head())
+    async with aclosing(feed.changes("else", Bookmark(), 0.0, partial(rooms.of, "else"))) as other:
+        await told(other)
+        rooms.toggle("hall", "cellar")
+        async with aclosing(feed.changes("hall", start, QUIET, partial(rooms.of, "hall"))) as changes:
+            begun = await told(changes)
+            rooms.toggle("cellar", "well")
+            while (await told(other)).bookmark.position != await log.head():
+                pass
+            assert begun.bookmark.position == start.position
+            assert names([await told(changes), await told(changes)]) == ["door-cellar~hall", "door-cellar~well"]
+
+
+ROOMS = ("a", "b", "c", "d", "e")
+
+
+@given(
+    st.lists(st.sampled_from(list(permutations(ROOMS, 2))), max_size=40),
+    st.integers(0, 10_000),
+    st.integers(0, 10),
+    st.lists(st.tuples(st.integers(0, 6), st.integers(1, 5)), max_size=8),
+)
+def test_over_any_reconnections_what_concerns_the_neighbours_of_each_moment_is_told(
+    writes: list[tuple[str, str]], seed: int, before: int, sessions: list[tuple[int, int]]
+) -> None:
+    async def run() -> None:
+        log = ScriptedLog("doors", 1, seed)
+        rooms, feed = rooms_of(log)
+        rooms.toggle("d", "e")
+        left = iter(writes)
+        for two in islice(left, before):
+            rooms.toggle(*two)
+        bookmark = Bookmark(await log.head())
+        begin = bookmark.position.get(Partition("doors", 0), 0)
+        found: list[int] = []
+        for more, length in [*sessions, (len(writes), len(writes))]:
+            async with aclosing(feed.changes("a", bookmark, QUIET, partial(rooms.of, "a"))) as changes:
+                with suppress(Unavailable):
+                    await told(changes)
+                    for two in islice(left, more):
+                        rooms.toggle(*two)
+                    for _ in range(min(length, len(rooms.told_to("a", begin)) - len(found))):
+                        one = await told(changes)
+                        assert one.change is not None
+                        found.append(one.change.offset)
+                        bookmark = one.bookmark
+        for two in left:
+            rooms.toggle(*two)
+        while len(found) < len(rooms.told_to("a", begin)):
+            with suppress(Unavailable):
+                async with aclosing(feed.changes("a", bookmark, QUIET, partial(rooms.of, "a"))) as changes:
+                    await told(changes)
+                    while len(found) < len(rooms.told_to("a", begin)):
+                        one = await told(changes)
+                        assert one.change is not None
+                        found.append(one.change.offset)
+                        bookmark = one.bookmark
+        assert found == rooms.told_to("a", begin)
 
     asyncio.run(run())

@@ -71,13 +71,13 @@ def test_documents_do_not_depend_on_the_order_of_streams_and_on_repetitions(spec
 @pytest.mark.parametrize(
     ("stream", "happened"),
     [
-        (FRIENDSHIP, [events.FriendRemoved()]),
+        (FRIENDSHIP, [events.FriendRemoved(users=PAIR)]),
         (FRIENDSHIP, [READ_ADDED, events.UserCreated()]),
         ("user-a", [Unread()]),
         ("user-a", [events.UserUpdated()]),
         ("user-a", [events.UserDeleted()]),
         ("user-a", [events.UserCreated(), READ_ADDED]),
-        ("user-a", [events.UserCreated(), events.FriendRemoved()]),
+        ("user-a", [events.UserCreated(), events.FriendRemoved(users=PAIR)]),
     ],
 )
 def test_what_cannot_be_is_refused(stream: str, happened: list[DomainEvent]) -> None:
