@@ -85,4 +85,21 @@ query Recommendations($userId: ID!) {
         {"userId": _USER_ID},
         {"Query-Plan": "1"},
     ),
+    Example(
+        "Live recommendations",
+        """# A message whenever the user's friends, or theirs, become others. It goes on until it is stopped.
+subscription LiveRecommendations($userId: ID!) {
+  recommendationsChanged(userId: $userId) {
+    firstName
+    recommendations(first: 10) {
+      user {
+        firstName
+        lastName
+      }
+      mutualFriendCount
+    }
+  }
+}""",
+        {"userId": _USER_ID},
+    ),
 )

@@ -41,6 +41,62 @@
     return response.json();
   };
 
+  const operationOf = ({ operationName }, document) =>
+    document?.definitions.find(
+      ({ kind, name }) => kind === "OperationDefinition" && (!operationName || name?.value === operationName),
+    )?.operation;
+
+  // The blocks of a stream of Server-Sent Events.
+  async function* blocksOf(body) {
+    const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let rest = ""; ; ) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const blocks = (rest + value).split("\n\n");
+      rest = blocks.pop();
+      yield* blocks.map((block) => Object.fromEntries(block.split("\n").map((line) => line.split(/: ?(.*)/s))));
+    }
+  }
+
+  // The messages of a subscription, as they come. A stream that breaks off goes on after the last one.
+  const subscribe = ({ query, variables, operationName }, headers) => {
+    const stopping = new AbortController();
+    async function* messages() {
+      const body = JSON.stringify({ query, variables, operationName });
+      let last;
+      while (!stopping.signal.aborted) {
+        const resumed = last ? { "last-event-id": last } : {};
+        const sent = { ...headers, accept: "text/event-stream", "content-type": "application/json", ...resumed };
+        try {
+          const response = await fetch("graphql", { method: "POST", headers: sent, body, signal: stopping.signal });
+          if (!response.headers.get("content-type")?.startsWith("text/event-stream")) {
+            yield await response.json();
+            return;
+          }
+          for await (const { event, data, id } of blocksOf(response.body)) {
+            last = id ?? last;
+            if (event === "complete") return;
+            if (event === "next") yield JSON.parse(data);
+          }
+        } catch (error) {
+          if (stopping.signal.aborted) return;
+          if (!last) throw error;
+        }
+        await new Promise((again) => setTimeout(again, 1000));
+      }
+    }
+    const running = messages();
+    return {
+      [Symbol.asyncIterator]: () => ({
+        next: () => running.next(),
+        return: async () => {
+          stopping.abort();
+          return { done: true, value: undefined };
+        },
+      }),
+    };
+  };
+
   // While the button is pressed, every operation that is run shows its plan beside the answer.
   const button = document.getElementById("plan-button");
   const plan = document.getElementById("plan");
@@ -61,7 +117,8 @@
     if (last) showPlan(await ask(last.request, { ...withoutPlan(last.headers), "query-plan": "only" }));
   });
 
-  const fetcher = async (request, { headers } = {}) => {
+  const fetcher = async (request, { headers, documentAST } = {}) => {
+    if (operationOf(request, documentAST) === "subscription") return subscribe(request, headers);
     if (request.operationName === "IntrospectionQuery") return ask(request, headers);
     last = { request, headers };
     if (!wanted() || Object.keys(headers ?? {}).some(asksForPlan)) return ask(request, headers);
