@@ -21,16 +21,20 @@ from graphql import (
     GraphQLScalarType,
     GraphQLSchema,
     GraphQLType,
+    OperationDefinitionNode,
+    OperationType,
     get_named_type,
     is_leaf_type,
     is_required_argument,
     is_required_input_field,
+    parse,
 )
 
 from eventgraph.describing.reference import type_of
 
 _SCHEMA: Final = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 _KEEP_BOOKMARK: Final = (
+    'if (pm.response.headers.get("content-type").startsWith("text/event-stream")) return;',
     "const answer = pm.response.json();",
     "if (answer.extensions && answer.extensions.bookmark) {",
     '  pm.collectionVariables.set("bookmark", answer.extensions.bookmark);',
@@ -56,6 +60,7 @@ def collection(title: str, schema: GraphQLSchema, examples: Sequence[Prepared], 
         _folder("Examples", [_request(one.title, one.query, one.variables) for one in examples]),
         _folder("Queries", list(_operations("query", schema.query_type))),
         _folder("Mutations", list(_operations("mutation", schema.mutation_type))),
+        _folder("Subscriptions", list(_operations("subscription", schema.subscription_type))),
     ]
     document = {
         "info": {"name": title, "schema": _SCHEMA},
@@ -71,6 +76,8 @@ def _folder(name: str, items: Sequence[object]) -> dict[str, Any]:
 
 
 def _request(name: str, query: str, variables: Mapping[str, object]) -> dict[str, Any]:
+    operations = (one for one in parse(query).definitions if isinstance(one, OperationDefinitionNode))
+    subscribes = any(one.operation is OperationType.SUBSCRIPTION for one in operations)
     return {
         "name": name,
         "request": {
@@ -79,6 +86,7 @@ def _request(name: str, query: str, variables: Mapping[str, object]) -> dict[str
             "header": [
                 {"key": "content-type", "value": "application/json"},
                 {"key": "bookmark", "value": "{{bookmark}}"},
+                *([{"key": "accept", "value": "text/event-stream"}] if subscribes else []),
             ],
             "body": {
                 "mode": "graphql",

@@ -14,6 +14,7 @@ from graphrouter import Example
 SCHEMA = build_schema("""
 type Query { boxes(first: Int = 3, sizes: [Size!]!): Boxes box(id: ID!): Thing count: Int! }
 type Mutation { fill(input: Fill!): Box }
+type Subscription { filled(id: ID!): Box }
 type Boxes { nodes: [Box!]! }
 type Box { id: ID! within: Boxes inner: Bag like(id: ID!): Box }
 type Bag { box: Box }
@@ -33,6 +34,7 @@ def test_each_operation_is_valid_and_its_variables_too() -> None:
     assert {name: list(requests) for name, requests in found.items()} == {
         "Queries": ["boxes", "box", "count"],
         "Mutations": ["fill"],
+        "Subscriptions": ["filled"],
     }
     for request in (request for requests in found.values() for request in requests.values()):
         body = request["body"]["graphql"]
@@ -42,6 +44,16 @@ def test_each_operation_is_valid_and_its_variables_too() -> None:
         assert isinstance(operation, OperationDefinitionNode)
         values = get_variable_values(SCHEMA, operation.variable_definitions or (), json.loads(body["variables"]))
         assert not isinstance(values, list), values
+
+
+def test_subscriptions_alone_are_asked_for_as_streams() -> None:
+    example = Example("Live", "# all of them\nsubscription ($id: ID!) { filled(id: $id) { id } }", {"id": "1"})
+    accept = {"key": "accept", "value": "text/event-stream"}
+    streamed = {
+        name: [one for one, request in requests.items() if accept in request["header"]]
+        for name, requests in folders(SCHEMA, (example, Example("Count", "{ count }"))).items()
+    }
+    assert streamed == {"Examples": ["Live"], "Queries": [], "Mutations": [], "Subscriptions": ["filled"]}
 
 
 def test_fields_are_asked_as_far_as_no_type_stands_within_itself() -> None:
