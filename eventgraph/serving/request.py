@@ -15,6 +15,7 @@ from eventkernel.errors import Forbidden, InvalidInput, TooCostly
 from eventkernel.events import Metadata, Position
 from eventkernel.reading.as_of import AsOf, read_as_of
 from eventkernel.reading.bookmark import Bookmark
+from eventkernel.writing.store import Checkpoint
 from graphrouter.http.actors import HEADER, Actor, ActorKeys, NotAnActor
 from graphrouter.request import RequestRefused, error_object
 
@@ -38,7 +39,7 @@ class ServedBuild(Protocol[ViewT_co]):
         """The questions about then; about now without it."""
         ...
 
-    async def shown(self) -> Position: ...
+    async def shown(self) -> Checkpoint: ...
 
 
 class Gate(Protocol[ViewT_co]):
@@ -185,7 +186,7 @@ class Request(Generic[ViewT, WritesT]):
                 if (written := self._written) is not NO_BOOKMARK:
                     build = await self._gate.wait(written, self.timeout)
                     if build is not self._build and self.read_view:
-                        self.join(Bookmark(position=await self._build.shown()))
+                        self.join(Bookmark(position=(await self._build.shown()).position))
                     self._build, self._view = build, build.as_of(None)
                     self._written = NO_BOOKMARK
         self.read_view = True
@@ -193,7 +194,7 @@ class Request(Generic[ViewT, WritesT]):
 
     async def shown(self) -> Position:
         """At least what the view has shown to this request."""
-        return await self._build.shown()
+        return (await self._build.shown()).position
 
     def wrote(self, bookmark: Bookmark) -> None:
         """A command of this request is on the log: whatever is read from now on shows it."""

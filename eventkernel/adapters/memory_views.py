@@ -70,8 +70,8 @@ class MemoryBuild(Generic[Doc]):
     def name(self) -> str:
         return self._name
 
-    async def shown(self) -> Position:
-        return (await self.checkpoint()).position
+    async def shown(self) -> Checkpoint:
+        return await self.checkpoint()
 
     async def checkpoint(self) -> Checkpoint:
         self._check()

@@ -3,6 +3,10 @@
 A build keeps with its checkpoint which record it took last, of every partition (`Checkpoint.landmarks`). A build of
 release 0.1.0 does not; there the document of the last record before the checkpoint must show that record. As soon as it
 takes another record it has a landmark like any other.
+
+Where documents are written before their checkpoint, a save that broke off has left documents of records behind the
+checkpoint. How far these may go is kept with the build (`ViewBuild.shown`), and is compared in the same way: a log that
+was put back to a moment in between fits the checkpoint, and not these documents.
 """
 
 from __future__ import annotations
@@ -22,6 +26,8 @@ class Comparable(Protocol):
 
     async def checkpoint(self) -> Checkpoint: ...
 
+    async def shown(self) -> Checkpoint: ...
+
     async def peek(self, streams: Sequence[str]) -> Mapping[str, State[Any]]: ...
 
     async def parked(self, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]: ...
@@ -35,8 +41,11 @@ async def check_fit(build: Comparable, logs: Iterable[LogReader]) -> None:
         BuildRetired, Unavailable: the build or a log cannot be read.
     """
     checkpoint = await build.checkpoint()
+    shown = await build.shown()
     for log in logs:
         await compare(log, checkpoint)
+        if shown != checkpoint:
+            await compare(log, shown)
         unknown = {
             partition.number: offset
             for partition, offset in checkpoint.position.items()

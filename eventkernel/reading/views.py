@@ -117,10 +117,11 @@ class ViewBuild(Protocol[Doc]):
         """How far the build is: whatever is read after this call shows at least that."""
         ...
 
-    async def shown(self) -> Position:
+    async def shown(self) -> Checkpoint:
         """At least what any read before this call has shown: a reader that waits for it reads nothing older.
 
-        That is the checkpoint, or a position after it, where a save writes documents before its checkpoint.
+        That is the checkpoint, or one after it, where a save writes documents before its checkpoint: as far as any save
+        has said it would write, also one that broke off. It names the last record of that save, as a checkpoint does.
         """
         ...
 

@@ -57,7 +57,7 @@ class RemoteBuild(Generic[Doc]):
     def name(self) -> str:
         return self._build.name
 
-    async def shown(self) -> Position:
+    async def shown(self) -> Checkpoint:
         await self._pause("read what is shown")
         return await self._build.shown()
 

@@ -11,16 +11,20 @@ class TestMyView(ViewContract[MyDocument]):
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
+import msgspec
 import pytest
 
-from eventkernel.errors import InvalidInput, Unavailable
+from eventkernel.errors import CheckpointMismatch, InvalidInput, Unavailable
 from eventkernel.events import Partition, Position, Record
 from eventkernel.reacting.checkpoints import CheckpointStore
+from eventkernel.reading.fitting import check_fit
+from eventkernel.reading.folding import checkpoint_after
+from eventkernel.reading.landmarks import landmark_of
 from eventkernel.reading.views import BuildRetired, Change, Fold, ParkedRecord, State, View, ViewBuild
-from eventkernel.writing.store import Checkpoint, Landmark
+from eventkernel.writing.store import Batch, Checkpoint, Landmark
 
 Doc = TypeVar("Doc")
 Doc_co = TypeVar("Doc_co", covariant=True)
@@ -43,8 +47,9 @@ class ViewUnderTest(Protocol[Doc]):
         """A document of that stream; those of different versions differ."""
         ...
 
-    async def stop_writes(self) -> None:
-        """From now on no save can succeed: the disk is full, the server is gone."""
+    async def stop_writes(self, after: int = 0) -> None:
+        """From now on no save can succeed: the disk is full, the server is gone. Where a save is several writes, that
+        comes after so many of them."""
         ...
 
     async def resume_writes(self) -> None: ...
@@ -90,6 +95,29 @@ def record(stream: str, version: int, partition: int = 0) -> Record:
     )
 
 
+class _Log:
+    """A log of one partition, with the first record of each of these streams."""
+
+    log = LOG
+
+    def __init__(self, streams: Iterable[str]) -> None:
+        self.records = [_first(stream, offset) for offset, stream in enumerate(streams, 1)]
+
+    async def head(self) -> Position:
+        return Position.of(LOG, 0, self.records[-1].offset + 1)
+
+    async def records_before(self, offsets: Mapping[int, int]) -> Mapping[int, Record]:
+        found = {number: [one for one in self.records if one.offset < end] for number, end in offsets.items()}
+        return {number: records[-1] for number, records in found.items() if records}
+
+    def subscribe(self, after: Checkpoint, partitions: frozenset[int] | None = None) -> AsyncGenerator[Batch, None]:
+        raise NotImplementedError("nobody follows it")
+
+
+def _first(stream: str, offset: int) -> Record:
+    return msgspec.structs.replace(record(stream, 1), offset=offset, id=f"{stream}/{offset}")
+
+
 class ViewContract(Generic[Doc]):
     """Give it a fixture `views`."""
 
@@ -111,6 +139,14 @@ class ViewContract(Generic[Doc]):
     def change(self, views: ViewUnderTest[Doc], number: int, *versions: int) -> Change[Doc]:
         states = tuple(state(version, views.doc(number, version)) for version in versions)
         return Change(views.stream(number), states)
+
+    def fold_of(self, views: ViewUnderTest[Doc], records: Sequence[Record]) -> Fold[Doc]:
+        """These records, each of them its stream's first."""
+        changes = [
+            Change(one.stream, (State(1, one.time_us, LOG, 0, one.offset, views.doc(one.offset, 1)),))
+            for one in records
+        ]
+        return Fold(changes, checkpoint_after([Batch(LOG, 0, records, records[-1].offset + 1, 0)]))
 
     # Documents
 
@@ -422,6 +458,36 @@ class ViewContract(Generic[Doc]):
         await build.save(fold)
         assert await build.reached(Position.of(LOG, 0, 900), 0)
         assert len(await build.load([views.stream(1), views.stream(3), views.stream(499)])) == 3
+
+    @pytest.mark.parametrize("after", range(4))
+    async def test_a_log_that_was_put_back_does_not_fit_what_a_save_that_broke_off_has_left(
+        self, views: ViewUnderTest[Doc], build: ViewBuild[Doc], after: int
+    ) -> None:
+        """Either nothing of the save is there, or what is there is known not to be of this history of the log."""
+        log = _Log(views.stream(number) for number in range(1, 500))
+        saved, broken = log.records[:1], log.records[1:]
+        await build.save(self.fold_of(views, saved))
+        await views.stop_writes(after)
+        with pytest.raises(Unavailable):
+            await build.save(self.fold_of(views, broken))
+        await views.resume_writes()
+        again = (await views.open()).live()
+        await check_fit(again, [log])
+        shown, checkpoint = await again.shown(), await again.checkpoint()
+        documents = await again.load([record.stream for record in broken])
+        assert all(state.offset < shown.position[Partition(LOG, 0)] for state in documents.values())
+        for others in ([], [_first(f"other-{one.offset}", one.offset) for one in broken]):
+            log.records = [*saved, *others]
+            if shown == checkpoint:
+                assert documents == {}
+                await check_fit(again, [log])
+            else:
+                assert shown.landmarks[Partition(LOG, 0)] == landmark_of(broken[-1])
+                with pytest.raises(CheckpointMismatch):
+                    await check_fit(again, [log])
+        await again.save(self.fold_of(views, broken))
+        assert await again.shown() == await again.checkpoint()
+        assert len(await again.load([record.stream for record in broken])) == len(broken)
 
     async def test_a_change_that_begins_before_what_is_stored_adds_only_what_is_new(
         self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]

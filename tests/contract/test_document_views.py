@@ -160,7 +160,7 @@ class MemoryNotes(_NotesUnderTest):
     async def open(self) -> MemoryView[MemoryDocuments[Note]]:
         return self._view
 
-    async def stop_writes(self) -> None:
+    async def stop_writes(self, after: int = 0) -> None:
         self._view.live().available = False
 
     async def resume_writes(self) -> None:

@@ -371,7 +371,7 @@ class MemoryUsersUnderTest(_UsersUnderTest):
     async def open(self) -> MemoryView[MemoryUserView]:
         return self._view
 
-    async def stop_writes(self) -> None:
+    async def stop_writes(self, after: int = 0) -> None:
         self._view.live().available = False
 
     async def resume_writes(self) -> None:
@@ -394,7 +394,7 @@ class SqliteUsersUnderTest(_UsersUnderTest):
         self._view = await SqliteView.open(self._folder, SqliteUserView, shape=projection.shape, logs=[LOG])
         return self._view
 
-    async def stop_writes(self) -> None:
+    async def stop_writes(self, after: int = 0) -> None:
         self._limit(0)
 
     async def resume_writes(self) -> None:

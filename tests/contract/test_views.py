@@ -30,7 +30,7 @@ class MemoryDoorsUnderTest(_Doors):
     async def open(self) -> MemoryView[MemoryBuild[Door]]:
         return self._view
 
-    async def stop_writes(self) -> None:
+    async def stop_writes(self, after: int = 0) -> None:
         self._view.live().available = False
 
     async def resume_writes(self) -> None:
@@ -60,7 +60,7 @@ class SqliteDoorsUnderTest(_Doors):
         self._view = await SqliteView.open(self._folder, SqliteDoors, shape=1, logs=["things.0123abcd"])
         return self._view
 
-    async def stop_writes(self) -> None:
+    async def stop_writes(self, after: int = 0) -> None:
         assert self._view is not None
         limit_pages(self._view.live()._connection, limited=True)
 

@@ -283,7 +283,7 @@ async def test_what_is_shown_is_told_at_every_moment_of_a_save(
         async def meanwhile(read: list[int] = read) -> None:
             states = await reading.load(["door-1", "door-2"])
             read.extend(state.offset for state in states.values())
-            shown = (await reading.shown()).get(Partition(LOG, 0), 0)
+            shown = (await reading.shown()).position.get(Partition(LOG, 0), 0)
             assert all(offset < shown for offset in read), f"{read} was shown, {shown} is told"
 
         writes.hold_at(places, meanwhile, after=True)
@@ -292,7 +292,28 @@ async def test_what_is_shown_is_told_at_every_moment_of_a_save(
             break
         places += 1
     assert places >= 3
-    assert await reading.shown() == upto(places + 2).position
+    assert (await reading.shown()).position == upto(places + 2).position
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_build_that_outlives_the_drop_of_its_database_has_all_its_indexes(
+    database: Database, two: list[MongoView[MongoDoors]], writes: Writes, after: bool
+) -> None:
+    """The database is dropped just before the build's document is written, or just after it."""
+    view = two[0]
+
+    async def dropped() -> None:
+        await database.client.drop_database(database.name)
+
+    writes.hold_at(0, dropped, after=after)
+    build = await view.create()
+    assert writes.held
+    if after:
+        with pytest.raises(BuildRetired):
+            await build.save(Fold([door(1, 1, 1)], upto(2)))
+    else:
+        await build.save(Fold([door(1, 1, 1)], upto(2)))
+        assert await build.flaws() == []
 
 
 async def test_the_past_is_whole_at_every_moment_of_a_save(database: Database, writes: Writes) -> None:

@@ -239,7 +239,7 @@ async def test_what_is_shown_is_not_taken_from_a_look_that_began_before(
     shown = asyncio.create_task(build.shown())
     await asyncio.sleep(0)
     answered.set()
-    assert (await early, await shown) == (upto(5), upto(9).position)
+    assert (await early, await shown) == (upto(5), upto(9))
 
 
 async def test_nobody_waits_for_a_save_that_is_still_writing_documents(replicas: Replicas) -> None:

@@ -12,13 +12,16 @@ from aiokafka import TopicPartition
 
 from tests.simulation.broker import Message
 from tests.simulation.network import Server, Weather
-from tests.simulation.plan import Fault
+from tests.simulation.plan import PATIENCE_SECONDS, Fault
 from tests.simulation.systems import Systems
 from tests.simulation.world import SILENCE_SECONDS, Replica, World
 
 _NOTICED_SECONDS: Final = 1.0
 """So long after a log was cut, or a database dropped, a process may answer from what it has read of it, or with
 nothing: until its next look."""
+
+_SAVE_SECONDS: Final = 0.03
+"""So long after a commit a view saves it."""
 
 Doing = Callable[["Faults", Fault], Awaitable[None]]
 
@@ -42,7 +45,8 @@ class Faults:
         for message in messages:
             headers = dict(message.headers)
             if message.key is not None:
-                self._excused[message.key.decode(), int(headers["ce_streamversion"])] = self.world.loop.time()
+                told = self.world.loop.time() + PATIENCE_SECONDS  # its answer may be on its way still
+                self._excused[message.key.decode(), int(headers["ce_streamversion"])] = told
 
     async def happen(self, fault: Fault) -> None:
         await asyncio.sleep(fault.at)
@@ -211,13 +215,33 @@ async def lose_log_tail(on: Faults, fault: Fault) -> None:
 async def log_put_back(on: Faults, fault: Fault) -> None:
     """An operator puts an older log in the place of a newer one; views stay. The ledger is dropped with what is newer,
     as there is nothing that could be published again: whatever was acknowledged since then is lost by that."""
-    system, broker = on.system(fault), on.world.broker
-    before = [len(log) for log in broker.topics[system].partitions]
+    system = on.system(fault)
+    copy = _sizes(on, system)
     await asyncio.sleep(fault.seconds)
     on.tell(f"the log of {system} is put back as it was {fault.seconds:g} s ago, and its ledger dropped")
+    _put_back(on, system, copy)
+
+
+async def log_put_back_in_a_save(on: Faults, fault: Fault) -> None:
+    """The same, to the moment before the newest commits, which a view may be about to save."""
+    system, loop = on.system(fault), on.world.loop
+    copy = _sizes(on, system)
+    until = loop.time() + fault.seconds
+    while sum(_sizes(on, system)) < sum(copy) + fault.amount and loop.time() < until:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(on.chance.random() * _SAVE_SECONDS)
+    on.tell(f"the log of {system} is put back as it was before its newest commits, and its ledger dropped")
+    _put_back(on, system, copy)
+
+
+def _sizes(on: Faults, system: str) -> Sequence[int]:
+    return [len(log) for log in on.world.broker.topics[system].partitions]
+
+
+def _put_back(on: Faults, system: str, before: Sequence[int]) -> None:
     for replica in on.world.replicas:
         replica.crash()
-    logs = broker.topics[system].partitions
+    logs = on.world.broker.topics[system].partitions
     gone = [message for log, end in zip(logs, before, strict=True) for message in log[end:]]
     on.excuse(gone)
     for log, end in zip(logs, before, strict=True):
@@ -293,6 +317,7 @@ KINDS: Final[dict[str, Doing]] = {
     "wipe database": wipe_database,
     "lose log tail": lose_log_tail,
     "log put back": log_put_back,
+    "log put back in a save": log_put_back_in_a_save,
     "drop index": drop_index,
     "foreign record": foreign_record,
     "clock ahead": clock_ahead,
@@ -300,11 +325,15 @@ KINDS: Final[dict[str, Doing]] = {
 
 SURVIVED: Final = (
     "storm", "storm", "crash", "crash", "pause", "pause", "cut off", "slow link", "server down", "old primary",
-    "rebalance", "rebuild", "wipe ledger", "restore ledger", "wipe database", "lose log tail",
+    "rebalance", "rebuild", "wipe ledger", "restore ledger", "wipe database", "lose log tail", "log put back",
+    "log put back in a save",
 )  # fmt: skip
 """What the system is made to survive; some come more often."""
 
 EXCHANGES: Final = frozenset(
-    {"wipe ledger", "restore ledger", "wipe database", "drop index", "lose log tail", "log put back", "foreign record"}
-)
+    (
+        "wipe ledger", "restore ledger", "wipe database", "drop index", "lose log tail", "log put back",
+        "log put back in a save", "foreign record",
+    )
+)  # fmt: skip
 """After these a ledger may have to be filled anew."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -21,16 +21,18 @@ from eventkernel.adapters.kafka.sweeper import Sweeper
 from eventkernel.adapters.mongodb import build, ledger
 from eventkernel.adapters.mongodb.build import MongoViewBuild
 from eventkernel.adapters.mongodb.ledger import Documents, Entry
-from eventkernel.events import FENCE, Position, Record
+from eventkernel.events import FENCE, Record
 from eventkernel.reacting import process, reaction
 from eventkernel.reacting.process import ProcessManager
-from eventkernel.reading import fitting, folding, following
+from eventkernel.reading import audit, filling, fitting, folding, following
 from eventkernel.reading.audit import Audit
+from eventkernel.reading.fitting import check_fit
 from eventkernel.reading.gate import BookmarkGate
 from eventkernel.reading.landmarks import compare
+from eventkernel.reading.views import ViewBuild
 from eventkernel.writing import appending
 from eventkernel.writing.commands import CommandHandler
-from eventkernel.writing.store import Batch, Checkpoint
+from eventkernel.writing.store import Batch, Checkpoint, LogReader
 from tests.simulation.mongo.client import SimulatedCollection
 from tests.simulation.plan import Mix
 
@@ -112,8 +114,8 @@ def _no_audit() -> AbstractContextManager[object]:
 
 
 def _no_announcement() -> AbstractContextManager[object]:
-    async def shown(self: MongoViewBuild[Any]) -> Position:
-        return (await self.checkpoint()).position
+    async def shown(self: MongoViewBuild[Any]) -> Checkpoint:
+        return await self.checkpoint()
 
     return patch.object(MongoViewBuild, "shown", shown)
 
@@ -150,6 +152,25 @@ def _no_landmarks() -> AbstractContextManager[object]:
     for place in (kafka_log, opening, fitting, process):
         stack.enter_context(patch.object(place, "compare", ends_alone))
     stack.enter_context(patch.object(fitting, "not_shown", no_documents))
+    return stack
+
+
+class _AsFarAsItsCheckpoint:
+    """A build of which nobody knows what a save that broke off has left in it."""
+
+    def __init__(self, build: ViewBuild[Any]) -> None:
+        self.checkpoint = self.shown = build.checkpoint
+        self.peek = build.peek
+        self.parked = build.parked
+
+
+def _no_look_behind_checkpoints() -> AbstractContextManager[object]:
+    async def fits(build: ViewBuild[Any], logs: Iterable[LogReader]) -> None:
+        await check_fit(_AsFarAsItsCheckpoint(build), logs)
+
+    stack = ExitStack()
+    for place in (filling, audit):
+        stack.enter_context(patch.object(place, "check_fit", fits))
     return stack
 
 
@@ -287,6 +308,12 @@ SINCE: Final = (
         "a log that was put back is told from the one that was read",
         _no_landmarks,
         Mix(("crash", "storm"), [*USERS, *BANK], most_faults=1, always="log put back"),
+    ),
+    Mend(
+        "the record that a save ends with",
+        "documents of a save that broke off are told from the log that was put back",
+        _no_look_behind_checkpoints,
+        Mix(("slow link",), TWO, most_faults=1, steady=True, always="log put back in a save"),
     ),
     Mend(
         "the audit before the first answer",

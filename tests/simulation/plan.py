@@ -37,7 +37,7 @@ class _Size:
 
 
 _LOG: Final = "lose log tail"
-_LEDGER: Final = ("wipe ledger", "restore ledger", "wipe database", "log put back")
+_LEDGER: Final = ("wipe ledger", "restore ledger", "wipe database", "log put back", "log put back in a save")
 """Not in one history with `_LOG`: what both the log and its ledger have lost is nowhere."""
 
 _SIZES: Final = (_Size(2, 1, 2, 1.0), _Size(2, 2, 3, 1.5), _Size(2, 3, 3, 2.0), _Size(3, 4, 4, 4.0))

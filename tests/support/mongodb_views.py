@@ -170,8 +170,8 @@ class MongoUnderTest(Generic[BuildT]):
         if self._view is not None:
             await self._view.aclose()
 
-    async def stop_writes(self) -> None:
-        self._writes.stopped = True
+    async def stop_writes(self, after: int = 0) -> None:
+        self._writes.stop_at(after, after=False)
 
     async def resume_writes(self) -> None:
         self._writes.resume()

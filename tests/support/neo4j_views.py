@@ -153,7 +153,7 @@ class Neo4jUnderTest(ABC, Generic[BuildT, Doc]):
             await self._connection.aclose()
             await self._gateway.close()
 
-    async def stop_writes(self) -> None:
+    async def stop_writes(self, after: int = 0) -> None:
         """As a server does that goes away."""
         assert self._gateway is not None
         await self._gateway.close()

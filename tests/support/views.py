@@ -41,7 +41,7 @@ class SqliteUnderTest(ABC, Generic[BuildT, Doc]):
         if self._view is not None:
             await self._view.aclose()
 
-    async def stop_writes(self) -> None:
+    async def stop_writes(self, after: int = 0) -> None:
         """As a full disk does: the file may not grow any more."""
         self._pragma(f"max_page_count = {self._pragma('page_count')}")
 

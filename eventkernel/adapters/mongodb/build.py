@@ -155,7 +155,7 @@ class MongoViewBuild(ABC, Generic[Doc]):
         self._name = state.name
         self._arrivals = Arrivals(Position(), state.name)
         self._checkpoint = Checkpoint()
-        self._writing = Position()
+        self._writing = Checkpoint()
         self._live_number = 0
         self._dropped = False
         self._parking = 0
@@ -245,9 +245,9 @@ class MongoViewBuild(ABC, Generic[Doc]):
         await self._watch.look()
         return self._checkpoint
 
-    async def shown(self) -> Position:
+    async def shown(self) -> Checkpoint:
         await self._watch.look()
-        return self._checkpoint.position.join(self._writing)
+        return further(self._checkpoint, self._writing)
 
     async def load(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
         async with self._turn:
@@ -315,12 +315,12 @@ class MongoViewBuild(ABC, Generic[Doc]):
             self._arrivals.check()
             unsure = self._known.unsure(fold.changes)
             changes = unseen(fold.changes, unsure, await self._stored(unsure) if unsure else {})
-            if changes:
-                # Others read documents before the checkpoint has them: from here on they know how far these may be.
-                if not await self._builds.announce(self._name, fold.checkpoint.position):
-                    await self._leave()
-                await self._write(changes)
             parking = bool(fold.parked or fold.released)
+            # What is written now is there before the checkpoint has it, and stays where this save breaks off: from here
+            # on others know how far it may be, and by which record the log is known that it came from.
+            if (changes or fold.parked) and not await self._builds.announce(self._name, fold.checkpoint):
+                await self._leave()
+            await self._write(changes)
             if parking:
                 await self._parked.save(fold.parked, fold.released)
             state = await self._builds.advance(self._name, fold.checkpoint, parking=parking)
@@ -381,7 +381,7 @@ class MongoViewBuild(ABC, Generic[Doc]):
     def saw(self, state: BuildState) -> None:
         """What the build's document says, or has said before: nothing goes back."""
         self._checkpoint = further(self._checkpoint, state.checkpoint)
-        self._writing = self._writing.join(state.writing)
+        self._writing = further(self._writing, state.writing)
         self._parking = max(self._parking, state.parking)
         self._live_number = max(self._live_number, state.live_number)
         self._arrivals.moved(self._checkpoint.position)

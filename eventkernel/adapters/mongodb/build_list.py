@@ -29,7 +29,6 @@ from pymongo.errors import DuplicateKeyError
 from eventkernel.adapters.mongodb.connection import Collection, Database, missing_indexes, translated
 from eventkernel.adapters.mongodb.progress import checkpoint_of, checkpoint_update
 from eventkernel.errors import InvalidInput, Unavailable
-from eventkernel.events import Position
 from eventkernel.writing.store import Checkpoint
 
 _DEAD_AFTER: Final = timedelta(hours=1)
@@ -56,8 +55,8 @@ class BuildState:
     retired: bool
     """Another one of its identity was made live after it."""
     checkpoint: Checkpoint
-    writing: Position
-    """How far documents may be that are written before their checkpoint."""
+    writing: Checkpoint
+    """How far documents may be that are written before their checkpoint, and the last record that they come from."""
     parking: int
     """How many saves have parked or released records: while it is the same, the same streams wait."""
 
@@ -69,7 +68,7 @@ class BuildState:
             live_number=document.get("live_number", 0),
             retired="retired_at" in document,
             checkpoint=checkpoint_of(document),
-            writing=checkpoint_of(document, "writing").position,
+            writing=checkpoint_of(document, "writing"),
             parking=document.get("parking", 0),
         )
 
@@ -109,11 +108,11 @@ class BuildList:
         async with translated(f"making a build of the view {self._view}"):
             new = {"$setOnInsert": {"identity": identity}, "$currentDate": {"alive_at": True}}
             await self._documents.update_one({"_id": build}, new, upsert=True)
-        return BuildState(build, identity, 0, retired=False, checkpoint=Checkpoint(), writing=Position(), parking=0)
+        return BuildState(build, identity, 0, retired=False, checkpoint=Checkpoint(), writing=Checkpoint(), parking=0)
 
-    async def announce(self, build: str, position: Position) -> bool:
-        """Say that documents up to this position are about to be written; False: the build is retired, or is gone."""
-        update = checkpoint_update(Checkpoint(position), "writing")
+    async def announce(self, build: str, checkpoint: Checkpoint) -> bool:
+        """Say that documents up to this checkpoint are about to be written; False: the build is retired, or is gone."""
+        update = checkpoint_update(checkpoint, "writing")
         update["$currentDate"] = {"alive_at": True}  # of a parked stream that is tried again no position is known
         async with translated(f"writing into the view {self._view}"):
             done = await self._documents.update_one({"_id": build, "retired_at": {"$exists": False}}, update)

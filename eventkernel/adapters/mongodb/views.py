@@ -21,8 +21,8 @@ from eventkernel.adapters.mongodb.build import MongoViewBuild
 from eventkernel.adapters.mongodb.build_list import BuildList, BuildState, live_build
 from eventkernel.adapters.mongodb.connection import Database
 from eventkernel.errors import InvalidInput, KernelError, Unavailable
-from eventkernel.events import Position
 from eventkernel.reading.live import LiveBuild
+from eventkernel.writing.store import Checkpoint
 
 __all__ = ["MongoView", "MongoViewBuild"]
 
@@ -77,8 +77,10 @@ class MongoView(LiveBuild[BuildT]):
 
     async def create(self) -> BuildT:
         before = self._live_state
-        await self._list.prepare()  # the database may be a new one since
         state = await self._list.add(f"b-{secrets.token_hex(4)}", self._identity)
+        # The database may be a new one since. It may also be dropped now: after the document was added, so that with the
+        # indexes the build is gone, which is noticed.
+        await self._list.prepare()
         build = self._open(state)
         self._live_before[build.name] = before
         await build.prepare()
@@ -95,7 +97,8 @@ class MongoView(LiveBuild[BuildT]):
         if new is self._live:
             return
         number = await self._list.make_live(build, self._live_before.get(build, self._live_state))
-        self._switched(new, BuildState(build, self._identity, number, False, await new.checkpoint(), Position(), 0))
+        known = await new.checkpoint()
+        self._switched(new, BuildState(build, self._identity, number, False, known, Checkpoint(), 0))
 
     async def keep_aside(self, build: str, why: str) -> None:
         """Nothing is kept: the ledger has whatever was acknowledged."""

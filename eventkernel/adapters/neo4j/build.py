@@ -127,11 +127,11 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
     async def checkpoint(self) -> Checkpoint:
         return await asyncio.shield(self._look())
 
-    async def shown(self) -> Position:
+    async def shown(self) -> Checkpoint:
         # A look that has begun already may be older than what was read meanwhile.
         if self._looking is not None and not self._looking.done():
             await asyncio.wait((self._looking,))
-        return (await asyncio.shield(self._look())).position
+        return await asyncio.shield(self._look())
 
     async def load(self, streams: Sequence[str]) -> Mapping[str, State[Doc]]:
         async with self._turn:  # behind a save whose caller has given up

@@ -171,8 +171,8 @@ class SqliteViewBuild(ABC, Generic[Doc]):
     def name(self) -> str:
         return self._file.stem
 
-    async def shown(self) -> Position:
-        return (await self.checkpoint()).position
+    async def shown(self) -> Checkpoint:
+        return await self.checkpoint()  # documents and checkpoint are one transaction
 
     async def checkpoint(self) -> Checkpoint:
         return self._checkpoint

@@ -61,6 +61,9 @@ class BuildSnapshot(Generic[Doc]):
     async def checkpoint(self) -> Checkpoint:
         return self._checkpoint
 
+    async def shown(self) -> Checkpoint:
+        return self._checkpoint
+
     async def parked(self, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
         return [entry for entry in self.waiting if streams is None or entry.record.stream in streams]
 

@@ -23,7 +23,7 @@ from eventkernel.reading.gate import BookmarkGate
 from eventkernel.reading.landmarks import landmark_of
 from eventkernel.reading.membership import Alone, Membership, Watching
 from eventkernel.reading.projector import Projector, Source
-from eventkernel.reading.views import Fold, ParkedRecord
+from eventkernel.reading.views import Change, Fold, ParkedRecord, State
 from eventkernel.retrying import Backoff
 from eventkernel.testing.event_store_contract import put
 from eventkernel.writing.store import Batch, Checkpoint, Landmark
@@ -65,7 +65,8 @@ class Site:
     def put_back(self, *doors: str, kept: int) -> None:
         """The log is an older copy, which has grown by these."""
         del self.log.partitions[0][kept:]
-        self.hang(*doors)
+        if doors:
+            self.hang(*doors)
 
 
 @pytest.fixture
@@ -102,6 +103,41 @@ async def test_a_checkpoint_without_a_landmark_is_checked_by_the_document_of_the
     await check_fit(build, [site.log])
     site.put_back(*["ash", "fir"][kept:], kept=kept)
     with pytest.raises(CheckpointMismatch, match=r"no document of the stream fir"):
+        await check_fit(build, [site.log])
+
+
+@pytest.mark.parametrize("grown", [[], ["ash"], ["ash", "fir", "yew"]])
+async def test_a_view_does_not_fit_a_log_that_was_put_back_to_before_a_save_that_broke_off(
+    site: Site, grown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.hang("oak", "elm")
+    build = await site.fill()
+    await leave_behind(site, build, "box", patched=monkeypatch)
+    await check_fit(build, [site.log])
+    site.put_back(*grown, kept=2)
+    with pytest.raises(CheckpointMismatch):
+        await check_fit(build, [site.log])
+    site.restart()
+    with pytest.raises(NotAsLogged):
+        await site.gate.wait(Bookmark(), 0)
+    await site.projector.start()
+    async with asyncio.timeout(seconds(10)):
+        while site.view.live() is build:  # noqa: ASYNC110  # the projector says so to nobody
+            await asyncio.sleep(0)
+    new = await site.gate.reach(await site.log.head(), (), 10)
+    assert set(new.states) == {"oak", "elm", *grown}
+    await site.projector.stop()
+
+
+async def test_a_checkpoint_of_another_history_does_not_fit_though_what_is_being_saved_does(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that had begun before went on behind the place where the log was put back to."""
+    site.hang("oak", "elm")
+    build = await site.fill()
+    site.put_back("ash", kept=1)
+    await leave_behind(site, build, "box", patched=monkeypatch)
+    with pytest.raises(CheckpointMismatch, match="offset 1 is not the one"):
         await check_fit(build, [site.log])
 
 
@@ -260,6 +296,27 @@ async def test_records_that_differ_in_anything_have_different_digests() -> None:
     assert len(digests | {landmark_of(record).digest}) == len(changed) + 1
     moved = msgspec.structs.replace(record, offset=77, partition=3)
     assert landmark_of(moved).digest == landmark_of(record).digest, "a copy is the same record"
+
+
+async def leave_behind(site: Site, build: MemoryBuild[Door], *doors: str, patched: pytest.MonkeyPatch) -> None:
+    """What an engine without transactions has of a save that broke off before its checkpoint."""
+    before = await build.checkpoint()
+    site.hang(*doors)
+    records = site.log.partitions[0][-len(doors) :]
+    after = checkpoint_after([Batch(site.log.log, 0, records, records[-1].offset + 1, 0)])
+    docs: list[Door] = [(one.stream, (), 0) for one in records]
+    changes = [
+        Change(one.stream, (State(1, one.time_us, one.log, 0, one.offset, doc),))
+        for one, doc in zip(records, docs, strict=True)
+    ]
+    await build.save(Fold(changes, after))
+    shown = await build.checkpoint()
+    build._progress.checkpoint = before
+
+    async def told() -> Checkpoint:
+        return shown
+
+    patched.setattr(build, "shown", told)
 
 
 def forget_landmarks(build: MemoryBuild[Door]) -> None:

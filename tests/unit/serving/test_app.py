@@ -28,6 +28,7 @@ from eventkernel.errors import (
 from eventkernel.events import Position
 from eventkernel.reading.as_of import AsOf, Moment
 from eventkernel.reading.bookmark import Bookmark
+from eventkernel.writing.store import Checkpoint
 from graphrouter.http.actors import Actor, ActorKeys
 
 MODERN = {"Accept": "application/graphql-response+json, application/json;q=0.9"}
@@ -48,8 +49,8 @@ class View:
         self.then.append(then)
         return self
 
-    async def shown(self) -> Position:
-        return self.position
+    async def shown(self) -> Checkpoint:
+        return Checkpoint(self.position)
 
 
 ACTORS = ActorKeys.drawn()
