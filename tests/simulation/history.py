@@ -110,6 +110,7 @@ class _History:
         self._generations: Mapping[str, int] = {}
         self._looked_at: Mapping[str, Log] = {}
         self._finals: list[tuple[str, Replica[Any], Mapping[str, Any]]] = []
+        self._exchanges = any(fault.kind in EXCHANGES for fault in plan.faults)
 
     async def happen(self) -> None:
         for system, count in self.plan.replicas.items():
@@ -121,7 +122,7 @@ class _History:
             replica.start()
         if not await self._all_serve("at the start"):
             return
-        if not any(fault.kind in EXCHANGES for fault in self.plan.faults):
+        if not self._exchanges:
             self._generations = {system: log.generation for system, log in self.logs().items()}
         ids: dict[int, str] = {}
         clients = [Client(number, self.world, self._replicas) for number in range(len(self.plan.clients))]
@@ -155,6 +156,8 @@ class _History:
             *oracles.covered(logs, self.calls, since),
             *self._compared(logs),
         ]
+        if not self._exchanges:
+            self.violations += oracles.parked(logs, self.world.mongo.gaps)
         if "bank" in logs and not any(fault.kind.startswith("log put back") for fault in self.plan.faults):
             self.violations += oracles.conditions(logs["bank"])
         if "bank" in logs and self._finals:
@@ -210,6 +213,8 @@ class _History:
         found: list[str] = []
         if self._faults.lost_at:  # what a log has lost is put there again as soon as that is noticed
             found += [violation.words for violation in self._lost(logs)]
+        if not self._exchanges:
+            found += self._unpublished()
         if "bank" in logs:
             states = oracles.accounts(logs["bank"].streams())
             open_ = [stream for stream, state in states.items() if state["transfer"] == "asked"]
@@ -224,6 +229,14 @@ class _History:
                 if not waits and any(f"user-{user}" in deleted for user in users):
                     found.append(f"{stream} stands, and one of the two is deleted")
         return found
+
+    def _unpublished(self) -> Iterator[str]:
+        """What stands in a ledger and is not known to be on its log."""
+        for system in self._replicas:
+            for name, collection in self.world.mongo.database(system).items():
+                if name.startswith(f"{system}.commits."):
+                    for left in collection.find({"pending": True}):
+                        yield f"nobody publishes the commit {left['_id']} of {system}"
 
     async def _look(self) -> None:
         """What each replica shows at the end, as far as the logs go."""

@@ -199,6 +199,13 @@ class _Never(Exception):
     """Nothing raises it."""
 
 
+def _no_publishing_of_what_is_left() -> AbstractContextManager[object]:
+    async def never(self: Sweeper) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    return patch.object(Sweeper, "_publish_left", never)
+
+
 def _no_end_of_following() -> AbstractContextManager[object]:
     return patch.object(following, "CheckpointMismatch", _Never)
 
@@ -356,6 +363,12 @@ SINCE: Final = (
         "a cut is noticed where nobody reads or writes behind it",
         _no_look_at_ends,
         Mix(("crash", "storm"), [*USERS, *BANK], most_faults=1, always="lose log tail"),
+    ),
+    Mend(
+        "publishing what is left",
+        "a commit that nobody comes back to is brought to its end",
+        _no_publishing_of_what_is_left,
+        Mix(CRASHES, USERS, always="crash"),
     ),
     Mend(
         "the end of reading another history",

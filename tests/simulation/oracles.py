@@ -74,6 +74,7 @@ REFUSED: Final = "a refusal has a reason"
 REFILLED: Final = "a ledger is filled anew for a reason"
 CONDITION: Final = "no append breaks the condition of another"
 MONEY: Final = "money is constant"
+PARKED: Final = "no stream waits for what is there"
 ALIVE: Final = "it goes on by itself"
 
 _TYPES: Final = {
@@ -196,6 +197,14 @@ def positions(bookmark: str) -> Mapping[str, int]:
         return {}
     keys = msgspec.msgpack.decode(base64.urlsafe_b64decode(bookmark + "=" * (-len(bookmark) % 4)), type=dict[str, int])
     return {key: offset for key, offset in keys.items() if key.count("/") == 1}
+
+
+def parked(logs: Mapping[str, Log], gaps: Iterable[str]) -> Iterator[Violation]:
+    """A stream that was parked for want of a record lacks one on its log."""
+    lacking = frozenset[str]().union(*(log.gaps for log in logs.values()))
+    for stream in sorted(gaps):
+        if stream not in lacking:
+            yield Violation(PARKED, f"{stream} was parked for a gap, and the log has none")
 
 
 def explained(logs: Mapping[str, Log], calls: Iterable[Told], since: Mapping[str, float]) -> Iterator[Violation]:

@@ -78,8 +78,8 @@ class MongoView(LiveBuild[BuildT]):
     async def create(self) -> BuildT:
         before = self._live_state
         state = await self._list.add(f"b-{secrets.token_hex(4)}", self._identity)
-        # The database may be a new one since. It may also be dropped now: after the document was added, so that with the
-        # indexes the build is gone, which is noticed.
+        # The database may be a new one since, and it may be dropped at any time: made after the document, the indexes
+        # cannot be gone without the build being gone, which is noticed.
         await self._list.prepare()
         build = self._open(state)
         self._live_before[build.name] = before

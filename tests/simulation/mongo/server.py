@@ -62,10 +62,11 @@ class Copy:
 
 
 class Collection:
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, now: Callable[[], datetime], gaps: set[str]) -> None:
         self.documents: dict[Any, Document] = {}
         self.indexes: dict[str, Index] = {}
         self._now = now
+        self._gaps = gaps
 
     # Asking
 
@@ -143,6 +144,8 @@ class Collection:
         if before is not None:
             self._forget(before)
         self.documents[key] = document
+        if (reason := document.get("reason")) and reason.startswith("a gap"):
+            self._gaps.add(document["stream"])
         for index in self.indexes.values():
             if index.unique:
                 index.holders.update(dict.fromkeys(index.keys_of(document), key))
@@ -181,6 +184,8 @@ class MongoServer(Server):
         self.databases: dict[str, dict[str, Collection]] = {}
         self.deposed: dict[str, MongoServer] = {}
         """By process: a primary of before, which still answers its majority reads and takes no writes."""
+        self.gaps: set[str] = set()
+        """The streams that were parked for want of a record, whatever has become of them."""
         self._seconds = now
 
     def now(self) -> datetime:
@@ -191,10 +196,10 @@ class MongoServer(Server):
 
     def collection(self, database: str, name: str) -> Collection:
         """To be written to: it is made where it is missing, without indexes."""
-        return self.database(database).setdefault(name, Collection(self.now))
+        return self.database(database).setdefault(name, Collection(self.now, self.gaps))
 
     def read(self, database: str, name: str) -> Collection:
-        return self.database(database).get(name) or Collection(self.now)
+        return self.database(database).get(name) or Collection(self.now, self.gaps)
 
     def as_it_is(self) -> MongoServer:
         """Another server with all that is here at this moment."""
