@@ -45,6 +45,7 @@ check: $(MARK)-dev ## Lint, types, import rules, lock file, generated files
 	$(BIN)/shop schema --check --folder examples/shop
 	$(BIN)/graphrouter config schema --check router/configuration.schema.json
 	$(BIN)/graphrouter config reference --check router/configuration.md
+	$(BIN)/python -m tests.support.metrics_page --check
 
 format: $(MARK)-dev ## Put sources into shape
 	$(BIN)/ruff check --fix .
@@ -73,13 +74,14 @@ fuzz-router: $(MARK)-dev ## 10,000 operations over random subgraphs against one 
 audit: $(MARK)-dev ## Every case of the federation audit beside the repository, strict, in-process and over HTTP
 	@$(BIN)/python -m tests.support.router_audit
 
-generate: $(MARK)-dev ## Write the generated files anew: schemas, the frames of docs/planner.md, the router's settings
+generate: $(MARK)-dev ## Write the generated files anew: schemas, frames of docs/planner.md, the router's settings, docs/metrics.md
 	$(BIN)/kith schema
 	$(BIN)/bank schema --folder examples/bank
 	$(BIN)/shop schema --folder examples/shop
 	$(BIN)/python -m tests.support.planner_page
 	$(BIN)/graphrouter config schema --output router/configuration.schema.json
 	$(BIN)/graphrouter config reference --output router/configuration.md
+	$(BIN)/python -m tests.support.metrics_page
 
 bench: $(MARK)-dev ## Measure speed, in ratios where it can be; some: make bench ARGS="appends rebuild"
 	@$(BIN)/python -m tests.benchmark $(ARGS)

@@ -7,7 +7,7 @@ order. What cannot pass by waiting ends the process with one line that says why.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
@@ -19,10 +19,12 @@ from starlette.routing import Route
 from eventgraph.errors import StartError
 from eventgraph.running.engines import Opened, Work, opened
 from eventgraph.running.logs import log_to_stderr
+from eventgraph.running.metrics import Exposed, listen_for_metrics, sources_of
 from eventgraph.running.servers import Endpoint, Servers, banner, listen, origin_of
 from eventgraph.running.settings import EngineSettings, ServeSettings
 from eventgraph.running.status import StatusSource
 from eventgraph.running.status_page import status_routes
+from eventgraph.serving.metrics import SubgraphMetrics
 from eventgraph.serving.served import running
 from eventgraph.system import System
 from eventkernel.clock import SteadyClock, SystemClock
@@ -46,12 +48,13 @@ class Part:
     def usual_port(self) -> int:
         return 0 if self.work is Work.KEEPING else self.system.ports[self.name]
 
-    def told(self, origin: str) -> str:
+    def told(self, origin: str, more: Mapping[str, str]) -> str:
         """What the person reads who has started it."""
         rows = {"endpoint": f"{origin}/graphql"} if self.work is not Work.KEEPING else {}
         rows["health"] = f"{origin}/health/ready"
         if self.work is not Work.ANSWERS:
             rows["status"] = f"{origin}/status"
+        rows |= more
         match self.work:
             case Work.ALL:
                 what = f"the subgraph {self.name} is ready."
@@ -74,28 +77,37 @@ async def serve_part(
     answers = part.work is not Work.KEEPING
     warning = serve.check_exposure(serve.host, knows_actors=serve.actor_keys is not None) if answers else None
     listener = listen(serve.host, part.usual_port if serve.port is None else serve.port)
+    metrics_listener = listen_for_metrics(serve)
+    metrics = SubgraphMetrics(part.name, "kafka") if serve.metrics else None
     async with AsyncExitStack() as stack:
         servers = Servers(serve.drain_seconds)
         servers.stop_on_signals()
-        found = await _opened(stack, part, engines, servers, serve.actors)
+        found = await _opened(stack, part, engines, servers, serve.actors, metrics)
         if found is None:
             return
         status = StatusSource(part.system, "the engines", [found.subgraph])
         await stack.enter_async_context(running(found.workers))
         stack.push_async_callback(servers.shut_down)
-        routes = list(status_routes(status)) if part.work is not Work.ANSWERS else []
+        keeps_views = part.work is not Work.ANSWERS
+        exposed = Exposed.of(serve, metrics_listener, sources_of(servers, [found.subgraph], keeps_views=keeps_views))
+        routes = [*(status_routes(status) if keeps_views else ()), *exposed.routes]
         rest = Route("/health/{check}" if part.work is Work.KEEPING else "/{path:path}", found.subgraph.app)
         app = Starlette(routes=[*routes, rest])
         app.router.redirect_slashes = False
-        await servers.start([Endpoint(app, listener, serve.hosts)])
+        await servers.start([Endpoint(app, listener, serve.hosts), *exposed.endpoints])
         if warning:
             announce(warning)
-        announce(part.told(origin_of(listener)))
+        announce(part.told(origin_of(listener), exposed.told))
         await servers.until_stopped()
 
 
 async def _opened(
-    stack: AsyncExitStack, part: Part, engines: EngineSettings, servers: Servers, actors: ActorKeys | None
+    stack: AsyncExitStack,
+    part: Part,
+    engines: EngineSettings,
+    servers: Servers,
+    actors: ActorKeys | None,
+    metrics: SubgraphMetrics | None,
 ) -> Opened | None:
     """The subgraph, as soon as its engines answer; None where the process is to stop before that."""
     log = structlog.get_logger()
@@ -104,7 +116,8 @@ async def _opened(
     name, clock = part.name, SteadyClock(SystemClock())
     while not servers.stopping:
         try:
-            return await stack.enter_async_context(opened(part.system, engines, name, part.work, clock, actors))
+            found = opened(part.system, engines, name, part.work, clock, actors, metrics)
+            return await stack.enter_async_context(found)
         except Unavailable as error:
             if loop.time() > deadline:
                 raise StartError(f"{name} cannot be opened, tried for {_OPENING_SECONDS:g} s: {error}") from error

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from socket import socket
+from types import MappingProxyType
 from typing import Any
 
 from eventgraph.errors import StartError
@@ -15,12 +16,14 @@ from eventgraph.running.control_app import control_app
 from eventgraph.running.control_socket import listen_for_control, remove_control
 from eventgraph.running.data_folder import DataFolder
 from eventgraph.running.logs import log_to_stderr
+from eventgraph.running.metrics import Exposed, listen_for_metrics, metrics_of, sources_of
 from eventgraph.running.routing import SystemRouter
 from eventgraph.running.servers import ANY_HOST, Endpoint, Servers, banner, listen, origin_of
 from eventgraph.running.settings import Settings
 from eventgraph.running.status import StatusSource
 from eventgraph.running.status_page import status_routes
 from eventgraph.running.views import sqlite_build
+from eventgraph.serving.metrics import SubgraphMetrics
 from eventgraph.serving.served import ServedSubgraph, running
 from eventgraph.serving.wiring import served
 from eventgraph.system import Subgraph, System
@@ -33,6 +36,7 @@ from eventkernel.errors import CannotOpen, CorruptData, Unavailable
 from eventkernel.writing.store import LogReader
 from graphrouter.http.actors import ActorKeys
 from graphrouter.router import SubgraphSource
+from graphrouter.telemetry.router import RouterMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,39 +57,51 @@ async def run(system: System, settings: Settings, announce: Callable[[str], None
     actors = None if settings.authentication is None else ActorKeys.drawn()
     warning = settings.check_exposure(settings.host, knows_actors=actors is not None)
     listeners = _listen(settings, len(system.subgraphs))
+    metrics_listener = listen_for_metrics(settings)
+    metrics = metrics_of(system.names if settings.metrics else (), "sqlite")
+    counted = RouterMetrics() if settings.metrics else None
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(DataFolder.open(settings.data, system))
         servers = Servers()
         servers.stop_on_signals()
         try:
-            subgraphs = await stack.enter_async_context(opened(system, folder, SystemClock(), actors))
+            subgraphs = await stack.enter_async_context(opened(system, folder, SystemClock(), actors, metrics))
         except (Unavailable, CannotOpen, CorruptData) as error:
             raise StartError(f"the data folder {folder.path} cannot be opened: {error}") from error
         for subgraph in subgraphs:
             await stack.enter_async_context(running(subgraph.workers))
         stack.push_async_callback(servers.shut_down)
         sources = await _serve_subgraphs(servers, subgraphs, listeners.subgraphs, settings.hosts)
-        router = await asyncio.to_thread(SystemRouter, sources, settings, system, settings.router_config, actors)
+        router = await asyncio.to_thread(
+            SystemRouter, sources, settings, system, settings.router_config, actors, counted
+        )
         status = StatusSource(system, str(folder.path), subgraphs, router.statistics)
+        exposed = Exposed.of(settings, metrics_listener, sources_of(servers, subgraphs, counted, router.statistics))
         control = listen_for_control(folder.path)
         stack.callback(remove_control, folder.path)
         await servers.start(
             [
                 Endpoint(control_app(status, subgraphs), control),
-                Endpoint(await router.app(status_routes(status)), listeners.router, ANY_HOST),
+                Endpoint(await router.app([*status_routes(status), *exposed.routes]), listeners.router, ANY_HOST),
+                *exposed.endpoints,
             ]
         )
         if warning:
             announce(warning)
-        announce(_told(system, folder, listeners, sources))
+        announce(_told(system, folder, listeners, sources, exposed.told))
         await servers.until_stopped()
 
 
 @asynccontextmanager
 async def opened(
-    system: System, folder: DataFolder, clock: Clock, actors: ActorKeys | None = None
+    system: System,
+    folder: DataFolder,
+    clock: Clock,
+    actors: ActorKeys | None = None,
+    metrics: Mapping[str, SubgraphMetrics] = MappingProxyType({}),
 ) -> AsyncGenerator[Sequence[ServedSubgraph]]:
-    """The subgraphs on the files of a data folder, which know who asks by `actors`.
+    """The subgraphs on the files of a data folder, which know who asks by `actors`, and are counted in `metrics` by
+    their names.
 
     Large steps of `clock` are doubted (`SteadyClock`).
     """
@@ -93,7 +109,11 @@ async def opened(
     async with AsyncExitStack() as stack:
         stores = {
             name: await stack.enter_async_context(
-                aclosing(await SqliteEventStore.open(folder.log(name), name=name, clock=clock))
+                aclosing(
+                    await SqliteEventStore.open(
+                        folder.log(name), name=name, clock=clock, meter=metrics[name].appends if metrics else None
+                    )
+                )
             )
             for name in system.logs
         }
@@ -118,6 +138,7 @@ async def opened(
                     clock=clock,
                 ),
                 actors,
+                metrics.get(subgraph.name),
             )
             for subgraph in system.subgraphs
         ]
@@ -151,7 +172,13 @@ async def _serve_subgraphs(
     return {subgraph.name: f"{origin_of(listener)}/graphql" for subgraph, listener in pairs}
 
 
-def _told(system: System, folder: DataFolder, listeners: Listeners, sources: dict[str, SubgraphSource]) -> str:
+def _told(
+    system: System,
+    folder: DataFolder,
+    listeners: Listeners,
+    sources: Mapping[str, SubgraphSource],
+    more: Mapping[str, str],
+) -> str:
     origin = origin_of(listeners.router)
     rows = {
         "playground": f"{origin}/",
@@ -160,5 +187,5 @@ def _told(system: System, folder: DataFolder, listeners: Listeners, sources: dic
         "status": f"{origin}/status",
         "data": str(folder.path),
     }
-    rows |= {name: source for name, source in sources.items() if isinstance(source, str)}
+    rows |= {name: source for name, source in sources.items() if isinstance(source, str)} | dict(more)
     return banner(f"{system.title} {system.version} is ready.", rows)

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from eventgraph.ports import Adapters
 from eventgraph.running.claims_keys import from_settings as claims_keys
 from eventgraph.running.settings import EngineSettings
+from eventgraph.serving.metrics import SubgraphMetrics
 from eventgraph.serving.served import ServedSubgraph, Worker
 from eventgraph.serving.wiring import served
 from eventgraph.system import Subgraph, System
@@ -32,6 +33,7 @@ from eventkernel.adapters.neo4j.views import Neo4jView
 from eventkernel.clock import Clock
 from eventkernel.reading.membership import Membership, Watching
 from eventkernel.reading.views import View, ViewBuild
+from eventkernel.writing.metering import AppendMeter
 from eventkernel.writing.store import LogReader
 from graphrouter.http.actors import ActorKeys
 
@@ -59,9 +61,16 @@ class Opened:
 
 @asynccontextmanager
 async def opened(
-    system: System, settings: EngineSettings, name: str, work: Work, clock: Clock, actors: ActorKeys | None = None
+    system: System,
+    settings: EngineSettings,
+    name: str,
+    work: Work,
+    clock: Clock,
+    actors: ActorKeys | None = None,
+    metrics: SubgraphMetrics | None = None,
 ) -> AsyncGenerator[Opened]:
-    """One subgraph, which knows who asks by `actors`, and the workers that this kind of work needs beside it.
+    """One subgraph, which knows who asks by `actors` and is counted in `metrics`, and the workers that this kind of
+    work needs beside it.
 
     Raises:
         StartError: the settings do not fit together.
@@ -69,7 +78,7 @@ async def opened(
         Unavailable: an engine does not answer, or a log that this subgraph reads is not made yet.
     """
     async with AsyncExitStack() as stack:
-        subgraph = await Engines(system, settings, work, clock, stack).subgraph(system.subgraph(name), actors)
+        subgraph = await Engines(system, settings, work, clock, stack).subgraph(system.subgraph(name), actors, metrics)
         match work:
             case Work.ALL | Work.KEEPING:
                 workers = subgraph.workers
@@ -94,11 +103,13 @@ class Engines:
         self._kafka = kafka_connection(settings)
         self._databases: dict[str, Database] = {}
 
-    async def subgraph(self, subgraph: Subgraph[Any], actors: ActorKeys | None = None) -> ServedSubgraph:
+    async def subgraph(
+        self, subgraph: Subgraph[Any], actors: ActorKeys | None = None, metrics: SubgraphMetrics | None = None
+    ) -> ServedSubgraph:
         """One subgraph of the system."""
         name = subgraph.name
         # Its own log before those of others: two that read each other's would each wait for the other one's.
-        store = await self._store(name) if subgraph.owns_log else None
+        store = await self._store(name, metrics.appends if metrics else None) if subgraph.owns_log else None
         read = [await self.log(log) for log in subgraph.reads]
         logs = [*read, store.reader] if store is not None else read
         return served(
@@ -114,6 +125,7 @@ class Engines:
                 membership=await self._membership(name, logs),
             ),
             actors,
+            metrics,
         )
 
     async def log(self, name: str) -> KafkaLog:
@@ -144,7 +156,7 @@ class Engines:
     def _topic(self, name: str) -> str:
         return f"{self._settings.name}.{name}"
 
-    async def _store(self, name: str) -> KafkaEventStore:
+    async def _store(self, name: str, meter: AppendMeter | None) -> KafkaEventStore:
         """The log that this subgraph owns."""
         settings = self._settings
         memberships = AsyncExitStack()
@@ -165,6 +177,7 @@ class Engines:
             topic=self._topic(name),
             settings=topic_settings(settings),
             membership=sweeping,
+            meter=meter,
         )
         await self._stack.enter_async_context(store)
         await self._stack.enter_async_context(memberships)

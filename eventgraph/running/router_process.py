@@ -8,10 +8,12 @@ from contextlib import AsyncExitStack
 
 from eventgraph.errors import StartError
 from eventgraph.running.logs import log_to_stderr
+from eventgraph.running.metrics import Exposed, listen_for_metrics, sources_of
 from eventgraph.running.routing import SystemRouter
 from eventgraph.running.servers import ANY_HOST, Endpoint, Servers, banner, listen, origin_of
 from eventgraph.running.settings import ServeSettings
 from eventgraph.system import ROUTER_PORT, System
+from graphrouter.telemetry.router import RouterMetrics
 
 
 async def serve_router(
@@ -30,15 +32,18 @@ async def serve_router(
         )
     warning = serve.check_exposure(serve.host, knows_actors=serve.authentication is not None)
     listener = listen(serve.host, ROUTER_PORT if serve.port is None else serve.port)
+    metrics_listener = listen_for_metrics(serve)
     async with AsyncExitStack() as stack:
         servers = Servers(serve.drain_seconds)
         servers.stop_on_signals()
         stack.push_async_callback(servers.shut_down)
-        router = await asyncio.to_thread(SystemRouter, urls, serve, system, serve.router_config, serve.actors)
-        await servers.start([Endpoint(await router.app(), listener, ANY_HOST)])
+        counted = RouterMetrics() if serve.metrics else None
+        router = await asyncio.to_thread(SystemRouter, urls, serve, system, serve.router_config, serve.actors, counted)
+        exposed = Exposed.of(serve, metrics_listener, sources_of(servers, (), counted, router.statistics))
+        await servers.start([Endpoint(await router.app(exposed.routes), listener, ANY_HOST), *exposed.endpoints])
         origin = origin_of(listener)
         rows = {"playground": f"{origin}/", "endpoint": f"{origin}/graphql", "health": f"{origin}/health/ready"}
         if warning:
             announce(warning)
-        announce(banner(f"{system.title} {system.version}: the router is ready.", {**rows, **urls}))
+        announce(banner(f"{system.title} {system.version}: the router is ready.", {**rows, **exposed.told, **urls}))
         await servers.until_stopped()

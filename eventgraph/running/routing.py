@@ -20,6 +20,7 @@ from graphrouter.http.actors import ActorKeys
 from graphrouter.options import DEFAULT_FORWARDED_HEADERS
 from graphrouter.router import SubgraphSource
 from graphrouter.server.reloading import NotUsable, ReloadingApp, Source
+from graphrouter.telemetry.router import RouterMetrics
 
 _SETTINGS_OF_THE_SYSTEM: Final = (
     "supergraph",
@@ -28,6 +29,9 @@ _SETTINGS_OF_THE_SYSTEM: Final = (
     "server.port",
     "server.log_level",
     "server.connections",
+    "metrics.enabled",
+    "metrics.host",
+    "metrics.port",
 )
 """Keys of a router's configuration that have no meaning here: the system itself says it, or knows it."""
 
@@ -37,7 +41,7 @@ class SystemRouter:
 
     The schemas are known here: a subgraph is not asked for its own, which it may not tell before its view is filled.
     Until then it answers UNAVAILABLE, and the health says why. `config` is the file of the router's configuration. With
-    `actors`, subgraphs are told who asks.
+    `actors`, subgraphs are told who asks; `metrics` count what the router does.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class SystemRouter:
         system: System,
         config: Path | None = None,
         actors: ActorKeys | None = None,
+        metrics: RouterMetrics | None = None,
     ) -> None:
         urls = {name: source if isinstance(source, str) else f"in-process:{name}" for name, source in sources.items()}
         self._sources = sources
@@ -60,6 +65,7 @@ class SystemRouter:
             authentication=reach.authentication,
             actor_keys=actors,
             forwarded_headers=DEFAULT_FORWARDED_HEADERS | {"correlation-id"},
+            metrics=metrics,
         )
         self._supergraph = supergraph_sdl(system, urls)
         self._app: ReloadingApp | None = None

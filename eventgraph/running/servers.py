@@ -88,7 +88,7 @@ class Servers:
         self._draining: asyncio.TimerHandle | None = None
         self._stopping = asyncio.Event()
         self._running: list[tuple[_Server, asyncio.Task[None]]] = []
-        self._connections: list[Connections] = []
+        self.connections: list[Connections] = []
 
     def stop_on_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -100,7 +100,7 @@ class Servers:
         if self._draining is not None or not self._drain_seconds:
             self.stop()
             return
-        for connections in self._connections:
+        for connections in self.connections:
             connections.draining = True
         self._draining = asyncio.get_running_loop().call_later(self._drain_seconds, self.stop)
 
@@ -127,7 +127,7 @@ class Servers:
         allow_many_files()
         for endpoint in endpoints:
             http = HttpServer()
-            self._connections.append(http.connections)
+            self.connections.append(http.connections)
             config = uvicorn.Config(
                 HostCheck(endpoint.app, endpoint.hosts),
                 http=cast("Any", http),  # whatever makes a protocol will do

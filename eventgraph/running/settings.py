@@ -45,6 +45,15 @@ class Reach(BaseSettings):
         default=False, description="Serve at another address than loopback although nobody has to prove who they are."
     )
 
+    metrics: bool = Field(default=True, description="Whether the process counts what it does, and tells at /metrics.")
+    metrics_host: str = Field(default="127.0.0.1", description="The address of metrics_port.")
+    metrics_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65_535,
+        description="A port that has /metrics alone; without it, /metrics is beside everything else.",
+    )
+
     @property
     def hosts(self) -> tuple[str, ...]:
         return _listed(self.allow_hosts)

@@ -68,6 +68,8 @@ class ViewLine(_Json, frozen=True):
     live: BuildLine | None
     filling: BuildLine | None
     troubles: tuple[TroubleLine, ...]
+    rebuilds: int = 0
+    """Builds that this process has filled and made live, the first one too."""
 
 
 class ProcessLine(_Json, frozen=True):
@@ -152,12 +154,12 @@ class StatusSource:
             process=os.getpid(),
             started=self._started,
             data=self._data,
-            subgraphs=tuple(await asyncio.gather(*map(_subgraph_line, self._subgraphs))),
+            subgraphs=tuple(await asyncio.gather(*map(subgraph_line, self._subgraphs))),
             caches=msgspec.convert(dict(self._caches()), dict[str, CacheLine]),
         )
 
 
-async def _subgraph_line(subgraph: ServedSubgraph) -> SubgraphLine:
+async def subgraph_line(subgraph: ServedSubgraph) -> SubgraphLine:
     return SubgraphLine(
         name=subgraph.name,
         view=msgspec.convert(await subgraph.projector.status(), ViewLine, from_attributes=True),

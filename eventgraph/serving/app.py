@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Final, Generic, cast
@@ -24,8 +25,9 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
 from eventgraph.serving.answers import answer_of, bookmark_of, extension_of, refusal_of
-from eventgraph.serving.execution import Documents
+from eventgraph.serving.execution import Document, Documents
 from eventgraph.serving.federation import FederatedSchema
+from eventgraph.serving.metrics import SubgraphMetrics
 from eventgraph.serving.readiness import Readiness
 from eventgraph.serving.request import Gate, Headers, Request, ViewT
 from eventgraph.serving.subscriptions import Subscriptions
@@ -39,6 +41,7 @@ from graphrouter.http.endpoint import GraphQLEndpoint
 from graphrouter.http.websocket import WebSocketEndpoint, WebSocketSettings
 from graphrouter.request import GraphQLAnswer, GraphQLRequest, RequestRefused, StreamItem
 from graphrouter.request import error_object as request_error
+from graphrouter.telemetry.operations import NOT_READ, OperationMetrics
 
 LIMITS: Final = EndpointLimits(body_bytes=10 * 1024 * 1024, concurrent=1_000)
 """Of one subgraph; a router asks each for several things at a time."""
@@ -54,13 +57,16 @@ def subgraph_app(
     writes: object,
     readiness: Callable[[], Awaitable[Readiness]],
     actors: ActorKeys | None = None,
+    metrics: SubgraphMetrics | None = None,
     subscriptions: Callable[[Documents], Subscriptions[ViewT]] | None = None,
 ) -> Starlette:
     """`actors` are the keys of the routers that say who asks; without any, nobody is known. `subscriptions` makes what
     answers the schema's subscriptions, where it has any."""
-    executor = _Executor(schema, gate, writes, actors, subscriptions)
+    executor = _Executor(schema, gate, writes, actors, subscriptions, metrics.operations if metrics else None)
     # What has begun is finished: a change whose client has gone is a change all the same.
-    endpoint = GraphQLEndpoint(lambda: executor, LIMITS, gives_up=False, access=_access)
+    endpoint = GraphQLEndpoint(
+        lambda: executor, LIMITS, gives_up=False, access=_access, metrics=metrics.http if metrics else None
+    )
     health = _Health(readiness)
     websockets = WebSocketEndpoint(
         lambda: executor, endpoint.capacity, WebSocketSettings(), gives_up=False, access=_access
@@ -89,7 +95,9 @@ class _Executor(Generic[ViewT]):
         writes: object,
         actors: ActorKeys | None,
         subscriptions: Callable[[Documents], Subscriptions[ViewT]] | None,
+        metrics: OperationMetrics | None,
     ) -> None:
+        self._metrics = metrics
         self._actors = actors
         self._documents = Documents(schema)
         self._gate = gate
@@ -97,10 +105,18 @@ class _Executor(Generic[ViewT]):
         self._subscriptions = subscriptions(self._documents) if subscriptions else None
 
     async def answer(self, sent: GraphQLRequest) -> GraphQLAnswer:
+        started, operation = time.perf_counter(), NOT_READ
         try:
-            return await self._answer(sent)
+            headers = Headers.read(sent.headers, self._actors)
+            document = await self._documents.prepare(sent.query)
+            kind = document.operation_type(sent.operation_name)
+            operation = (kind.value, "")
+            answer = await self._answer(sent, headers, document, kind)
         except Exception as error:  # noqa: BLE001  # a client gets the id of the log entry, whatever went wrong
-            return refusal_of(error)
+            answer = refusal_of(error)
+        if self._metrics is not None:
+            self._metrics.executed(operation, answer.errors, time.perf_counter() - started)
+        return answer
 
     async def stream(self, sent: GraphQLRequest) -> AsyncGenerator[StreamItem, None]:
         """The messages of a subscription; of another operation its answer.
@@ -125,10 +141,9 @@ class _Executor(Generic[ViewT]):
             async for message in messages:
                 yield message
 
-    async def _answer(self, sent: GraphQLRequest) -> GraphQLAnswer:
-        headers = Headers.read(sent.headers, self._actors)
-        document = await self._documents.prepare(sent.query)
-        operation_type = document.operation_type(sent.operation_name)
+    async def _answer(
+        self, sent: GraphQLRequest, headers: Headers, document: Document, operation_type: OperationType
+    ) -> GraphQLAnswer:
         if operation_type is OperationType.SUBSCRIPTION:
             raise InvalidInput(
                 "query: expected a query or a mutation, found a subscription: ask for it with Accept: text/event-stream"

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from starlette.types import ASGIApp
 
+from eventgraph.serving.metrics import SubgraphMetrics
 from eventkernel.events import Record
 from eventkernel.reacting.process import ProcessStatus
 from eventkernel.reading.projector import ProjectorStatus
@@ -76,6 +77,8 @@ class ServedSubgraph:
     """Where its commands go; None: it takes none."""
     remarks: Callable[[], Awaitable[Sequence[str]]] = _no_remarks
     """What the view has for an operator to know, as `ViewBuild.remarks`; nothing while it does not answer."""
+    metrics: SubgraphMetrics | None = None
+    """What is counted; None: nothing."""
 
     @property
     def workers(self) -> Sequence[Worker]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from eventgraph.ports import Adapters, Ports, ViewT
 from eventgraph.serving.app import subgraph_app
+from eventgraph.serving.metrics import SubgraphMetrics
 from eventgraph.serving.readiness import Readiness, readiness_of
 from eventgraph.serving.served import ServedSubgraph
 from eventgraph.serving.subscriptions import Feed, Subscriptions
@@ -24,9 +25,14 @@ from eventkernel.writing.aggregates import CommandHandlers
 from graphrouter.http.actors import ActorKeys
 
 
-def served(subgraph: Subgraph[ViewT], adapters: Adapters[ViewT], actors: ActorKeys | None = None) -> ServedSubgraph:
+def served(
+    subgraph: Subgraph[ViewT],
+    adapters: Adapters[ViewT],
+    actors: ActorKeys | None = None,
+    metrics: SubgraphMetrics | None = None,
+) -> ServedSubgraph:
     """The subgraph; `actors` are the keys of the routers that say who asks. Without any, nobody is known, and everybody
-    may do everything.
+    may do everything. `metrics` count what it does.
 
     Raises:
         TypeError: the adapters are not those that the subgraph's declaration needs.
@@ -60,6 +66,7 @@ def served(subgraph: Subgraph[ViewT], adapters: Adapters[ViewT], actors: ActorKe
             writes=writes,
             readiness=readiness,
             actors=actors,
+            metrics=metrics,
             subscriptions=lambda documents: Subscriptions(documents, feeds, gate, writes),
         ),
         sdl=api.schema.as_str(),
@@ -68,6 +75,7 @@ def served(subgraph: Subgraph[ViewT], adapters: Adapters[ViewT], actors: ActorKe
         store=store,
         processes=processes,
         remarks=remarks,
+        metrics=metrics,
     )
 
 

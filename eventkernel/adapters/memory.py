@@ -82,6 +82,10 @@ class MemoryEventStore:
     async def writing(self) -> Writing:
         return Writing()
 
+    async def backlog(self) -> int:
+        self._check_available()
+        return 0
+
     async def resume(self, stream: str, reason: str) -> Commit:
         records = await self.read_stream(stream)
         if not records:

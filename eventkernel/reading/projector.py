@@ -48,6 +48,8 @@ class ProjectorStatus:
     filling: FillingStatus | None
     troubles: tuple[Trouble, ...]
     """Why the first build cannot be filled; a build's own troubles stand in its status."""
+    rebuilds: int = 0
+    """Builds that this projector has filled and made live, the first one too."""
 
 
 class Projector(Generic[Doc]):
@@ -83,6 +85,7 @@ class Projector(Generic[Doc]):
         self._new: Running[Doc] | None = None
         self._begun = asyncio.Event()
         self._rebuilding = False
+        self._rebuilds = 0
         self._misfit, self._misfit_since = "", 0.0
         """The build of which it was said that it does not fit its logs, and when, by the loop's clock."""
         self._switching = asyncio.Lock()
@@ -164,6 +167,7 @@ class Projector(Generic[Doc]):
             live=None if self._live is None else await self._live.filling.status(),
             filling=None if self._new is None else await self._new.filling.status(),
             troubles=self._troubles.current(),
+            rebuilds=self._rebuilds,
         )
 
     async def _begin(self) -> Running[Doc]:
@@ -263,6 +267,7 @@ class Projector(Generic[Doc]):
 
                 rebuilt = await rebuild(self._view, [source.log for source in self._sources], begin, stop_live)
                 self._live = rebuilt.running
+                self._rebuilds += 1
                 share.join()
         finally:
             self._new = None

@@ -193,6 +193,14 @@ class EventStore(LogReader, Protocol):
         """Whether commands are taken."""
         ...
 
+    async def backlog(self) -> int:
+        """How many commits are kept that are not known to be on the log yet; always 0 where a commit is both at once.
+
+        Raises:
+            Unavailable: that cannot be told now.
+        """
+        ...
+
     async def resume(self, stream: str, reason: str) -> Commit:
         """Let a stream go on that waits behind a gap, or has a record that cannot be decoded: what stands on the log
         behind the gap has no effect, and the record has none on commands. The stream gets a record more, of type

@@ -14,6 +14,7 @@ from graphrouter.http.rates import RateLimit
 from graphrouter.http.websocket import WebSocketSettings
 from graphrouter.limits import Limits
 from graphrouter.override_labels import LabelChoice
+from graphrouter.telemetry.router import RouterMetrics
 from graphrouter.transport.breaker import Breaker
 from graphrouter.transport.port import MAX_RESPONSE_BYTES
 from graphrouter.transport.retrying import Retries
@@ -154,3 +155,8 @@ class RouterOptions:
     """Per subgraph, a path that readiness asks by GET, instead of the query `{__typename}`."""
     health_seconds: float = 2.0
     """How long readiness waits for each subgraph."""
+    metrics: RouterMetrics | None = None
+    """Counts what happens, to be read by `metrics_route`; without it nothing is counted."""
+    measured_operations: frozenset[str] = frozenset()
+    """Names of operations by which they are counted, beside those of trusted operations and of the playground's
+    examples. All others are counted as one, because clients choose names."""

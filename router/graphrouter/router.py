@@ -23,6 +23,7 @@ from graphrouter.supergraph import Supergraph, read_supergraph
 from graphrouter.transport.breaker import BreakingTransport
 from graphrouter.transport.http import HttpTransport
 from graphrouter.transport.inprocess import AsgiApp, InProcessTransport
+from graphrouter.transport.measured import MeasuredTransport
 from graphrouter.transport.port import SubgraphTransport
 from graphrouter.transport.retrying import RetryingTransport
 
@@ -235,6 +236,8 @@ def _traffic(name: str, options: RouterOptions) -> Traffic:
 def _guarded(name: str, transport: SubgraphTransport, options: RouterOptions) -> SubgraphTransport:
     """The transport with what operations need beside it; health is asked without."""
     traffic = _traffic(name, options)
+    if options.metrics is not None:
+        transport = MeasuredTransport(name, transport, options.metrics)
     if traffic.breaker is not None:
         transport = BreakingTransport(name, transport, traffic.breaker)
     if traffic.retries is not None:

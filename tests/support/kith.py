@@ -74,6 +74,12 @@ class RunningKith:
         assert found, self.banner
         return found[1]
 
+    def line(self, what: str) -> str:
+        """What the banner says of a place."""
+        found = re.search(rf"^ +{what} +(\S+)$", self.banner, re.MULTILINE)
+        assert found, self.banner
+        return found[1]
+
     async def ask(
         self,
         query: str,

@@ -60,6 +60,7 @@ from eventkernel.writing.appending import Append, StreamEnd, is_name, prepared, 
 from eventkernel.writing.appending import Ledger as Known
 from eventkernel.writing.boundary import AppendCondition, Query, Reading, TaggedBatch
 from eventkernel.writing.claims import ClaimsKey
+from eventkernel.writing.metering import AppendMeter, metered
 from eventkernel.writing.refusals import Refused
 from eventkernel.writing.store import Batch, Checkpoint, ClaimHolder, Commit, Writing
 
@@ -89,6 +90,7 @@ class KafkaEventStore:
         key: ClaimsKey,
         clock: Clock,
         membership: Membership | None = None,
+        meter: AppendMeter | None = None,
     ) -> None:
         self._opener = opener
         self._log = opener.log
@@ -96,6 +98,7 @@ class KafkaEventStore:
         self._key = key
         self._clock = clock
         self._membership = membership or Alone()
+        self._meter = meter
         self._troubles = Troubles(Backoff(first=0.1, most=2.0))
         self._opening = f"opening the ledger of {self.log}"
         self._waiting: Sequence[str] = ()
@@ -109,7 +112,7 @@ class KafkaEventStore:
         self._keeper = asyncio.create_task(self._keep_open(), name=f"ledger of {self.log}")
 
     @classmethod
-    async def open(
+    async def open(  # noqa: PLR0913 -- each names or sets something of its own
         cls,
         connection: KafkaConnection,
         database: Database,
@@ -120,6 +123,7 @@ class KafkaEventStore:
         topic: str | None = None,
         settings: TopicSettings | None = None,
         membership: Callable[[KafkaLog], Membership] | None = None,
+        meter: AppendMeter | None = None,
     ) -> KafkaEventStore:
         """The log `name` on its topic (of the same name, unless told otherwise), both made where they are missing.
 
@@ -133,7 +137,7 @@ class KafkaEventStore:
         """
         asked, topic = settings or TopicSettings(), topic or name
         await make_topic(connection, topic, asked)
-        publisher = Publisher(connection, topic, partitions=asked.partitions)
+        publisher = Publisher(connection, topic, partitions=asked.partitions, meter=meter)
         opener = Opener(
             connection,
             topic,
@@ -151,7 +155,7 @@ class KafkaEventStore:
             await opener.aclose()
             raise
         shared = membership(opener.log) if membership is not None else None
-        return cls(opener, publisher, documents, key=key, clock=clock, membership=shared)
+        return cls(opener, publisher, documents, key=key, clock=clock, membership=shared, meter=meter)
 
     async def aclose(self) -> None:
         """Returns when every append that was asked for is answered, in bounded time."""
@@ -209,13 +213,20 @@ class KafkaEventStore:
         task = asyncio.create_task(self._bounded("an append", self._append(append)), name="append")
         self._appends.add(task)
         task.add_done_callback(self._answered)
-        return await asyncio.shield(task)
+        appending = asyncio.shield(task)
+        return await (appending if self._meter is None else metered(self._meter, appending))
 
     async def writing(self) -> Writing:
         if self._documents is None:
             trouble = next((one.error for one in self._troubles.current() if one.doing == self._opening), "")
             return Writing(f"its ledger is being opened{trouble and ': '}{trouble}")
         return Writing(waiting=self._waiting)
+
+    async def backlog(self) -> int:
+        if self._documents is None:
+            raise Unavailable(f"{self.log}: the ledger is being opened")
+        async with self._ledger() as documents:
+            return await self._bounded("a look-up", documents.backlog())
 
     async def resume(self, stream: str, reason: str) -> Commit:
         while True:

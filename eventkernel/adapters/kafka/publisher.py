@@ -30,6 +30,7 @@ from eventkernel.adapters.kafka.topic import LARGEST_BATCH
 from eventkernel.adapters.mongodb.ledger import LogCut
 from eventkernel.errors import InvalidInput, Unavailable
 from eventkernel.events import Record
+from eventkernel.writing.metering import AppendMeter
 
 _GATHERED: Final = 1024 * 1024
 """Bytes from which on no further commit joins a batch."""
@@ -88,8 +89,17 @@ class _Lane:
 class Publisher:
     """The one way onto a topic. Safe to be used by many tasks at once; made inside a running event loop."""
 
-    def __init__(self, connection: KafkaConnection, topic: str, *, partitions: int, patience: float = 10.0) -> None:
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        topic: str,
+        *,
+        partitions: int,
+        patience: float = 10.0,
+        meter: AppendMeter | None = None,
+    ) -> None:
         """`patience`: seconds after which a commit that is not acknowledged is `Unavailable`."""
+        self._meter = meter
         self._connection = connection
         self._topic = topic
         self._patience = patience
@@ -160,6 +170,8 @@ class Publisher:
             commits = lane.gather()
             if not commits:
                 continue
+            if self._meter is not None:
+                self._meter.grouped(len(commits))
             try:
                 offset = await self._send(lane.partition, commits)
             except Exception as error:  # noqa: BLE001 -- whatever it is belongs to those who wait for this batch

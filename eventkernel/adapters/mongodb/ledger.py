@@ -532,6 +532,11 @@ class Documents:
             documents = await self.collection.find({"pending": True}).to_list(_FILL_AT_ONCE)
         return [entry_of(document) for document in documents]
 
+    async def backlog(self) -> int:
+        """How many commits are not known to be on the log."""
+        async with translated("counting unpublished commits"):
+            return await self.collection.count_documents({"pending": True})
+
     async def unfinished(self) -> Sequence[Entry]:
         """All commits that are not known to be on the log, without their records."""
         async with translated("looking for unpublished commits"):

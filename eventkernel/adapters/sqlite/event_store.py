@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Self, TypeAlias, TypeVar, cast
 
 from eventkernel.adapters.sqlite import log_statements as statements
-from eventkernel.adapters.sqlite.batcher import Batcher
+from eventkernel.adapters.sqlite.batcher import Answers, Batcher
 from eventkernel.adapters.sqlite.connection import open_reader
 from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.group_commit import GroupCommit
@@ -26,6 +26,7 @@ from eventkernel.reading.landmarks import compare
 from eventkernel.writing.appending import Append, is_name, prepared, resuming
 from eventkernel.writing.boundary import AppendCondition, Query, Reading, TaggedBatch
 from eventkernel.writing.fences import claims_key_of
+from eventkernel.writing.metering import AppendMeter, metered
 from eventkernel.writing.refusals import Refused
 from eventkernel.writing.store import Batch, Checkpoint, ClaimHolder, Commit, Writing
 
@@ -151,7 +152,7 @@ class SqliteLog:
 class SqliteEventStore(SqliteLog):
     """The log with its one writer: the port `EventStore`."""
 
-    def __init__(self, opened: OpenLog, clock: Clock) -> None:
+    def __init__(self, opened: OpenLog, clock: Clock, meter: AppendMeter | None = None) -> None:
         super().__init__(opened.path, statements.RecordsOf(opened.log, checksums=True, tags=True))
         self._key = opened.key
         self._writer = opened.writer
@@ -159,12 +160,16 @@ class SqliteEventStore(SqliteLog):
         self._known_end = self._commits.end
         self._growth = asyncio.Event()
         self._gaps: asyncio.Task[list[str]] | None = None
+        self._meter = meter
         self._appends = Batcher[Append, Commit](
-            f"the writer of {self.log}", self._commits, patience=_PATIENCE_SECONDS, afterwards=self._wake
+            f"the writer of {self.log}",
+            _grouping(self._commits, meter),
+            patience=_PATIENCE_SECONDS,
+            afterwards=self._wake,
         )
 
     @classmethod
-    async def open(cls, path: Path, *, name: str, clock: Clock) -> SqliteEventStore:
+    async def open(cls, path: Path, *, name: str, clock: Clock, meter: AppendMeter | None = None) -> SqliteEventStore:
         """Take over the log `name` in this file, made where it is missing.
 
         One process at a time may do so; which one is its caller's business.
@@ -174,7 +179,7 @@ class SqliteEventStore(SqliteLog):
                 another one.
             Unavailable: it cannot be opened.
         """
-        return cls(await asyncio.to_thread(open_log, path, name, clock.now_us()), clock)
+        return cls(await asyncio.to_thread(open_log, path, name, clock.now_us()), clock, meter)
 
     async def aclose(self) -> None:
         """Returns when every append that was asked for is answered."""
@@ -199,7 +204,8 @@ class SqliteEventStore(SqliteLog):
     ) -> Commit:
         asked = Append(stream, events, expected_version, command_id, fingerprint, None, metadata, refusal, condition)
         append = prepared(asked, self._key, claims)
-        return await self._appends.ask(append)
+        appending = self._appends.ask(append)
+        return await (appending if self._meter is None else metered(self._meter, appending))
 
     async def writing(self) -> Writing:
         if self._gaps is None:  # nothing that this process writes makes one
@@ -211,6 +217,9 @@ class SqliteEventStore(SqliteLog):
             self._gaps = None
             return Writing()
         return Writing(waiting=[f"{self.log}: {gap}" for gap in self._gaps.result()])
+
+    async def backlog(self) -> int:
+        return 0
 
     async def resume(self, stream: str, reason: str) -> Commit:
         records = await self.read_stream(stream)
@@ -254,6 +263,17 @@ class SqliteEventStore(SqliteLog):
             self._known_end = self._commits.end
             self._growth.set()
             self._growth = asyncio.Event()
+
+
+def _grouping(commits: GroupCommit, meter: AppendMeter | None) -> Callable[[Sequence[Append]], Answers[Commit]]:
+    if meter is None:
+        return commits
+
+    def commit(appends: Sequence[Append]) -> Answers[Commit]:
+        meter.grouped(len(appends))
+        return commits(appends)
+
+    return commit
 
 
 def _answering(file: Path, connection: sqlite3.Connection) -> Callable[[Sequence[_Question]], Sequence[object]]:

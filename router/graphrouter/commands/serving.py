@@ -6,25 +6,31 @@ import logging
 import math
 import signal
 import socket
-from collections.abc import Awaitable, Callable
-from dataclasses import fields
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, cast
 
 import typer
+from starlette.types import ASGIApp
 
 from graphrouter.commands.terminal import named, refuse
 from graphrouter.composition import CompositionError
 from graphrouter.configuration import Configuration, ConfigurationError, Loaded, load
-from graphrouter.configuration.model import Server
+from graphrouter.configuration.model import Metrics, Server
 from graphrouter.configuration.settings import Given
 from graphrouter.http.connections import ConnectionLimits
-from graphrouter.http.hosts import check_hosts, is_loopback
+from graphrouter.http.hosts import HostCheck, check_hosts, is_loopback
 from graphrouter.limits import Limits
 from graphrouter.options import RouterOptions
 from graphrouter.router import GraphRouter
 from graphrouter.server.reloading import NotUsable, ReloadingApp, Source
 from graphrouter.supergraph import SupergraphError
+from graphrouter.telemetry.exposition import AtPort, metrics_app, metrics_route
+from graphrouter.telemetry.exposition import Source as MetricsSource
+from graphrouter.telemetry.http import connections
+from graphrouter.telemetry.process import ProcessMetrics
+from graphrouter.telemetry.router import RouterMetrics, caches
 
 _log = logging.getLogger("graphrouter.server")
 
@@ -178,12 +184,18 @@ class _Reader:
     def __init__(self, config: Path | None, given: tuple[Given, ...]) -> None:
         self._config = config
         self._given = given
+        self.metrics = Metrics()
+        """Where the server was started to tell what is counted."""
+        self.counted: RouterMetrics | None = None
+        """What all routers count in that are made here."""
         self.server = self.latest = Server()
         """What the server was started with, and what was read last."""
         self.bounds: Callable[[ConnectionLimits], None] = lambda _: None
 
     def first(self) -> Source:
         """As `read`, at the start: what it says of the server is what the server is started with."""
+        self.metrics = load(self._config, self._given).configuration.metrics
+        self.counted = RouterMetrics() if self.metrics.enabled else None
         source = self.read()
         self.server = self.latest
         return source
@@ -198,7 +210,7 @@ class _Reader:
         configuration = loaded.configuration
         try:
             self._check_exposure(configuration)
-            options = configuration.options()
+            options = replace(configuration.options(), metrics=self.counted)
             check_hosts(options.hosts)
             make = _composed(configuration, options) if configuration.supergraph is None else _made(loaded, options)
         except ValueError as error:
@@ -281,13 +293,39 @@ def _run(reader: _Reader, source: Source) -> None:
     if source.options.authentication is None and not is_loopback(server.host):
         typer.echo(f"Nobody has to prove who they are: everybody who reaches {server.host} may ask.", err=True)
     listener = _listen(server.host, server.port)
-    app = ReloadingApp(source, reader.read, signals=hasattr(signal, "SIGHUP"))
+    listeners = [listener]
+    if reader.counted is not None and reader.metrics.port is not None:
+        listeners.append(_listen(reader.metrics.host, reader.metrics.port))
+    running: list[DrainingServer] = []
+    open_connections = connections(lambda: [one.connections for one in running])
+    app = _app(reader, source, listeners[1:], open_connections)
     typer.echo(f"http://{server.host}:{listener.getsockname()[1]}/graphql", err=True)
     serving = DrainingServer(app, server.connections, server.drain_seconds)
+    running.append(serving)
     reader.bounds = serving.set_limits
     allow_many_files()
     set_collector_for_serving()
-    serving.run(sockets=[listener])
+    serving.run(sockets=listeners)
+
+
+def _app(
+    reader: _Reader, source: Source, for_metrics: Sequence[socket.socket], open_connections: MetricsSource
+) -> ASGIApp:
+    """The app; `/metrics` is a route of it, where it has no listener of its own."""
+    signals = hasattr(signal, "SIGHUP")
+    if reader.counted is None:
+        return ReloadingApp(source, reader.read, signals=signals)
+
+    def statistics() -> Mapping[str, object]:
+        return app.statistics()
+
+    sources = (ProcessMetrics().families, reader.counted.families, caches(statistics), open_connections)
+    routes = [] if for_metrics else [metrics_route(*sources)]
+    app = ReloadingApp(source, reader.read, routes=routes, signals=signals)
+    if not for_metrics:
+        return app
+    alone = HostCheck(metrics_app(*sources), source.options.hosts)
+    return AtPort(app, alone, for_metrics[0].getsockname()[1])
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -368,6 +368,20 @@ class Reload(Section):
     """How long that may take."""
 
 
+class Metrics(Section):
+    """What the router counts, in Prometheus' format at `/metrics`."""
+
+    enabled: bool = True
+    """Whether it is counted, and told; read at the start only."""
+    host: str = "127.0.0.1"
+    """The address of `metrics.port`; read at the start only."""
+    port: Annotated[int, Field(ge=0, le=65_535)] | None = None
+    """A port that has `/metrics` alone; without one it is at the server's. Read at the start only."""
+    operations: tuple[str, ...] = ()
+    """Names of operations that are counted by themselves, beside trusted ones and the playground's examples. All others
+    are counted as one, because clients choose names."""
+
+
 class Configuration(Section):
     """The configuration of a router."""
 
@@ -388,6 +402,7 @@ class Configuration(Section):
     module that Python finds (installed, or in `PYTHONPATH`). A reload reads the name again, not the module's code."""
     caches: Caches = Field(default_factory=Caches)
     reload: Reload = Field(default_factory=Reload)
+    metrics: Metrics = Field(default_factory=Metrics)
 
     @field_validator("hooks")
     @classmethod
@@ -451,6 +466,7 @@ class Configuration(Section):
             cached_bytes=self.caches.bytes,
             health_paths={**of.health_paths, **paths},
             health_seconds=server.health_seconds,
+            measured_operations=of.measured_operations.union(self.metrics.operations),
         )
 
     def files(self) -> frozenset[Path]:

@@ -104,6 +104,8 @@ class Execution:
     """Whether the data are so many that steps on them are made in the background."""
     given: tuple[PreparedFetch, SubgraphResponse] | None = None
     """A fetch that has been answered already: a subscription's, whose answer is a message of the subgraph."""
+    sent: int = 0
+    """How many requests to subgraphs were made."""
     _bytes: int = 0
     _objects: int = 0
     """How many objects subgraphs gave, copies included."""
@@ -332,6 +334,7 @@ class Execution:
         if self.bookmark:
             headers = (*headers, ("bookmark", self.bookmark))
         request = SubgraphRequest(body, headers, deadline, repeatable=self.plan.plan.kind != "mutation")
+        self.sent += 1
         return await self.settings.transports[service].send(request)
 
     async def _answer(self, prepared: PreparedFetch, response: SubgraphResponse) -> JsonObject:

@@ -18,6 +18,7 @@ from graphrouter.http.rates import RateLimit, Rates
 from graphrouter.http.refusal import HttpRefusal
 from graphrouter.http.streaming import StreamLimits
 from graphrouter.request import GraphQLRequest, RequestRefused, error_object
+from graphrouter.telemetry.http import HttpMetrics
 
 RETRY_AFTER: Final = (b"retry-after", b"1")
 """Seconds after which a client that was turned away may come again."""
@@ -44,11 +45,15 @@ class EndpointLimits:
 class Capacity:
     """What is taken of the limits now, whatever the transport."""
 
-    def __init__(self, limits: EndpointLimits) -> None:
+    def __init__(self, limits: EndpointLimits, metrics: HttpMetrics | None = None) -> None:
         self.limits = limits
+        self.metrics = metrics
+        """What counts; None: nothing does."""
         self.requests = AdaptiveAdmission(limits.concurrent) if limits.adaptive else Admission(limits.concurrent)
         self.streams = Admission(limits.streams)
         self._rates = Rates(limits.rate) if limits.rate else None
+        if metrics is not None:
+            metrics.watch(self)
 
     def begin_request(self) -> None:
         """Counts a request, until `requests.leave()`; raises HttpRefusal where there are too many."""

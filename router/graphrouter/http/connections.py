@@ -69,6 +69,8 @@ class Connections:
         clients and balancers go elsewhere before it stops."""
         self._open: set[Watched] = set()
         self._turned_away: set[Watched] = set()
+        self.refused = 0
+        """Connections that were turned away, since the start."""
         self._idle: dict[Watched, None] = {}
         self._tick: asyncio.TimerHandle | None = None
 
@@ -85,9 +87,15 @@ class Connections:
             longest.evict()
         admitted = len(self._open) < self.limits.connections
         (self._open if admitted else self._turned_away).add(connection)
+        self.refused += not admitted
         if self._tick is None:
             self._schedule()
         return admitted
+
+    @property
+    def open(self) -> int:
+        """How many are open, without those that were turned away."""
+        return len(self._open)
 
     def replace(self, connection: Watched, by: Watched) -> None:
         """Gives the place of one that was admitted to another one, which goes on with it."""

@@ -32,6 +32,7 @@ from graphrouter.request import (
     StreamItem,
     error_object,
 )
+from graphrouter.telemetry.http import HttpMetrics
 
 T = TypeVar("T")
 
@@ -88,7 +89,7 @@ class GraphQLEndpoint:
     """The ASGI app of `/graphql`.
 
     `executor` gives what executes, or the reason why there is nothing yet. With `gives_up`, a request whose client has
-    gone away is cancelled, as far as it lets itself be. `access` gets a line for each request.
+    gone away is cancelled, as far as it lets itself be. `access` gets a line for each request, `metrics` its figures.
     """
 
     def __init__(
@@ -98,12 +99,13 @@ class GraphQLEndpoint:
         *,
         gives_up: bool = True,
         access: logging.Logger = ACCESS,
+        metrics: HttpMetrics | None = None,
     ) -> None:
         self._executor = executor
         self._limits = limits
         self._gives_up = gives_up
         self._access = access
-        self.capacity = Capacity(limits)
+        self.capacity = Capacity(limits, metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -143,6 +145,8 @@ class GraphQLEndpoint:
                 (b"www-authenticate", b'Bearer error="invalid_token"' if "authorization" in headers else b"Bearer"),
             )
         await _respond(send, scope["method"], status, media_type, answer, more)
+        if (metrics := self.capacity.metrics) is not None:
+            metrics.answered(scope["method"], status, answer.errors, time.perf_counter() - started)
         if self._access.isEnabledFor(logging.INFO):
             seconds = time.perf_counter() - started
             log_request(self._access, scope["method"], request, answer.errors, status, seconds)

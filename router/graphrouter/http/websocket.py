@@ -318,6 +318,8 @@ class _Connection:
                 await self._write_error(operation_id, errors)
             else:
                 await self._write(b'{"id":%b,"type":"complete"}' % dumps(operation_id))
+        if (metrics := self._endpoint.capacity.metrics) is not None:
+            metrics.told(errors)
         log_request(self._endpoint.access, "WEBSOCKET", request, errors, 101, time.perf_counter() - started)
 
     async def _answers(self, operation_id: str, operation: _Operation, request: GraphQLRequest) -> list[ErrorObject]:

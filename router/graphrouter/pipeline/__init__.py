@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing, nullcontext, suppress
 from dataclasses import replace
@@ -41,6 +42,7 @@ from graphrouter.pipeline.callers import Callers, while_proved
 from graphrouter.pipeline.documents import Documents
 from graphrouter.pipeline.forwarding import bookmark_of, forwarded, resume_from
 from graphrouter.pipeline.hooking import Answered, HookFailed, on_plan, on_request, on_response
+from graphrouter.pipeline.measured import MeasuredNames
 from graphrouter.pipeline.operation import PreparedOperation
 from graphrouter.pipeline.operations import Operations
 from graphrouter.pipeline.permissions import NOTHING_DENIED, Permissions
@@ -50,6 +52,7 @@ from graphrouter.pipeline.subscribing import Subscribing, Subscription
 from graphrouter.planning.plan import QueryPlan
 from graphrouter.request import GraphQLAnswer, GraphQLRequest, RequestRefused, StreamInterrupted, StreamItem
 from graphrouter.supergraph import Access, Supergraph
+from graphrouter.telemetry.operations import NOT_READ
 from graphrouter.transport import SubgraphTransport
 
 _log = logging.getLogger("graphrouter.pipeline")
@@ -85,6 +88,8 @@ class Pipeline:
         self._introspection = IntrospectionAnswers(self._background, options.cached_bytes // 8)
         self._answering = Answering(subgraphs, self._background, options)
         self._subscribing = Subscribing(streams, self._answering, options)
+        self._metrics = options.metrics
+        self._measured = MeasuredNames(options, self._persisted) if options.metrics is not None else None
 
     def statistics(self) -> PipelineStatistics:
         return {"documents": self._documents.statistics(), "plans": self._operations.statistics()}
@@ -120,14 +125,20 @@ class Pipeline:
     async def execute(self, request: GraphQLRequest) -> GraphQLAnswer:
         """The answer to a request, whatever happens; unexpected exceptions are logged and told without detail."""
         deadline = asyncio.get_running_loop().time() + self._options.limits.seconds
+        operation, started = NOT_READ, time.perf_counter() if self._metrics is not None else 0.0
         try:
             if self._hooks.request:
                 request = await self._asked(request, deadline)
             prepared, caller = await self._prepared(request, deadline)
+            operation = prepared.measured
             answer = await self._run(prepared, request, caller, deadline)
         except Exception as error:  # noqa: BLE001 - see `_refusal`
             answer = _refusal(error)
-        return await self._told(request, answer, deadline) if self._hooks.response else answer
+        if self._hooks.response:
+            answer = await self._told(request, answer, deadline)
+        if self._metrics is not None:
+            self._metrics.operations.executed(operation, answer.errors, time.perf_counter() - started)
+        return answer
 
     async def stream(self, request: GraphQLRequest) -> AsyncGenerator[StreamItem, None]:
         """The messages of a subscription, and between them how far it is; of another operation its answer.
@@ -136,12 +147,17 @@ class Pipeline:
             StreamInterrupted: the stream has broken off and cannot be taken up here.
         """
         deadline = asyncio.get_running_loop().time() + self._options.limits.seconds
+        operation, started = NOT_READ, time.perf_counter() if self._metrics is not None else 0.0
         try:
             if self._hooks.request:
                 request = await self._asked(request, deadline)
             prepared, caller = await self._prepared(request, deadline)
+            operation = prepared.measured
             if prepared.operation.operation.value != "subscription":
-                yield await self._told(request, await self._run(prepared, request, caller, deadline), deadline)
+                answer = await self._told(request, await self._run(prepared, request, caller, deadline), deadline)
+                if self._metrics is not None:
+                    self._metrics.operations.executed(operation, answer.errors, time.perf_counter() - started)
+                yield answer
                 return
             variables, extensions, only = self._checked(prepared, request)
             if only:
@@ -153,11 +169,19 @@ class Pipeline:
             messages = self._subscribing.messages(subscription)
             async with aclosing(messages), aclosing(while_proved(messages, caller)) as told:
                 async for item in told:
-                    yield await self._told(request, item, deadline) if isinstance(item, GraphQLAnswer) else item
+                    if not isinstance(item, GraphQLAnswer):
+                        yield item
+                        continue
+                    if self._metrics is not None:
+                        self._metrics.message()
+                    yield await self._told(request, item, deadline)
         except StreamInterrupted:
             raise
         except Exception as error:  # noqa: BLE001 - as above
-            yield await self._told(request, _refusal(error), deadline)
+            answer = await self._told(request, _refusal(error), deadline)
+            if self._metrics is not None:
+                self._metrics.operations.executed(operation, answer.errors, time.perf_counter() - started)
+            yield answer
 
     async def _asked(self, request: GraphQLRequest, deadline: float) -> GraphQLRequest:
         async with asyncio.timeout_at(deadline):
@@ -179,6 +203,8 @@ class Pipeline:
             labels = self._labels.on(request.headers)
             denied = await self._denied(request, caller) if self._has_rules else NOTHING_DENIED
             prepared = await self._operations.prepared(request.query, request.operation_name, labels, denied)
+            if self._measured is not None and prepared.measured is NOT_READ:
+                prepared.measured = self._measured.of(prepared.operation, request.query)
             if self._hooks.plan:
                 await on_plan(self._hooks, PlannedOperation(request, caller, prepared.plan.plan))
             return prepared, caller

@@ -114,6 +114,8 @@ class Answering:
     ) -> GraphQLAnswer:
         """Runs the plan and shapes the response. `resume` stands for the bookmark that came of it."""
         await execution.run()
+        if (metrics := self._options.metrics) is not None:
+            metrics.fetched(prepared.operation.operation.value, execution.sent)
         variables = execution.variables
         if self._options.expose_cost:
             extensions["cost"] = await self._cost(prepared, execution)

@@ -20,6 +20,7 @@ from graphrouter.json_text import fault_of
 from graphrouter.pipeline.refusals import located
 from graphrouter.request import RequestRefused
 from graphrouter.supergraph import Supergraph
+from graphrouter.telemetry.operations import NOT_READ
 
 _PLAIN = frozenset({str, int, bool, type(None)})
 """The classes of values in which there is nothing to look for."""
@@ -45,6 +46,8 @@ class PreparedOperation:
     defaults: dict[str, object]
     list_length: int
     denied: Denied = NOTHING_DENIED
+    measured: tuple[str, str] = NOT_READ
+    """The type and the name that it is counted by, as soon as it was counted."""
     variants: LruCache[Variant] = field(default_factory=lambda: LruCache[Variant](16))
     estimates: LruCache[Estimate] = field(default_factory=lambda: LruCache[Estimate](16))
 

@@ -51,6 +51,10 @@ class Persisted:
             self._check_trusted(text, request)
         return text
 
+    def trusts(self, text: str) -> bool:
+        """Whether it is the text of a trusted operation."""
+        return text in self._texts
+
     def _by_id(self, known: str) -> str:
         text = self._trusted.get(known)
         if text is None and self._options.automatic:

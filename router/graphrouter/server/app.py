@@ -116,7 +116,7 @@ def routed_app(
         rate=options.rate_limit,
         persisted=options.persisted is not None,
     )
-    endpoint = GraphQLEndpoint(router, limits)
+    endpoint = GraphQLEndpoint(router, limits, metrics=options.metrics.http if options.metrics else None)
     websockets = WebSocketEndpoint(router, endpoint.capacity, options.websockets, origins=options.cors_origins)
     app = Starlette(
         routes=[

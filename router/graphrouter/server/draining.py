@@ -16,7 +16,7 @@ from typing import Any, cast
 import uvicorn
 
 from graphrouter.http.connection import HttpServer
-from graphrouter.http.connections import ConnectionLimits
+from graphrouter.http.connections import ConnectionLimits, Connections
 
 _log = logging.getLogger("graphrouter.server")
 
@@ -33,6 +33,10 @@ class DrainingServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(app, http=http, ws="none", log_config=None, access_log=False, server_header=False)
         )
+
+    @property
+    def connections(self) -> Connections:
+        return self._connections.connections
 
     def set_limits(self, limits: ConnectionLimits) -> None:
         """Sets the bounds of connections that are made from now on."""

@@ -1,0 +1,65 @@
+"""What one subgraph counts while it serves: requests, operations, and appends to its log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from graphrouter.telemetry.http import HttpMetrics
+from graphrouter.telemetry.measures import Counter, Family, Histogram, Metric
+from graphrouter.telemetry.operations import OperationMetrics
+
+_LOG: Final = ("messaging.system", "messaging.destination.name")
+
+APPEND_DURATION: Final = Metric(
+    "messaging.client.operation.duration",
+    "histogram",
+    "s",
+    ("messaging.operation.name", *_LOG, "error.type"),
+    "How long appends to the log took until they were durable; `error.type` is what an append was refused with.",
+)
+EVENTS: Final = Metric("messaging.client.sent.messages", "counter", "{message}", _LOG, "Events put on the log.")
+GROUP_SIZE: Final = Metric(
+    "eventkernel.append.group_size", "histogram", "{commit}", _LOG,
+    "Appends that went to the disk, or to the brokers, together.",
+)  # fmt: skip
+
+METRICS: Final = (APPEND_DURATION, EVENTS, GROUP_SIZE)
+
+_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SIZES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
+
+
+class AppendMetrics:
+    """Of one log: the kernel's port `AppendMeter`."""
+
+    def __init__(self, system: str, log: str) -> None:
+        self._log = (system, log)
+        self._duration = Histogram(APPEND_DURATION, _SECONDS)
+        self._events = Counter(EVENTS)
+        self._sizes = Histogram(GROUP_SIZE, _SIZES)
+
+    def appended(self, events: int, seconds: float, error: str) -> None:
+        self._duration.observe(("append", *self._log, error), seconds)
+        if events:
+            self._events.add(self._log, events)
+
+    def grouped(self, commits: int) -> None:
+        self._sizes.observe(self._log, commits)
+
+    def families(self) -> Iterable[Family]:
+        return (self._duration.family(), self._events.family(), self._sizes.family())
+
+
+class SubgraphMetrics:
+    """Of one subgraph. `system` says where its log is: `sqlite` or `kafka`."""
+
+    def __init__(self, name: str, system: str) -> None:
+        self.http = HttpMetrics(name)
+        self.operations = OperationMetrics(name)
+        self.appends = AppendMetrics(system, name)
+
+    def families(self) -> Iterable[Family]:
+        yield from self.http.families()
+        yield from self.operations.families()
+        yield from self.appends.families()
