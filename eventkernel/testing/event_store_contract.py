@@ -260,6 +260,11 @@ class EventStoreContract:
         twins = await asyncio.gather(*(put(store, "door-2", "a", command="c3") for _ in range(5)))
         assert sorted(len(commit.records) for commit in twins) == [0, 0, 0, 0, 1]
 
+    async def test_what_is_acknowledged_is_no_backlog(self, store: EventStore) -> None:
+        assert await store.backlog() == 0
+        await asyncio.gather(*(put(store, f"door-{n}", "a") for n in range(5)))
+        assert await store.backlog() == 0
+
     async def test_a_command_id_with_other_content_is_a_mismatch(self, store: EventStore) -> None:
         await put(store, "door-1", "a", command="c1", fingerprint="f1")
         for stream in ("door-1", "door-2"):

@@ -396,3 +396,29 @@ async def test_the_end_of_a_stream_is_read_without_its_beginning(store: SqliteEv
         store._connections[0].set_progress_handler(count, 1)
         assert [record.version for record in await store.read_stream(stream, length + 50, length - 1)] == [length]
     assert steps["long"] < 2 * steps["short"], steps
+
+
+class Meter:
+    """What a store has told."""
+
+    def __init__(self) -> None:
+        self.appends: list[tuple[int, str]] = []
+        self.groups: list[int] = []
+
+    def appended(self, events: int, seconds: float, error: str) -> None:
+        assert seconds >= 0
+        self.appends.append((events, error))
+
+    def grouped(self, commits: int) -> None:
+        self.groups.append(commits)
+
+
+async def test_a_meter_is_told_of_every_append_and_of_every_group(path: Path) -> None:
+    meter = Meter()
+    async with aclosing(await SqliteEventStore.open(path, name="doors", clock=ManualClock(), meter=meter)) as store:
+        await asyncio.gather(*(put(store, f"door-{number}") for number in range(10)))
+        await put(store, "door-0")  # the same command again
+        with pytest.raises(ConcurrencyConflict):
+            await put(store, "door-0", command="another")
+    assert meter.appends == [(1, "")] * 10 + [(0, ""), (0, "ConcurrencyConflict")]
+    assert meter.groups == [10, 1, 1]

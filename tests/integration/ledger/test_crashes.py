@@ -87,6 +87,17 @@ async def test_what_nobody_asks_for_is_finished_by_the_sweeper(
     assert [effect.command for effect in await effects(store.reader)] == ["c1"]
 
 
+async def test_the_backlog_is_what_is_not_known_to_be_on_the_log(
+    servers: KafkaLogOnServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeper, "_LEFT_SECONDS", 3600)
+    store = await died(servers, "after insert 1")
+    store._keeper.cancel()  # nor does the sweeper help
+    assert await store.backlog() == 1
+    await put(store, "door-1", "a", "b", command="c1", claims={"key:1"})
+    assert await store.backlog() == 0
+
+
 @pytest.mark.parametrize("step", ["after insert 2", "after publish 2", "after check 4", "before complete 2"])
 async def test_a_claim_is_held_until_it_is_given_up_on_the_log(servers: KafkaLogOnServers, step: str) -> None:
     first = await servers.open()
