@@ -23,7 +23,7 @@ ACTIVE_REQUESTS: Final = Metric(
     "gauge",
     "{request}",
     (_SUBGRAPH,),
-    "Requests that are executed, over HTTP and WebSocket.",
+    "Requests that are executed, by HTTP or WebSocket.",
 )
 ACTIVE_STREAMS: Final = Metric(
     "graphql.server.active_streams", "gauge", "{stream}", (_SUBGRAPH,), "Open streams of answers: subscriptions."
