@@ -163,6 +163,7 @@ async def test_metrics_have_an_address_of_their_own_or_none(tmp_path: Path) -> N
 
 
 @pytest.mark.engines
+@pytest.mark.timeout(600)
 async def test_every_process_of_the_distributed_mode_tells_what_it_does(engines: Engines) -> None:
     async with (
         part(engines, "project", "users") as keeping,
