@@ -76,7 +76,7 @@ def _findings(system: System, data: Path, distributed: bool) -> Sequence[Finding
     if not distributed:
         from eventgraph.operating.doctor import examine
 
-        return list(examine(system, data))
+        return asyncio.run(examine(system, data))
     from eventgraph.operating.engines_doctor import examine as examine_engines
     from eventgraph.operating.engines_installation import EnginesInstallation
 

@@ -34,8 +34,7 @@ class _Live:
     build: ViewBuild[Any]
     position: Position
     parked: Sequence[ParkedRecord]
-    as_kept: bool = False
-    """Never: a build of other fields is another release's, and not looked for."""
+    as_kept: bool
 
     async def load(self, streams: Sequence[str]) -> Mapping[str, State[Any]]:
         return await self.build.load(streams)
@@ -85,11 +84,15 @@ class EnginesInstallation:
     @asynccontextmanager
     async def live_view(self, view: str) -> AsyncGenerator[_Live]:
         async with self._looking() as engines:
+            as_kept = False
             try:
                 build = (await engines.live_view(view)).live()
             except Unavailable as error:
-                raise StartError(f"the view {view} cannot be compared with: {error}") from error
-            yield _Live(build, (await build.checkpoint()).position, await build.parked())
+                other = await engines.documents_as_kept(view)
+                if other is None:
+                    raise StartError(f"the view {view} cannot be compared with: {error}") from error
+                build, as_kept = other.live(), True
+            yield _Live(build, (await build.checkpoint()).position, await build.parked(), as_kept)
 
     @contextmanager
     def operated(self) -> Generator[Control]:

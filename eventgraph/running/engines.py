@@ -25,6 +25,7 @@ from eventkernel.adapters.kafka.topic import TopicSettings
 from eventkernel.adapters.mongodb.build import MongoViewBuild
 from eventkernel.adapters.mongodb.checkpoints import MongoCheckpointStore
 from eventkernel.adapters.mongodb.connection import Database, MongoConnection, MongoSettings
+from eventkernel.adapters.mongodb.documents import MongoDocuments, mongodb_documents_as_kept
 from eventkernel.adapters.mongodb.snapshots import MongoSnapshotStore
 from eventkernel.adapters.mongodb.views import MongoView
 from eventkernel.adapters.neo4j.build import Neo4jViewBuild
@@ -138,19 +139,34 @@ class Engines:
         logs = [await self.log(log) for log in subgraph.codecs]
         return await self._view(subgraph, logs)
 
+    async def documents_as_kept(self, name: str) -> View[ViewBuild[Any]] | None:
+        """The documents of this view as another release keeps them, each as names and values; None: there are none, or
+        it is no view of declared documents."""
+        subgraph = self._system.subgraph(name)
+        build = subgraph.view.distributed()
+        if not _is_documents(build):
+            return None
+        logs = [(await self.log(log)).log for log in subgraph.codecs]
+        database, as_kept = await self._database(name), mongodb_documents_as_kept(build)
+        view = await MongoView[Any].open_of_another_release(database, name, as_kept, logs=logs)
+        return None if view is None else await self._stack.enter_async_context(aclosing(view))
+
     async def _view(self, subgraph: Subgraph[Any], logs: Sequence[LogReader]) -> MongoView[Any] | Neo4jView[Any]:
         build = subgraph.view.distributed()
         shape, ids = subgraph.projection.shape, [log.log for log in logs]
+        tidy = self._work is not Work.LOOKING
         if _is_mongodbs(build):
             database = await self._database(subgraph.name)
-            view = await MongoView[Any].open(database, subgraph.name, build, shape=shape, logs=ids)
+            view = await MongoView[Any].open(database, subgraph.name, build, shape=shape, logs=ids, tidy=tidy)
             return await self._stack.enter_async_context(aclosing(view))
         if not _is_neo4js(build):
             expected = f"{subgraph.name}: expected a MongoViewBuild or a Neo4jViewBuild in the distributed mode"
             raise TypeError(f"{expected}, found {build.__name__}")
         connection = await self._stack.enter_async_context(Neo4jConnection(neo4j_settings(self._settings)))
         system = self._settings.name
-        graph = await Neo4jView[Any].open(connection, subgraph.name, build, shape=shape, logs=ids, system=system)
+        graph = await Neo4jView[Any].open(
+            connection, subgraph.name, build, shape=shape, logs=ids, system=system, tidy=tidy
+        )
         return await self._stack.enter_async_context(aclosing(graph))
 
     def _topic(self, name: str) -> str:
@@ -200,6 +216,10 @@ class Engines:
 
 def _is_mongodbs(build: type[object]) -> TypeGuard[type[MongoViewBuild[Any]]]:
     return issubclass(build, MongoViewBuild)
+
+
+def _is_documents(build: type[object]) -> TypeGuard[type[MongoDocuments[Any]]]:
+    return issubclass(build, MongoDocuments)
 
 
 def _is_neo4js(build: type[object]) -> TypeGuard[type[Neo4jViewBuild[Any]]]:

@@ -398,7 +398,7 @@ async def test_the_doctor_says_what_is_wrong_why_and_what_to_do(tmp_path: Path) 
         shutil.rmtree(sick, ignore_errors=True)
         shutil.copytree(healthy, sick)
         harm()
-        found = await asyncio.to_thread(list, examine(SOCIAL_NETWORK, sick))
+        found = await examine(SOCIAL_NETWORK, sick)
         assert [one for one in found if one.severity == "error" and one.where == where and what in one.what], found
         assert all(one.why and one.do for one in found)
     code, found_by_command = await diagnosis(sick)

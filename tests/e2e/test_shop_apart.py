@@ -3,18 +3,61 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from msgspec import Struct
+from pydantic import SecretStr
 
+from eventgraph import Subgraph, documents
+from eventgraph.operating.engines_installation import EnginesInstallation
+from eventgraph.operating.what_if import what_if
+from eventgraph.running.settings import EngineSettings
 from eventkernel.adapters.mongodb.connection import MongoConnection, MongoSettings
+from eventkernel.events import RecordedEvent
+from eventkernel.reading.documents import Documents
+from eventkernel.reading.views import Projection
+from shop.accounts.projection import CUSTOMERS
+from shop.accounts.subgraph import ACCOUNTS
+from shop.system import SHOP
 from tests.e2e.test_shop import shop_engines
-from tests.support.distributed import distributed_parts
+from tests.support.distributed import Engines, distributed_parts
 from tests.support.kith import Answer, RunningKith, kith_up
 from tests.support.shop import CARD_NUMBER, COPY, NOW, ORDER, REFERENCE, SAVE, kept_of, place, save
+
+
+class _Seen(Struct, frozen=True):
+    id: str
+    version: int
+    seen: int = 1
+
+
+def _seen(_doc: _Seen | None, recorded: RecordedEvent) -> _Seen:
+    return _Seen(CUSTOMERS.key_of(recorded.stream), recorded.record.version + 1)
+
+
+OF_ANOTHER_RELEASE = dataclasses.replace(
+    SHOP,
+    subgraphs=(
+        dataclasses.replace(
+            cast("Subgraph[Any]", ACCOUNTS),
+            projection=Projection[_Seen]("accounts", shape=2, evolve=_seen),
+            view=documents(Documents(_Seen, key_of=CUSTOMERS.key_of, stream_of=CUSTOMERS.stream_of)),
+        ),
+    ),
+)
+"""The shop's accounts, with other documents."""
+
+
+def settings_of(engines: Engines) -> EngineSettings:
+    return EngineSettings(
+        name=engines.name, kafka_bootstrap=engines.kafka.bootstrap, mongodb_url=SecretStr(engines.mongodb.url)
+    )
+
 
 DIGITS = CARD_NUMBER.replace(" ", "")
 ID = str(REFERENCE["id"])
@@ -53,6 +96,9 @@ async def test_on_the_engines_orders_answers_without_accounts_and_after_losing_i
         placed = (await place(shop, ID, saved.bookmark)).data["placeOrder"]
         order, bookmark = placed["order"]["id"], placed["bookmark"]
         before = await shown(shop, order, bookmark)
+        (compared,) = await what_if(EnginesInstallation(OF_ANOTHER_RELEASE, settings_of(engines)), [], values=False)
+        assert (compared.documents, compared.fields) == (1, {"version": 1})
+        assert (compared.came, compared.went) == (["seen"], ["changed_us", "created_us", "customer"])
         await parts["accounts"].kill()
 
         assert await shown(shop, order, bookmark) == before

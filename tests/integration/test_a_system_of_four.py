@@ -124,7 +124,7 @@ async def test_every_operators_command_sees_the_fourth(tmp_path: Path) -> None:
         status = await library.status.status()
         assert [one.name for one in status.subgraphs] == ["users", "friends", "recommendations", "notes"]
     installation = FolderInstallation(LIBRARY, path)
-    assert await asyncio.to_thread(list, examine(LIBRARY, path)) == []
+    assert await examine(LIBRARY, path) == []
     printed = io.BytesIO()
     await print_events(installation, None, printed)
     types = [msgspec.json.decode(line)["type"] for line in printed.getvalue().splitlines()]
@@ -135,7 +135,7 @@ async def test_every_operators_command_sees_the_fourth(tmp_path: Path) -> None:
     records = import_(LIBRARY, str(tmp_path / "all.jsonl"), tmp_path / "all.keys", tmp_path / "again")
     assert {log.split(".")[0]: count for log, count in records.items()} == {"users": 1, "friends": 0, "notes": 1}
     (path / "logs" / "notes.sqlite").unlink()
-    found = await asyncio.to_thread(list, examine(LIBRARY, path))
+    found = await examine(LIBRARY, path)
     assert next(one.where for one in found if one.severity == "error") == "logs/notes.sqlite"
 
 
@@ -157,7 +157,7 @@ async def test_a_subgraph_joins_a_system_that_has_data(tmp_path: Path) -> None:
     path = tmp_path / "data"
     shutil.copytree(BEFORE, path)
     larger = dataclasses.replace(LIBRARY, installation="kithgraph")
-    told = [one for one in await asyncio.to_thread(list, examine(larger, path)) if one.where == "logs/notes.sqlite"]
+    told = [one for one in await examine(larger, path) if one.where == "logs/notes.sqlite"]
     assert [(one.severity, one.do) for one in told] == [("notice", "nothing: the next start makes it")]
     async with at_work(larger, path) as library:
         found = await library.ask("{ users(first: 1) { edges { node { firstName notes } } } noteCount }")

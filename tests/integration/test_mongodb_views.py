@@ -582,12 +582,44 @@ async def test_builds_that_dead_processes_left_are_removed_when_the_view_is_open
     long_ago = {"$set": {"alive_at": datetime(2020, 1, 1, tzinfo=UTC)}}
     await database["doors.builds"].update_many({"_id": {"$in": [live.name, left.name]}}, long_ago)
     await database["doors.b-00000000.doors"].insert_one({"_id": "brought back"})
+    before = sorted(await database.list_collection_names())
+    looking = await MongoView.open(database, "doors", MongoDoors, shape=2, logs=[LOG], tidy=False)
+    await looking.aclose()
+    assert sorted(await database.list_collection_names()) == before
     async with processes(mongodb_server.url, database.name, 1) as (view,):
         assert view.live().name == live.name
     names = {name.split(".")[1] for name in await database.list_collection_names()}
     assert names == {"builds", live.name, young.name}
     with pytest.raises(BuildRetired):
         await left.save(Fold([door(1, 1, 2)], upto(3)))
+
+
+async def test_what_another_release_keeps_is_found_by_its_logs_as_far_as_it_is(
+    mongodb_server: MongodbAddress, database: Database
+) -> None:
+    async def found(*logs: str) -> tuple[str, Position] | None:
+        view = await MongoView.open_of_another_release(database, "doors", MongoDoors, logs=logs)
+        if view is None:
+            return None
+        async with aclosing(view):
+            return view.live().name, (await view.live().checkpoint()).position
+
+    async def filled(view: MongoView[MongoDoors], end: int) -> tuple[str, Position]:
+        build = await view.create()
+        await build.save(Fold([door(1, 1)], upto(end)))
+        await view.switch(build.name)
+        return build.name, upto(end).position
+
+    assert await found(LOG) is None
+    url = mongodb_server.url
+    async with processes(url, database.name, 1) as (one,), processes(url, database.name, 1, shape=2) as (two,):
+        ahead, behind = await filled(one, 5), await filled(two, 3)
+        assert await found(LOG) == ahead
+        assert await found("doors.elsewhere") is None
+        assert await found(LOG, "doors.elsewhere") is None
+        await one.create()  # is being filled
+        await filled(one, 2)
+        assert await found(LOG) == behind
 
 
 async def test_a_save_of_what_was_folded_onto_loaded_documents_reads_none_again(

@@ -307,6 +307,11 @@ async def test_builds_of_the_dead_are_removed_when_the_view_is_opened(replicas: 
         "MATCH (b:KernelBuild) WHERE b.name IN $names SET b.saved_ms = b.saved_ms - 3600001",
         {"names": [live.name, left.name, of_former.name]},
     )
+    looking = await Neo4jView[Neo4jRecommendationView].open(
+        connection, replicas.name, Neo4jRecommendationView, shape=projection.shape + 2, logs=[LOG], tidy=False
+    )
+    assert len(looking._tasks) == 1
+    await looking.aclose()
     opened = await replicas.another()
     await opened._tasks[1]
     rows = await connection.read("MATCH (b:KernelBuild {view: $name}) RETURN b.name", {"name": replicas.name})

@@ -17,6 +17,7 @@ what a removal has left behind that broke off, or what a late write has brought 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection as Many
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -77,6 +78,15 @@ def live_build(states: Iterable[BuildState], identity: str) -> BuildState | None
     """The live one among these; None: there is none of that identity."""
     found = [state for state in states if state.identity == identity and state.live_number]
     return max(found, key=lambda state: state.live_number, default=None)
+
+
+def furthest_live_build(states: Sequence[BuildState], logs: Iterable[str]) -> BuildState | None:
+    """Of the live builds of all identities that were filled from these logs the one that is furthest; None: there is
+    none."""
+    expected = sorted(logs)
+    identities = {state.identity for state in states if json.loads(state.identity)["logs"] == expected}
+    found = [live for identity in identities if (live := live_build(states, identity)) is not None]
+    return max(found, key=lambda state: sum(state.checkpoint.position.values()), default=None)
 
 
 class BuildList:

@@ -121,3 +121,16 @@ def mongodb_documents(documents: Documents[Doc]) -> type[MongoDocuments[Doc]]:
     """The class of the builds of a view of this declaration, for `MongoView.open`."""
     made = type("MongoDocumentsOf", (MongoDocuments,), {"documents": documents})
     return cast("type[MongoDocuments[Doc]]", made)
+
+
+def mongodb_documents_as_kept(build_type: type[MongoDocuments[Any]]) -> type[MongoDocuments[Any]]:
+    """The class of builds that give these documents as names and values, whatever fields and indexes they had when they
+    were filled."""
+
+    class AsKept(MongoDocuments[Any]):
+        documents = build_type.documents.as_kept
+
+        def doc_of(self, document: Document) -> Any:
+            return msgspec.to_builtins(document["doc"], enc_hook=int)  # of BSON's class for numbers of 64 bits
+
+    return AsKept

@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Any, Final, Self, TypeVar
 
 from eventkernel.adapters.mongodb.build import MongoViewBuild
-from eventkernel.adapters.mongodb.build_list import BuildList, BuildState, live_build
+from eventkernel.adapters.mongodb.build_list import BuildList, BuildState, furthest_live_build, live_build
 from eventkernel.adapters.mongodb.connection import Database
 from eventkernel.errors import InvalidInput, KernelError, Unavailable
 from eventkernel.reading.live import LiveBuild
@@ -57,23 +57,51 @@ class MongoView(LiveBuild[BuildT]):
 
     @classmethod
     async def open(
-        cls, database: Database, name: str, build_type: type[BuildT], *, shape: int, logs: Iterable[str]
+        cls,
+        database: Database,
+        name: str,
+        build_type: type[BuildT],
+        *,
+        shape: int,
+        logs: Iterable[str],
+        tidy: bool = True,
     ) -> Self:
         """Open the view of this name, whose collections are made where they are missing, and watch it until `aclose`.
 
         `shape` is the projection's, `logs` the ids of the logs that it reads. Where no live build was filled with this
         shape, from these logs and with these indexes there is none until a new one is filled: `Projector.run` does that
-        first.
+        first. With `tidy`, builds that nobody uses any more are removed, also those of other releases.
 
         Raises:
             Unavailable: MongoDB does not answer.
         """
         view = cls(database, name, build_type, build_type.identity(shape, logs))
         await view._list.prepare()
-        await view._list.tidy(view._identity)
-        await view._watch.look()
-        view._watch.start()
+        if tidy:
+            await view._list.tidy(view._identity)
+        await view._begin()
         return view
+
+    @classmethod
+    async def open_of_another_release(
+        cls, database: Database, name: str, build_type: type[BuildT], *, logs: Iterable[str]
+    ) -> Self | None:
+        """The view as a release of another shape or layout keeps it, to be looked at; of several the one that is
+        furthest in these logs. None: there is none. `build_type` has to understand its documents.
+
+        Raises:
+            Unavailable: MongoDB does not answer.
+        """
+        live = furthest_live_build(await BuildList(database, name).read(), logs)
+        if live is None:
+            return None
+        view = cls(database, name, build_type, live.identity)
+        await view._begin()
+        return view
+
+    async def _begin(self) -> None:
+        await self._watch.look()
+        self._watch.start()
 
     async def create(self) -> BuildT:
         before = self._live_state

@@ -61,12 +61,13 @@ class Neo4jView(LiveBuild[BuildT]):
         shape: int,
         logs: Iterable[str],
         system: str = "",
+        tidy: bool = True,
     ) -> Self:
         """Open the view of this name; make what its builds need, where it is missing.
 
         `shape` is the projection's, `logs` the ids of the logs that it reads. Where no build was filled with these and
         by this class there is no live one until a new one is filled: `Projector.run` does that first. `system` tells
-        apart the views of several systems in one database.
+        apart the views of several systems in one database. With `tidy`, builds that nobody uses any more are removed.
 
         Raises:
             Unavailable: Neo4j cannot be reached.
@@ -75,10 +76,9 @@ class Neo4jView(LiveBuild[BuildT]):
         view = cls(connection, name, build_type, build_type.identity(shape, logs), system)
         await view._constrain()
         await view._freshen()
-        view._tasks = [
-            asyncio.create_task(view._keep_fresh(), name=f"watch the view {name}"),
-            asyncio.create_task(view._tidy(), name=f"tidy the view {name}"),
-        ]
+        view._tasks = [asyncio.create_task(view._keep_fresh(), name=f"watch the view {name}")]
+        if tidy:
+            view._tasks.append(asyncio.create_task(view._tidy(), name=f"tidy the view {name}"))
         return view
 
     async def create(self) -> BuildT:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 import pytest
 from pydantic import SecretStr
 
-from eventgraph.operating.engines_doctor import Examination
+from eventgraph.operating.engines_doctor import EnginesExamination
 from eventgraph.operating.findings import Finding
 from eventgraph.running.engines import Engines, Work
 from eventgraph.running.settings import EngineSettings
@@ -36,12 +37,13 @@ async def test_commands_while_it_looks_are_no_loss_and_a_stream_that_waits_is_na
         servers.connection, database, name="users", key=KEY, clock=servers.clock, topic=topic, settings=ONE_BROKER
     ) as store:
 
-        async def examined(ends: dict[Partition, int]) -> list[Finding]:
+        async def examined(ends: dict[Partition, int]) -> Sequence[Finding]:
             engines = Engines(SOCIAL_NETWORK, settings, Work.LOOKING, servers.clock, AsyncExitStack())
-            examination = Examination(SOCIAL_NETWORK, settings, engines)
+            examination = EnginesExamination(SOCIAL_NETWORK, settings, engines)
             examination._ends |= ends
             examination._logs["users"] = store.reader
-            return [finding async for finding in examination.of_ledger("users")]
+            await examination.of_ledger("users")
+            return examination.found
 
         before = dict(await store.head())
         await put(store, "door-1", "a")
