@@ -24,6 +24,7 @@ from typing import IO, Final, Self
 
 from eventgraph.errors import StartError
 from eventgraph.system import System
+from eventkernel.adapters.durable_files import sync_folder, write_durably
 
 FORMAT: Final = 1
 """Raised by one whenever an older release could not read the folder any more."""
@@ -129,7 +130,7 @@ def filling_folder(path: Path, system: System) -> Generator[Path]:
                 shutil.rmtree(draft, ignore_errors=True)
                 (draft / "logs").mkdir(parents=True)
                 yield draft
-                _sync(draft / "logs")
+                sync_folder(draft / "logs")
                 (draft / "logs").rename(path / "logs")
                 _write_marker(marker_file(path, system))
             except BaseException:
@@ -153,7 +154,7 @@ def _make(path: Path) -> None:
     (path / "views").mkdir(exist_ok=True)
     for folder in (path, *(made.parent for made in missing)):
         with suppress(PermissionError):  # one that is only gone through cannot be opened, and was there before
-            _sync(folder)
+            sync_folder(folder)
 
 
 def _take(lock: IO[bytes], path: Path) -> None:
@@ -217,20 +218,5 @@ def _check_logs(path: Path, system: System) -> None:
 
 
 def _write_marker(marker: Path) -> None:
-    """All of it or nothing, on the disk before anything else is written beside it."""
-    draft = marker.with_suffix(".draft")
-    with draft.open("w") as file:
-        file.write(json.dumps({"format": FORMAT}) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(marker)
-    _sync(marker.parent)
-
-
-def _sync(path: Path) -> None:
-    """Make a folder's entries durable."""
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    """On the disk before anything else is written beside it."""
+    write_durably(marker, json.dumps({"format": FORMAT}) + "\n")

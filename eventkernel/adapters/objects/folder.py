@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from eventkernel.adapters.durable_files import sync_folder
 from eventkernel.errors import CorruptData, Unavailable
 
 _DRAFT: Final = ".draft-"
@@ -50,7 +51,7 @@ class FolderStore:
                 os.link(draft, path)
             finally:
                 draft.unlink(missing_ok=True)
-            _sync(path.parent)
+            sync_folder(path.parent)
         except FileExistsError:
             found = self._get(name, len(content)) if path.stat().st_size == len(content) else None
             return found == content
@@ -93,12 +94,4 @@ class FolderStore:
         with suppress(FileExistsError):
             folder.mkdir(mode=_PRIVATE)
         with suppress(PermissionError):  # one that is only gone through cannot be opened, and was there before
-            _sync(folder.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            sync_folder(folder.parent)

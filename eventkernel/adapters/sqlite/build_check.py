@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eventkernel.adapters.sqlite.connection import open_reader
-from eventkernel.adapters.sqlite.failures import failures_of
+from eventkernel.adapters.sqlite.connection import reading
 from eventkernel.adapters.sqlite.progress import Progress
 from eventkernel.events import Position
 from eventkernel.reading.status import ParkedStream, parked_streams
@@ -33,20 +32,14 @@ def look_at(path: Path, reader: str = "view") -> ReaderFile:
     Raises:
         Unavailable, CorruptData: it cannot be read.
     """
-    connection = open_reader(path)
-    try:
-        with failures_of(path):
-            connection.execute("BEGIN")
-            progress = Progress(reader)
-            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
-            identity = None
-            if "kernel_build" in tables:
-                (identity,) = connection.execute("SELECT identity FROM kernel_build").fetchone() or (None,)
-            return ReaderFile(
-                progress.checkpoint(connection), tuple(parked_streams(progress.parked(connection))), identity
-            )
-    finally:
-        connection.close()
+    with reading(path) as connection:
+        connection.execute("BEGIN")
+        progress = Progress(reader)
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+        identity = None
+        if "kernel_build" in tables:
+            (identity,) = connection.execute("SELECT identity FROM kernel_build").fetchone() or (None,)
+        return ReaderFile(progress.checkpoint(connection), tuple(parked_streams(progress.parked(connection))), identity)
 
 
 def live_build(folder: Path) -> Path | None:

@@ -10,9 +10,12 @@ A connection may wander between threads, and must be used by one at a time.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.errors import Unavailable
 
 BUSY_TIMEOUT_MS: Final = 5_000
@@ -61,6 +64,21 @@ def open_reader(path: Path) -> sqlite3.Connection:
     connection = _open(path, "ro")
     connection.execute("PRAGMA query_only = ON")
     return connection
+
+
+@contextmanager
+def reading(path: Path) -> Generator[sqlite3.Connection]:
+    """A connection as `open_reader` gives it, for one look at a file.
+
+    Raises:
+        Unavailable, CorruptData: the file cannot be read.
+    """
+    connection = open_reader(path)
+    try:
+        with failures_of(path):
+            yield connection
+    finally:
+        connection.close()
 
 
 def _open(path: Path, mode: str) -> sqlite3.Connection:

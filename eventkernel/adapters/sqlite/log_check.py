@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from eventkernel.adapters.sqlite.connection import open_reader
-from eventkernel.adapters.sqlite.failures import failures_of
+from eventkernel.adapters.sqlite.connection import reading
 from eventkernel.adapters.sqlite.log_file import read_log
 from eventkernel.adapters.sqlite.log_statements import head
 from eventkernel.events import FENCE, Record
@@ -45,14 +44,10 @@ def full_check(path: Path) -> Iterator[str]:
     Raises:
         Unavailable, CorruptData: it cannot be read.
     """
-    connection = open_reader(path)
-    try:
-        with failures_of(path):
-            for (line,) in connection.execute(f"PRAGMA integrity_check({_SHOWN})").fetchall():
-                if line != "ok":
-                    yield str(line)
-    finally:
-        connection.close()
+    with reading(path) as connection:
+        for (line,) in connection.execute(f"PRAGMA integrity_check({_SHOWN})").fetchall():
+            if line != "ok":
+                yield str(line)
 
 
 def flaws_of_log(path: Path) -> Iterator[str]:
@@ -61,17 +56,13 @@ def flaws_of_log(path: Path) -> Iterator[str]:
     Raises:
         Unavailable, CorruptData: it cannot be read.
     """
-    connection = open_reader(path)
-    try:
-        with failures_of(path):
-            connection.execute("BEGIN")
-            yield from _offsets(connection)
-            yield from _named(connection, _STREAMS, _GAPS)
-            yield from _named(connection, _COMMITS, "commits that are not whole")
-            yield from _claims(connection)
-            yield from _tags(connection)
-    finally:
-        connection.close()
+    with reading(path) as connection:
+        connection.execute("BEGIN")
+        yield from _offsets(connection)
+        yield from _named(connection, _STREAMS, _GAPS)
+        yield from _named(connection, _COMMITS, "commits that are not whole")
+        yield from _claims(connection)
+        yield from _tags(connection)
 
 
 def streams_with_gaps(path: Path) -> Iterator[str]:
@@ -80,12 +71,8 @@ def streams_with_gaps(path: Path) -> Iterator[str]:
     Raises:
         Unavailable, CorruptData: it cannot be read.
     """
-    connection = open_reader(path)
-    try:
-        with failures_of(path):
-            yield from _named(connection, _STREAMS, _GAPS)
-    finally:
-        connection.close()
+    with reading(path) as connection:
+        yield from _named(connection, _STREAMS, _GAPS)
 
 
 def from_the_future(path: Path, now_us: int) -> tuple[int, int]:
@@ -94,14 +81,10 @@ def from_the_future(path: Path, now_us: int) -> tuple[int, int]:
     Raises:
         Unavailable, CorruptData: it cannot be read.
     """
-    connection = open_reader(path)
-    try:
-        with failures_of(path):
-            query = "SELECT count(*), ifnull(max(time_us), 0) FROM records WHERE time_us > ?"
-            count, latest = connection.execute(query, (now_us,)).fetchone()
-            return int(count), int(latest)
-    finally:
-        connection.close()
+    with reading(path) as connection:
+        query = "SELECT count(*), ifnull(max(time_us), 0) FROM records WHERE time_us > ?"
+        count, latest = connection.execute(query, (now_us,)).fetchone()
+        return int(count), int(latest)
 
 
 def damage_of_log(path: Path) -> Iterator[str]:
@@ -111,14 +94,10 @@ def damage_of_log(path: Path) -> Iterator[str]:
         Unavailable, CorruptData: it cannot be read.
     """
     records, offset, damaged = read_log(path), 0, list[Record]()
-    connection = open_reader(path)
-    try:
-        with failures_of(path):
-            while found := records.scan_with_fences(connection, offset, _AT_ONCE):
-                damaged += [record for record in found if not record.intact]
-                offset = found[-1].offset + 1
-    finally:
-        connection.close()
+    with reading(path) as connection:
+        while found := records.scan_with_fences(connection, offset, _AT_ONCE):
+            damaged += [record for record in found if not record.intact]
+            offset = found[-1].offset + 1
     if damaged:
         streams = sorted({record.stream[:_LONGEST] for record in damaged})
         more = f" and {len(streams) - _SHOWN} more" if len(streams) > _SHOWN else ""
@@ -132,12 +111,8 @@ def end_of_log(path: Path) -> int:
     Raises:
         Unavailable, CorruptData: it cannot be read.
     """
-    connection = open_reader(path)
-    try:
-        with failures_of(path):
-            return head(connection)
-    finally:
-        connection.close()
+    with reading(path) as connection:
+        return head(connection)
 
 
 def _offsets(connection: sqlite3.Connection) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import sqlite3
 from dataclasses import dataclass
@@ -11,7 +10,8 @@ from typing import Final
 
 import msgspec
 
-from eventkernel.adapters.sqlite.connection import open_reader, open_writer
+from eventkernel.adapters.durable_files import write_durably
+from eventkernel.adapters.sqlite.connection import open_writer, reading
 from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.log_statements import GENERATION, PARTITION, RecordsOf, head, insert
 from eventkernel.errors import CannotOpen
@@ -115,12 +115,8 @@ def read_log(path: Path) -> RecordsOf:
         CannotOpen: the file is something else, or has another format.
         Unavailable: it is missing or cannot be opened.
     """
-    connection = open_reader(path)
-    try:
-        with failures_of(path):
-            return _checked(connection, path, None)
-    finally:
-        connection.close()
+    with reading(path) as connection:
+        return _checked(connection, path, None)
 
 
 def _bring_up_to_date(connection: sqlite3.Connection) -> None:
@@ -190,12 +186,8 @@ def check_key(path: Path) -> None:
         CannotOpen: the claims key of the log in this file is missing, unreadable or another one.
         Unavailable, CorruptData: the file cannot be read.
     """
-    connection = open_reader(path)
-    try:
-        with failures_of(path):
-            matching_key(connection, path)
-    finally:
-        connection.close()
+    with reading(path) as connection:
+        matching_key(connection, path)
 
 
 def matching_key(connection: sqlite3.Connection, path: Path) -> ClaimsKey:
@@ -227,17 +219,5 @@ def read_key(path: Path) -> ClaimsKey:
 
 
 def write_key(path: Path, key: ClaimsKey) -> None:
-    """For the owner's eyes; under its name only when all of it is on disk."""
-    draft = path.with_name(path.name + ".draft")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 -- a descriptor, for the mode
-        file.write(key.to_text() + "\n")
-        file.flush()
-        os.fsync(descriptor)
-    draft.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    """For the owner's eyes."""
+    write_durably(path, key.to_text() + "\n", mode=0o600)

@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
+from eventkernel.adapters.durable_files import sync_folder, write_durably
 from eventkernel.adapters.sqlite.build import SqliteViewBuild, remove_build
 from eventkernel.errors import InvalidInput, Unavailable
 from eventkernel.reading.live import LiveBuild
@@ -141,27 +142,8 @@ class SqliteView(LiveBuild[BuildT]):
             raise InvalidInput(f"the view {self.name} has no build {build!r}") from None
 
 
-def write_durably(path: Path, text: str) -> None:
-    """All of it or nothing, and on the disk before this returns."""
-    draft = path.with_name(f"{path.name}.draft")
-    with draft.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    _sync_folder(path.parent)
-
-
 def _make_folder(path: Path) -> None:
     """A folder whose name is on the disk."""
     if not path.exists():
         path.mkdir(parents=True, exist_ok=True)
-        _sync_folder(path.parent)
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        sync_folder(path.parent)
