@@ -89,15 +89,14 @@ ON CONFLICT (id) DO UPDATE SET shown = excluded.shown, created_us = excluded.cre
     created_offset = excluded.created_offset, deleted_us = coalesce(deleted_us, excluded.deleted_us),
     deleted_offset = coalesce(deleted_offset, excluded.deleted_offset), version = excluded.version,
     time_us = excluded.time_us, log = excluded.log, partition = excluded.partition, offset = excluded.offset""",
-    "known": "INSERT INTO users (id) VALUES (?) ON CONFLICT DO NOTHING",
+    "known": "INSERT INTO users (id) VALUES (?), (?) ON CONFLICT DO NOTHING",
     "friendships": """
 INSERT OR REPLACE INTO friendships VALUES (
     ?, (SELECT number FROM users WHERE id = ?), (SELECT number FROM users WHERE id = ?), ?, ?, ?, ?, ?, ?, ?, ?)""",
     # An upsert and no REPLACE: that would fire the trigger that counts friends for rows that were there.
     "friends": """
-INSERT INTO friends
-SELECT low, high, since_us, partition, since_offset FROM friendships WHERE stream = ? UNION ALL
-SELECT high, low, since_us, partition, since_offset FROM friendships WHERE stream = ?
+INSERT INTO friends VALUES (
+    (SELECT number FROM users WHERE id = ?), (SELECT number FROM users WHERE id = ?), ?, ?, ?)
 ON CONFLICT DO UPDATE SET since_us = excluded.since_us, since_offset = excluded.since_offset""",
     "unfriended": """
 DELETE FROM friends
@@ -235,14 +234,13 @@ class SqliteRecommendationView(SqliteViewBuild[GraphDoc]):
             yield "users", (doc.id, not doc.deleted, doc.created_us, doc.created_offset, *deletion, *_place(last))
             return
         if change.before is None:
-            for user in doc.users:
-                yield "known", (user,)
+            yield "known", doc.users
         yield "friendships", (change.stream, *doc.users, doc.ended, doc.since_us, doc.since_offset, *_place(last))
-        if doc.ended:
-            yield "unfriended", doc.users
-            yield "unfriended", doc.users[::-1]
-        else:
-            yield "friends", (change.stream, change.stream)
+        for side in (doc.users, doc.users[::-1]):
+            if doc.ended:
+                yield "unfriended", side
+            else:
+                yield "friends", (*side, doc.since_us, last.partition, doc.since_offset)
         for state in change.states:
             if isinstance(state.doc, FriendshipDoc) and state.doc.ended:
                 past = (state.doc.since_us, state.time_us, state.partition, state.doc.since_offset, state.offset)
