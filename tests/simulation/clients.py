@@ -95,7 +95,7 @@ class Client:
         return True
 
     async def _attempts(self, call: Call, system: str, ask: Any) -> None:
-        for attempt in range(_MOST_ATTEMPTS):
+        for attempt in range(1 if call.op.once else _MOST_ATTEMPTS):
             replica = self._world.chance.choice(self._replicas[system])
             call.sent = self._bookmarks.get(system, "")
             call.replica = replica.name

@@ -368,7 +368,7 @@ SINCE: Final = (
         "publishing what is left",
         "a commit that nobody comes back to is brought to its end",
         _no_publishing_of_what_is_left,
-        Mix(CRASHES, USERS, always="crash"),
+        Mix(CRASHES, TWO, fickle=True, steady=True, always="crash"),
     ),
     Mend(
         "the end of reading another history",

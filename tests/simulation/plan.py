@@ -58,6 +58,8 @@ class Op:
     at: float = 0.0
     patience: float = PATIENCE_SECONDS
     """After so many seconds without an answer the client asks again, with the same key."""
+    once: bool = False
+    """The client does not ask again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ class Mix:
     """What clients ask for after their first two operations; none: whatever there is."""
     impatient: bool = False
     """All clients ask again soon."""
+    fickle: bool = False
+    """No client asks for anything again, whatever the answer."""
     one_thing: bool = False
     """All clients change the same user or account."""
     steady: bool = False
@@ -131,6 +135,8 @@ def drawn(seed: int, mix: Mix) -> Plan:
         clients = [[*ops[:2], *(replace(op, slot=0) for op in ops[2:])] for ops in clients]
     if mix.impatient or chance.random() < _IMPATIENT:
         clients = [[replace(op, patience=round(0.01 + 0.3 * chance.random(), 3)) for op in ops] for ops in clients]
+    if mix.fickle:
+        clients = [[replace(op, once=True) for op in ops] for ops in clients]
     if mix.hurry:
         clients = [[more for number, op in enumerate(ops) for more in _hurried(op, number, chance)] for ops in clients]
     kinds = (
