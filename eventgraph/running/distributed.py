@@ -76,6 +76,7 @@ async def serve_part(
     log_to_stderr(serve.log_level)
     answers = part.work is not Work.KEEPING
     warning = serve.check_exposure(serve.host, knows_actors=serve.actor_keys is not None) if answers else None
+    certificates = serve.certificates()
     listener = listen(serve.host, part.usual_port if serve.port is None else serve.port)
     metrics_listener = listen_for_metrics(serve)
     metrics = SubgraphMetrics(part.name, "kafka") if serve.metrics else None
@@ -94,10 +95,12 @@ async def serve_part(
         rest = Route("/health/{check}" if part.work is Work.KEEPING else "/{path:path}", found.subgraph.app)
         app = Starlette(routes=[*routes, rest])
         app.router.redirect_slashes = False
-        await servers.start([Endpoint(app, listener, serve.hosts), *exposed.endpoints])
+        if certificates is not None:
+            await stack.enter_async_context(certificates.watched())
+        await servers.start([Endpoint(app, listener, serve.hosts, certificates), *exposed.endpoints])
         if warning:
             announce(warning)
-        announce(part.told(origin_of(listener), exposed.told))
+        announce(part.told(origin_of(listener, certificates), exposed.told))
         await servers.until_stopped()
 
 

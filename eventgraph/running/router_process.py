@@ -31,6 +31,7 @@ async def serve_router(
             "authentication: expected actor_keys as well, by which the subgraphs know the router, found none"
         )
     warning = serve.check_exposure(serve.host, knows_actors=serve.authentication is not None)
+    certificates = serve.certificates()
     listener = listen(serve.host, ROUTER_PORT if serve.port is None else serve.port)
     metrics_listener = listen_for_metrics(serve)
     async with AsyncExitStack() as stack:
@@ -40,8 +41,11 @@ async def serve_router(
         counted = RouterMetrics() if serve.metrics else None
         router = await asyncio.to_thread(SystemRouter, urls, serve, system, serve.router_config, serve.actors, counted)
         exposed = Exposed.of(serve, metrics_listener, sources_of(servers, (), counted, router.statistics))
-        await servers.start([Endpoint(await router.app(exposed.routes), listener, ANY_HOST), *exposed.endpoints])
-        origin = origin_of(listener)
+        if certificates is not None:
+            await stack.enter_async_context(certificates.watched())
+        app = await router.app(exposed.routes)
+        await servers.start([Endpoint(app, listener, ANY_HOST, certificates), *exposed.endpoints])
+        origin = origin_of(listener, certificates)
         rows = {"playground": f"{origin}/", "endpoint": f"{origin}/graphql", "health": f"{origin}/health/ready"}
         if warning:
             announce(warning)

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Generator, Mapping, Sequence
+import ssl
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from eventgraph.errors import StartError
+from eventgraph.running.certificates import Certificates
 from graphrouter.http.connection import HttpServer
 from graphrouter.http.connections import Connections
 from graphrouter.http.files import allow_many_files
@@ -36,6 +38,8 @@ class Endpoint:
     listener: socket.socket
     hosts: tuple[str, ...] = ()
     """Names that it may be asked by; without any, as `HostCheck` has it."""
+    certificates: Certificates | None = None
+    """What it shows and asks for over TLS, without which it speaks plain HTTP."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -59,10 +63,15 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def origin_of(listener: socket.socket) -> str:
+def _context_of(certificates: Certificates | None) -> Callable[[object, object], ssl.SSLContext] | None:
+    return None if certificates is None else lambda _config, _default: certificates.context
+
+
+def origin_of(listener: socket.socket, certificates: Certificates | None = None) -> str:
     """What URLs to it begin with."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "http" if certificates is None else "https"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def banner(first: str, rows: Mapping[str, str]) -> str:
@@ -136,6 +145,7 @@ class Servers:
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=GRACE_SECONDS,
+                ssl_context_factory=_context_of(endpoint.certificates),
             )
             server = _Server(config)
             task = asyncio.create_task(server.serve(sockets=[endpoint.listener]))

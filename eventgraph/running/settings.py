@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr, ValidationError, create_model, field_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from eventgraph.errors import StartError
+from eventgraph.running.certificates import CertificateFiles, Certificates
 from eventgraph.system import ROUTER_PORT, System
 from graphrouter.authentication import Authentication
 from graphrouter.http.actors import ActorKeys
@@ -211,6 +212,13 @@ class ServeSettings(Reach):
     router_config: Path | None = Field(
         default=None, description="The file of the router's configuration, in YAML (router/configuration.md)."
     )
+    tls_certificate: Path | None = Field(
+        default=None, description="The server's certificate and those up to its authority (PEM); turns TLS on."
+    )
+    tls_key: Path | None = Field(default=None, description="The certificate's key (PEM), if it is in another file.")
+    tls_client_ca: Path | None = Field(
+        default=None, description="The authorities (PEM) of the certificates that clients have to show."
+    )
     log_level: LogLevel = Field(default="warning", description="How much is logged to standard error.")
     drain_seconds: float = Field(
         default=0.0,
@@ -218,6 +226,18 @@ class ServeSettings(Reach):
         le=3_600,
         description="Seconds between SIGTERM and the end, in which health says not ready and clients go elsewhere.",
     )
+
+    @model_validator(mode="after")
+    def _certificate(self) -> Self:
+        if self.tls_certificate is None and (self.tls_key is not None or self.tls_client_ca is not None):
+            raise ValueError("tls_key and tls_client_ca: expected tls_certificate beside them, found none")
+        return self
+
+    def certificates(self) -> Certificates | None:
+        """None where the server speaks without TLS; StartError where a file cannot be used."""
+        if self.tls_certificate is None:
+            return None
+        return Certificates(CertificateFiles(self.tls_certificate, self.tls_key, self.tls_client_ca))
 
     @property
     def actors(self) -> ActorKeys | None:

@@ -70,7 +70,7 @@ class RunningKith:
 
     @property
     def origin(self) -> str:
-        found = re.search(r"(http://\S+)/graphql", self.banner)
+        found = re.search(r"(https?://\S+)/graphql", self.banner)
         assert found, self.banner
         return found[1]
 

@@ -12,6 +12,7 @@ one (https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1). Pieces of a body go 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import cast
 
@@ -130,7 +131,9 @@ class HttpConnection(asyncio.Protocol):
             if exc is None and self._in_body and not self._is_framed():
                 self._complete()
             else:
-                self._fail(ConnectionBroken("the connection broke", unheard=not self._received))
+                # After the handshake of TLS 1.3 a server may still refuse the certificate that it was shown.
+                why = f": {exc}" if isinstance(exc, ssl.SSLError) else ""
+                self._fail(ConnectionBroken(f"the connection broke{why}", unheard=not self._received))
         if not self._gone.done():
             self._gone.set_result(None)
         self._lost(self)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator
+from typing import cast
 
 import pytest
 
@@ -13,6 +15,7 @@ from graphrouter.transport import (
     SubgraphUnreachable,
 )
 from graphrouter.transport.http import HttpTransport
+from graphrouter.transport.http_connection import ConnectionBroken, HttpConnection
 from infra.patience import seconds
 from tests.support.raw_server import OK, RawServer, raw_server
 
@@ -86,3 +89,24 @@ async def test_no_more_connections_are_open_than_allowed(server: RawServer) -> N
     assert [answer.body for answer in answers] == [b"hi"] * 10
     assert server.connections == 2
     await transport.aclose()
+
+
+async def test_what_tls_says_when_it_ends_a_connection_is_told() -> None:
+    connection = HttpConnection(100, lambda _: None)
+    connection.connection_made(cast("asyncio.Transport", Deaf()))
+    waiting = asyncio.create_task(connection.exchange(b"GET / HTTP/1.1\r\n\r\n"))
+    await asyncio.sleep(0)
+    connection.connection_lost(ssl.SSLError(1, "tlsv13 alert certificate required"))
+    with pytest.raises(ConnectionBroken, match=r"the connection broke: .*certificate required") as broken:
+        await waiting
+    assert broken.value.unheard
+
+
+class Deaf:
+    """A way to a server that says nothing."""
+
+    def write(self, data: bytes) -> None:
+        """It goes nowhere."""
+
+    def abort(self) -> None:
+        """There is nothing to end."""
