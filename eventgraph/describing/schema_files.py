@@ -27,7 +27,7 @@ def supergraph_sdl(system: System, urls: Mapping[str, str]) -> str:
 def texts(system: System) -> Mapping[str, str]:
     """The files' texts by their names."""
     supergraph = supergraph_sdl(system, system.urls)
-    api = read_supergraph(supergraph).api_schema
+    api = read_supergraph(supergraph).with_defer().api_schema
     origin = f"http://127.0.0.1:{ROUTER_PORT}"
     return {
         "schema.graphql": print_schema(api).rstrip() + "\n",

@@ -128,6 +128,90 @@ class GraphQLAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """A deferred fragment that is still to come: where, and by which name the client calls it."""
+
+    id: str
+    path: list[str | int]
+    label: str | None
+
+    def body(self) -> dict[str, object]:
+        found: dict[str, object] = {"id": self.id, "path": self.path}
+        return found if self.label is None else {**found, "label": self.label}
+
+
+@dataclass(frozen=True, slots=True)
+class Increment:
+    """Fields of the object at `sub_path` below a pending fragment."""
+
+    pending: Pending
+    sub_path: list[str | int]
+    data: dict[str, object]
+    errors: list[ErrorObject]
+
+    def body(self) -> dict[str, object]:
+        found: dict[str, object] = {"data": self.data, "id": self.pending.id}
+        if self.sub_path:
+            found["subPath"] = self.sub_path
+        return {**found, "errors": self.errors} if self.errors else found
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A pending fragment has come as a whole; with `errors`, nothing of it comes."""
+
+    pending: Pending
+    errors: list[ErrorObject]
+
+    def body(self) -> dict[str, object]:
+        return {"id": self.pending.id, "errors": self.errors} if self.errors else {"id": self.pending.id}
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerPart:
+    """One part of an answer that comes in several; `first` is what is there at once.
+
+    https://github.com/graphql/graphql-spec/pull/1110
+    """
+
+    has_next: bool
+    first: GraphQLAnswer | None = None
+    pending: Sequence[Pending] = ()
+    incremental: Sequence[Increment] = ()
+    completed: Sequence[Completed] = ()
+    extensions: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    @property
+    def errors(self) -> list[ErrorObject]:
+        """All that is told in the part."""
+        found = [] if self.first is None else list(self.first.errors)
+        return found + [error for one in (*self.incremental, *self.completed) for error in one.errors]
+
+    @property
+    def bookmark(self) -> None:
+        """A query is not resumed; where its data are as of is in the extensions."""
+        return
+
+    def body(self) -> dict[str, object]:
+        """The part's JSON map, without empty entries."""
+        body: dict[str, object] = {} if self.first is None else self.first.body()
+        for name, entries in (
+            ("pending", self.pending),
+            ("incremental", self.incremental),
+            ("completed", self.completed),
+        ):
+            if entries:
+                body[name] = [entry.body() for entry in entries]
+        if self.extensions:
+            body["extensions"] = self.extensions
+        body["hasNext"] = self.has_next
+        return body
+
+    def text(self) -> bytes:
+        return dumps(self.body())
+
+
+@dataclass(frozen=True, slots=True)
 class StreamProgress:
     """How far a stream of answers is where nothing has come for a while: whoever resumes it from `bookmark` misses
     nothing."""
@@ -135,8 +219,9 @@ class StreamProgress:
     bookmark: str
 
 
-StreamItem: TypeAlias = GraphQLAnswer | StreamProgress
-"""What a subscription sends. The bookmark of an answer is where to resume the stream after it."""
+StreamItem: TypeAlias = GraphQLAnswer | AnswerPart | StreamProgress
+"""What a subscription sends, or a query whose answer comes in parts. The bookmark of a subscription's answer is where
+to resume the stream after it."""
 
 
 class StreamInterrupted(Exception):

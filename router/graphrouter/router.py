@@ -16,7 +16,7 @@ from graphrouter.options import RouterOptions, Traffic
 from graphrouter.pipeline import Pipeline
 from graphrouter.pipeline.hooking import HookedTransport, SubgraphHooks
 from graphrouter.planning.planner import QueryPlanner
-from graphrouter.request import GraphQLAnswer, GraphQLRequest, StreamItem
+from graphrouter.request import AnswerPart, GraphQLAnswer, GraphQLRequest, StreamItem
 from graphrouter.subgraph_health import SubgraphHealth, health_of
 from graphrouter.subgraph_sdl import fetch_sdl
 from graphrouter.supergraph import Supergraph, read_supergraph
@@ -43,8 +43,10 @@ class GraphRouter:
     def __init__(
         self, supergraph: Supergraph, transports: Mapping[str, SubgraphTransport], options: RouterOptions | None = None
     ) -> None:
-        self.supergraph = supergraph
         self.options = options or RouterOptions()
+        if self.options.defer:
+            supergraph = supergraph.with_defer()
+        self.supergraph = supergraph
         self.planner = QueryPlanner(supergraph)
         self.composed_from: Mapping[str, str] = {}
         """The schemas that the subgraphs gave, by name, where the router asked them for these (`compose`)."""
@@ -163,6 +165,10 @@ class GraphRouter:
             StreamInterrupted: the stream has broken off and cannot be taken up here.
         """
         return self._pipeline.stream(request)
+
+    def parts(self, request: GraphQLRequest) -> AsyncGenerator[GraphQLAnswer | AnswerPart, None]:
+        """The answer to a request, in parts where it defers some; subscriptions are refused."""
+        return self._pipeline.parts(request)
 
     async def schemas(self) -> Mapping[str, str]:
         """What the subgraphs give as their schemas now; SubgraphUnavailable where one does not."""

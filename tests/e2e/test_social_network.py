@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 
 import pytest
 
+from tests.support.incremental import merged
 from tests.support.kith import Json, RunningKith
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -65,6 +67,28 @@ async def test_the_known_answer(kith: RunningKith) -> None:
         bookmark=bookmark,
     )
     assert mutual.data["mutualFriends"] == [{"id": ids[2]}, {"id": ids[3]}]
+
+
+async def test_recommendations_may_come_later(kith: RunningKith) -> None:
+    (one, *_), bookmark = await network(kith, 3, [(1, 2), (2, 3)])
+    asked = "recommendations { user { id firstName } mutualFriends { id } }"
+    whole = await kith.ask(
+        f"query ($id: ID!) {{ user(id: $id) {{ firstName {asked} }} }}", {"id": one}, bookmark=bookmark
+    )
+    response = await kith.client.post(
+        f"{kith.origin}/graphql",
+        json={
+            "query": f"query ($id: ID!) {{ user(id: $id) {{ firstName ... @defer {{ {asked} }} }} }}",
+            "variables": {"id": one},
+        },
+        headers={"accept": "multipart/mixed", "bookmark": bookmark, "bookmark-timeout": "30"},
+    )
+    _, *parts, _ = response.content.split(b"\r\n---")
+    bodies = [json.loads(part.partition(b"\r\n\r\n")[2]) for part in parts]
+    assert bodies[0]["data"] == {"user": {"firstName": "Person1"}}
+    found = merged(body for body in bodies if body != {"hasNext": True})
+    assert (found.data, found.errors) == (whole.data, [])
+    assert found.data["user"]["recommendations"]
 
 
 async def test_a_bookmark_shows_ones_own_writes_in_every_subgraph(kith: RunningKith) -> None:

@@ -293,6 +293,8 @@ class Operations(Section):
 
     introspection: bool = _DEFAULTS.introspection
     """Whether `__schema` and `__type` are answered."""
+    defer: bool = _DEFAULTS.defer
+    """Whether `@defer` is in the schema, and answers come in parts for clients that take them so."""
     query_plans: bool = _DEFAULTS.expose_query_plan
     """Whether a request that asks for it gets its plan in `extensions.queryPlan`."""
     costs: bool = _DEFAULTS.expose_cost
@@ -442,6 +444,7 @@ class Configuration(Section):
             playground=server.playground,
             examples=server.examples or of.examples,
             persisted=operations.persisted.options() or of.persisted,
+            defer=operations.defer,
             expose_query_plan=operations.query_plans,
             expose_cost=operations.costs,
             join_equal_queries=operations.join_equal_queries,

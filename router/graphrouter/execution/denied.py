@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +16,7 @@ UNAUTHORIZED: Final = "UNAUTHORIZED_FIELD_OR_TYPE"
 class Denied:
     """Field nodes of the operation, by their identity, and object types; what they stand for is null, and an error."""
 
-    nodes: frozenset[int] = frozenset()
+    nodes: AbstractSet[int] = frozenset()
     types: frozenset[str] = frozenset()
 
     def allowed(self, nodes: Sequence[FieldNode]) -> list[FieldNode]:

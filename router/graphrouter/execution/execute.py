@@ -102,6 +102,10 @@ class Execution:
     """The places that were read at, by number, with the objects there where equal ones were made one."""
     is_large: bool = False
     """Whether the data are so many that steps on them are made in the background."""
+    landed: Callable[[PreparedFetch], None] | None = None
+    """Hears of each fetch that has been made, and merged or told."""
+    errors_of: Callable[[PreparedFetch], ResponseErrors] | None = None
+    """Where the errors of a fetch are told, if not all in one place."""
     given: tuple[PreparedFetch, SubgraphResponse] | None = None
     """A fetch that has been answered already: a subscription's, whose answer is a message of the subgraph."""
     sent: int = 0
@@ -127,6 +131,8 @@ class Execution:
         while following is not None:
             fetch = self.plan.fetches[following]
             await self._perform(fetch)
+            if self.landed is not None:
+                self.landed(fetch)
             following = None
             ready: list[int] = []
             for dependent in fetch.dependents:
@@ -143,8 +149,11 @@ class Execution:
     def _share(self, ready: list[PreparedFetch]) -> None:
         """Makes equal objects one at the targets of fetches that can start now: outer ones first, inner ones are less.
 
-        Only where nobody has read before: a request under way may know equal objects as two.
+        Only where nobody has read before: a request under way may know equal objects as two. So may what has been
+        given of an answer that comes in parts.
         """
+        if self.landed is not None:
+            return
         readers = [reader for fetch in ready for reader in fetch.shareable if reader.place not in self.places]
         readers.sort(key=lambda reader: len(reader.path))
         for reader in readers:
@@ -168,13 +177,13 @@ class Execution:
         except (TransportError, _Malformed) as failure:
             sent = isinstance(failure, TransportError) and failure.sent
             changes = self.plan.plan.kind == "mutation" and sent
-            self._fail(fetch.subgraph, failure, self._root_positions(prepared, fetch), _OUTCOME if changes else "")
+            self._fail(prepared, failure, self._root_positions(prepared, fetch), _OUTCOME if changes else "")
             return
         take = partial(self._take_root, prepared, fetch, data, raw_errors)
         try:
             await self._step(take) if self.is_large else take()
         except (_Malformed, RecursionError) as failure:
-            self._fail(fetch.subgraph, _unusable(failure), self._root_positions(prepared, fetch))
+            self._fail(prepared, _unusable(failure), self._root_positions(prepared, fetch))
 
     def _take_root(
         self, prepared: PreparedFetch, fetch: RootFetch, data: JsonObject | None, raw_errors: Sequence[object]
@@ -182,7 +191,7 @@ class Execution:
         self._tell_root_errors(prepared, fetch, raw_errors, data or {})
         if data is None:
             for above, _ in islice(positions_at(self.data, fetch.path), MAX_EXPLAINED):
-                self.errors.explain_fields_of(above)
+                self._errors(prepared).explain_fields_of(above)
             return
         rename((data,), fetch.renames)
         drop_strays([data], prepared.strays)
@@ -197,9 +206,10 @@ class Execution:
         self, prepared: PreparedFetch, fetch: RootFetch, raw_errors: Sequence[object], data: JsonObject
     ) -> None:
         """An error without a path stands at what did not come beside it."""
+        errors = self._errors(prepared)
         for number, raw in enumerate(raw_errors):
-            if self.errors.room <= 0:
-                self.errors.drop(len(raw_errors) - number)
+            if errors.room <= 0:
+                errors.drop(len(raw_errors) - number)
                 return
             error = SubgraphError(raw)
             paths: Iterable[ResponsePath]
@@ -209,7 +219,7 @@ class Execution:
             else:
                 asked = self._root_positions(prepared, fetch)
                 paths = (path for path in asked if data.get(str(path[-1])) is None)
-            self.errors.add_at(paths, error.message, error.code, fetch.subgraph, error.extensions)
+            errors.add_at(paths, error.message, error.code, fetch.subgraph, error.extensions)
 
     def _root_positions(self, prepared: PreparedFetch, fetch: RootFetch) -> Iterator[ResponsePath]:
         for above, _ in positions_at(self.data, fetch.path):
@@ -221,13 +231,12 @@ class Execution:
         inputs, body = await self._step(read) if self.is_large else read()
         if not body:
             return
-        service = prepared.fetch.subgraph
         try:
             data, raw_errors = await self._ask(prepared, body)
-            take = partial(self._take_entities, service, inputs, data, raw_errors)
+            take = partial(self._take_entities, prepared, inputs, data, raw_errors)
             await self._step(take) if self.is_large else take()
         except (TransportError, _Malformed, RecursionError) as failure:
-            self._fail(service, _unusable(failure), positions(self.data, inputs))
+            self._fail(prepared, _unusable(failure), positions(self.data, inputs))
 
     def _entities_request(self, prepared: PreparedFetch) -> tuple[Sequence[Input], bytes]:
         """What the fetch asks for, and its body, which is empty where there is nothing to ask for."""
@@ -235,7 +244,7 @@ class Execution:
             inputs, write = entities_request(prepared, self.data, self.variables)
         else:
             inputs, write = [(group, self._collect(group)) for group in prepared.groups], None
-        tell_unfit(self.data, self.errors, inputs)
+        tell_unfit(self.data, self._errors(prepared), inputs)
         if not any(collected.count for _, collected in inputs):
             return inputs, b""
         if write:
@@ -244,16 +253,17 @@ class Execution:
         return inputs, prepared.body(self.variables, lists)
 
     def _take_entities(
-        self, service: str, inputs: Sequence[Input], data: JsonObject | None, raw_errors: Sequence[object]
+        self, prepared: PreparedFetch, inputs: Sequence[Input], data: JsonObject | None, raw_errors: Sequence[object]
     ) -> None:
-        tell_entity_errors(self.data, self.errors, service, inputs, raw_errors, data or {})
+        errors = self._errors(prepared)
+        tell_entity_errors(self.data, errors, prepared.fetch.subgraph, inputs, raw_errors, data or {})
         for group, collected in inputs:
             entities: Json = data.get(group.group.alias) if data is not None else None
             if entities.__class__ is list and len(entities) == collected.count:
                 self._merge_entities(group, collected, entities)
             elif collected.count and not raw_errors:
                 misfit = _Malformed("the subgraph's list of entities does not fit the request")
-                self._fail(service, misfit, positions(self.data, [(group, collected)]))
+                self._fail(prepared, misfit, positions(self.data, [(group, collected)]))
 
     def _collect(self, group: PreparedGroup) -> Collected:
         representations = Representations()
@@ -308,11 +318,19 @@ class Execution:
                 if entity is not None:
                     merge_object(target, entity, object_types)
 
+    def _errors(self, prepared: PreparedFetch) -> ResponseErrors:
+        return self.errors if self.errors_of is None else self.errors_of(prepared)
+
     def _fail(
-        self, service: str, failure: TransportError | _Malformed, paths: Iterable[ResponsePath], more: str = ""
+        self,
+        prepared: PreparedFetch,
+        failure: TransportError | _Malformed,
+        paths: Iterable[ResponsePath],
+        more: str = "",
     ) -> None:
+        service = prepared.fetch.subgraph
         _log.warning("subgraph %s: %s (%s)", service, failure, failure.code)
-        self.errors.add_at(paths, f"{failure}{more}", failure.code, service, {})
+        self._errors(prepared).add_at(paths, f"{failure}{more}", failure.code, service, {})
 
     async def _ask(self, prepared: PreparedFetch, body: bytes) -> tuple[JsonObject | None, list[object]]:
         """The `data` and the `errors` of one subgraph request."""
@@ -322,7 +340,7 @@ class Execution:
         else:
             response = await self._sent(service, body)
         answer = await self._answer(prepared, response)
-        self._join_bookmark(service, response, answer)
+        self._join_bookmark(prepared, response, answer)
         data: Json = answer.get("data")
         raw_errors: Json = answer.get("errors")
         return data if data.__class__ is dict else None, raw_errors if raw_errors.__class__ is list else []
@@ -359,7 +377,8 @@ class Execution:
         """Does a part of the work on large data in the background, one at a time: they change the same data."""
         return work() if self.background is None else await self.background.run(work)
 
-    def _join_bookmark(self, service: str, response: SubgraphResponse, answer: JsonObject) -> None:
+    def _join_bookmark(self, prepared: PreparedFetch, response: SubgraphResponse, answer: JsonObject) -> None:
+        service = prepared.fetch.subgraph
         texts: list[Json] = [response.headers.get("bookmark")]
         extensions: Json = answer.get("extensions")
         if extensions.__class__ is dict:
@@ -372,7 +391,7 @@ class Execution:
             except (bookmarks.InvalidBookmark, TypeError) as error:
                 _log.warning("subgraph %s returned a malformed bookmark: %s", service, error)
                 message = "the subgraph returned a malformed bookmark"
-                self.errors.add(error_object(message, SUBREQUEST_MALFORMED, service=service))
+                self._errors(prepared).add(error_object(message, SUBREQUEST_MALFORMED, service=service))
 
 
 def _read(response: SubgraphResponse) -> JsonObject:

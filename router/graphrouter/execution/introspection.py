@@ -66,9 +66,10 @@ class IntrospectionField:
 
     def answer(self, variables: Mapping[str, object]) -> Json:
         # graphql-core types it with generics that strict checkers cannot follow.
-        execute_sync = cast("Callable[..., ExecutionResult]", graphql.execute_sync)  # pyright: ignore[reportUnknownMemberType]
+        # A schema with `@defer` is executed by this function only. Nothing is deferred: it gives a whole result.
+        execute = cast("Callable[..., ExecutionResult]", graphql.experimental_execute_incrementally)  # pyright: ignore[reportUnknownMemberType]
         given = {name: value for name, value in variables.items() if name in self._variables}
-        result = execute_sync(self._schema, self._document, variable_values=given)
+        result = execute(self._schema, self._document, variable_values=given)
         if result.data is None or result.errors:
             raise RuntimeError(f"introspection failed: {result.errors}")
         (value,) = result.data.values()

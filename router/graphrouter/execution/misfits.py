@@ -87,12 +87,24 @@ _MAX_EXACT: Final = 2.0**53
 class ShapeErrors:
     """What a shape met that does not fit, in one response."""
 
-    __slots__ = ("_denied", "_invalid", "_more_denied", "_nulls", "failed", "introspected", "max_objects", "objects")
+    __slots__ = (
+        "_denied",
+        "_invalid",
+        "_more_denied",
+        "_nulls",
+        "deferred",
+        "failed",
+        "introspected",
+        "max_objects",
+        "objects",
+    )
 
     def __init__(self, max_objects: int = 10**9, introspected: Sequence[object] = ()) -> None:
         self.introspected = introspected
         """The answers to `__schema` and `__type`, which stand in the response as they are."""
         self.failed = False
+        self.deferred: list[tuple[int, dict[str, Any], Position]] = []
+        """What is deferred below objects of the response: the number of its shape, the object's data, its position."""
         self.objects = 0
         """How many objects the response has so far, over all levels and at all positions."""
         self.max_objects = max_objects
@@ -132,13 +144,13 @@ class ShapeErrors:
     def null(self, parent: Position, step: str | int) -> None:
         """Null where the schema has none."""
         self.failed = True
-        self._nulls.append(_path((parent, step)))
+        self._nulls.append(path_of((parent, step)))
 
     def deny(self, parent: Position, step: str | int) -> None:
         """Something that the caller may not see."""
         self.failed = True
         if len(self._denied) < _TOLD_DENIALS:
-            self._denied.append(_path((parent, step)))
+            self._denied.append(path_of((parent, step)))
         else:
             self._more_denied += 1
 
@@ -163,7 +175,7 @@ class ShapeErrors:
 
     def _note_invalid(self, position: Position, found: str) -> None:
         self.failed = True
-        self._invalid.append((_path(position), found))
+        self._invalid.append((path_of(position), found))
 
     def tell(self, errors: ResponseErrors) -> None:
         for path in self._denied:
@@ -174,7 +186,8 @@ class ShapeErrors:
         errors.add_nulls(self._nulls)
 
 
-def _path(position: Position) -> list[str | int]:
+def path_of(position: Position) -> list[str | int]:
+    """The position as the steps from the root."""
     path: list[str | int] = []
     while position is not None:
         position, step = position

@@ -106,7 +106,7 @@ def compile_shape(  # noqa: PLR0913 - what a shape depends on
     root = schema.get_root_type(operation.operation)
     if root is None:
         raise GraphQLError(f"the schema has no {operation.operation.value} type")
-    compiler = _Compiler(schema, complete_schema or schema, FieldCollector(schema, fragments, conditions), shared)
+    compiler = ShapeCompiler(schema, complete_schema or schema, FieldCollector(schema, fragments, conditions), shared)
     compiler.typename_key = typename_key
     compiler.introspection = introspection if introspection is not None else []
     compiler.denied = denied
@@ -151,7 +151,12 @@ def _by_likelihood(class_: type) -> tuple[bool, str]:
     return class_ is not str, class_.__name__
 
 
-class _Compiler:
+Composite: TypeAlias = GraphQLObjectType | GraphQLInterfaceType
+Fields: TypeAlias = dict[str, list[FieldNode]]
+"""Response key → the field nodes that are merged under it."""
+
+
+class ShapeCompiler:
     """Writes the functions of one operation. Each is written once: `_written` knows them by what they depend on."""
 
     def __init__(self, schema: GraphQLSchema, complete: GraphQLSchema, collector: FieldCollector, shared: bool) -> None:
@@ -176,21 +181,27 @@ class _Compiler:
         for name, functions in self._dispatch:
             table = cast("dict[str, object]", self._names[name])
             table.update({type_name: self._names[written] for type_name, written in functions.items()})
-        return cast("Shape", self._names[entry])
+        return self.named(entry)
+
+    def named(self, name: str) -> Shape:
+        """A function that was written, once `function` has run."""
+        return cast("Shape", self._names[name])
 
     def _name(self, prefix: str) -> str:
         return f"{prefix}{len(self._written)}"
 
-    def object_function(
-        self, type_: GraphQLObjectType | GraphQLInterfaceType, sets: tuple[SelectionSetNode, ...], own_name: str = ""
-    ) -> str:
+    def object_function(self, type_: Composite, sets: tuple[SelectionSetNode, ...], own_name: str = "") -> str:
         """The function for objects of one type. Types with the same fields share it: an interface may have many.
 
         `own_name` is the source of the value of `__typename`; where it is empty, the type's name.
         """
-        fields = self._collector.fields(type_, sets)
-        own_name = own_name or repr(type_.name)
-        key = ("object", *(self._signature(type_, name, nodes, own_name) for name, nodes in fields.items()))
+        return self._object_function(type_, self._collector.fields(type_, sets), own_name or repr(type_.name))
+
+    def _object_function(
+        self, type_: Composite, fields: Fields, own_name: str, more: Callable[[], Iterable[str]] = tuple, *key: object
+    ) -> str:
+        """The function for these fields. `more` gives the lines for what is deferred, which `key` tells apart."""
+        key = ("object", *key, *(self._signature(type_, name, nodes, own_name) for name, nodes in fields.items()))
         if key in self._written:
             return self._written[key]
         name = self._written[key] = self._name("f")
@@ -230,7 +241,7 @@ class _Compiler:
         if self._shared:
             body += self._shared_body(number, checks, shaped, weight)
         else:
-            body += [*checks, f" return {shaped}"]
+            body += [*checks, *more(), f" return {shaped}"]
         self._lines += body
         return name
 
@@ -264,9 +275,7 @@ class _Compiler:
         return _Weight(1) + self._weights[self._completer(inner, nodes, True)]
 
     @staticmethod
-    def _signature(
-        type_: GraphQLObjectType | GraphQLInterfaceType, response_key: str, nodes: list[FieldNode], own_name: str
-    ) -> object:
+    def _signature(type_: Composite, response_key: str, nodes: list[FieldNode], own_name: str) -> object:
         """Everything that the code for one field depends on."""
         name = nodes[0].name.value
         what = own_name if name == "__typename" else str(type_.fields[name].type) if name in type_.fields else name
@@ -382,12 +391,16 @@ class _Compiler:
         """
         if not isinstance(type_, GraphQLInterfaceType):
             return None
-        types: list[GraphQLObjectType | GraphQLInterfaceType] = [*self._schema.get_possible_types(type_)] or [type_]
-        first, *others = [self._collector.fields(t, sets) for t in types]
+        types: list[Composite] = [*self._schema.get_possible_types(type_)] or [type_]
+        first, *others = [self._all_fields(t, sets) for t in types]
         names = {node.name.value for nodes in first.values() for node in nodes}
         if "__typename" in names or any(fields != first for fields in others):
             return None
         return self.object_function(types[0], sets)
+
+    def _all_fields(self, type_: Composite, sets: tuple[SelectionSetNode, ...]) -> Fields:
+        """All that is selected of a type."""
+        return self._collector.fields(type_, sets)
 
     def _list_function(self, item: OutputType, nodes: list[FieldNode]) -> str:
         key = ("list", str(item), *(id(node) for node in nodes))

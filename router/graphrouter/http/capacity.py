@@ -40,6 +40,8 @@ class EndpointLimits:
     streams: int = 10_000
     """Streams of answers (subscriptions) at the same time; the same."""
     stream: StreamLimits = field(default_factory=StreamLimits)
+    silence_seconds: float = 10.0
+    """After so long without a part of an answer that comes in parts, the client is sent a sign of life."""
 
 
 class Capacity:

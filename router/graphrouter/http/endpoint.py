@@ -21,9 +21,11 @@ from starlette.types import Receive, Scope, Send
 from graphrouter.http.capacity import RETRY_AFTER, Capacity, EndpointLimits
 from graphrouter.http.media_types import GRAPHQL_RESPONSE, JSON, asks_for_events, negotiate, takes_json
 from graphrouter.http.parameters import QUERY_STRING_LIMIT, read_body, read_query_string
+from graphrouter.http.parts import Format, asked_format, send_parts
 from graphrouter.http.refusal import HttpRefusal
 from graphrouter.http.streaming import send_events
 from graphrouter.request import (
+    AnswerPart,
     ErrorObject,
     GraphQLAnswer,
     GraphQLRequest,
@@ -76,6 +78,15 @@ class StreamingExecutor(Executor, Protocol):
 
 
 @runtime_checkable
+class PartsExecutor(Executor, Protocol):
+    """One that can answer in parts."""
+
+    def parts(self, request: GraphQLRequest, /) -> AsyncGenerator[GraphQLAnswer | AnswerPart, None]:
+        """The answer to a request, or the parts that it comes in."""
+        ...
+
+
+@runtime_checkable
 class ChecksCredentials(Protocol):
     """An executor that knows of credentials before there is an operation."""
 
@@ -124,6 +135,19 @@ class GraphQLEndpoint:
                 self.capacity.count(scope, headers)
                 request = await self._read(scope, headers, receive)
                 found = await self._stream(executor, request, receive, send, only_events=only_events)
+            elif (
+                (format_ := asked_format(accept)) is not None
+                and scope["method"] != "HEAD"
+                and isinstance(executor := self._executor(), PartsExecutor)
+            ):
+                media_type = negotiate(accept) if takes_json(accept) else GRAPHQL_RESPONSE
+                self.capacity.count(scope, headers)
+                request = await self._read(scope, headers, receive)
+                parted = _Parted(executor, request, format_, self._limits.silence_seconds)
+                found = await self._once(parted.send(send), receive)
+                if found is not None and parted.is_sent:
+                    self._ended(scope["method"], request, found, 200, started)
+                    return
             else:
                 media_type = negotiate(accept)
                 self.capacity.count(scope, headers)
@@ -145,11 +169,16 @@ class GraphQLEndpoint:
                 (b"www-authenticate", b'Bearer error="invalid_token"' if "authorization" in headers else b"Bearer"),
             )
         await _respond(send, scope["method"], status, media_type, answer, more)
+        self._ended(scope["method"], request, answer, status, started)
+
+    def _ended(
+        self, method: str, request: GraphQLRequest | None, answer: GraphQLAnswer, status: int, started: float
+    ) -> None:
+        """Counts and logs a request that has been answered."""
         if (metrics := self.capacity.metrics) is not None:
-            metrics.answered(scope["method"], status, answer.errors, time.perf_counter() - started)
+            metrics.answered(method, status, answer.errors, time.perf_counter() - started)
         if self._access.isEnabledFor(logging.INFO):
-            seconds = time.perf_counter() - started
-            log_request(self._access, scope["method"], request, answer.errors, status, seconds)
+            log_request(self._access, method, request, answer.errors, status, time.perf_counter() - started)
 
     async def _answer(self, request: GraphQLRequest, receive: Receive) -> GraphQLAnswer | None:
         executor = self._executor()
@@ -252,6 +281,29 @@ def log_request(
         name if _NAME.fullmatch(name[:100]) else "-",
         ",".join(codes) or "-",
     )
+
+
+class _Parted:
+    """One answer that may come in parts. `is_sent`: it does, and all of them are sent."""
+
+    def __init__(
+        self, executor: PartsExecutor, request: GraphQLRequest, format_: Format, silence_seconds: float
+    ) -> None:
+        self._executor = executor
+        self._request = request
+        self._format = format_
+        self._silence_seconds = silence_seconds
+        self.is_sent = False
+
+    async def send(self, send: Send) -> GraphQLAnswer:
+        """The answer, which is to be sent where it does not come in parts; else what of it was there at first."""
+        async with aclosing(self._executor.parts(self._request)) as parts:
+            first = await anext(parts)
+            if isinstance(first, GraphQLAnswer):
+                return first
+            await send_parts(send, first, parts, self._format, self._silence_seconds)
+            self.is_sent = True
+            return first.first or GraphQLAnswer(None, [], {})
 
 
 async def first_of(items: AsyncGenerator[StreamItem, None]) -> StreamItem:

@@ -20,7 +20,8 @@ _RANGES: Final = {
     _OLD: (_OLD, "application/*", "*/*", ""),
 }
 """What matches each type, the most specific first."""
-_ACCEPT_LIMIT: Final = 1_000
+ACCEPT_LIMIT: Final = 1_000
+"""Characters of an `Accept` header that are looked at."""
 
 
 def negotiate(accept: str | None) -> bytes:
@@ -28,8 +29,8 @@ def negotiate(accept: str | None) -> bytes:
     and plain JSON for everybody else. HttpRefusal where neither is acceptable."""
     if accept is None:
         return JSON
-    if len(accept) > _ACCEPT_LIMIT:
-        raise HttpRefusal(406, "NOT_ACCEPTABLE", f"an Accept header has at most {_ACCEPT_LIMIT} characters")
+    if len(accept) > ACCEPT_LIMIT:
+        raise HttpRefusal(406, "NOT_ACCEPTABLE", f"an Accept header has at most {ACCEPT_LIMIT} characters")
     found = _negotiated(accept)
     if found is None:
         raise HttpRefusal(406, "NOT_ACCEPTABLE", f"answers are {_NEW} or {_OLD}")
@@ -38,18 +39,18 @@ def negotiate(accept: str | None) -> bytes:
 
 def takes_json(accept: str | None) -> bool:
     """Whether an answer may be one of the types of `negotiate`."""
-    return accept is None or (len(accept) <= _ACCEPT_LIMIT and _negotiated(accept) is not None)
+    return accept is None or (len(accept) <= ACCEPT_LIMIT and _negotiated(accept) is not None)
 
 
 def asks_for_events(accept: str | None) -> bool:
     """Whether the answer is wanted as a stream of Server-Sent Events, which has to be asked for by name."""
-    return accept is not None and len(accept) <= _ACCEPT_LIMIT and _asks_for_events(accept)
+    return accept is not None and len(accept) <= ACCEPT_LIMIT and _asks_for_events(accept)
 
 
 @lru_cache(256)
 def _asks_for_events(accept: str) -> bool:
     ranges = [[text.strip().lower() for text in part.split(";")] for part in accept.split(",")]
-    return any(media_range == "text/event-stream" and _weight(parameters) > 0 for media_range, *parameters in ranges)
+    return any(media_range == "text/event-stream" and weight(parameters) > 0 for media_range, *parameters in ranges)
 
 
 @lru_cache(256)
@@ -57,7 +58,7 @@ def _negotiated(accept: str) -> bytes | None:
     weights: dict[str, float] = {}
     for part in accept.split(","):
         media_range, *parameters = [text.strip().lower() for text in part.split(";")]
-        weights[media_range] = max(weights.get(media_range, 0.0), _weight(parameters))
+        weights[media_range] = max(weights.get(media_range, 0.0), weight(parameters))
     new, old = (
         next((weights[one] for one in ranges if one in weights), 0.0) for ranges in (_RANGES[_NEW], _RANGES[_OLD])
     )
@@ -66,7 +67,7 @@ def _negotiated(accept: str) -> bytes | None:
     return GRAPHQL_RESPONSE if new > old or (new == old and _NEW in weights) else JSON
 
 
-def _weight(parameters: list[str]) -> float:
+def weight(parameters: list[str]) -> float:
     """The parameter q, from 0 to 1; 1 where there is none, 0 where it is malformed."""
     text = next((one.partition("=")[2].strip() for one in parameters if one.partition("=")[0].strip() == "q"), "1")
     if not (len(text) <= 5 and text.isascii() and text.replace(".", "", 1).isdecimal()):

@@ -347,7 +347,7 @@ class _Connection:
                             if isinstance(answer, StreamProgress):
                                 about = {"id": operation_id, "bookmark": answer.bookmark}
                                 await self._write(b'{"type":"ping","payload":%b}' % dumps(about))
-                            elif answer.refused:
+                            elif isinstance(answer, GraphQLAnswer) and answer.refused:
                                 return _resumable(answer.errors, bookmark)
                             else:
                                 await self._write(b'{"id":%b,"type":"next","payload":%b}' % (id_text, answer.text()))

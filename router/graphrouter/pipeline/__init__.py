@@ -8,6 +8,7 @@
 5. `operations`: the operation that was asked for is planned.
 6. `forwarding`: what of the request reaches the subgraphs.
 7. `answering`: the plan is run and the response is shaped. `subscribing`: it is for each message of a stream.
+   `delivering`: the response comes in parts, as far as it is deferred (`deferring`).
 
 What depends on the text alone is done once and cached: the parsed and validated document by its text, the plan by the
 normalised text of what is left of the operation (so that white space, comments, and other operations in the document
@@ -21,7 +22,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import aclosing, nullcontext, suppress
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TypedDict, cast
@@ -31,7 +32,7 @@ from graphrouter.cache import CacheStatistics
 from graphrouter.execution.background import Background
 from graphrouter.execution.errors import error_object
 from graphrouter.execution.execute import SubgraphSettings
-from graphrouter.execution.introspection import IntrospectionAnswers
+from graphrouter.execution.introspection import IntrospectionAnswers, IntrospectionField
 from graphrouter.execution.prepare import holds
 from graphrouter.hooks import PlannedOperation
 from graphrouter.limits import LimitExceeded
@@ -39,6 +40,7 @@ from graphrouter.options import RouterOptions
 from graphrouter.override_labels import OverrideLabels
 from graphrouter.pipeline.answering import Answering
 from graphrouter.pipeline.callers import Callers, while_proved
+from graphrouter.pipeline.delivering import Delivering
 from graphrouter.pipeline.documents import Documents
 from graphrouter.pipeline.forwarding import bookmark_of, forwarded, resume_from
 from graphrouter.pipeline.hooking import Answered, HookFailed, on_plan, on_request, on_response
@@ -50,7 +52,15 @@ from graphrouter.pipeline.persisted import Persisted
 from graphrouter.pipeline.planner import Planner
 from graphrouter.pipeline.subscribing import Subscribing, Subscription
 from graphrouter.planning.plan import QueryPlan
-from graphrouter.request import GraphQLAnswer, GraphQLRequest, RequestRefused, StreamInterrupted, StreamItem
+from graphrouter.request import (
+    AnswerPart,
+    ErrorObject,
+    GraphQLAnswer,
+    GraphQLRequest,
+    RequestRefused,
+    StreamInterrupted,
+    StreamItem,
+)
 from graphrouter.supergraph import Access, Supergraph
 from graphrouter.telemetry.operations import NOT_READ
 from graphrouter.transport import SubgraphTransport
@@ -87,6 +97,7 @@ class Pipeline:
         self._operations = Operations(supergraph, planner, self._documents, options)
         self._introspection = IntrospectionAnswers(self._background, options.cached_bytes // 8)
         self._answering = Answering(subgraphs, self._background, options)
+        self._delivering = Delivering(self._answering, options)
         self._subscribing = Subscribing(streams, self._answering, options)
         self._metrics = options.metrics
         self._measured = MeasuredNames(options, self._persisted) if options.metrics is not None else None
@@ -141,7 +152,8 @@ class Pipeline:
         return answer
 
     async def stream(self, request: GraphQLRequest) -> AsyncGenerator[StreamItem, None]:
-        """The messages of a subscription, and between them how far it is; of another operation its answer.
+        """The messages of a subscription, and between them how far it is; of another operation its answer, in parts
+        where it defers some.
 
         Raises:
             StreamInterrupted: the stream has broken off and cannot be taken up here.
@@ -154,10 +166,10 @@ class Pipeline:
             prepared, caller = await self._prepared(request, deadline)
             operation = prepared.measured
             if prepared.operation.operation.value != "subscription":
-                answer = await self._told(request, await self._run(prepared, request, caller, deadline), deadline)
-                if self._metrics is not None:
-                    self._metrics.operations.executed(operation, answer.errors, time.perf_counter() - started)
-                yield answer
+                parts = self._counted(self._in_parts(prepared, request, caller, deadline), operation, started)
+                async with aclosing(parts):
+                    async for part in parts:
+                        yield part
                 return
             variables, extensions, only = self._checked(prepared, request)
             if only:
@@ -182,6 +194,37 @@ class Pipeline:
             if self._metrics is not None:
                 self._metrics.operations.executed(operation, answer.errors, time.perf_counter() - started)
             yield answer
+
+    async def parts(self, request: GraphQLRequest) -> AsyncGenerator[GraphQLAnswer | AnswerPart, None]:
+        """The answer to a request, in parts where it defers some; subscriptions are refused."""
+        deadline = asyncio.get_running_loop().time() + self._options.limits.seconds
+        operation, started = NOT_READ, time.perf_counter() if self._metrics is not None else 0.0
+        try:
+            if self._hooks.request:
+                request = await self._asked(request, deadline)
+            prepared, caller = await self._prepared(request, deadline)
+            operation = prepared.measured
+            parts = self._counted(self._in_parts(prepared, request, caller, deadline), operation, started)
+            async with aclosing(parts):
+                async for part in parts:
+                    yield part
+        except Exception as error:  # noqa: BLE001 - as above
+            answer = await self._told(request, _refusal(error), deadline)
+            if self._metrics is not None:
+                self._metrics.operations.executed(operation, answer.errors, time.perf_counter() - started)
+            yield answer
+
+    async def _counted(
+        self, parts: AsyncGenerator[GraphQLAnswer | AnswerPart, None], operation: tuple[str, str], started: float
+    ) -> AsyncGenerator[GraphQLAnswer | AnswerPart, None]:
+        """The parts; the operation is counted with the last one."""
+        errors: list[ErrorObject] = []
+        async with aclosing(parts):
+            async for part in parts:
+                errors += part.errors
+                if self._metrics is not None and not (isinstance(part, AnswerPart) and part.has_next):
+                    self._metrics.operations.executed(operation, errors, time.perf_counter() - started)
+                yield part
 
     async def _asked(self, request: GraphQLRequest, deadline: float) -> GraphQLRequest:
         async with asyncio.timeout_at(deadline):
@@ -244,8 +287,7 @@ class Pipeline:
         if only:
             return GraphQLAnswer(None, [], extensions)
         asked = prepared.variant(variables, shared=False).introspection
-        async with asyncio.timeout_at(deadline) if asked else nullcontext():
-            introspected = [await self._introspection.of(field, variables) for field in asked]
+        introspected = await self._introspected(asked, variables, deadline) if asked else ()
         return await self._answering.answer(
             prepared,
             variables,
@@ -255,6 +297,36 @@ class Pipeline:
             extensions,
             deadline,
         )
+
+    async def _in_parts(
+        self, whole: PreparedOperation, request: GraphQLRequest, caller: Caller | None, deadline: float
+    ) -> AsyncGenerator[GraphQLAnswer | AnswerPart, None]:
+        """The answer, in parts where it defers some, and no hook wants to see it as a whole."""
+        deferred = whole.deferred
+        prepared = None
+        if deferred is not None and not self._hooks.response:
+            async with asyncio.timeout_at(deadline):
+                prepared = await self._operations.in_parts(whole, whole.variables(request.variables))
+        if deferred is None or prepared is None:
+            yield await self._told(request, await self._run(whole, request, caller, deadline), deadline)
+            return
+        variables, extensions, only = self._checked(prepared, request)
+        if only:
+            yield GraphQLAnswer(None, [], extensions)
+            return
+        introspected = await self._introspected(prepared.in_parts(variables).introspection, variables, deadline)
+        headers = forwarded(request, self._options, caller)
+        execution = self._answering.execution(prepared, variables, headers, bookmark_of(request), deadline)
+        parts = self._delivering.parts(prepared, deferred.labels, execution, introspected, extensions)
+        async with aclosing(parts):
+            async for part in parts:
+                yield part
+
+    async def _introspected(
+        self, asked: Iterable[IntrospectionField], variables: Mapping[str, object], deadline: float
+    ) -> list[object]:
+        async with asyncio.timeout_at(deadline):
+            return [await self._introspection.of(field, variables) for field in asked]
 
     def _wants_plan(self, request: GraphQLRequest) -> str | None:
         """`only` where the plan is asked for without being executed, `1` where beside the data, else None."""

@@ -48,7 +48,7 @@ class Answering:
         deadline: float,
     ) -> GraphQLAnswer:
         """The answer to one request; equal queries that are in flight at the same time may share theirs."""
-        execution = self._execution(prepared, variables, headers, bookmark, deadline)
+        execution = self.execution(prepared, variables, headers, bookmark, deadline)
         if prepared.operation.operation.value == "mutation":
             return await self._to_the_end(self._finish(prepared, execution, introspected, extensions))
         if not self._joins or extensions:
@@ -68,11 +68,11 @@ class Answering:
         """One message of a subscription, whose first fetch has been answered. Its bookmark is `bookmark`,
         which is where to resume, however far the other fetches have looked."""
         deadline = asyncio.get_running_loop().time() + self._options.limits.seconds
-        execution = self._execution(prepared, variables, headers, bookmark, deadline)
+        execution = self.execution(prepared, variables, headers, bookmark, deadline)
         execution.given = given
         return await self._finish(prepared, execution, (), extensions, resume=bookmark)
 
-    def _execution(
+    def execution(
         self,
         prepared: PreparedOperation,
         variables: dict[str, object],
@@ -80,6 +80,7 @@ class Answering:
         bookmark: str,
         deadline: float,
     ) -> Execution:
+        """A run of the operation's plan that has not begun."""
         return Execution(
             prepared.plan,
             self._subgraphs,
@@ -118,11 +119,10 @@ class Answering:
             metrics.fetched(prepared.operation.operation.value, execution.sent)
         variables = execution.variables
         if self._options.expose_cost:
-            extensions["cost"] = await self._cost(prepared, execution)
+            extensions["cost"] = await self.cost(prepared, execution)
         variant = prepared.variant(variables, execution.sharing.found_any)
         shape_errors = ShapeErrors(self._options.limits.objects, introspected)
-        shape = partial(_shaped, variant.shape, execution, shape_errors)
-        data = await self._in_time(execution, shape) if execution.is_large else shape()
+        data = await self.shaped(variant.shape, execution, shape_errors)
         if bookmark := execution.bookmark if resume is None else resume:
             extensions["bookmark"] = bookmark
         answer = GraphQLAnswer(data, prepared.told(execution.errors.as_list(), variables), extensions)
@@ -130,30 +130,49 @@ class Answering:
             await self._background.run(answer.write_in_pieces)
         return answer
 
-    async def _cost(self, prepared: PreparedOperation, execution: Execution) -> dict[str, int]:
+    async def cost(self, prepared: PreparedOperation, execution: Execution) -> dict[str, int]:
         """What the operation was estimated to cost, and what it did."""
         cost, variables = prepared.cost(execution.variables), execution.variables
         counting = partial(cost.count, execution.data, variables)
         actual = await self._background.run(counting) if execution.is_large else counting()
         return {"estimated": cost.of(variables), "actual": actual}
 
-    async def _in_time(self, execution: Execution, shape: Callable[[], JsonObject | None]) -> JsonObject | None:
-        """Shapes what is large in the background. What came until the request's time was over still has its time."""
+    async def shaped(self, shape: Shape, execution: Execution, shape_errors: ShapeErrors) -> JsonObject | None:
+        """What the shape makes of the data; what is wrong with it is told in the execution's errors."""
+        make = partial(shape, execution.data, None, shape_errors)
+        return await self.made(make, execution, shape_errors, execution.errors)
+
+    async def made(
+        self,
+        make: Callable[[], JsonObject | None],
+        execution: Execution,
+        shape_errors: ShapeErrors,
+        errors: ResponseErrors,
+    ) -> JsonObject | None:
+        """A part of the response that `make` makes of the execution's data.
+
+        Large data are shaped in the background. What came until the request's time was over still has its time.
+        """
+        work = partial(_made, make, shape_errors, errors)
+        if not execution.is_large:
+            return work()
         until = max(execution.deadline, asyncio.get_running_loop().time()) + _SHAPING_SECONDS
         try:
             async with asyncio.timeout_at(until):
-                return await self._background.run(shape)
+                return await self._background.run(work)
         except TimeoutError:
-            execution.errors.add(error_object("shaping the response took too long", "REQUEST_TIMEOUT"))
+            errors.add(error_object("shaping the response took too long", "REQUEST_TIMEOUT"))
             return None
 
 
-def _shaped(shape: Shape, execution: Execution, errors: ShapeErrors) -> JsonObject | None:
+def _made(
+    make: Callable[[], JsonObject | None], shape_errors: ShapeErrors, errors: ResponseErrors
+) -> JsonObject | None:
     try:
-        data = shape(execution.data, None, errors)
+        data = make()
     except LimitExceeded as error:
-        execution.errors.add(error_object(str(error), error.code))
+        errors.add(error_object(str(error), error.code))
         return None
-    if errors.failed:
-        errors.tell(execution.errors)
+    if shape_errors.failed:
+        shape_errors.tell(errors)
     return data

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from graphql import FieldNode, FragmentDefinitionNode, OperationDefinitionNode, get_variable_values
 
 from graphrouter.cache import LruCache
 from graphrouter.execution.client_paths import ClientPaths
 from graphrouter.execution.cost import Cost
+from graphrouter.execution.deferring import ShapeInParts, compile_in_parts
 from graphrouter.execution.denied import NOTHING_DENIED, Denied
 from graphrouter.execution.errors import ErrorObject, error_object
 from graphrouter.execution.estimate import Estimate
@@ -17,10 +19,14 @@ from graphrouter.execution.introspection import IntrospectionField
 from graphrouter.execution.prepare import PreparedPlan
 from graphrouter.execution.shape import Shape, compile_shape
 from graphrouter.json_text import fault_of
+from graphrouter.pipeline.deferring import DeferredFragments, without_defer
 from graphrouter.pipeline.refusals import located
 from graphrouter.request import RequestRefused
-from graphrouter.supergraph import Supergraph
+from graphrouter.supergraph import Access, Supergraph
 from graphrouter.telemetry.operations import NOT_READ
+
+Asked: TypeAlias = tuple[frozenset[str], frozenset[Access]]
+"""The labels that are on, and the rules that the caller does not satisfy."""
 
 _PLAIN = frozenset({str, int, bool, type(None)})
 """The classes of values in which there is nothing to look for."""
@@ -34,9 +40,20 @@ class Variant:
     introspection: tuple[IntrospectionField, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class VariantInParts:
+    """The same for an answer that comes in parts."""
+
+    shape: ShapeInParts
+    introspection: tuple[IntrospectionField, ...]
+
+
 @dataclass(slots=True)
 class PreparedOperation:
-    """One operation, ready to be executed any number of times."""
+    """One operation, ready to be executed any number of times.
+
+    `deferred` is what may come later; the operation is prepared without that.
+    """
 
     supergraph: Supergraph
     operation: OperationDefinitionNode
@@ -48,9 +65,11 @@ class PreparedOperation:
     denied: Denied = NOTHING_DENIED
     measured: tuple[str, str] = NOT_READ
     """The type and the name that it is counted by, as soon as it was counted."""
+    asked: Asked = (frozenset(), frozenset())
+    deferred: DeferredFragments | None = None
     variants: LruCache[Variant] = field(default_factory=lambda: LruCache[Variant](16))
+    variants_in_parts: LruCache[VariantInParts] = field(default_factory=lambda: LruCache[VariantInParts](16))
     estimates: LruCache[Estimate] = field(default_factory=lambda: LruCache[Estimate](16))
-
     costs: LruCache[Cost] = field(default_factory=lambda: LruCache[Cost](16))
 
     def conditions(self, variables: Mapping[str, object]) -> tuple[bool, ...]:
@@ -97,6 +116,31 @@ class PreparedOperation:
             asked = tuple(IntrospectionField(schema, operation, fragments, nodes) for nodes in introspection)
             found = Variant(shape, asked)
             self.variants.put(key, found)
+        return found
+
+    def in_parts(self, variables: Mapping[str, object]) -> VariantInParts:
+        """The same for an operation in which fragments are deferred."""
+        values = self.conditions(variables)
+        found = self.variants_in_parts.peek(values)
+        if found is None:
+            schema = self.supergraph.api_schema
+            introspection: list[list[FieldNode]] = []
+            shape = compile_in_parts(
+                schema,
+                self.operation,
+                self.fragments,
+                dict(zip(self.condition_variables, values, strict=True)),
+                self.supergraph.schema,
+                typename_key=self.plan.plan.typename,
+                introspection=introspection,
+                denied=self.denied,
+            )
+            whole = {name: without_defer(fragment) for name, fragment in self.fragments.items()}
+            asked = tuple(
+                IntrospectionField(schema, self.operation, whole, map(without_defer, one)) for one in introspection
+            )
+            found = VariantInParts(shape, asked)
+            self.variants_in_parts.put(values, found)
         return found
 
     def told(self, errors: list[ErrorObject], variables: Mapping[str, object]) -> list[ErrorObject]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias, cast
 
@@ -28,6 +29,7 @@ from graphrouter.execution.errors import error_object
 from graphrouter.execution.prepare import PreparedPlan
 from graphrouter.json_text import fault_of
 from graphrouter.options import RouterOptions
+from graphrouter.pipeline.deferring import deferred_fragments, without_defer
 from graphrouter.pipeline.documents import Documents
 from graphrouter.pipeline.operation import PreparedOperation
 from graphrouter.pipeline.planner import Planner
@@ -54,6 +56,7 @@ class Operations:
         self._documents = documents
         self._list_length = options.limits.list_length
         self._costs = options.limits.cost is not None or options.expose_cost
+        self._defers = supergraph.has_defer
         self._plans: LruCache[PreparedPlan] = LruCache(options.cached_plans, options.cached_bytes // 4)
         self._preparing: dict[_Key, asyncio.Task[PreparedOperation]] = {}
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="graphrouter-planner")
@@ -92,6 +95,26 @@ class Operations:
             task.add_done_callback(lambda done: (self._preparing.pop(key), done.cancelled() or done.exception()))
         return await asyncio.shield(task)
 
+    async def in_parts(self, prepared: PreparedOperation, variables: Mapping[str, object]) -> PreparedOperation | None:
+        """The operation with what it defers for these values; None where it defers nothing.
+
+        Raises:
+            RequestRefused: it cannot be executed.
+        """
+        deferred = prepared.deferred
+        if deferred is None or prepared.operation.operation.value != "query":
+            return None
+        chosen = deferred.chosen(variables)
+        if not any(chosen):
+            return None
+        found = deferred.prepared.get(chosen)
+        if found is None:
+            preparing = asyncio.get_running_loop().run_in_executor(
+                self._worker, self._prepare_in_parts, prepared, chosen
+            )
+            found = await asyncio.shield(preparing)
+        return found
+
     async def _prepare_in_thread(self, key: _Key) -> PreparedOperation:
         return await asyncio.get_running_loop().run_in_executor(self._worker, self._prepare, *key)
 
@@ -117,13 +140,37 @@ class Operations:
     ) -> PreparedOperation:
         operation = _operation(document, operation_name)
         own = separate_operations(document)[operation.name.value if operation.name else ""]
+        deferred = deferred_fragments(own) if self._defers else None
+        if deferred is None:
+            return self._ready(operation, own, labels, denied)
+        whole = without_defer(own)
+        prepared = self._ready(_operation(whole, None), whole, labels, denied)
+        prepared.deferred = deferred
+        return prepared
+
+    def _prepare_in_parts(self, prepared: PreparedOperation, chosen: tuple[bool, ...]) -> PreparedOperation:
+        deferred = prepared.deferred
+        assert deferred is not None  # noqa: S101  # as `in_parts` has seen
+        own = deferred.with_numbers(chosen)
+        found = self._ready(_operation(own, None), own, *prepared.asked)
+        deferred.prepared.put(chosen, found)
+        return found
+
+    def _ready(
+        self,
+        operation: OperationDefinitionNode,
+        own: DocumentNode,
+        labels: frozenset[str],
+        denied: frozenset[Access],
+    ) -> PreparedOperation:
+        """An operation, in a document of its own, with its plan."""
         left = restricted(own, self._supergraph, denied) if denied else Restricted(own, NOTHING_DENIED)
         key = (strip_ignored_characters(print_ast(left.document)), labels)
         plan = self._plans.get(key)
         if plan is None:
             started = time.perf_counter()
             try:
-                plan = PreparedPlan.of(self._planner.under(labels).plan(left.document, operation_name))
+                plan = PreparedPlan.of(self._planner.under(labels).plan(left.document, None))
             except PlanningError as error:
                 raise RequestRefused(error_object(str(error), error.code)) from error
             except RecursionError as error:
@@ -139,6 +186,7 @@ class Operations:
             list_length=self._list_length,
             defaults=_defaults(operation),
             denied=left.denied,
+            asked=(labels, denied),
         )
         if not prepared.condition_variables:
             prepared.variant({}, shared=False)

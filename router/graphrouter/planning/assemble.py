@@ -43,7 +43,7 @@ def _requests(fetches: FetchGraph) -> list[list[Fetch]]:
     for fetch in fetches.fetches:
         key: object = fetch
         if fetch.representation:
-            key = (fetch.order, fetch.depth, fetch.subgraph)
+            key = (fetch.order, fetch.depth, fetch.subgraph, fetch.deferrals)
         requests.setdefault(key, []).append(fetch)
     return list(requests.values())
 
@@ -80,6 +80,7 @@ def _root_fetch(
         path=fetch.path,
         conditions=(*fetch.conditions, *conditions),
         renames=tuple(writer.renames),
+        deferrals=fetch.deferrals,
     )
 
 
@@ -152,6 +153,7 @@ def _entity_fetch(
         conditions=_common([fetch.conditions for fetch in request]),
         definitions=definitions,
         directives=directives,
+        deferrals=request[0].deferrals,
     )
 
 

@@ -10,18 +10,23 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from graphrouter.planning.plan import (
+    AT_ONCE,
     NO_DIRECTIVES,
     Condition,
     ContextInput,
+    Deferral,
+    Deferrals,
     Directives,
     Key,
     OperationKind,
     Path,
     Representation,
     TypeIs,
+    outermost,
 )
 from graphrouter.planning.query_graph import TYPENAME, QueryGraph
-from graphrouter.planning.steps import Enter, EntityMove, FieldMove, Narrow, ReEnter, Step, Under
+from graphrouter.planning.selection import deferrals_text
+from graphrouter.planning.steps import Defer, Enter, EntityMove, FieldMove, Narrow, ReEnter, Step, Under
 
 TYPENAME_MOVE = FieldMove(TYPENAME, TYPENAME, "", "", frozenset(), True, "String!")
 
@@ -78,7 +83,8 @@ class Fetch:
     """One fetch of the graph. `order` is that of the mutation's root field that it belongs to.
 
     `representation` is None for the fields of a root type. `has_requirements` tells an entity move that brings along
-    required fields from one by the key alone. `depth` is the number of fetches that have to come before.
+    required fields from one by the key alone. `depth` is the number of fetches that have to come before, `deferrals`
+    are the deferred fragments that it is made for.
     """
 
     id: int
@@ -91,6 +97,7 @@ class Fetch:
     has_requirements: bool = False
     depends_on: set[Fetch] = field(default_factory=set["Fetch"])
     depth: int = 0
+    deferrals: Deferrals = AT_ONCE
 
     @property
     def entity(self) -> Representation:
@@ -139,7 +146,10 @@ def build_fetch_graph(graph: QueryGraph, kind: OperationKind, leaves: Iterable[S
     """The fetches that the chosen paths come to."""
     builder = _Builder(graph)
     for leaf in leaves:
-        builder.place(leaf)
+        place = builder.place(leaf)
+        builder.needed.append((place.fetch, place.deferrals))
+    if builder.defers:
+        builder.mark()
     return FetchGraph(kind, builder.fetches)
 
 
@@ -147,7 +157,8 @@ def build_fetch_graph(graph: QueryGraph, kind: OperationKind, leaves: Iterable[S
 class _Place:
     """Where a step has come to: its fetch, the selections there, the path and conditions from the operation's root.
 
-    `directives` are those of the fragments that these objects' fields stand in.
+    `directives` are those of the fragments that these objects' fields stand in. `deferrals` are the fragments that what
+    is fetched from here on is deferred by, `known` is the fetch after which the objects are known, where it is another.
     """
 
     fetch: Fetch
@@ -155,14 +166,29 @@ class _Place:
     path: Path
     conditions: tuple[Condition, ...]
     directives: tuple[Directives, ...] = ()
+    deferrals: Deferrals = AT_ONCE
+    known: Fetch | None = None
 
 
 class _Builder:
     def __init__(self, graph: QueryGraph) -> None:
         self._graph = graph
         self._places: dict[Step, _Place] = {}
-        self._roots: dict[tuple[int, str], _Place] = {}
+        self._roots: dict[tuple[int, str, Deferrals], _Place] = {}
         self.fetches: list[Fetch] = []
+        self.needed: list[tuple[Fetch, Deferrals]] = []
+        """Which fetch brings something, or the objects that a deferred fragment stands on, and what that comes with."""
+        self.defers = False
+
+    def mark(self) -> None:
+        """Mark each fetch with the outermost fragments that it is made for: what only a deferred field requires, or
+        its key, is not waited for before."""
+        needs: dict[Fetch, set[Deferrals]] = {}
+        for fetch, deferrals in self.needed:
+            for one in (fetch, *fetch.ancestors()):
+                needs.setdefault(one, set()).add(deferrals)
+        for fetch, found in needs.items():
+            fetch.deferrals = AT_ONCE if AT_ONCE in found else outermost(frozenset[Deferral]().union(*found))
 
     def place(self, step: Step) -> _Place:
         """The step's place; everything that the step needs is placed before."""
@@ -190,20 +216,49 @@ class _Builder:
                 inner = before.selected.fragment(None, move.conditions, move.directives)
                 directives = (*before.directives, move.directives) if move.directives else before.directives
                 return replace(before, selected=inner, conditions=conditions, directives=directives)
+            case Defer():
+                return self._deferred(step, move, before)
             case EntityMove() | ReEnter():
                 return self._next_fetch(step, before)
 
-    def _root(self, step: Step, order: int) -> _Place:
-        key = (order, step.subgraph)
+    def _root(self, step: Step, order: int, deferrals: Deferrals = AT_ONCE) -> _Place:
+        key = (order, step.subgraph, deferrals)
         if key not in self._roots:
-            fetch = self._add(step, order, (), ())
-            self._roots[key] = _Place(fetch, fetch.selected, (), ())
+            fetch = self._add(step, order, (), (), deferrals)
+            self._roots[key] = _Place(fetch, fetch.selected, (), (), deferrals=deferrals)
         return self._roots[key]
 
-    def _add(self, step: Step, order: int, path: Path, conditions: tuple[Condition, ...]) -> Fetch:
-        fetch = Fetch(len(self.fetches), step.subgraph, order, path, conditions, Selected(step.type_name))
+    def _add(
+        self, step: Step, order: int, path: Path, conditions: tuple[Condition, ...], deferrals: Deferrals
+    ) -> Fetch:
+        fetch = Fetch(
+            len(self.fetches), step.subgraph, order, path, conditions, Selected(step.type_name), deferrals=deferrals
+        )
         self.fetches.append(fetch)
         return fetch
+
+    def _deferred(self, step: Step, move: Defer, before: _Place) -> _Place:
+        """The same objects in a fetch of their own, where they have a key or are the root; else in the same fetch."""
+        self.defers = True
+        fetch = before.fetch
+        if not before.path and fetch.representation is None:
+            root = self._root(step, fetch.order, move.deferrals)
+            selected = root.selected.fragment(None, before.conditions)
+            for directives in before.directives:
+                selected = selected.fragment(None, (), directives)
+            return replace(root, selected=selected, conditions=before.conditions, directives=before.directives)
+        known = before.known or fetch
+        self.needed.append((known, before.deferrals))
+        if move.representation is None:
+            return replace(before, deferrals=move.deferrals)
+        again = self._add(step, fetch.order, before.path, before.conditions, move.deferrals)
+        again.representation = move.representation
+        again.depends_on.add(known)
+        again.depends_on.update(self.place(leaf).fetch for leaf in step.requires)
+        selected = again.selected
+        for directives in before.directives:
+            selected = selected.fragment(None, (), directives)
+        return replace(before, fetch=again, selected=selected, deferrals=move.deferrals, known=known)
 
     def _field(self, step: Step, move: FieldMove, before: _Place) -> _Place:
         if move.is_leaf:
@@ -213,7 +268,7 @@ class _Builder:
         below = before.selected.fields.setdefault(move.key, SelectedField(move, new)).below or new
         self._tell_type(step, below)
         key = Key(move.response_key, move.type_text.count("["))
-        return _Place(before.fetch, below, (*before.path, key), before.conditions)
+        return _Place(before.fetch, below, (*before.path, key), before.conditions, deferrals=before.deferrals)
 
     def _tell_type(self, step: Step, selected: Selected) -> None:
         """Where objects of several types can be, their type is always asked for, if the subgraph knows it."""
@@ -224,8 +279,8 @@ class _Builder:
         return self._graph.known(step.type_name, step.subgraph).is_interface_object
 
     def _next_fetch(self, step: Step, before: _Place) -> _Place:
-        fetch = self._add(step, before.fetch.order, before.path, before.conditions)
-        fetch.depends_on.add(before.fetch)
+        fetch = self._add(step, before.fetch.order, before.path, before.conditions, before.deferrals)
+        fetch.depends_on.add(before.known or before.fetch)
         fetch.depends_on.update(self.place(leaf).fetch for leaf in step.requires)
         if isinstance(step.move, EntityMove):
             fetch.representation = replace(
@@ -241,14 +296,15 @@ class _Builder:
         selected = fetch.selected
         for directives in before.directives:
             selected = selected.fragment(None, (), directives)
-        return replace(before, fetch=fetch, selected=selected)
+        return replace(before, fetch=fetch, selected=selected, known=None)
 
 
 def _lines(fetches: list[Fetch]) -> Iterator[str]:
     for fetch in fetches:
         waits = ", ".join(str(other.id) for other in sorted(fetch.depends_on, key=lambda one: one.id))
         path = path_text(fetch.path)
-        yield f"{fetch.id} {fetch.subgraph}{f' at {path}' if path else ''}{f' after {waits}' if waits else ''}\n"
+        when = f"{f' after {waits}' if waits else ''}{deferrals_text(fetch.deferrals)}"
+        yield f"{fetch.id} {fetch.subgraph}{f' at {path}' if path else ''}{when}\n"
         yield from _selected_lines(fetch.selected, 1)
 
 

@@ -28,10 +28,10 @@ from graphrouter.planning.choose import cheapest
 from graphrouter.planning.demands import AnyOf, Budget, Demands, Leaf
 from graphrouter.planning.errors import UnreachableError
 from graphrouter.planning.own_selections import OwnSelections
-from graphrouter.planning.plan import Representation
+from graphrouter.planning.plan import Deferrals, Representation
 from graphrouter.planning.query_graph import TYPENAME, EntityEdge, QueryGraph
 from graphrouter.planning.selection import Field, Fragment, Operation, Selection, Selections
-from graphrouter.planning.steps import Enter, EntityMove, FromAbove, Position, ReEnter, Step, closure
+from graphrouter.planning.steps import Defer, Enter, EntityMove, FromAbove, Position, ReEnter, Step, closure
 from graphrouter.planning.tails import Move, TailMoves, Tails, kept, nearer, under
 from graphrouter.planning.unreachable import explain
 from graphrouter.supergraph import ContextArgument, FieldInSubgraph, FieldSet
@@ -200,6 +200,8 @@ class _Walk:
     # Fragments
 
     def _fragment(self, fragment: Fragment, tails: Tails) -> Demands | None:
+        if fragment.deferrals:
+            return self._walk(fragment.selections, tuple(self._defer(tail, fragment.deferrals) for tail in tails))
         if fragment.conditions or fragment.directives:
             tails = tuple(under(tail, fragment.conditions, fragment.directives) for tail in tails)
         on = fragment.type_condition
@@ -245,6 +247,41 @@ class _Walk:
                 return None
             demands += found
         return tuple(demands)
+
+    def _defer(self, tail: Step, deferrals: Deferrals) -> Step:
+        """The same objects, later: looked up once more in the same subgraph where it has a key for them, so that what
+        is not deferred does not wait; else what is deferred comes along with the rest."""
+        found = self._key_again(tail)
+        steps, representation = found or ((), None)
+        return tail.next(
+            ("defer", deferrals),
+            lambda: Step(
+                tail,
+                Defer(deferrals, representation),
+                tail.subgraph,
+                tail.type_name,
+                static=tail.static,
+                types=tail.types,
+                position=tail.position,
+                provided=() if representation else tail.provided,
+                requires=steps,
+            ),
+        )
+
+    def _key_again(self, tail: Step) -> tuple[Tails, Representation] | None:
+        """How the objects are looked up in the subgraph where they stand, and the steps to their key."""
+        if tail.provided or self._tails.is_interface_object(tail):
+            return None
+        for edge in self._graph.edges(tail.static):
+            if (edge.type_name, edge.subgraph) != (tail.type_name, tail.subgraph) or edge.key is None:
+                continue
+            if not tail.types <= edge.sources:
+                continue
+            steps = self._meet(edge.key.fields, (tail,), (edge.type_name, edge.subgraph, edge.key.text))
+            if steps is not None and all(step.subgraph == tail.subgraph for step in steps):
+                inputs = self._own.inputs(edge.key.fields, tail.static, tail.position)
+                return steps, Representation(edge.typename, inputs)
+        return None
 
     # Moves
 
@@ -328,7 +365,13 @@ class _Walk:
             return None  # the representation would have to name the object type
         requires, contexts = (field.requires, field.contexts) if field else ((), ())
         needs = (*edge.key.fields, *requires)
-        steps = self._meet(needs, tails, (edge.type_name, edge.subgraph, f"{edge.key.text} {requires}"))
+        guard = (edge.type_name, edge.subgraph, f"{edge.key.text} {requires}")
+        if requires and isinstance(tail.move, Defer):  # only the key is had before
+            steps = self._meet(edge.key.fields, tails, guard)
+            more = self._meet(requires, tails, guard, sources=tails)
+            steps = None if steps is None or more is None else (*steps, *more)
+        else:
+            steps = self._meet(needs, tails, guard)
         brought = self._bring(contexts, tail) if steps is not None else None
         if steps is None or brought is None:
             return None
@@ -369,6 +412,8 @@ class _Walk:
 
     def _on(self, step: Step) -> Tails:
         """The step; for the root of a query the entries to all subgraphs, each of which is as good a start."""
+        while isinstance(step.move, Defer) and step.parent:
+            step = step.parent
         at_root = step.parent is None and self._operation.kind == "query"
         return (step, *(other for other in self._enter(0) if other is not step)) if at_root else (step,)
 
@@ -381,14 +426,17 @@ class _Walk:
         nearest = next((step for step in tail.around() if step.types & setters), None)
         return nearest if nearest and nearest.types <= setters else None
 
-    def _meet(self, needs: FieldSet, tails: Tails, guard: tuple[str, str, str]) -> Tails | None:
+    def _meet(
+        self, needs: FieldSet, tails: Tails, guard: tuple[str, str, str], sources: Tails | None = None
+    ) -> Tails | None:
         """The paths that fetch a representation's fields; also from the objects' earlier subgraphs on the same path."""
         if guard in self._moving:
             self._refusals += 1
             return None
         self._moving.add(guard)
         failed = self._failed
-        sources = tuple(dict.fromkeys(step for tail in tails for step in tail.same_objects()))
+        if sources is None:
+            sources = tuple(dict.fromkeys(step for tail in tails for step in tail.same_objects()))
         demands = self._walk(self._own.selections(needs, tails[0].position), sources)
         self._moving.discard(guard)
         self._failed = failed

@@ -11,9 +11,9 @@ that can be prepared is prepared here: documents are complete texts, so that exe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 OperationKind: TypeAlias = Literal["query", "mutation", "subscription"]
 
@@ -47,6 +47,42 @@ class Condition:
 
     variable: str
     wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Deferral:
+    """A place of an operation at which a fragment is deferred.
+
+    `number` is that of its `@defer`, which has it for its label (`pipeline/deferring.py`); `path` are the response keys
+    that lead to the objects with the fragment, `parent` is the deferral that it stands in. A named fragment may put one
+    `@defer` at several places.
+    """
+
+    number: int
+    path: tuple[str, ...] = ()
+    parent: Deferral | None = None
+
+    def around(self) -> Iterator[Deferral]:
+        """The deferrals that it stands in, the nearest first."""
+        deferral = self.parent
+        while deferral is not None:
+            yield deferral
+            deferral = deferral.parent
+
+
+DEFER: Final = "defer"
+
+Deferrals: TypeAlias = frozenset[Deferral]
+"""What belongs to several deferred fragments comes with the first of them."""
+
+AT_ONCE: Deferrals = frozenset()
+"""What is not deferred."""
+
+
+def outermost(deferrals: Iterable[Deferral]) -> Deferrals:
+    """Those that stand in none of the others: what comes with one of them is there for the ones inside."""
+    found = frozenset(deferrals)
+    return frozenset(one for one in found if found.isdisjoint(one.around()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +215,7 @@ class RootFetch:
     """Fields of a root type, asked of one subgraph.
 
     `path` is where the answer's data are merged: empty, except where a field inside the operation returns a root type.
+    `deferrals` are the deferred fragments that it is made for.
     """
 
     id: int
@@ -191,6 +228,7 @@ class RootFetch:
     path: Path = ()
     conditions: tuple[Condition, ...] = ()
     renames: tuple[Rename, ...] = ()
+    deferrals: Deferrals = AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +250,7 @@ class EntityFetch:
     conditions: tuple[Condition, ...] = ()
     definitions: tuple[str, ...] = ()
     directives: Directives = NO_DIRECTIVES
+    deferrals: Deferrals = AT_ONCE
 
 
 def entity_document(groups: Iterable[EntityGroup], definitions: Iterable[str], directives: Directives) -> str:

@@ -24,7 +24,7 @@ from graphrouter.planning.plan import (
     RootFetch,
     Target,
 )
-from graphrouter.planning.selection import conditions_text
+from graphrouter.planning.selection import conditions_text, deferrals_text
 
 Json: TypeAlias = "str | int | bool | list[Json] | dict[str, Json] | None"
 
@@ -72,7 +72,7 @@ def _parallel(nodes: Iterable[list[str]]) -> list[str]:
 
 def _fetch(fetch: Fetch) -> list[str]:
     waits = f", after: [{', '.join(map(str, fetch.depends_on))}]" if fetch.depends_on else ""
-    head = f'Fetch(service: "{fetch.subgraph}", id: {fetch.id}{waits})'
+    head = f'Fetch(service: "{fetch.subgraph}", id: {fetch.id}{waits}){deferrals_text(fetch.deferrals)}'
     document = print_ast(parse(fetch.document)).splitlines()
     if isinstance(fetch, RootFetch):
         lines = _block(head, [*document, *_renames(fetch.renames)])
@@ -137,6 +137,8 @@ def _fetch_json(fetch: Fetch) -> dict[str, Json]:
         "document": fetch.document,
         "variables": list(fetch.variables),
     }
+    if fetch.deferrals:
+        found["deferrals"] = [*sorted(one.number for one in fetch.deferrals)]
     if fetch.conditions:
         found["conditions"] = _conditions(fetch.conditions)
     if isinstance(fetch, EntityFetch):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from graphrouter.planning.names import Names
-from graphrouter.planning.plan import NO_DIRECTIVES, Condition, Directives, OperationKind
+from graphrouter.planning.plan import AT_ONCE, NO_DIRECTIVES, Condition, Deferrals, Directives, OperationKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,16 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """Selections that count for some types, or under conditions, or that have directives of their own."""
+    """Selections that count for some types, or under conditions, or that have directives of their own.
+
+    One that is deferred has, once it is normalised, nothing else of its own.
+    """
 
     type_condition: str | None
     conditions: tuple[Condition, ...]
     selections: Selections
     directives: Directives = NO_DIRECTIVES
+    deferrals: Deferrals = AT_ONCE
 
 
 Selection: TypeAlias = Field | Fragment
@@ -78,6 +82,12 @@ def conditions_text(conditions: tuple[Condition, ...]) -> str:
     return "".join(f" @{'include' if c.wanted else 'skip'}(if:${c.variable})" for c in conditions)
 
 
+def deferrals_text(deferrals: Deferrals) -> str:
+    """` @defer(1)`: the numbers of the directives."""
+    numbers = sorted({str(one.number) for one in deferrals})
+    return f" @defer({','.join(numbers)})" if numbers else ""
+
+
 def _lines(selections: Selections, depth: int) -> str:
     return "".join(_line(selection, depth) for selection in selections)
 
@@ -89,6 +99,7 @@ def _line(selection: Selection, depth: int) -> str:
     else:
         on = f" on {selection.type_condition}" if selection.type_condition else ""
         head = f"...{on}{conditions_text(selection.conditions)}{selection.directives}"
+        head += deferrals_text(selection.deferrals)
     indent = "  " * depth
     if not selection.selections:
         return f"{indent}{head}\n"

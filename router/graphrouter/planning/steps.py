@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from graphrouter.planning.plan import NO_DIRECTIVES, Condition, Directives, InputSelection, Representation
+from graphrouter.planning.plan import NO_DIRECTIVES, Condition, Deferrals, Directives, InputSelection, Representation
 from graphrouter.supergraph import FieldSet
 
 REQUEST_COST = 1000
@@ -75,6 +75,17 @@ class Under:
 
 
 @dataclass(frozen=True, slots=True)
+class Defer:
+    """Into selections that may come later: the same objects, looked up once more where there is a `representation`."""
+
+    deferrals: Deferrals
+    representation: Representation | None
+
+    def __str__(self) -> str:
+        return "defer"
+
+
+@dataclass(frozen=True, slots=True)
 class FromAbove:
     """A value that a move takes along from an object further up: on which step that object stands, and how it is read.
 
@@ -109,7 +120,7 @@ class ReEnter:
         return "re-enter"
 
 
-Move: TypeAlias = Enter | FieldMove | Narrow | Under | EntityMove | ReEnter
+Move: TypeAlias = Enter | FieldMove | Narrow | Under | Defer | EntityMove | ReEnter
 
 
 class Position:
@@ -193,7 +204,7 @@ class Step:
         self.provided = provided
         self.requires = requires
         before = max((step.requests for step in (*requires, parent) if step), default=0)
-        is_request = not isinstance(move, FieldMove | Narrow | Under)
+        is_request = not isinstance(move, FieldMove | Narrow | Under | Defer)
         self.requests: int = before + is_request
         self.cost: int = REQUEST_COST + WAITING_COST * before if is_request else int(isinstance(move, FieldMove))
         self.total: int = self.cost + self._detours() + (parent.total if parent else 0)
@@ -214,12 +225,17 @@ class Step:
             step = step.parent
 
     def same_objects(self) -> Iterator[Step]:
-        """This step and those before it that stand on the same objects in other subgraphs."""
+        """This step and those before it that stand on the same objects in other subgraphs, or before they are deferred.
+
+        What is had before needs not be had once more later.
+        """
         step = self
-        yield step
-        while isinstance(step.move, EntityMove) and step.parent:
-            step = step.parent
+        if not isinstance(step.move, Defer):
             yield step
+        while isinstance(step.move, EntityMove | Defer) and step.parent:
+            step = step.parent
+            if not isinstance(step.move, Defer):
+                yield step
 
     def around(self) -> Iterator[Step]:
         """For each object that this step's objects are in, the last step that stands on it; the nearest comes first."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
 
-from graphql import GraphQLSchema, specified_directives
+from graphql import GraphQLDeferDirective, GraphQLSchema, specified_directives
 
 from graphrouter.supergraph.access import Access
 from graphrouter.supergraph.field_set import FieldSet
@@ -208,6 +208,19 @@ class Supergraph:
     list_sizes: Mapping[tuple[str, str], ListSize] = field(default_factory=dict[tuple[str, str], ListSize])
     access: AccessRules = field(default_factory=AccessRules)
 
+    def with_defer(self) -> Supergraph:
+        """The supergraph whose clients may defer fragments. One that has a directive of this name is left as it is."""
+        if any(directive.name == GraphQLDeferDirective.name for directive in self.api_schema.directives):
+            return self
+        known = self.api_schema.to_kwargs()
+        known["directives"] = (*self.api_schema.directives, GraphQLDeferDirective)
+        return replace(self, api_schema=GraphQLSchema(**known))
+
+    @property
+    def has_defer(self) -> bool:
+        """Whether clients may defer fragments; a directive of the subgraphs that has the name means something else."""
+        return any(directive is GraphQLDeferDirective for directive in self.api_schema.directives)
+
     def with_labels(self, on: frozenset[str]) -> Supergraph:
         """The supergraph while these labels, and no others, are on."""
         if on == self.labels_on:
@@ -236,6 +249,7 @@ class Supergraph:
         Every subgraph of a supergraph that was composed here understands them.
         """
         own = {directive.name for directive in specified_directives}
+        own |= {GraphQLDeferDirective.name} if self.has_defer else set()
         found = {
             directive.name: frozenset(location.name for location in directive.locations) & EXECUTABLE_LOCATIONS
             for directive in self.api_schema.directives

@@ -70,6 +70,7 @@ server:
 limits: {depth: 5, seconds: 1.5, cost: 1000}
 operations:
   introspection: false
+  defer: false
   query_plans: false
   costs: true
   join_equal_queries: false
@@ -134,6 +135,7 @@ def test_every_option_of_the_library_has_a_key(folder: Path) -> None:
         hosts=("api.example.com",),
         cors_origins=("https://app.example.com",),
         introspection=False,
+        defer=False,
         playground=False,
         persisted=PersistedOperations(trusted={"me-1": "{ me { id } }"}, only_by_id=True),
         examples=(Example("Me", "{ me { id } }", {"a": 1}),),

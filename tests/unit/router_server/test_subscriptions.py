@@ -108,7 +108,7 @@ async def items_of(
 
 def shown(items: Sequence[StreamItem]) -> list[Any]:
     """The messages' data, and the bookmarks of what came between them."""
-    return [item.bookmark if isinstance(item, StreamProgress) else item.data for item in items]
+    return [item.data if isinstance(item, GraphQLAnswer) else item.bookmark for item in items]
 
 
 async def test_each_message_is_completed_by_a_plan_at_its_bookmark() -> None:

@@ -12,6 +12,7 @@ from graphql import DocumentNode
 from graphrouter.planning.normalize.drop_repeated import drop_repeated
 from graphrouter.planning.normalize.flatten import flatten_fragments
 from graphrouter.planning.normalize.merge import merge_equal
+from graphrouter.planning.normalize.place_deferrals import place_deferrals
 from graphrouter.planning.normalize.read import read_operation
 from graphrouter.planning.normalize.separate_root_fields import separate_root_fields
 from graphrouter.planning.selection import Operation
@@ -21,6 +22,7 @@ PASSES: tuple[Callable[[Operation, Supergraph], Operation], ...] = (
     flatten_fragments,
     separate_root_fields,
     merge_equal,
+    place_deferrals,
     drop_repeated,
 )
 

@@ -28,5 +28,5 @@ def _kept(selections: Selections, outer: frozenset[Field]) -> Iterator[Selection
                 yield replace(selection, selections=tuple(_kept(selection.selections, frozenset())))
         else:
             inner = tuple(_kept(selection.selections, frozenset() if selection.directives else here))
-            if inner or selection.type_condition:
+            if inner or (selection.type_condition and not selection.deferrals):
                 yield replace(selection, selections=inner or (TYPENAME_FIELD,))

@@ -51,10 +51,11 @@ class _Flattening:
         if self._adds_nothing(on, parent, fragment.selections):
             on = parent
         inner = self.selections(fragment.selections, on, (*known, *conditions))
-        if on == parent and not conditions and not fragment.directives:
+        if on == parent and not conditions and not fragment.directives and not fragment.deferrals:
             yield from inner
         elif inner:
-            yield from _nested(Fragment(on if on != parent else None, conditions, inner, fragment.directives))
+            on_type = on if on != parent else None
+            yield from _nested(Fragment(on_type, conditions, inner, fragment.directives, fragment.deferrals))
 
     def _adds_nothing(self, on: str, parent: str, selections: Selections) -> bool:
         """Whether the condition holds for all objects of the parent's type, which has the fields itself.
@@ -84,7 +85,12 @@ class _Flattening:
 def _nested(fragment: Fragment) -> Iterator[Selection]:
     """A fragment; one that only puts other fragments under conditions is joined with each of them."""
     fragments = [part for part in fragment.selections if isinstance(part, Fragment)]
-    if fragment.type_condition or fragment.directives or len(fragments) < len(fragment.selections):
+    if (
+        fragment.type_condition
+        or fragment.directives
+        or fragment.deferrals
+        or len(fragments) < len(fragment.selections)
+    ):
         yield fragment
         return
     for part in fragments:

@@ -28,7 +28,7 @@ def _merged(selections: Selections) -> Selections:
         if isinstance(selection, Field):
             key = selection.response_key, selection.directives
         else:
-            key = selection.type_condition, selection.conditions, selection.directives
+            key = selection.type_condition, selection.conditions, selection.directives, selection.deferrals
         groups.setdefault(key, []).append(selection)
     return tuple(
         replace(same[0], selections=_merged(tuple(part for one in same for part in one.selections)))

@@ -19,6 +19,7 @@ from graphql import (
     InlineFragmentNode,
     OperationDefinitionNode,
     SelectionNode,
+    StringValueNode,
     ValueNode,
     VariableNode,
     print_ast,
@@ -26,7 +27,15 @@ from graphql import (
 
 from graphrouter.planning.errors import PlanningError
 from graphrouter.planning.names import Names, data_key, draw_names
-from graphrouter.planning.plan import NO_DIRECTIVES, Condition, Directives, OperationKind
+from graphrouter.planning.plan import (
+    DEFER,
+    NO_DIRECTIVES,
+    Condition,
+    Deferral,
+    Deferrals,
+    Directives,
+    OperationKind,
+)
 from graphrouter.planning.selection import (
     Field,
     Fragment,
@@ -124,10 +133,11 @@ class _Reader:
             case InlineFragmentNode():
                 on = node.type_condition.name.value if node.type_condition else None
                 inner = self.selections(node.selection_set.selections, below)
-                yield Fragment(on, conditions, inner, self._kept(node))
+                yield Fragment(on, conditions, inner, self._kept(node), _deferrals(node))
             case FragmentSpreadNode():
                 on = self._fragments[node.name.value].type_condition.name.value
-                yield Fragment(on, conditions, self._named(node.name.value, below), self._kept(node))
+                named = self._named(node.name.value, below)
+                yield Fragment(on, conditions, named, self._kept(node), _deferrals(node))
             case _:
                 raise TypeError(f"Expected a selection, found {node.kind}.")
 
@@ -159,6 +169,18 @@ class _Reader:
             raise PlanningError(
                 "OPERATION_TOO_LARGE", f"The operation has more than {self._max} selections, fragments written out."
             )
+
+
+def _deferrals(node: SelectionNode) -> Deferrals:
+    """Where it stands is found when all fragments are in place (`place_deferrals`)."""
+    labels = (
+        argument.value.value
+        for directive in node.directives or ()
+        if directive.name.value == DEFER
+        for argument in directive.arguments or ()
+        if isinstance(argument.value, StringValueNode) and argument.value.value.isdecimal()
+    )
+    return frozenset(Deferral(int(label)) for label in labels)
 
 
 def _conditions(directives: Iterable[DirectiveNode]) -> Conditions | None:

@@ -23,7 +23,14 @@ def merge_same_place(graph: FetchGraph) -> None:
     groups: dict[object, list[Fetch]] = {}
     for fetch in graph.fetches:
         if fetch.representation:
-            key = (fetch.order, fetch.subgraph, fetch.path, fetch.selected.type_name, fetch.representation.typename)
+            key = (
+                fetch.order,
+                fetch.subgraph,
+                fetch.path,
+                fetch.selected.type_name,
+                fetch.representation.typename,
+                fetch.deferrals,
+            )
             groups.setdefault(key, []).append(fetch)
     for group in groups.values():
         while len(group) > 1 and (pair := _find(graph, group, _can_fold) or _find(graph, group, _can_wait)):
