@@ -45,6 +45,7 @@ class Delivering:
         self._answering = answering
         self._limits = options.limits
         self._tells_cost = options.expose_cost
+        self._metrics = options.metrics
 
     async def parts(
         self,
@@ -67,21 +68,25 @@ class Delivering:
             answer = await delivery.first(extensions)
             pending = delivery.announced()
             if not pending:
-                if self._tells_cost:
-                    extensions["cost"] = await self._answering.cost(prepared, execution)
+                extensions.update(await self._ended(prepared, execution))
                 yield answer
                 return
             yield AnswerPart(has_next=True, first=answer, pending=pending)
             while delivery.is_pending:
                 await arrivals.until(delivery.has_arrived)
                 part = await _or_the_end(delivery)
-                if self._tells_cost and not part.has_next:
-                    cost = await self._answering.cost(prepared, execution)
-                    part = replace(part, extensions={**part.extensions, "cost": cost})
+                if not part.has_next:
+                    part = replace(part, extensions={**part.extensions, **await self._ended(prepared, execution)})
                 yield part
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+
+    async def _ended(self, prepared: PreparedOperation, execution: Execution) -> dict[str, object]:
+        """Counts an operation that has come to its end; what its last part tells besides."""
+        if self._metrics is not None:
+            self._metrics.fetched(prepared.operation.operation.value, execution.sent)
+        return {"cost": await self._answering.cost(prepared, execution)} if self._tells_cost else {}
 
 
 async def _or_the_end(delivery: _Delivery) -> AnswerPart:

@@ -129,6 +129,22 @@ async def test_requests_operations_and_fetches_are_counted() -> None:
         assert value("http_server_active_requests") == 0
 
 
+async def test_an_operation_that_is_answered_in_parts_is_counted_once() -> None:
+    options = RouterOptions(metrics=RouterMetrics(), measured_operations=frozenset({"Later"}))
+    async with serving(options) as router:
+        query = "query Later { reviews { body ... @defer { author { name } } } }"
+        for _ in range(2):
+            response = await router.client.post(
+                "/graphql", json={"query": query}, headers={"accept": "multipart/mixed"}
+            )
+            assert response.headers["content-type"].startswith("multipart/mixed")
+        query_labels = {"graphql_operation_type": "query", "graphql_operation_name": "Later"}
+        assert await router.value("graphql_server_operation_duration_seconds_count", **query_labels) == 2
+        assert await router.value("graphql_router_operation_fetches_count", graphql_operation_type="query") == 2
+        answered = {"http_route": "/graphql", "http_response_status_code": "200", "http_request_method": "POST"}
+        assert await router.value("http_server_request_duration_seconds_count", **answered) == 2
+
+
 async def test_what_is_under_way_is_told() -> None:
     async with serving() as router:
         router.reviews.may.clear()
