@@ -11,8 +11,8 @@ https://github.com/graphql/graphql-spec/pull/1110
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar, cast
+from dataclasses import dataclass, replace
+from typing import TypeVar, cast
 
 from graphql import (
     ArgumentNode,
@@ -29,17 +29,10 @@ from graphql import (
     visit,
 )
 
-from graphrouter.cache import LruCache
 from graphrouter.planning.plan import DEFER
-
-if TYPE_CHECKING:
-    from graphrouter.pipeline.operation import PreparedOperation
 
 AnyNode = TypeVar("AnyNode", bound=Node)
 AnyFragment = TypeVar("AnyFragment", InlineFragmentNode, FragmentSpreadNode)
-
-_KEPT = 16
-"""Choices of deferred fragments that are kept of one operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +43,6 @@ class DeferredFragments:
     conditions: tuple[bool | str, ...]
     """A variable's name where the variable decides."""
     labels: tuple[str | None, ...]
-    prepared: LruCache[PreparedOperation] = field(default_factory=lambda: LruCache["PreparedOperation"](_KEPT))
 
     def chosen(self, variables: Mapping[str, object]) -> tuple[bool, ...]:
         """Which of them are deferred; a variable that has no value leaves it at that."""

@@ -67,6 +67,8 @@ class PreparedOperation:
     """The type and the name that it is counted by, as soon as it was counted."""
     asked: Asked = (frozenset(), frozenset())
     deferred: DeferredFragments | None = None
+    deferring: LruCache[PreparedOperation] = field(default_factory=lambda: LruCache["PreparedOperation"](16))
+    """The operation with what it defers, by the choice of fragments."""
     variants: LruCache[Variant] = field(default_factory=lambda: LruCache[Variant](16))
     variants_in_parts: LruCache[VariantInParts] = field(default_factory=lambda: LruCache[VariantInParts](16))
     estimates: LruCache[Estimate] = field(default_factory=lambda: LruCache[Estimate](16))

@@ -107,7 +107,7 @@ class Operations:
         chosen = deferred.chosen(variables)
         if not any(chosen):
             return None
-        found = deferred.prepared.get(chosen)
+        found = prepared.deferring.get(chosen)
         if found is None:
             preparing = asyncio.get_running_loop().run_in_executor(
                 self._worker, self._prepare_in_parts, prepared, chosen
@@ -153,7 +153,7 @@ class Operations:
         assert deferred is not None  # noqa: S101  # as `in_parts` has seen
         own = deferred.with_numbers(chosen)
         found = self._ready(_operation(own, None), own, *prepared.asked)
-        deferred.prepared.put(chosen, found)
+        prepared.deferring.put(chosen, found)
         return found
 
     def _ready(
