@@ -184,8 +184,9 @@ class AnswerPart:
     @property
     def errors(self) -> list[ErrorObject]:
         """All that is told in the part."""
-        found = [] if self.first is None else list(self.first.errors)
-        return found + [error for one in (*self.incremental, *self.completed) for error in one.errors]
+        first = [] if self.first is None else self.first.errors
+        later = [error for one in self.incremental for error in one.errors]
+        return [*first, *later, *(error for one in self.completed for error in one.errors)]
 
     @property
     def bookmark(self) -> None:

@@ -65,5 +65,5 @@ async def test_apollo_client_reads_both_formats(tmp_path: Path) -> None:
         "20220824": ["multipart/mixed", "deferSpec=20220824"],
         "current": ["multipart/mixed", "incrementalSpec=v0.2"],
     }
-    for one in found.values():
-        assert without_typenames(one["data"]) == whole.data
+    for client in found.values():
+        assert without_typenames(client["data"]) == whole.data

@@ -72,7 +72,7 @@ def test_a_deferred_fragment_has_fetches_of_its_own_that_wait_for_the_key_only()
 def test_what_follows_in_a_deferred_fragment_is_deferred() -> None:
     query = '{ product { name ... @defer(label: "0") { review { by { name } } } } }'
     *_, last = PLANNER.plan(parse(query)).fetches
-    assert (last.subgraph, last.deferrals) == ("users", {Deferral(0, ("product",))})
+    assert (last.subgraph, last.deferrals) == ("users", frozenset({Deferral(0, ("product",))}))
 
 
 def test_root_fields_are_deferred_in_requests_of_their_own() -> None:
