@@ -25,6 +25,7 @@ from typing import IO, Final, Self
 from eventgraph.errors import StartError
 from eventgraph.system import System
 from eventkernel.adapters.durable_files import sync_folder, write_durably
+from eventkernel.adapters.sqlite.log_file import holds_anything
 
 FORMAT: Final = 1
 """Raised by one whenever an older release could not read the folder any more."""
@@ -206,14 +207,16 @@ def _refuse_anothers(path: Path, system: System) -> None:
 def _check_logs(path: Path, system: System) -> None:
     """Views are made after the logs that they are filled from: where there is a view, its logs are not to be made anew.
 
-    An empty log beside it would start a system without its history, as if nothing had ever happened. A subgraph that
-    is new in the system has no view yet.
+    An empty log beside it would start a system without its history, as if nothing had ever happened. So would a young
+    one that was copied without the `-wal` beside it, which all of it may be in. A subgraph that is new in the system
+    has no view yet.
     """
     for log in (log_file(path, name) for name in logs_behind_views(path, system)):
-        if not log.exists() or log.stat().st_size == 0:
+        if not log.exists() or not holds_anything(log):
             raise StartError(
                 f"the log {log} is {'empty' if log.exists() else 'gone'}, and what was made from it is there: "
-                "bring the log and its claims key back from a back-up, or start in another folder with --data"
+                "bring the log, with the -wal beside it, and its claims key back from a back-up, or start in another "
+                "folder with --data"
             )
 
 

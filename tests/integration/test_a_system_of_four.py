@@ -177,6 +177,16 @@ async def test_a_log_that_is_lost_is_not_made_anew_beside_what_was_made_from_it(
     assert not (path / "logs" / f"{log}.sqlite").exists()
 
 
+@pytest.mark.parametrize("log", LIBRARY.logs)
+async def test_a_log_that_was_copied_without_what_was_written_ahead_is_not_made_anew(tmp_path: Path, log: str) -> None:
+    copy = tmp_path / "copy"
+    async with at_work(LIBRARY, tmp_path / "data") as library:
+        await written(library)
+        shutil.copytree(tmp_path / "data", copy, ignore=shutil.ignore_patterns(f"{log}.sqlite-wal", "*-shm"))
+    with pytest.raises(StartError, match=rf"the log .*/logs/{log}\.sqlite is empty, .*: bring the log, with the -wal"):
+        DataFolder.open(copy, LIBRARY)
+
+
 async def test_a_folder_of_another_system_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "data"
     async with at_work(LIBRARY, path):

@@ -14,7 +14,7 @@ from eventkernel.adapters.durable_files import write_durably
 from eventkernel.adapters.sqlite.connection import open_writer, reading
 from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.log_statements import GENERATION, PARTITION, RecordsOf, head, insert
-from eventkernel.errors import CannotOpen
+from eventkernel.errors import CannotOpen, CorruptData, Unavailable
 from eventkernel.events import ENVELOPE_VERSION
 from eventkernel.writing.claims import ClaimsKey
 from eventkernel.writing.fences import FenceData, fence
@@ -130,6 +130,16 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
         connection.execute(_TAGS_TABLE)
         connection.execute(f"PRAGMA user_version = {FORMAT}")
     connection.execute("COMMIT")
+
+
+def holds_anything(path: Path) -> bool:
+    """Whether an existing file holds a log, or something that opening it as one would refuse; False: a log would be
+    made in it. May be asked before the file has a writer, and beside it."""
+    try:
+        with reading(path) as connection:
+            return not _is_empty(connection)
+    except (Unavailable, CorruptData):  # told by who opens it
+        return True
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
@@ -36,6 +37,14 @@ def files_that_can_be_made_again(data: Path) -> Sequence[Path]:
     pointers = [file for name in VIEWS if (file := data / "views" / name / "live").exists()]
     others = [file for name in ("processes", "snapshots") if (file := data / f"{name}.sqlite").exists()]
     return [*builds, *pointers, *others]
+
+
+def has_log(data: Path, name: str) -> bool:
+    """Whether the log was made already, all of it."""
+    try:
+        return bool(read(log_file(data, name)).id)
+    except (sqlite3.Error, ValueError):
+        return False
 
 
 def copy_of(data: Path, file: Path) -> Copy:

@@ -38,7 +38,7 @@ class Faults:
         self.dated_wrong = False
         """A process has started while its clock was wrong, and cannot know."""
         self._excused: dict[tuple[str, int], float] = {}
-        self._turn = asyncio.Lock()
+        self.turn = asyncio.Lock()
         """A machine dies once at a time."""
 
     def excuses(self, stream: str, version: int, told: float) -> bool:
@@ -54,7 +54,7 @@ class Faults:
 
     async def down(self, fault: Fault, *, power_cut: bool = False, doing: Callable[[], None] | None = None) -> None:
         """The process dies; something is done to its files, and it starts again after a while."""
-        async with self._turn:
+        async with self.turn:
             await self.die(fault, power_cut=power_cut)
             if doing is not None:
                 doing()
@@ -90,8 +90,12 @@ class Faults:
         file = damage.log_file(self.machine.data, name)
         before = read(file).entries
         doing()
-        left = {(entry.stream, entry.version) for entry in read(file).entries}
-        gone = [(entry.stream, entry.version) for entry in before if (entry.stream, entry.version) not in left]
+        left = {(entry.stream, entry.version, entry.command) for entry in read(file).entries}
+        gone = [
+            (entry.stream, entry.version)
+            for entry in before
+            if (entry.stream, entry.version, entry.command) not in left
+        ]
         self.tell(f"the log of {name} has lost {len(gone)} events")
         now = self.machine.loop.time()
         self._excused.update(dict.fromkeys(gone, now))
@@ -183,6 +187,8 @@ async def file_lost(on: Faults, fault: Fault) -> None:
 async def log_put_back(on: Faults, fault: Fault) -> None:
     name = _log(fault)
     data = on.machine.data
+    if not damage.has_log(data, name):
+        return
     copy = damage.copy_of(data, damage.log_file(data, name))
     await asyncio.sleep(fault.seconds)
 
@@ -193,45 +199,78 @@ async def log_put_back(on: Faults, fault: Fault) -> None:
     await on.down(fault, doing=doing)
 
 
+async def log_exchanged(on: Faults, fault: Fault) -> None:
+    """An older log is put in the place of the right one, and serves for a while, before the right one comes back."""
+    name = _log(fault)
+    data = on.machine.data
+    if not damage.has_log(data, name):
+        return
+    older = damage.copy_of(data, damage.log_file(data, name))
+    await asyncio.sleep(fault.seconds)
+    right: damage.Copy = {}
+
+    def doing() -> None:
+        nonlocal right
+        data = on.machine.data
+        right = damage.copy_of(data, damage.log_file(data, name))
+        on.tell(f"the log of {name} is put back as it was {fault.seconds:g} s ago")
+        on.log_is_shorter(name, lambda: damage.put_back(data, older))
+
+    def undoing() -> None:
+        on.tell(f"the log of {name} that it had before is put back")
+        on.log_is_shorter(name, lambda: damage.put_back(on.machine.data, right))
+
+    await on.down(fault, doing=doing)
+    await asyncio.sleep(fault.seconds)
+    await on.down(fault, doing=undoing)
+
+
 async def log_cut(on: Faults, fault: Fault) -> None:
     name = _log(fault)
 
     def doing() -> None:
-        file = damage.log_file(on.machine.data, name)
-        on.log_is_shorter(name, lambda: damage.cut(file, on.chance))
+        if damage.has_log(on.machine.data, name):
+            file = damage.log_file(on.machine.data, name)
+            on.log_is_shorter(name, lambda: damage.cut(file, on.chance))
 
     await on.down(fault, doing=doing)
 
 
 async def log_lost(on: Faults, fault: Fault) -> None:
     """A log is gone, and brought back as it was: meanwhile nothing must start as if it had never been."""
-    await _taken_away(on, fault, damage.log_file, f"logs/{_log(fault)}.sqlite is gone")
+    await _taken_away(on, fault, f"{_log(fault)}.sqlite", "is gone")
+
+
+async def log_half_lost(on: Faults, fault: Fault) -> None:
+    """A log was copied without its write-ahead log, in which all of it is while it is young."""
+    await _taken_away(on, fault, f"{_log(fault)}.sqlite-wal", "is empty")
 
 
 async def key_lost(on: Faults, fault: Fault) -> None:
-    await _taken_away(on, fault, damage.key_file, "the claims key of this log is missing")
+    await _taken_away(on, fault, f"{_log(fault)}.sqlite.claims-key", "the claims key of this log is missing")
 
 
-async def _taken_away(on: Faults, fault: Fault, of: Callable[..., object], words: str) -> None:
-    async with on._turn:
+async def _taken_away(on: Faults, fault: Fault, name: str, words: str) -> None:
+    async with on.turn:
         await on.die(fault)
         data = on.machine.data
-        if not all((data / "views" / name / "live").exists() for name in damage.VIEWS):
-            on.start()  # there is nothing yet that says that there was a log
-            return
-        file = damage.log_file(data, _log(fault)) if of is damage.log_file else damage.key_file(data, _log(fault))
-        copy = damage.copy_of(data, file)
-        on.tell(f"{file.name} is taken away, and brought back")
-        damage.remove(file)
-        await on.refused(words)
-        damage.put_back(on.machine.data, copy)
-        on.start()
+        file = data / "logs" / name
+        if file.exists() and all((data / "views" / view / "live").exists() for view in damage.VIEWS):
+            copy = damage.copy_of(data, file)
+            on.tell(f"{name} is taken away, and brought back")
+            damage.remove(file)
+            if not name.endswith("-wal") or not damage.has_log(data, _log(fault)):  # not all of it is in the other file
+                await on.refused(words)
+            damage.put_back(on.machine.data, copy)
+        on.start()  # where there is no view nothing says yet that there was a log
 
 
 async def changed_byte(on: Faults, fault: Fault) -> None:
     """One byte of one event changes on the disk."""
 
     def doing() -> None:
+        if not damage.has_log(on.machine.data, "users"):
+            return
         entry = damage.change_a_byte(damage.log_file(on.machine.data, "users"), on.chance)
         if entry is not None:
             on.tell(f"a byte changes in version {entry.version} of {entry.stream}")
@@ -258,15 +297,22 @@ KINDS: Final[dict[str, Doing]] = {
     "file put back": file_put_back,
     "file lost": file_lost,
     "log put back": log_put_back,
+    "log exchanged": log_exchanged,
     "log cut": log_cut,
     "log lost": log_lost,
+    "log half lost": log_half_lost,
     "key lost": key_lost,
     "changed byte": changed_byte,
 }
 
 SURVIVED: Final = (
     "crash", "crash", "crash", "power cut", "power cut", "power cut", "storm", "full disk", "slow disk", "clock steps",
-    "rebuild", "file put back", "file put back", "file lost", "log put back", "log cut", "log lost", "key lost",
-    "changed byte",
+    "rebuild", "file put back", "file put back", "file lost", "log put back", "log exchanged", "log cut", "log lost",
+    "log half lost", "key lost", "changed byte",
 )  # fmt: skip
 """What the embedded system is made to survive; some come more often."""
+
+EXCHANGES: Final = frozenset(
+    {"rebuild", "file put back", "file lost", "log put back", "log exchanged", "log cut", "log lost", "log half lost"}
+)
+"""After these a view may have to be filled anew."""

@@ -21,7 +21,7 @@ from tests.simulation.embedded import oracles as embedded_oracles
 from tests.simulation.embedded.clients import RECOMMENDATIONS, EmbeddedClient, counts
 from tests.simulation.embedded.damage import is_damaged
 from tests.simulation.embedded.disk import simulated_disk
-from tests.simulation.embedded.faults import BELIEVED_SECONDS, TOLD, Faults
+from tests.simulation.embedded.faults import BELIEVED_SECONDS, EXCHANGES, TOLD, Faults
 from tests.simulation.embedded.logs import read, times
 from tests.simulation.embedded.machine import SUBGRAPHS, Asked, Machine
 from tests.simulation.embedded.oracles import RECOMMEND
@@ -116,6 +116,8 @@ class _History:
         self._make_good()
         if await self._serves("after the last fault"):
             await self._one_more(EmbeddedClient(len(clients), self.machine, self._asked), ids)
+            if not any(fault.kind in EXCHANGES for fault in self.plan.faults):
+                self.violations += embedded_oracles.filled(self.machine.live_builds())
             await self._told()
             if not self._faults.damaged:
                 await self._settled()
@@ -283,6 +285,7 @@ class _History:
         return True
 
     def _broken(self, words: str) -> None:
+        words = self.machine.without_paths(words)
         self.machine.tell(f"BROKEN: {words}")
         self.violations.append(Violation(ALIVE, words))
 

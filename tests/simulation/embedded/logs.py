@@ -16,7 +16,7 @@ _ROWS: Final = """
 
 
 def read(file: Path) -> Log:
-    database = really_connect(file)
+    database = really_connect(f"{file.as_uri()}?mode=rw", uri=True)  # which does not make what is missing
     try:
         ((log,),) = database.execute("SELECT id FROM log").fetchall()
         rows: list[tuple[Any, ...]] = database.execute(_ROWS).fetchall()

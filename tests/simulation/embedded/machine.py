@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +47,7 @@ class Machine(World):
         self._power_cuts = power_cuts
         self._chance = disk_chance
         self._lives: list[Files] = []
+        self.builds: dict[str, list[str]] = {}
         first = folder / "0"
         first.mkdir()
         self._boot(first)
@@ -91,6 +92,7 @@ class Machine(World):
 
     def die(self, *, power_cut: bool = False) -> None:
         """The process ends here; the files are what it has left."""
+        self._note_builds()
         image = self._folder / str(len(self._lives))
         if power_cut:
             self.files.image_after_power_cut(image, self._chance)
@@ -99,6 +101,19 @@ class Machine(World):
         self.files.dead = True
         self.process.crash()
         self._boot(image)
+
+    def _note_builds(self) -> None:
+        """Which builds of views are live; those of which that is known to be durable, that is to say."""
+        for name, service in (self.process.service or {}).items():
+            audit: Any = service.subgraph.audit
+            live = audit._view._live
+            if live is not None:
+                self.builds.setdefault(name, []).append(live.name)
+
+    def live_builds(self) -> Mapping[str, Sequence[str]]:
+        """By view: its live build whenever the process ended, and now."""
+        self._note_builds()
+        return self.builds
 
     async def die_at(self, operation: int, turns: int, seconds: float, *, power_cut: bool) -> str:
         """End the process inside of its next operation but `operation - 1`, or so many turns of the loop later; after

@@ -14,6 +14,7 @@ from tests.simulation.oracles import EXPLAINED, Told, Violation, positions
 
 RECOMMEND: Final = "recommend"
 DATED: Final = "no event is dated by a clock that has stepped"
+FILLED: Final = "a view is filled anew for a reason"
 
 Recommended = Mapping[str, int]
 """By user: how many friends there are in common."""
@@ -76,3 +77,10 @@ def dated(times: Iterable[tuple[int, int]], latest_us: int) -> Iterator[Violatio
     for offset, time_us in times:
         if time_us > latest_us:
             yield Violation(DATED, f"the record at offset {offset} is {(time_us - latest_us) / 1e6:.0f} s too late")
+
+
+def filled(builds: Mapping[str, Sequence[str]]) -> Iterator[Violation]:
+    """`builds`: by view, which build was live at several times. Filling one takes as long as the logs are long."""
+    for view, names in builds.items():
+        if len(set(names)) > 1:
+            yield Violation(FILLED, f"the view of {view} was {names[0]}, and is {names[-1]}")
