@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -11,11 +12,14 @@ from typing import Any
 import pytest
 
 from graphrouter import GraphQLAnswer, GraphQLRequest, GraphRouter, RouterOptions
+from graphrouter.authentication import Authentication, Caller, Issuer
 from graphrouter.bookmarks import encode
-from graphrouter.request import StreamInterrupted, StreamItem, StreamProgress
+from graphrouter.pipeline.callers import while_proved
+from graphrouter.request import RequestRefused, StreamInterrupted, StreamItem, StreamProgress
 from graphrouter.transport import SubgraphRequest, SubgraphResponse, SubgraphStream, SubgraphUnreachable
 from infra.patience import seconds
 from tests.support.dict_subgraph import DictSubgraph, router_over
+from tests.support.tokens import AUDIENCE, ISSUER, SigningKey, bearer, key_set
 
 CHANGED = 'subscription { changed(id: "1") { name friends } }'
 
@@ -36,7 +40,8 @@ def quiet(offset: int) -> bytes:
 COMPLETE = b"event: complete\ndata:\n\n"
 
 
-Script = Sequence["bytes | Exception"]
+Script = Sequence["bytes | Exception | None"]
+"""None: nothing more comes, and the stream does not end."""
 
 
 class Streamed(DictSubgraph):
@@ -72,8 +77,11 @@ class Streamed(DictSubgraph):
         return [dict(request.headers).get("bookmark") for request in self.asked]
 
 
-async def _chunks(script: Sequence[bytes | Exception]) -> AsyncGenerator[bytes, None]:
+async def _chunks(script: Script) -> AsyncGenerator[bytes, None]:
     for chunk in script:
+        if chunk is None:
+            await asyncio.Event().wait()
+            return
         if isinstance(chunk, Exception):
             raise chunk
         yield chunk
@@ -245,3 +253,61 @@ async def test_a_subscriptions_plan_can_be_asked_for_without_subscribing() -> No
     assert isinstance(found, GraphQLAnswer)
     assert "queryPlan" in found.extensions
     assert users.asked == []
+
+
+# A token that expires
+
+
+async def test_a_stream_lasts_as_long_as_its_token_and_says_from_where_to_resume() -> None:
+    closed = asyncio.Event()
+
+    async def items() -> AsyncGenerator[StreamItem, None]:
+        try:
+            yield StreamProgress(mark(1))
+            yield GraphQLAnswer({"n": 1}, [], {"bookmark": mark(2)})
+            await asyncio.Event().wait()
+        finally:
+            closed.set()
+
+    async with asyncio.timeout(seconds(10)):
+        found = [one async for one in while_proved(items(), Caller("ada", expires=1.0))]
+    assert [one.bookmark for one in found] == [mark(1), mark(2), mark(2)]
+    last = found[-1]
+    assert isinstance(last, GraphQLAnswer)
+    assert (last.refused, last.errors[0]["extensions"]["code"]) == (True, "UNAUTHENTICATED")
+    assert closed.is_set()
+
+
+@pytest.mark.parametrize("caller", [None, Caller("ada"), Caller("ada", expires=1e11)])
+async def test_a_stream_without_a_token_or_with_a_long_one_ends_by_itself(caller: Caller | None) -> None:
+    async def items() -> AsyncGenerator[StreamItem, None]:
+        yield StreamProgress(mark(1))
+
+    assert [one async for one in while_proved(items(), caller)] == [StreamProgress(mark(1))]
+
+
+async def test_a_subscription_ends_with_its_token_and_resumes_with_another() -> None:
+    key = SigningKey()
+    issuer = Issuer(ISSUER, key_set(key.public()), (AUDIENCE,))
+    options = RouterOptions(authentication=Authentication((issuer,), leeway=0.0))
+    users = Streamed(*[[quiet(1), event(2), None]] * 10)
+    router, _ = routed(users, options)
+    for lifetime in (1, 4, 16, 64):  # a token may be over before it is looked at, where the machine is busy
+        request = GraphQLRequest(CHANGED, headers=bearer(key.token(exp=time.time() + lifetime)))
+        async with asyncio.timeout(seconds(90)), aclosing(router.stream(request)) as stream:
+            found = [one async for one in stream]
+        if len(found) == 3:
+            break
+    assert [one.bookmark for one in found] == [mark(1), mark(2), mark(2)]
+    assert isinstance(found[-1], GraphQLAnswer)
+    assert found[-1].errors[0]["extensions"]["code"] == "UNAUTHENTICATED"
+    assert users.open == 0
+    assert await router.credentials_expire({}) is None
+    soon = time.time() + 500
+    assert await router.credentials_expire(bearer(key.token(exp=soon))) == pytest.approx(soon, abs=1)
+    with pytest.raises(RequestRefused):
+        await router.credentials_expire(bearer(key.token(exp=1)))
+    resumed = GraphQLRequest(CHANGED, headers=bearer(key.token()), extensions={"bookmark": mark(2)})
+    async with aclosing(router.stream(resumed)) as stream:
+        assert (await anext(stream)).bookmark == mark(2)
+    await router.aclose()
