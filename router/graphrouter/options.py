@@ -134,6 +134,9 @@ class RouterOptions:
     """The same for single subgraphs, by name."""
     subgraph_headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]], repr=False)
     """Per subgraph at a URL, headers (names in lower case) of each request to it; they go before what is forwarded."""
+    subgraph_subscriptions: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Per subgraph, the URL where its subscriptions are asked for: ws:// or wss:// for GraphQL over WebSocket. Without
+    one it is where all else is asked for, as Server-Sent Events."""
     subgraph_tls: ssl.SSLContext | None = None
     """What subgraphs behind `https` have to show, and are shown; without it, a certificate that the system trusts."""
     subgraph_tls_of: Mapping[str, ssl.SSLContext] = field(default_factory=dict[str, ssl.SSLContext])

@@ -26,6 +26,7 @@ from graphrouter.transport.inprocess import AsgiApp, InProcessTransport
 from graphrouter.transport.measured import MeasuredTransport
 from graphrouter.transport.port import SubgraphTransport
 from graphrouter.transport.retrying import RetryingTransport
+from graphrouter.transport.websocket import WebSocketStreams
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -51,6 +52,11 @@ class GraphRouter:
         self.composed_from: Mapping[str, str] = {}
         """The schemas that the subgraphs gave, by name, where the router asked them for these (`compose`)."""
         self._transports = dict(transports)
+        self._streams = {
+            name: _streams(name, url, self.options)
+            for name, url in self.options.subgraph_subscriptions.items()
+            if name in transports
+        }
         self._pipeline = Pipeline(
             supergraph,
             self.planner,
@@ -61,7 +67,7 @@ class GraphRouter:
                 timeouts=self.options.subgraph_timeouts,
             ),
             self.options,
-            self._transports,
+            {**self._transports, **self._streams},
         )
 
     @classmethod
@@ -119,6 +125,8 @@ class GraphRouter:
 
     async def aclose(self) -> None:
         await self._pipeline.aclose()
+        for streams in self._streams.values():
+            await streams.aclose()
         await _close(self._transports)
 
     async def __aenter__(self) -> Self:
@@ -233,6 +241,15 @@ def _transport(name: str, source: SubgraphSource, options: RouterOptions) -> Sub
     if isinstance(source, SubgraphTransport):
         return source
     return InProcessTransport(source, max_response_bytes=options.subgraph_response_bytes)
+
+
+def _streams(name: str, url: str, options: RouterOptions) -> WebSocketStreams | HttpTransport:
+    return (WebSocketStreams if url.startswith(("ws://", "wss://")) else HttpTransport)(
+        url,
+        max_response_bytes=options.subgraph_response_bytes,
+        tls=options.subgraph_tls_of.get(name, options.subgraph_tls),
+        headers=options.subgraph_headers.get(name),
+    )
 
 
 def _traffic(name: str, options: RouterOptions) -> Traffic:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+import uvicorn
 
 from eventkernel.events import Position
 from eventkernel.reading.bookmark import Bookmark
 from eventkernel.writing.codec import Codec
+from graphrouter import GraphQLAnswer, GraphQLRequest, GraphRouter, RouterOptions
+from graphrouter.http.connection import HttpServer
+from graphrouter.request import StreamItem
 from graphrouter.transport.inprocess import InProcessTransport
+from graphrouter.transport.websocket import WebSocketStreams
+from infra.patience import seconds
 from subgraphs.friends.domain import FriendRemoved, Pair
 from tests.support.event_stream import Event, listening, refused
 from tests.support.social import Social, opened
@@ -208,3 +218,60 @@ async def test_one_with_too_many_friends_is_refused(recommended: Subscribed, mon
     monkeypatch.setattr("subgraphs.recommendations.schema.FRIENDS_LIMIT", 1)
     query = 'subscription { recommendationsChanged(userId: "ada") { id } }'
     assert (await recommended.asked(query))[1] == "TOO_COSTLY"
+
+
+# Over WebSocket
+
+
+@pytest.fixture
+async def socketed(tmp_path: Path) -> AsyncGenerator[tuple[Social, str]]:
+    """The friends subgraph at a port, and its URL."""
+    async with opened(tmp_path) as social, social.working():
+        await social.create("ada", "bob", "cy")
+        listener = socket.create_server(("127.0.0.1", 0))
+        http = cast("Any", HttpServer())
+        config = uvicorn.Config(social.subgraphs["friends"].app, http=http, ws="none", lifespan="off", log_config=None)
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        yield social, f"127.0.0.1:{listener.getsockname()[1]}/graphql"
+        server.should_exit = True
+        await serving
+
+
+async def test_a_router_subscribes_over_websocket_and_resumes(socketed: tuple[Social, str]) -> None:
+    social, url = socketed
+    streams = WebSocketStreams(f"ws://{url}")
+    async with listening(streams, CHANGED, ADA) as listener:
+        begun = listener.last_id
+        told: list[str] = []
+        for friend in ("bob", "cy"):
+            await social.add("ada", friend)
+            event = await listener.next()
+            told.append(event.bookmark)
+        assert event.data == {"id": "ada", "friendCount": 2}
+    for place, bookmark in enumerate([begun, *told]):
+        async with listening(streams, CHANGED, ADA, bookmark=bookmark) as listener:
+            assert [(await listener.next()).bookmark for _ in told[place:]] == told[place:]
+    options = RouterOptions(subgraph_subscriptions={"friends": f"ws://{url}"})
+    async with await GraphRouter.compose({"friends": f"http://{url}"}, options) as router:
+        request = GraphQLRequest(CHANGED, ADA, extensions={"bookmark": begun})
+        async with aclosing(router.stream(request)) as items:
+            found = [item async for item in _until(items, 2)]
+        assert [one.bookmark for one in found] == told
+        refused = GraphQLRequest('subscription { friendshipsChanged(userId: "a b") { id } }')
+        async with aclosing(router.stream(refused)) as items:
+            (only,) = [item async for item in items]
+        assert isinstance(only, GraphQLAnswer)
+        assert only.errors[0]["extensions"]["code"] == "INVALID_INPUT"
+    await streams.aclose()
+
+
+async def _until(items: AsyncGenerator[StreamItem, None], count: int) -> AsyncGenerator[GraphQLAnswer, None]:
+    """The first messages, so many."""
+    async with asyncio.timeout(seconds(60)):
+        async for item in items:
+            if isinstance(item, GraphQLAnswer):
+                yield item
+                count -= 1
+                if not count:
+                    return

@@ -35,6 +35,7 @@ from graphrouter.limits import Limits
 from graphrouter.options import Example, PersistedOperations, RouterOptions, Traffic
 from graphrouter.pipeline.persisted import read_operations
 from graphrouter.transport.http import HttpTransport, check_header
+from graphrouter.transport.websocket import WebSocketStreams
 
 _DEFAULTS = RouterOptions()
 
@@ -141,6 +142,9 @@ class Subgraph(Section):
 
     url: str | None = None
     """Where it is: http:// or https://. Without one, where the supergraph says that it is."""
+    subscriptions_url: str | None = None
+    """Where its subscriptions are asked for: ws:// or wss:// for GraphQL over WebSocket. Without it at `url`, as
+    Server-Sent Events."""
     timeout_seconds: Seconds | None = None
     """How long one request may take; without it, as for all subgraphs."""
     headers: Headers = Field(default_factory=dict)
@@ -157,6 +161,15 @@ class Subgraph(Section):
     def _http(cls, value: str | None) -> str | None:
         if value is not None:
             HttpTransport(value)
+        return value
+
+    @field_validator("subscriptions_url")
+    @classmethod
+    def _streams(cls, value: str | None) -> str | None:
+        if value is not None and value.startswith(("http://", "https://")):
+            HttpTransport(value)
+        elif value is not None:
+            WebSocketStreams(value)
         return value
 
     @field_validator("headers")
@@ -458,6 +471,7 @@ class Configuration(Section):
             subgraph_seconds=self.all_subgraphs.timeout_seconds,
             subgraph_timeouts={name: one.timeout_seconds for name, one in subgraphs if one.timeout_seconds is not None},
             subgraph_headers={name: _plain(one.headers) for name, one in subgraphs if one.headers},
+            subgraph_subscriptions={name: one.subscriptions_url for name, one in subgraphs if one.subscriptions_url},
             subgraph_tls=self.all_subgraphs.tls.context(),
             subgraph_tls_of={name: context for name, context in contexts.items() if context is not None},
             traffic=self.all_subgraphs.traffic,

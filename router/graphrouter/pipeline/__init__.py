@@ -63,7 +63,7 @@ from graphrouter.request import (
 )
 from graphrouter.supergraph import Access, Supergraph
 from graphrouter.telemetry.operations import NOT_READ
-from graphrouter.transport import SubgraphTransport
+from graphrouter.transport import StreamingTransport, SubgraphTransport
 
 _log = logging.getLogger("graphrouter.pipeline")
 
@@ -82,7 +82,7 @@ class Pipeline:
         planner: Planner,
         subgraphs: SubgraphSettings,
         options: RouterOptions,
-        streams: Mapping[str, SubgraphTransport],
+        streams: Mapping[str, SubgraphTransport | StreamingTransport],
     ) -> None:
         """`streams` are the transports that subscriptions are asked for over."""
         self._options = options

@@ -63,7 +63,10 @@ class Subscribing:
     """Runs subscriptions against the subgraphs."""
 
     def __init__(
-        self, transports: Mapping[str, SubgraphTransport], answering: Answering, options: RouterOptions
+        self,
+        transports: Mapping[str, SubgraphTransport | StreamingTransport],
+        answering: Answering,
+        options: RouterOptions,
     ) -> None:
         self._transports = transports
         self._hooks = SubgraphHooks(options.hooks) if options.hooks.of_subgraphs else None

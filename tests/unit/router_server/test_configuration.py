@@ -39,6 +39,7 @@ subgraphs:
   users:
     url: https://users.example/graphql
     timeout_seconds: 2.5
+    subscriptions_url: wss://users.example/graphql
     headers: {X-Key: secret, authorization: "Bearer ${TOKEN}"}
     tls: {ca: ca.pem}
     health_path: /health
@@ -151,6 +152,7 @@ def test_every_option_of_the_library_has_a_key(folder: Path) -> None:
         override_labels={"moved": 25},
         subgraph_seconds=7,
         subgraph_timeouts={"users": 2.5},
+        subgraph_subscriptions={"users": "wss://users.example/graphql"},
         subgraph_headers={"users": {"x-key": "secret", "authorization": "Bearer t"}},
         traffic=Traffic(retries=Retries(), connections=3),
         traffic_to={"users": Traffic(breaker=Breaker(failed=0.25))},
