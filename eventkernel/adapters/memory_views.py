@@ -105,9 +105,9 @@ class MemoryBuild(Generic[Doc]):
         self._check()
         return first_of_each(self._progress.parked(streams))
 
-    async def parked_streams(self) -> Mapping[str, Partition]:
+    async def parked_streams(self, streams: Collection[str] | None = None) -> Mapping[str, Partition]:
         self._check()
-        return waiting_streams(self._progress.parked())
+        return waiting_streams(self._progress.parked(streams))
 
     async def reached(self, position: Position, timeout: float) -> bool:
         return await self._arrivals.reached(position, timeout)
@@ -202,6 +202,10 @@ class MemoryCheckpointStore:
 
     async def parked(self, reader: str, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
         return self._of(reader).parked(streams)
+
+    async def waiting_after(self, reader: str, stream: str, most: int) -> Sequence[ParkedRecord]:
+        waiting = [entry for entry in self._of(reader).parked() if not entry.skipped and entry.record.stream > stream]
+        return waiting[:most]
 
     async def first_parked(self, reader: str, streams: Collection[str]) -> Sequence[ParkedRecord]:
         return first_of_each(self._of(reader).parked(streams))

@@ -45,6 +45,11 @@ class CheckpointStore(Protocol):
         """
         ...
 
+    async def waiting_after(self, reader: str, stream: str, most: int) -> Sequence[ParkedRecord]:
+        """What waits in streams whose names come after this one, by stream and version: at most so many records. Costs
+        no more, however much waits."""
+        ...
+
     async def first_parked(self, reader: str, streams: Collection[str]) -> Sequence[ParkedRecord]:
         """As `ViewBuild.first_parked`."""
         ...

@@ -24,8 +24,9 @@ is saved as soon as it has moved and the save before is done, so that whoever re
 meanwhile only its own stream waits. What a rule refuses is done: the world has changed so that the command has nothing
 to do. Anything else is a defect, also a cancellation that is not the process manager's own, and is tried a few times.
 What is over its budget is set aside, durably, together with the later records of its stream. It is tried again now and
-then, and the status shows it until it works, or until an operator skips it with a reason, which stays as a mark. A view
-that is late is waited for without end.
+then (where it is very much, some of it in turn, and more as soon as some of it works), and the status shows it until it
+works, or until an operator skips it with a reason, which stays as a mark. A view that is late is waited for without
+end.
 
 **What does not happen.** An event may have a deadline (`deadlines.py`): a reaction that is called when the clock says
 so, whatever has happened.
@@ -76,6 +77,9 @@ _UNDER_WAY: Final = 1_000
 
 _UNSAVED: Final = 1_000
 """How many records without a reaction may pass before the checkpoint is saved: to read them again costs little."""
+
+_TRIED_AT_ONCE: Final = 500
+"""Of what is set aside so many records are read at a time, and their streams tried again."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -139,6 +143,8 @@ class ProcessManager(Generic[Read]):
         self._arrivals = Arrivals(Position(), name)
         self._parked = ParkedStreams()
         """What is set aside, as it was read last; others may have changed it since."""
+        self._tried = ""
+        """The last stream that was tried again: those behind it come next."""
         self._locks = KeyedLocks()
         """By stream: what becomes of its records is one thing after the other."""
         self._unsaved_records = self._unsaved_reactions = 0
@@ -342,8 +348,26 @@ class ProcessManager(Generic[Read]):
 
     async def _try_now_and_then(self, assignment: Assignment) -> NoReturn:
         while True:
-            await self._storing("trying again what is set aside", partial(self._try_again, assignment))
+            await self._storing("trying again what is set aside", partial(self._try_some, assignment))
             await asyncio.sleep(self._patience.again_after)
+
+    async def _try_some(self, assignment: Assignment) -> None:
+        """Try those whose turn it is, and go on for as long as one of them works again. So a look costs no more where
+        very much is set aside that still fails."""
+        if self._deadlines is not None:
+            await self._pending.read(assignment)
+        works, last = True, self._tried
+        while works:
+            entries = await self._checkpoints.waiting_after(self.name, last, _TRIED_AT_ONCE)
+            if not entries and last and last == self._tried:  # it was at the end: from the beginning
+                last = self._tried = ""
+                continue
+            self._parked.add(entries)
+            ours = sorted({entry.record.stream for entry in entries if assignment.has(entry.partition)})
+            await side_by_side(ours, lambda stream: self._try_stream(stream, None), self._patience.side_by_side)
+            works = any(stream not in self._parked.waiting for stream in ours)
+            last = entries[-1].record.stream if entries else ""
+        self._tried = last
 
     async def _try_again(self, assignment: Assignment) -> None:
         streams = await self._learn(assignment)
@@ -365,18 +389,26 @@ class ProcessManager(Generic[Read]):
         """One attempt at a stream's reactions, in order, up to the first that fails; whether there was one. With `skip`
         the first is left out, if it is known to fail."""
         async with self._locks.hold([stream]):
+            done = 0
+            if skip is None:  # as long as the first fails, nothing behind it is read
+                firsts = await self._checkpoints.first_parked(self.name, [stream])
+                self._parked.read([stream], firsts)
+                for first in (entry for entry in firsts if not entry.skipped):
+                    failed = await self._attempted(first.record)
+                    if failed is not None:
+                        await finished(partial(self._checkpoints.save, self.name, Checkpoint(), [failed]))
+                        return True
+                    done = first.record.version
             entries = await self._checkpoints.parked(self.name, [stream])
             marks = [entry for entry in entries if entry.skipped]
-            left = [entry for entry in entries if not entry.skipped]
+            left = [entry for entry in entries if not entry.skipped and entry.record.version > done]
             if left and skip is not None and left[0].reason is not None:
                 marks.append(ParkedRecord(left.pop(0).record, skip, skipped=True))
                 _log.warning("%s: %s version %d skipped", self.name, stream, marks[-1].record.version)
             while left:
-                record = left[0].record
-                try:
-                    await self._reacting.attempt(record, self._react_and_note)
-                except Exception as error:  # noqa: BLE001  # it stays set aside, whatever it is
-                    left[0] = ParkedRecord(record, reason_of(error, "reacting to", record.type))
+                failed = await self._attempted(left[0].record)
+                if failed is not None:
+                    left[0] = failed
                     break
                 left.pop(0)
             if any(not entry.skipped for entry in entries):
@@ -385,6 +417,14 @@ class ProcessManager(Generic[Read]):
                 await finished(save)
             self._parked.read([stream], [*marks, *left])
             return any(not entry.skipped for entry in entries)
+
+    async def _attempted(self, record: Record) -> ParkedRecord | None:
+        """One attempt; gives the record with the reason where it stays set aside."""
+        try:
+            await self._reacting.attempt(record, self._react_and_note)
+        except Exception as error:  # noqa: BLE001  # whatever it is
+            return ParkedRecord(record, reason_of(error, "reacting to", record.type))
+        return None
 
     # Deadlines
 

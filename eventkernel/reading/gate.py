@@ -16,7 +16,7 @@ had happened by then is missing, whatever it says.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
 from eventkernel.clock import Clock, SystemClock
@@ -39,7 +39,7 @@ class Reachable(Auditable, Protocol):
 
     async def reached(self, position: Position, timeout: float) -> bool: ...
 
-    async def parked_streams(self) -> Mapping[str, Partition]: ...
+    async def parked_streams(self, streams: Collection[str] | None = None) -> Mapping[str, Partition]: ...
 
 
 BuildT = TypeVar("BuildT", bound=Reachable)
@@ -150,8 +150,8 @@ class BookmarkGate(Generic[BuildT]):
                     raise Unavailable(f"the view {self._view.name}: another build than {retired} went live") from None
                 await asyncio.sleep(_AGAIN_SECONDS)
                 continue
-            if streams:
-                _refuse_parked(streams, await build.parked_streams(), self._view.name)
+            if await _are_parked(streams, build):
+                raise StreamParked(f"the view {self._view.name} cannot show a stream that was written: it is parked")
             return build
 
     async def _heads_at(self, as_of: Moment) -> Position:
@@ -199,11 +199,12 @@ class BookmarkGate(Generic[BuildT]):
             raise InvalidInput(f"{name}: expected one of the logs {', '.join(sorted(self._known))}, found {log!r}")
 
 
-def _refuse_parked(written: Iterable[WrittenStream], parked: Mapping[str, Partition], view: str) -> None:
-    if not parked:
-        return
-    waiting = set(parked.values())
-    for log, number, stream in written:
-        partition = Partition(log, number)
-        if parked.get(stream) == partition or (stream == ANY_STREAM and partition in waiting):
-            raise StreamParked(f"the view {view} cannot show a stream that was written: it is parked")
+async def _are_parked(written: Collection[WrittenStream], build: Reachable) -> bool:
+    """Whether one of these streams waits in the build; of very many, a bookmark names only the partition."""
+    named = {one.name for one in written if one.name != ANY_STREAM}
+    somewhere = {Partition(one.log, one.partition) for one in written if one.name == ANY_STREAM}
+    if named:
+        parked = await build.parked_streams(named)
+        if any(parked.get(stream) == Partition(log, number) for log, number, stream in written):
+            return True
+    return bool(somewhere) and not somewhere.isdisjoint((await build.parked_streams()).values())

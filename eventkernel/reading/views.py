@@ -165,10 +165,11 @@ class ViewBuild(Protocol[Doc]):
         in this order. Costs the same whatever waits behind it."""
         ...
 
-    async def parked_streams(self) -> Mapping[str, Partition]:
+    async def parked_streams(self, streams: Collection[str] | None = None) -> Mapping[str, Partition]:
         """The streams that wait and the partitions that they are in (skipped records hold up nothing).
 
-        Asked by every request that carries a bookmark: cheap where nothing is parked.
+        `streams` restricts it to some streams; None means all. Every request with a bookmark asks for a few: that is
+        cheap where nothing is parked, and costs the same whatever else waits.
         """
         ...
 

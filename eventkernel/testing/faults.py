@@ -97,9 +97,9 @@ class RemoteBuild(Generic[Doc]):
         await self._pause("read parked")
         return await self._build.first_parked(streams)
 
-    async def parked_streams(self) -> Mapping[str, Partition]:
+    async def parked_streams(self, streams: Collection[str] | None = None) -> Mapping[str, Partition]:
         await self._pause("read parked streams")
-        return await self._build.parked_streams()
+        return await self._build.parked_streams(streams)
 
     async def remarks(self) -> Sequence[str]:
         await self._pause("read remarks")
@@ -192,6 +192,10 @@ class RemoteCheckpoints:
     async def parked(self, reader: str, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
         await self._pause("read parked")
         return await self._store.parked(reader, streams)
+
+    async def waiting_after(self, reader: str, stream: str, most: int) -> Sequence[ParkedRecord]:
+        await self._pause("read parked")
+        return await self._store.waiting_after(reader, stream, most)
 
     async def first_parked(self, reader: str, streams: Collection[str]) -> Sequence[ParkedRecord]:
         await self._pause("read parked")

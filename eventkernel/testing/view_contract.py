@@ -613,6 +613,16 @@ class CheckpointStoreContract:
         await store.save("one", Checkpoint(), [ParkedRecord(record("a", 2), None)])
         assert await store.first_parked("one", ["c", "a", "d"]) == [entries[0], entries[2]]
 
+    async def test_what_waits_is_found_a_piece_at_a_time(self, store: CheckpointStore) -> None:
+        entries = [ParkedRecord(record(stream, version), "why") for stream in "abc" for version in (1, 2)]
+        await store.save("one", Checkpoint(), entries)
+        await store.save("two", Checkpoint(), [ParkedRecord(record("d", 1), "why")])
+        await store.save("one", Checkpoint(), [ParkedRecord(record("b", 1), "by hand", skipped=True)], {"b": 1})
+        assert await store.waiting_after("one", "", 10) == [*entries[:2], entries[3], *entries[4:]]
+        assert await store.waiting_after("one", "", 3) == [*entries[:2], entries[3]]
+        assert await store.waiting_after("one", "b", 1) == [entries[4]]
+        assert await store.waiting_after("one", "c", 10) == []
+
     async def test_what_is_skipped_stays_as_a_mark(self, store: CheckpointStore) -> None:
         entries = [ParkedRecord(record("s", version), "why") for version in (1, 2)]
         await store.save("one", upto(2), entries)

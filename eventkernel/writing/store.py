@@ -61,7 +61,7 @@ class Writing:
     refused: str = ""
     """Why it takes none at all."""
     waiting: Sequence[str] = ()
-    """Of each stream that waits behind a gap on the log: why it takes none."""
+    """Of each stream that waits behind a gap on the log, why it takes none; of some, where they are many."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,8 @@ _OPENING_SECONDS: Final = 5.0
 """How long a command waits for a ledger that is being opened."""
 _LOOK_SECONDS: Final = 1.0
 """How often a replica without commands makes sure that its ledger is still there."""
+_WAITING_SHOWN: Final = 20
+"""So many streams that wait are told of: they are asked for at each look, and may be thousands."""
 _MOMENTS: Final = (0.01, 0.02, 0.04, 0.08, 0.1)
 """Seconds between looks at a commit that its owner may still bring to its end."""
 
@@ -232,7 +234,7 @@ class KafkaEventStore:
         while True:
             async with self._ledger() as documents:
                 end = await documents.end_of(stream)
-                waiting = next(iter(await documents.waiting(stream)), None)
+                waiting = await documents.waiting_at(stream, 0 if end is None else end.version)
                 if end is None and waiting is None:
                     raise NotFound(f"{self.log}: there is no stream {stream[:200]!r}")
                 if end is not None and end.pending:
@@ -527,7 +529,7 @@ class KafkaEventStore:
         """Notices that the ledger is another one, also where no command comes, and which streams wait."""
         while True:
             try:
-                self._waiting = [str(entry.waits(self.log)) for entry in await documents.waiting()]
+                self._waiting = [str(entry.waits(self.log)) for entry in await documents.waiting(_WAITING_SHOWN)]
                 await asyncio.sleep(_LOOK_SECONDS)
                 await documents.check()
             except LedgerChanged as error:

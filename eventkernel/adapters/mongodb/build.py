@@ -68,7 +68,7 @@ from eventkernel.reading.arrivals import Arrivals
 from eventkernel.reading.changes import Rows, StoredVersions, rows_by_write, unseen
 from eventkernel.reading.folding import further
 from eventkernel.reading.live import build_identity
-from eventkernel.reading.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State
+from eventkernel.reading.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State, waiting_streams
 from eventkernel.writing.store import Checkpoint
 
 _FORMAT: Final = 1
@@ -160,6 +160,8 @@ class MongoViewBuild(ABC, Generic[Doc]):
         self._dropped = False
         self._parking = 0
         self._waiting = _Waiting(0, 0.0, {})
+        self._parking_seen = 0
+        """So many saves had parked or released some when streams were last found to wait."""
         self._known = StoredVersions()
         self._turn = asyncio.Lock()
         self._saving: set[asyncio.Future[None]] = set()
@@ -286,7 +288,9 @@ class MongoViewBuild(ABC, Generic[Doc]):
     async def remarks(self) -> Sequence[str]:
         return ()
 
-    async def parked_streams(self) -> Mapping[str, Partition]:
+    async def parked_streams(self, streams: Many[str] | None = None) -> Mapping[str, Partition]:
+        if streams is not None:
+            return waiting_streams(await self._parked.first_of(streams)) if await self._something_waits() else {}
         # That something was parked is counted together with the checkpoint: who has seen the one knows of the other. A
         # release may have broken off before it was counted.
         known, now = self._waiting, asyncio.get_running_loop().time()
@@ -294,6 +298,18 @@ class MongoViewBuild(ABC, Generic[Doc]):
             parking = self._parking
             known = self._waiting = _Waiting(parking, now, await self._parked.waiting())
         return known.streams
+
+    async def _something_waits(self) -> bool:
+        """Whether streams wait, or may wait still: what was released may not be counted yet."""
+        parking = self._parking
+        if self._waiting.parking == parking:
+            return bool(self._waiting.streams)
+        if self._parking_seen != parking:
+            if not await self._parked.any():
+                self._waiting = _Waiting(parking, asyncio.get_running_loop().time(), {})
+                return False
+            self._parking_seen = parking
+        return True
 
     async def reached(self, position: Position, timeout: float) -> bool:
         if self._checkpoint.position.covers(position):

@@ -77,5 +77,8 @@ class MongoCheckpointStore:
     async def parked(self, reader: str, streams: Many[str] | None = None) -> Sequence[ParkedRecord]:
         return await ParkedRecords(self._parked, reader).all(streams)
 
+    async def waiting_after(self, reader: str, stream: str, most: int) -> Sequence[ParkedRecord]:
+        return await ParkedRecords(self._parked, reader).waiting_after(stream, most)
+
     async def first_parked(self, reader: str, streams: Many[str]) -> Sequence[ParkedRecord]:
         return await ParkedRecords(self._parked, reader).first_of(streams)

@@ -607,19 +607,25 @@ class Documents:
             )
             if await self.insert(stopping):
                 return stopping
-            for waiting in await self.waiting(entry.stream):
+            waiting = await self.waiting_at(entry.stream, stopping.stops_at or 0)
+            if waiting is not None:
                 return waiting
             if await self.find_command(stopping.command_id) is not None:
                 return stopping  # it has waited for this record before, and was let go on
 
-    async def waiting(self, stream: str | None = None) -> Sequence[Entry]:
-        """The commits at which streams wait, some of them where they are very many."""
+    async def waiting(self, most: int = _FILL_AT_ONCE) -> Sequence[Entry]:
+        """The commits at which streams wait, at most so many of them."""
         query: Document = {"pending": _BEHIND_A_GAP}
-        if stream is not None:
-            query["stream"] = stream
         async with translated("looking for streams that wait"):
-            documents = await self.collection.find(query, _WITHOUT_RECORDS).to_list(_FILL_AT_ONCE)
+            documents = await self.collection.find(query, _WITHOUT_RECORDS).limit(most).to_list(None)
         return [entry_of(document) for document in documents]
+
+    async def waiting_at(self, stream: str, version: int) -> Entry | None:
+        """The commit at which a stream waits that ends with this version: it has the key of the next one, so that this
+        is one look-up, however many streams wait."""
+        async with translated("looking for a stream that waits"):
+            document = await self.collection.find_one({"keys": version_key(stream, version + 1)}, _WITHOUT_RECORDS)
+        return entry_of(document) if document is not None and "stopsAt" in document else None
 
     async def let_go_on(self, resuming: Entry) -> bool:
         """What keeps a stream waiting becomes, in one step, the commit that lets it go on: nobody else gets its version

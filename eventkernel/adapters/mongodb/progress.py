@@ -118,6 +118,20 @@ class ParkedRecords:
                 found += await aggregated(self._collection, pipeline)
         return [_parked_record(entry) for entry in found]
 
+    async def waiting_after(self, stream: str, most: int) -> list[ParkedRecord]:
+        """As `CheckpointStore.waiting_after`."""
+        query: Document = {"reader": self._reader, "stream": {"$gt": stream}, "skipped": False}
+        in_order = [("stream", 1), ("version", 1)]
+        async with translated("reading parked records"):
+            found = await self._collection.find(query, sort=in_order).limit(most).to_list(None)
+        return [_parked_record(entry) for entry in found]
+
+    async def any(self) -> bool:
+        """Whether some stream waits."""
+        async with translated("looking for parked records"):
+            found = await self._collection.find_one({"reader": self._reader, "skipped": False}, {"_id": True})
+        return found is not None
+
     async def waiting(self) -> dict[str, Partition]:
         """The streams that wait, and where: without their records."""
         where: Document = {"log": {"$first": "$record.log"}, "partition": {"$first": "$record.partition"}}

@@ -172,11 +172,16 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
         rows = await self.read(statements.FIRST_PARKED, {"streams": list(streams)})
         return [ParkedRecord(_decode(record), reason, skipped) for record, reason, skipped in rows]
 
-    async def parked_streams(self) -> Mapping[str, Partition]:
+    async def parked_streams(self, streams: Collection[str] | None = None) -> Mapping[str, Partition]:
         # Whoever parks or releases counts it in the same transaction. So all that waits is read only if somebody else
         # has; what this process has changed, it knows the streams of.
         rows = await self.read(statements.PARKING, {})
         parking = rows[0][0] if rows else 0
+        if streams is not None:
+            if self._parking != parking:
+                return waiting_streams(await self.first_parked(streams))
+            known = self._waiting_streams
+            return {stream: known[stream] for stream in streams if stream in known}
         if self._parking == parking:
             return self._waiting_streams
         own, touched = self._parking + self._own_parking == parking, self._touched

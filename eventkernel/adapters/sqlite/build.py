@@ -91,7 +91,8 @@ class SqliteViewBuild(ABC, Generic[Doc]):
         self._file = file
         self._progress = Progress("view")
         self._checkpoint = Checkpoint()
-        self._parked: Mapping[str, Partition] = {}
+        self._parked: dict[str, Partition] = {}
+        """The streams that wait; touched on the loop's thread alone."""
         self._arrivals = Arrivals(Position(), self.name)
         self._stored = StoredVersions()
         self._closed = False
@@ -211,9 +212,9 @@ class SqliteViewBuild(ABC, Generic[Doc]):
         loop = asyncio.get_running_loop()
 
         def write(connection: sqlite3.Connection) -> None:
-            changes = self._save(connection, fold)
+            changes, waiting = self._save(connection, fold)
             # From here and not after the `await` below: a caller who is cancelled changes nothing about the commit.
-            loop.call_soon_threadsafe(self._saved, changes)
+            loop.call_soon_threadsafe(self._saved, changes, waiting)
             if self._unfinished and len(fold.changes) < _CAUGHT_UP:
                 self._finish(connection)
 
@@ -228,8 +229,10 @@ class SqliteViewBuild(ABC, Generic[Doc]):
     async def remarks(self) -> Sequence[str]:
         return await self.read(self.remarks_of)
 
-    async def parked_streams(self) -> Mapping[str, Partition]:
-        return self._parked
+    async def parked_streams(self, streams: Collection[str] | None = None) -> Mapping[str, Partition]:
+        if streams is None:
+            return dict(self._parked)
+        return {stream: self._parked[stream] for stream in streams if stream in self._parked}
 
     async def reached(self, position: Position, timeout: float) -> bool:
         return await self._arrivals.reached(position, timeout)
@@ -248,8 +251,10 @@ class SqliteViewBuild(ABC, Generic[Doc]):
 
         return await asyncio.get_running_loop().run_in_executor(self._writer, run)
 
-    def _save(self, connection: sqlite3.Connection, fold: Fold[Doc]) -> Sequence[Change[Doc]]:
-        """Gives the changes that were stored."""
+    def _save(
+        self, connection: sqlite3.Connection, fold: Fold[Doc]
+    ) -> tuple[Sequence[Change[Doc]], Mapping[str, Partition | None]]:
+        """Gives the changes that were stored, and where each stream waits that the fold parks or releases."""
         before = self._checkpoint
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -262,7 +267,7 @@ class SqliteViewBuild(ABC, Generic[Doc]):
             if fold.parked:
                 self._progress.park(connection, fold.parked)
             self._progress.move(connection, fold.checkpoint)
-            waiting = self._waiting_after(connection, fold) if fold.parked or fold.released else self._parked
+            waiting = self._waiting_after(connection, fold)
             # Before the commit: who reads the new documents and asks then how far they are must not be told less.
             self._checkpoint = further(before, fold.checkpoint)
             connection.execute("COMMIT")
@@ -271,23 +276,28 @@ class SqliteViewBuild(ABC, Generic[Doc]):
             if connection.in_transaction:  # a full disk has ended it already
                 connection.execute("ROLLBACK")
             raise
-        self._parked = waiting
-        return changes
+        return changes, waiting
 
-    def _waiting_after(self, connection: sqlite3.Connection, fold: Fold[Doc]) -> Mapping[str, Partition]:
-        """The streams that wait when this fold is written. It looks only at those that the fold has to do with."""
+    def _waiting_after(self, connection: sqlite3.Connection, fold: Fold[Doc]) -> Mapping[str, Partition | None]:
+        """Where each stream waits that the fold has to do with, when it is written; None: it does not."""
         touched = fold.released.keys() | {entry.record.stream for entry in fold.parked}
-        gone = touched - self._progress.waiting(connection, touched)
-        known = {**self._parked, **waiting_streams(fold.parked)}
-        return {stream: partition for stream, partition in known.items() if stream not in gone}
+        if not touched:
+            return {}
+        firsts = waiting_streams(self._progress.first_parked(connection, touched))
+        return {stream: firsts.get(stream) for stream in touched}
 
     def _unseen(self, connection: sqlite3.Connection, changes: Sequence[Change[Doc]]) -> list[Change[Doc]]:
         """The changes without the states that are stored already."""
         unsure = self._stored.unsure(changes)
         return unseen(changes, unsure, self.load_documents(connection, unsure) if unsure else {})
 
-    def _saved(self, changes: Sequence[Change[Doc]]) -> None:
+    def _saved(self, changes: Sequence[Change[Doc]], waiting: Mapping[str, Partition | None]) -> None:
         self._stored.saved(changes)
+        for stream, partition in waiting.items():  # before the checkpoint is told of: who waits for it asks for them
+            if partition is None:
+                self._parked.pop(stream, None)
+            else:
+                self._parked[stream] = partition
         self._arrivals.moved(self._checkpoint.position)
 
     # For `SqliteView`

@@ -64,6 +64,9 @@ class SqliteCheckpointStore:
     async def parked(self, reader: str, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
         return await self._file.run(lambda connection: Progress(reader).parked(connection, streams))
 
+    async def waiting_after(self, reader: str, stream: str, most: int) -> Sequence[ParkedRecord]:
+        return await self._file.run(lambda connection: Progress(reader).waiting_after(connection, stream, most))
+
     async def first_parked(self, reader: str, streams: Collection[str]) -> Sequence[ParkedRecord]:
         return await self._file.run(lambda connection: Progress(reader).first_parked(connection, streams))
 

@@ -37,12 +37,8 @@ CREATE TABLE IF NOT EXISTS kernel_parked (
 _PARKED: Final = "SELECT record, reason, skipped FROM kernel_parked WHERE reader = ?"
 _PARKED_OF: Final = f"{_PARKED} AND stream IN (SELECT value FROM json_each(?))"
 _FIRST_WAITING: Final = f"{_PARKED} AND stream = ? AND skipped = 0 ORDER BY version LIMIT 1"
+_WAITING_AFTER: Final = f"{_PARKED} AND stream > ? AND skipped = 0 ORDER BY stream, version LIMIT ?"
 _LAST_MARK: Final = f"{_PARKED} AND stream = ? AND version < ? AND skipped = 1 ORDER BY version DESC LIMIT 1"
-_WAITING: Final = """
-    SELECT value FROM json_each(?) WHERE EXISTS
-        (SELECT 1 FROM kernel_parked WHERE reader = ? AND stream = value AND skipped = 0)
-"""
-
 _COLUMNS: Final = "reader, log, partition, next_offset, generation, landmark"
 _MOVE: Final = f"""
     INSERT INTO kernel_checkpoint ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
@@ -109,6 +105,13 @@ class Progress:
         rows: list[tuple[bytes, str | None, int]] = cursor.fetchall()
         return [ParkedRecord(_decode(record), reason, bool(skipped)) for record, reason, skipped in rows]
 
+    def waiting_after(self, connection: sqlite3.Connection, stream: str, most: int) -> list[ParkedRecord]:
+        """As `CheckpointStore.waiting_after`."""
+        rows: list[tuple[bytes, str | None, int]] = connection.execute(
+            _WAITING_AFTER, (self._reader, stream, most)
+        ).fetchall()
+        return [ParkedRecord(_decode(record), reason, bool(skipped)) for record, reason, skipped in rows]
+
     def first_parked(self, connection: sqlite3.Connection, streams: Collection[str]) -> list[ParkedRecord]:
         """As `ViewBuild.first_parked`. What was skipped stands before what waits: nothing behind that is looked at."""
         found: list[ParkedRecord] = []
@@ -121,11 +124,6 @@ class Progress:
     def _one(self, connection: sqlite3.Connection, statement: str, *of: str | int) -> ParkedRecord | None:
         row: tuple[bytes, str | None, int] | None = connection.execute(statement, (self._reader, *of)).fetchone()
         return None if row is None else ParkedRecord(_decode(row[0]), row[1], bool(row[2]))
-
-    def waiting(self, connection: sqlite3.Connection, streams: Collection[str]) -> set[str]:
-        """Which of these streams wait."""
-        rows: list[tuple[str]] = connection.execute(_WAITING, (json.dumps(list(streams)), self._reader)).fetchall()
-        return {stream for (stream,) in rows}
 
     def release(self, connection: sqlite3.Connection, released: Mapping[str, int]) -> None:
         """Forget the records of each stream up to a version."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from unittest.mock import patch
 
 import pytest
 
@@ -16,8 +17,9 @@ from eventkernel.events import Partition, Position, Record, RecordedEvent
 from eventkernel.reacting.lanes import Lanes
 from eventkernel.reacting.process import ProcessManager
 from eventkernel.reacting.reaction import NoView
+from eventkernel.reading.membership import EVERYTHING
 from eventkernel.reading.projector import Source
-from eventkernel.reading.views import ParkedRecord
+from eventkernel.reading.views import NOTHING_RELEASED, ParkedRecord
 from eventkernel.writing.commands import CommandHandler
 from eventkernel.writing.store import Checkpoint
 from infra.patience import seconds
@@ -304,18 +306,15 @@ async def test_what_comes_while_its_stream_is_retried_is_reacted_to_afterwards()
 
 async def test_what_is_set_aside_while_the_others_are_read_is_not_forgotten() -> None:
     class SlowCheckpoints(MemoryCheckpointStore):
-        """Its second answer about everything comes late."""
+        """Its first answer about what is to be tried again comes late."""
 
-        asked = 0
         answering, go_on = asyncio.Event(), asyncio.Event()
 
-        async def parked(self, reader: str, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
-            found = await super().parked(reader, streams)
-            if streams is None:
-                self.asked += 1
-                if self.asked == 2:
-                    self.answering.set()
-                    await self.go_on.wait()
+        async def waiting_after(self, reader: str, stream: str, most: int) -> Sequence[ParkedRecord]:
+            found = await super().waiting_after(reader, stream, most)
+            if not self.go_on.is_set():
+                self.answering.set()
+                await self.go_on.wait()
             return found
 
     site, checkpoints = Site(), SlowCheckpoints()
@@ -409,3 +408,105 @@ async def test_a_reaction_that_was_refused_is_refused_again_when_its_event_is_de
         await site.settle(process)
     assert taken == ["not enough money"] * 2
     assert await accounts.read_stream("account") == []
+
+
+class CountedCheckpoints(MemoryCheckpointStore):
+    """Counts what is read and written of the records that are set aside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records = 0
+
+    async def save(
+        self,
+        reader: str,
+        checkpoint: Checkpoint,
+        parked: Sequence[ParkedRecord] = (),
+        released: Mapping[str, int] = NOTHING_RELEASED,
+    ) -> None:
+        self.records += len(parked)
+        await super().save(reader, checkpoint, parked, released)
+
+    async def parked(self, reader: str, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
+        return self._counted(await super().parked(reader, streams))
+
+    async def waiting_after(self, reader: str, stream: str, most: int) -> Sequence[ParkedRecord]:
+        return self._counted(await super().waiting_after(reader, stream, most))
+
+    async def first_parked(self, reader: str, streams: Collection[str]) -> Sequence[ParkedRecord]:
+        return self._counted(await super().first_parked(reader, streams))
+
+    def _counted(self, entries: Sequence[ParkedRecord]) -> Sequence[ParkedRecord]:
+        self.records += len(entries)
+        return entries
+
+
+def set_aside(site: Site, names: Iterable[tuple[str, int]]) -> list[ParkedRecord]:
+    for stream, version in names:
+        site.log.put(stream, version, OAK)
+    return [ParkedRecord(record, "busy") for record in site.log.partitions[0]]
+
+
+async def fails(_record: Record, _react: object) -> None:
+    raise Unavailable("busy")
+
+
+@pytest.mark.parametrize("each", ["of one stream", "of streams of their own"])
+async def test_a_look_at_what_is_set_aside_costs_the_same_however_much_it_is(each: str) -> None:
+    counts: list[int] = []
+    for many in (600, 1_200):
+        site = Site()
+        site.checkpoints = checkpoints = CountedCheckpoints()
+        process, numbers = site.process(), range(1, many + 1)
+        entries = set_aside(site, [("s", n) if each == "of one stream" else (f"s-{n:05}", 1) for n in numbers])
+        await checkpoints.save(process.name, Checkpoint(), entries)
+        looks: list[int] = []
+        with patch.object(process._reacting, "attempt", fails):
+            for _ in range(3):
+                checkpoints.records = 0
+                await process._try_some(EVERYTHING)
+                looks.append(checkpoints.records)
+        assert max(looks) <= 3 * 500, "a page, and of each stream its first: read, tried, and written"
+        counts.append(max(looks))
+    assert counts[0] == counts[1]
+
+
+async def test_all_that_is_set_aside_is_tried_in_turn_and_at_once_when_it_works_again() -> None:
+    site = Site()
+    process, tried = site.process(), list[str]()
+    entries = set_aside(site, [(f"s-{n:05}", 1) for n in range(1_200)])
+    await site.checkpoints.save(process.name, Checkpoint(), entries)
+
+    async def attempt(record: Record, react: object) -> None:
+        tried.append(record.stream)
+        await fails(record, react)
+
+    with patch.object(process._reacting, "attempt", attempt):
+        for _ in range(4):
+            await process._try_some(EVERYTHING)
+    in_order = [entry.record.stream for entry in entries]
+    assert tried == [*in_order, *in_order[:500]], "then from the beginning"
+
+    async def works(_record: Record, _react: object) -> None: ...
+
+    with patch.object(process._reacting, "attempt", works):
+        await process._try_some(EVERYTHING)
+        await process._try_some(EVERYTHING)
+    assert await site.checkpoints.parked(process.name) == []
+
+
+async def test_a_stream_that_works_again_goes_on_up_to_the_first_that_fails() -> None:
+    site = Site()
+    process = site.process()
+    entries = set_aside(site, [("s", n) for n in range(1, 5)])
+    await site.checkpoints.save(process.name, Checkpoint(), entries)
+
+    async def attempt(record: Record, react: object) -> None:
+        if record.version == 3:
+            await fails(record, react)
+
+    with patch.object(process._reacting, "attempt", attempt):
+        await process._try_some(EVERYTHING)
+    left = await site.checkpoints.parked(process.name)
+    assert [entry.record.version for entry in left] == [3, 4]
+    assert "busy" in str(left[0].reason)
