@@ -122,7 +122,7 @@ async def _with_processes(
     warnings: list[str] = []
     try:
         for process in processes:
-            set_aside = sum(not entry.skipped for entry in await checkpoints.parked(process.name))
+            set_aside = await checkpoints.waiting(process.name)
             if set_aside:
                 warnings.append(f"{set_aside} reactions of the process manager {process.name} are set aside")
     except Unavailable as unavailable:

@@ -207,6 +207,9 @@ class MemoryCheckpointStore:
         waiting = [entry for entry in self._of(reader).parked() if not entry.skipped and entry.record.stream > stream]
         return waiting[:most]
 
+    async def waiting(self, reader: str) -> int:
+        return sum(not entry.skipped for entry in self._of(reader).parked())
+
     async def first_parked(self, reader: str, streams: Collection[str]) -> Sequence[ParkedRecord]:
         return first_of_each(self._of(reader).parked(streams))
 

@@ -50,6 +50,10 @@ class CheckpointStore(Protocol):
         no more, however much waits."""
         ...
 
+    async def waiting(self, reader: str) -> int:
+        """How many records are set aside and were not skipped: counted where they are kept, none is read."""
+        ...
+
     async def first_parked(self, reader: str, streams: Collection[str]) -> Sequence[ParkedRecord]:
         """As `ViewBuild.first_parked`."""
         ...

@@ -8,7 +8,7 @@ that, as it may repeat any reaction, and loses none.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,6 +24,7 @@ from eventkernel.writing.store import Checkpoint
 
 Read = TypeVar("Read")
 
+_READ_AT_ONCE: Final = 500
 _MICROSECOND: Final = timedelta(microseconds=1)
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
@@ -50,10 +51,25 @@ class PendingDeadlines:
         self._records: dict[tuple[str, int], tuple[int, Record]] = {}
         self._queue: list[tuple[int, str, int]] = []
         """Ordered by time. What is not in `_records` with the same time is out of date."""
+        self._read_to = ""
+        """The last stream of which the stored deadlines were read again."""
 
     async def read(self, assignment: Assignment) -> None:
         """Read the stored deadlines of these partitions, whichever process stored them."""
-        for entry in await self._checkpoints.parked(self._reader):
+        self._learn(await self._checkpoints.parked(self._reader), assignment)
+
+    async def read_some(self, assignment: Assignment) -> None:
+        """As `read`, the next ones of very many: another process may have stored some that it was still busy with when
+        its partition was assigned to this one."""
+        entries = list(await self._checkpoints.waiting_after(self._reader, self._read_to, _READ_AT_ONCE))
+        whole = len(entries) < _READ_AT_ONCE
+        self._read_to = "" if whole else entries[-1].record.stream
+        if not whole:  # it may have more
+            entries += await self._checkpoints.parked(self._reader, [self._read_to])
+        self._learn(entries, assignment)
+
+    def _learn(self, entries: Iterable[ParkedRecord], assignment: Assignment) -> None:
+        for entry in entries:
             if assignment.has(entry.partition) and not entry.skipped:
                 self._add(entry.record, due_us(entry))
 

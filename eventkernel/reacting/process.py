@@ -355,7 +355,7 @@ class ProcessManager(Generic[Read]):
         """Try those whose turn it is, and go on for as long as one of them works again. So a look costs no more where
         very much is set aside that still fails."""
         if self._deadlines is not None:
-            await self._pending.read(assignment)
+            await self._pending.read_some(assignment)
         works, last = True, self._tried
         while works:
             entries = await self._checkpoints.waiting_after(self.name, last, _TRIED_AT_ONCE)

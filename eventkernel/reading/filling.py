@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -62,7 +63,7 @@ LOOK_SECONDS: Final = 1.0
 """How often it is looked for what other processes have left behind; it may take a twentieth of the time at most."""
 _LOOK_SHARE: Final = 20
 _LOOKED_AT_ONCE: Final = 500
-"""Streams whose parked records are read together."""
+"""Streams whose parked records are read together. Where more wait, it is the next ones' turn at the next look."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -104,6 +105,8 @@ class Filling(Generic[Doc]):
         self._turn = asyncio.Lock()
         self._parked = ParkedStreams()
         self._consider_at = 0.0
+        self._looked_at = ""
+        """The last stream that was looked at: those behind it come next; empty: from the beginning."""
         self._position = Position()
         self._following: Following | None = None
         self._events_folded = 0
@@ -199,8 +202,13 @@ class Filling(Generic[Doc]):
         waiting = await self._asking("reading parked streams", self.build.parked_streams)
         ours = self._parked.waiting.union(stream for stream, where in waiting.items() if assignment.has(where))
         streams = sorted(ours)
-        for start in range(0, len(streams), _LOOKED_AT_ONCE):
-            await self._consider(streams[start : start + _LOOKED_AT_ONCE])
+        start, went_on = bisect_right(streams, self._looked_at), True
+        while went_on and streams[start:]:
+            some = streams[start : start + _LOOKED_AT_ONCE]
+            went_on = await self._consider(some)
+            start, self._looked_at = start + len(some), some[-1]
+        if not streams[start:]:
+            self._looked_at = ""
 
     async def _consider_now_and_then(self, streams: Sequence[str]) -> None:
         """What a batch has to do with: so many streams may wait that it takes a part of the time only."""
@@ -210,13 +218,14 @@ class Filling(Generic[Doc]):
             await self._consider(streams)
             self._consider_at = loop.time() + _LOOK_SHARE * (loop.time() - begun)
 
-    async def _consider(self, streams: Sequence[str]) -> None:
-        """Learn anew what is parked of these streams, and deal with those that can go on."""
+    async def _consider(self, streams: Sequence[str]) -> bool:
+        """Learn anew what is parked of these streams, and deal with those that can go on; whether there were any."""
+        went_on = False
         firsts = await self._asking("reading parked records", partial(self.build.first_parked, streams))
         self._parked.read(streams, firsts)
         waiting = [stream for stream in streams if stream in self._parked.waiting]
         if not waiting:
-            return
+            return went_on
         stored = await self._asking("loading documents", partial(self.build.load, waiting))
         for stream, group in groupby(firsts, key=lambda entry: entry.record.stream):
             if can_go_on(list(group), stored.get(stream)):
@@ -226,6 +235,8 @@ class Filling(Generic[Doc]):
                 work = partial(fold_parked, self._projection, self._readers, entries, stored.get(stream))
                 outcome = await self._folding(work, len(entries))
                 self._saved(await self._save_parked(outcome, entries, stored.get(stream)))
+                went_on = True
+        return went_on
 
     async def _save_parked(
         self, outcome: Fold[Doc], entries: Sequence[ParkedRecord], stored: State[Doc] | None

@@ -197,6 +197,10 @@ class RemoteCheckpoints:
         await self._pause("read parked")
         return await self._store.waiting_after(reader, stream, most)
 
+    async def waiting(self, reader: str) -> int:
+        await self._pause("read parked")
+        return await self._store.waiting(reader)
+
     async def first_parked(self, reader: str, streams: Collection[str]) -> Sequence[ParkedRecord]:
         await self._pause("read parked")
         return await self._store.first_parked(reader, streams)

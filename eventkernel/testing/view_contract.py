@@ -622,6 +622,7 @@ class CheckpointStoreContract:
         assert await store.waiting_after("one", "", 3) == [*entries[:2], entries[3]]
         assert await store.waiting_after("one", "b", 1) == [entries[4]]
         assert await store.waiting_after("one", "c", 10) == []
+        assert [await store.waiting(reader) for reader in ("one", "two", "nobody")] == [5, 1, 0]
 
     async def test_what_is_skipped_stays_as_a_mark(self, store: CheckpointStore) -> None:
         entries = [ParkedRecord(record("s", version), "why") for version in (1, 2)]

@@ -80,5 +80,8 @@ class MongoCheckpointStore:
     async def waiting_after(self, reader: str, stream: str, most: int) -> Sequence[ParkedRecord]:
         return await ParkedRecords(self._parked, reader).waiting_after(stream, most)
 
+    async def waiting(self, reader: str) -> int:
+        return await ParkedRecords(self._parked, reader).count()
+
     async def first_parked(self, reader: str, streams: Many[str]) -> Sequence[ParkedRecord]:
         return await ParkedRecords(self._parked, reader).first_of(streams)

@@ -126,6 +126,11 @@ class ParkedRecords:
             found = await self._collection.find(query, sort=in_order).limit(most).to_list(None)
         return [_parked_record(entry) for entry in found]
 
+    async def count(self) -> int:
+        """As `CheckpointStore.waiting`."""
+        async with translated("counting parked records"):
+            return await self._collection.count_documents({"reader": self._reader, "skipped": False})
+
     async def any(self) -> bool:
         """Whether some stream waits."""
         async with translated("looking for parked records"):

@@ -67,6 +67,9 @@ class SqliteCheckpointStore:
     async def waiting_after(self, reader: str, stream: str, most: int) -> Sequence[ParkedRecord]:
         return await self._file.run(lambda connection: Progress(reader).waiting_after(connection, stream, most))
 
+    async def waiting(self, reader: str) -> int:
+        return await self._file.run(Progress(reader).waiting)
+
     async def first_parked(self, reader: str, streams: Collection[str]) -> Sequence[ParkedRecord]:
         return await self._file.run(lambda connection: Progress(reader).first_parked(connection, streams))
 

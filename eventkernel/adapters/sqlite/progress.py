@@ -38,6 +38,7 @@ _PARKED: Final = "SELECT record, reason, skipped FROM kernel_parked WHERE reader
 _PARKED_OF: Final = f"{_PARKED} AND stream IN (SELECT value FROM json_each(?))"
 _FIRST_WAITING: Final = f"{_PARKED} AND stream = ? AND skipped = 0 ORDER BY version LIMIT 1"
 _WAITING_AFTER: Final = f"{_PARKED} AND stream > ? AND skipped = 0 ORDER BY stream, version LIMIT ?"
+_WAITING: Final = "SELECT count(*) FROM kernel_parked WHERE reader = ? AND skipped = 0"
 _LAST_MARK: Final = f"{_PARKED} AND stream = ? AND version < ? AND skipped = 1 ORDER BY version DESC LIMIT 1"
 _COLUMNS: Final = "reader, log, partition, next_offset, generation, landmark"
 _MOVE: Final = f"""
@@ -111,6 +112,11 @@ class Progress:
             _WAITING_AFTER, (self._reader, stream, most)
         ).fetchall()
         return [ParkedRecord(_decode(record), reason, bool(skipped)) for record, reason, skipped in rows]
+
+    def waiting(self, connection: sqlite3.Connection) -> int:
+        """As `CheckpointStore.waiting`."""
+        (count,) = connection.execute(_WAITING, (self._reader,)).fetchone()
+        return int(count)
 
     def first_parked(self, connection: sqlite3.Connection, streams: Collection[str]) -> list[ParkedRecord]:
         """As `ViewBuild.first_parked`. What was skipped stands before what waits: nothing behind that is looked at."""

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
+import pytest
+
+from eventkernel.adapters.memory_views import MemoryCheckpointStore
 from eventkernel.events import Partition, RecordedEvent
-from eventkernel.reacting.deadlines import Deadlines
+from eventkernel.reacting.deadlines import Deadlines, PendingDeadlines
+from eventkernel.reading.membership import EVERYTHING
+from eventkernel.reading.views import ParkedRecord
+from eventkernel.writing.store import Checkpoint
 from tests.support.doors import Opened
+from tests.support.scripted_log import ScriptedLog
 from tests.support.sharing import Member
 from tests.unit.eventkernel.test_process import OAK, Doors, Site, eventually
 
@@ -156,3 +164,39 @@ async def test_a_deadline_whose_reaction_was_cut_off_is_called_with_the_next_ass
         owner.assign(partition)
         await late.called()
         assert late.seen == [("a", 2)]
+
+
+class CountedCheckpoints(MemoryCheckpointStore):
+    """Counts the records that are read."""
+
+    read = 0
+
+    async def parked(self, reader: str, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
+        found = await super().parked(reader, streams)
+        self.read += len(found)
+        return found
+
+    async def waiting_after(self, reader: str, stream: str, most: int) -> Sequence[ParkedRecord]:
+        found = await super().waiting_after(reader, stream, most)
+        self.read += len(found)
+        return found
+
+
+@pytest.mark.parametrize("many", [1_200, 2_400])
+async def test_deadlines_that_others_have_stored_are_read_a_page_at_a_time_and_all_in_turn(many: int) -> None:
+    log, checkpoints = ScriptedLog("doors.1"), CountedCheckpoints()
+    for number in range(many):
+        log.put(f"a-{number // 7:04}", 1 + number % 7, Opened())  # a page ends within a stream
+    stored = [ParkedRecord(record, "1") for record in log.partitions[0]]
+    await checkpoints.save("watch/deadlines", Checkpoint(), stored)
+    pending, reads = PendingDeadlines("watch", checkpoints), list[int]()
+    for _ in range(1 + many // 500):
+        checkpoints.read = 0
+        await pending.read_some(EVERYTHING)
+        reads.append(checkpoints.read)
+    assert sorted((record.stream, record.version) for record in pending.due(2)) == [
+        (entry.record.stream, entry.record.version) for entry in stored
+    ]
+    assert max(reads) <= 507, "a page, and the rest of its last stream"
+    await pending.read_some(EVERYTHING)
+    assert checkpoints.read > 0, "then from the beginning"

@@ -16,13 +16,15 @@ from eventkernel.adapters.sqlite.views import SqliteView
 from eventkernel.clock import ManualClock
 from eventkernel.errors import NotFound, Unavailable
 from eventkernel.events import DomainEvent, Partition, Record, RecordedEvent
-from eventkernel.reading.filling import FillingStatus
+from eventkernel.reading.filling import Filling, FillingStatus
 from eventkernel.reading.fitting import not_shown
+from eventkernel.reading.membership import EVERYTHING, Alone
 from eventkernel.reading.projector import Projector, Source
 from eventkernel.reading.status import ParkedStream
 from eventkernel.reading.views import Fold, ParkedRecord, Projection
 from eventkernel.retrying import Backoff
 from eventkernel.writing.codec import Codec
+from eventkernel.writing.store import Checkpoint
 from infra.patience import seconds
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted, SqliteDoors, evolve
 from tests.support.scripted_log import ScriptedLog
@@ -497,3 +499,45 @@ async def test_one_more_event_behind_a_parked_one_costs_the_same_however_many_wa
         assert await build.reached(await log.head(), 10)
     assert read <= 40, "of each stream the first, for each batch and now and then"
     await projector.stop()
+
+
+class CountedBuild(MemoryBuild[Door]):
+    """Notes which streams' parked records are asked for."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.asked: list[str] = []
+
+    async def first_parked(self, streams: Collection[str]) -> Sequence[ParkedRecord]:
+        self.asked += streams
+        return await super().first_parked(streams)
+
+
+async def filling(many: int) -> tuple[Filling[Door], CountedBuild, list[ParkedRecord]]:
+    """What keeps a build filled in which so many streams wait at their first record, each for a reason."""
+    log, build = ScriptedLog("doors.1"), CountedBuild("b")
+    for number in range(many):
+        log.put(f"a-{number:04}", 1, OAK)
+    parked = [ParkedRecord(record, "why") for record in log.partitions[0]]
+    await build.save(Fold([], Checkpoint(), parked))
+    source = Source(log, CODEC)
+    return Filling(DOORS, [source], build, clock=ManualClock(), backoff=AT_ONCE, membership=Alone()), build, parked
+
+
+@pytest.mark.parametrize("many", [1_200, 2_400])
+async def test_a_look_at_what_waits_considers_as_much_however_much_it_is_and_all_of_it_in_turn(many: int) -> None:
+    one, build, parked = await filling(many)
+    for start in [*range(0, many, 500), 0]:
+        build.asked = []
+        await one._look(EVERYTHING)
+        assert build.asked == [entry.record.stream for entry in parked[start : start + 500]]
+
+
+async def test_where_what_waits_can_go_on_a_look_goes_on_with_the_next_ones() -> None:
+    one, build, parked = await filling(1_200)
+    await build.save(Fold([], Checkpoint(), [], {entry.record.stream: 1 for entry in parked}))
+    waits_for_nothing = [ParkedRecord(entry.record, None) for entry in parked]
+    await build.save(Fold([], Checkpoint(), waits_for_nothing))
+    await one._look(EVERYTHING)
+    assert await build.parked() == []
+    assert len(build.states) == 1_200
