@@ -18,7 +18,8 @@ not parked, the documents that are read afterwards have all of it. It follows
 
 So a process may park a record behind others which somebody else (an operator's `retry`, in a process of its own) deals
 with at that moment, or one that somebody else has applied. Whom its partition is assigned to finds such a record, and
-deals with it: every second or so, and before a batch with a record of its stream.
+deals with it: every second or so (where very many wait, some of them in turn), and before a batch with a record of its
+stream.
 """
 
 from __future__ import annotations
