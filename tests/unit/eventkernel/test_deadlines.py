@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -200,3 +200,13 @@ async def test_deadlines_that_others_have_stored_are_read_a_page_at_a_time_and_a
     assert max(reads) <= 507, "a page, and the rest of its last stream"
     await pending.read_some(EVERYTHING)
     assert checkpoints.read > 0, "then from the beginning"
+
+
+async def test_a_deadline_that_was_stored_again_with_another_time_is_due_once() -> None:
+    log, pending = ScriptedLog("doors.1"), PendingDeadlines("watch", MemoryCheckpointStore())
+    log.put("a", 1, Opened())
+    (record,) = log.partitions[0]
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    await pending.set(record, moment + timedelta(minutes=1))
+    await pending.set(record, moment)
+    assert pending.due(round(moment.timestamp() + 120) * 1_000_000) == [record]

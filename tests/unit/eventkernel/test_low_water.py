@@ -47,6 +47,16 @@ def test_it_stands_behind_the_record_before_the_first_that_is_not_dealt_with() -
     assert offset_of(low_water) == 9
 
 
+def test_its_landmark_is_the_last_record_before_it() -> None:
+    low_water, here = LowWater(), Partition("a.1", 0)
+    wanted = low_water.begin(batch(at(2), at(4), at(7), until=9), {TYPE})
+    low_water.done(wanted[0])
+    assert low_water.checkpoint().landmarks[here].offset == 2
+    for record in wanted[1:]:
+        low_water.done(record)
+    assert low_water.checkpoint().landmarks[here].offset == 7
+
+
 def test_what_is_not_wanted_needs_nothing() -> None:
     low_water = LowWater()
     others = [at(0, kind="another"), at(1, version=0)]

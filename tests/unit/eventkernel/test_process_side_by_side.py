@@ -14,7 +14,7 @@ from eventkernel.clock import ManualClock
 from eventkernel.decider import Decider
 from eventkernel.errors import InvalidInput, NotFound, Refusal, Unavailable
 from eventkernel.events import Partition, Position, Record, RecordedEvent
-from eventkernel.reacting.lanes import Lanes
+from eventkernel.reacting.lanes import Lanes, side_by_side
 from eventkernel.reacting.process import ProcessManager
 from eventkernel.reacting.reaction import NoView
 from eventkernel.reading.membership import EVERYTHING
@@ -105,6 +105,28 @@ async def test_there_is_room_again_for_what_was_dealt_with() -> None:
         for record in log.partitions[0]:
             await lanes.put(record)
     assert sorted(done) == [0, 1, 2, 3, 4]
+
+
+async def test_a_record_needs_room_until_it_was_dealt_with() -> None:
+    log, begun, go_on = ScriptedLog("doors.1"), list[int](), asyncio.Event()
+
+    async def work(record: Record) -> None:
+        begun.append(record.offset)
+        await go_on.wait()
+
+    for number in range(3):
+        log.put(f"s-{number}", 1, OAK)
+    async with asyncio.timeout(seconds(10)), asyncio.TaskGroup() as group:
+        lanes = Lanes(group, work, room=2)
+        for record in log.partitions[0][:2]:
+            await lanes.put(record)
+        third = asyncio.create_task(lanes.put(log.partitions[0][2]))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert (begun, third.done()) == ([0, 1], False)
+        go_on.set()
+        await third
+    assert begun == [0, 1, 2]
 
 
 async def test_no_more_reactions_than_allowed_are_under_way_at_once() -> None:
@@ -510,3 +532,17 @@ async def test_a_stream_that_works_again_goes_on_up_to_the_first_that_fails() ->
     left = await site.checkpoints.parked(process.name)
     assert [entry.record.version for entry in left] == [3, 4]
     assert "busy" in str(left[0].reason)
+
+
+async def test_what_one_of_several_raises_is_raised_when_the_others_are_done() -> None:
+    done: list[int] = []
+
+    async def work(number: int) -> None:
+        await asyncio.sleep(0)
+        if number == 1:
+            raise Unavailable("busy")
+        done.append(number)
+
+    with pytest.raises(Unavailable, match="busy"):
+        await side_by_side(range(4), work, 2)
+    assert done == [0, 2, 3]
