@@ -39,6 +39,7 @@ async def database(mongodb_server: MongodbAddress, engine_name: str) -> AsyncIte
         yield database
 
 
+@pytest.mark.timeout(600)  # it writes ten thousand documents
 async def test_a_request_asks_mongodb_the_same_however_much_another_process_has_parked(
     mongodb_server: MongodbAddress, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +106,7 @@ async def test_a_save_that_parks_takes_the_same_memory_however_many_streams_wait
     assert max(peaks) < 100_000, "a copy of ten thousand takes some hundred thousand bytes"
 
 
+@pytest.mark.timeout(600)  # it writes ten thousand documents
 async def test_where_a_stream_of_the_ledger_waits_is_one_look_up_however_many_do(
     kafka_server: KafkaAddress, mongodb_server: MongodbAddress, engine_name: str
 ) -> None:

@@ -18,6 +18,14 @@ def test_a_seal_is_the_hmac_of_the_claim() -> None:
     assert KEY.seal_all(["a", "b"]) == {KEY.seal("a"): "a", KEY.seal("b"): "b"}
 
 
+def test_a_tag_is_sealed_otherwise_than_a_claim_of_the_same_text() -> None:
+    assert KEY.seal_tag("owner:17") == hmac.new(bytes(range(32)), b"tag\nowner:17", hashlib.sha256).hexdigest()
+
+
+def test_text_that_no_utf_8_has_is_sealed_as_it_is() -> None:
+    assert KEY.seal("\ud800") == hmac.new(bytes(range(32)), b"\xed\xa0\x80", hashlib.sha256).hexdigest()
+
+
 def test_the_fingerprint_is_what_the_page_on_events_says() -> None:
     assert KEY.fingerprint == hashlib.sha256(b"eventkernel claims key\n" + bytes(range(32))).hexdigest()
 
