@@ -19,6 +19,7 @@ BENCHMARKS = (
     "bank",
     "long_streams",
     "loop_pause",
+    "metrics",
     "rebuild",
     "recommendations",
     "router",

@@ -105,6 +105,8 @@ class HttpMetrics:
         self._subgraph = subgraph
         self._duration = Histogram(REQUEST_DURATION)
         self._limits = Counter(LIMIT_HITS)
+        self._labels: dict[tuple[str, int], Labels] = {}
+        """By method and status, which are few."""
         self._capacities: WeakSet[Capacity] = WeakSet()
 
     def watch(self, capacity: Capacity) -> None:
@@ -115,8 +117,13 @@ class HttpMetrics:
         """A request was answered."""
         if errors:
             self.told(errors)
-        method = method if method in _METHODS else OTHER
-        self._duration.observe((method, "/graphql", str(status), self._subgraph), seconds)
+        labels = self._labels.get((method, status))
+        if labels is None:
+            known = method if method in _METHODS else OTHER
+            labels = (known, "/graphql", str(status), self._subgraph)
+            if known is method:
+                self._labels[method, status] = labels
+        self._duration.observe(labels, seconds)
 
     def told(self, errors: Sequence[Mapping[str, Any]]) -> None:
         """An answer had these errors."""

@@ -74,6 +74,8 @@ class Family:
 class Counter:
     """Counts up."""
 
+    __slots__ = ("_metric", "_values")
+
     def __init__(self, metric: Metric) -> None:
         self._metric = metric
         # One without labels is there from the start: what has not happened is told as 0.
@@ -88,6 +90,8 @@ class Counter:
 
 class Histogram:
     """Counts values by their size."""
+
+    __slots__ = ("_bounds", "_metric", "_values")
 
     def __init__(self, metric: Metric, bounds: Sequence[float] = SECONDS) -> None:
         self._metric = metric

@@ -8,7 +8,7 @@ from typing import Final, cast
 from graphrouter.cache import CacheStatistics
 from graphrouter.telemetry import http, operations
 from graphrouter.telemetry.http import HttpMetrics
-from graphrouter.telemetry.measures import COUNTS, Counter, Family, Histogram, Labels, Metric, looked_up
+from graphrouter.telemetry.measures import COUNTS, Counter, Family, Histogram, Metric, looked_up
 from graphrouter.telemetry.operations import OperationMetrics
 
 FETCHES: Final = Metric(
@@ -58,6 +58,19 @@ METRICS: Final = (
 )  # fmt: skip
 
 
+class SubgraphRequests:
+    """The requests to one subgraph."""
+
+    def __init__(self, name: str, durations: Histogram) -> None:
+        self._name = name
+        self._durations = durations
+        self.active = 0
+
+    def ended(self, status: str, error: str, seconds: float) -> None:
+        """One has ended."""
+        self._durations.observe((self._name, status, error), seconds)
+
+
 class RouterMetrics:
     """What a router counts while it serves; its successors after a reload go on counting in the same."""
 
@@ -66,20 +79,16 @@ class RouterMetrics:
         self.operations = OperationMetrics()
         self._fetches = Histogram(FETCHES, COUNTS)
         self._asked = Histogram(SUBGRAPH_DURATION)
-        self._asking: dict[Labels, int] = {}
+        self._subgraphs: dict[str, SubgraphRequests] = {}
         self._messages = Counter(MESSAGES)
 
     def fetched(self, kind: str, requests: int) -> None:
         """An operation of this type was executed by so many requests to subgraphs."""
         self._fetches.observe((kind,), requests)
 
-    def asking(self, subgraph: str, change: int) -> None:
-        """So many requests to a subgraph have begun (1), or ended (-1)."""
-        self._asking[subgraph,] = self._asking.get((subgraph,), 0) + change
-
-    def asked(self, subgraph: str, status: str, error: str, seconds: float) -> None:
-        """A request to a subgraph has ended."""
-        self._asked.observe((subgraph, status, error), seconds)
+    def subgraph(self, name: str) -> SubgraphRequests:
+        """What is counted of the requests to a subgraph."""
+        return self._subgraphs.setdefault(name, SubgraphRequests(name, self._asked))
 
     def message(self) -> None:
         """A client gets a message of its subscription."""
@@ -90,7 +99,7 @@ class RouterMetrics:
         yield from self.operations.families()
         yield self._fetches.family()
         yield self._asked.family()
-        yield looked_up(SUBGRAPH_ACTIVE, self._asking.items())
+        yield looked_up(SUBGRAPH_ACTIVE, [((name,), one.active) for name, one in self._subgraphs.items()])
         yield self._messages.family()
 
 

@@ -15,9 +15,8 @@ class MeasuredTransport:
     """A transport whose requests are counted."""
 
     def __init__(self, name: str, inner: SubgraphTransport, metrics: RouterMetrics) -> None:
-        self._name = name
         self._inner = inner
-        self._metrics = metrics
+        self._requests = metrics.subgraph(name)
 
     async def start(self) -> None:
         await self._inner.start()
@@ -28,7 +27,7 @@ class MeasuredTransport:
     async def send(self, request: SubgraphRequest) -> SubgraphResponse:
         started = time.perf_counter()
         status, error = "", _CANCELLED
-        self._metrics.asking(self._name, 1)
+        self._requests.active += 1
         try:
             answer = await self._inner.send(request)
             status, error = str(answer.status), ""
@@ -36,6 +35,6 @@ class MeasuredTransport:
             error = failure.code
             raise
         finally:
-            self._metrics.asking(self._name, -1)
-            self._metrics.asked(self._name, status, error, time.perf_counter() - started)
+            self._requests.active -= 1
+            self._requests.ended(status, error, time.perf_counter() - started)
         return answer
