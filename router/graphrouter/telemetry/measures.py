@@ -105,6 +105,12 @@ class Histogram:
         found.counts[bisect_left(self._bounds, value)] += 1
         found.sum += value
 
+    def observed(self, labels: Labels, value: float, times: int) -> None:
+        """A value was seen so many times."""
+        found = self._values.setdefault(labels, Distribution(len(self._bounds)))
+        found.counts[bisect_left(self._bounds, value)] += times
+        found.sum += value * times
+
     def family(self) -> Family:
         return Family(self._metric, dict(self._values), self._bounds)
 

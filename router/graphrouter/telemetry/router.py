@@ -77,14 +77,16 @@ class RouterMetrics:
     def __init__(self) -> None:
         self.http = HttpMetrics()
         self.operations = OperationMetrics()
-        self._fetches = Histogram(FETCHES, COUNTS)
+        self._fetches: dict[tuple[str, int], int] = {}
+        """How often an operation of this type had so many, which are few numbers."""
         self._asked = Histogram(SUBGRAPH_DURATION)
         self._subgraphs: dict[str, SubgraphRequests] = {}
         self._messages = Counter(MESSAGES)
 
     def fetched(self, kind: str, requests: int) -> None:
         """An operation of this type was executed by so many requests to subgraphs."""
-        self._fetches.observe((kind,), requests)
+        key = (kind, requests)
+        self._fetches[key] = self._fetches.get(key, 0) + 1
 
     def subgraph(self, name: str) -> SubgraphRequests:
         """What is counted of the requests to a subgraph."""
@@ -97,7 +99,10 @@ class RouterMetrics:
     def families(self) -> Iterable[Family]:
         yield from self.http.families()
         yield from self.operations.families()
-        yield self._fetches.family()
+        fetches = Histogram(FETCHES, COUNTS)
+        for (kind, requests), times in list(self._fetches.items()):
+            fetches.observed((kind,), requests, times)
+        yield fetches.family()
         yield self._asked.family()
         yield looked_up(SUBGRAPH_ACTIVE, [((name,), one.active) for name, one in self._subgraphs.items()])
         yield self._messages.family()
