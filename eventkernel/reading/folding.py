@@ -213,6 +213,8 @@ def checkpoint_after(batches: Iterable[Batch]) -> Checkpoint:
 
 def further(checkpoint: Checkpoint, other: Checkpoint) -> Checkpoint:
     """Both checkpoints joined: the later one in every partition."""
+    if other == checkpoint:  # as a rule: nothing has moved since the last look
+        return checkpoint
     generations: dict[Partition, int] = {}
     for log, number, generation in (*checkpoint.generations, *other.generations):
         partition = Partition(log, number)

@@ -489,6 +489,24 @@ class ViewContract(Generic[Doc]):
         assert await again.shown() == await again.checkpoint()
         assert len(await again.load([record.stream for record in broken])) == len(broken)
 
+    @pytest.mark.parametrize("after", range(3))
+    async def test_what_a_save_that_broke_off_has_parked_is_known_to_be_of_its_records(
+        self, views: ViewUnderTest[Doc], build: ViewBuild[Doc], after: int
+    ) -> None:
+        parked = [ParkedRecord(record(views.stream(number), 1), "why") for number in range(2, 500)]
+        await build.save(Fold([self.change(views, 1, 1)], upto(2, digest="aa")))
+        await views.stop_writes(after)
+        with pytest.raises(Unavailable):
+            await build.save(Fold([], upto(9, digest="bb"), parked))
+        await views.resume_writes()
+        again = (await views.open()).live()
+        shown, checkpoint = await again.shown(), await again.checkpoint()
+        assert checkpoint == upto(2, digest="aa")
+        if await again.parked():
+            assert shown == upto(9, digest="bb")
+        await again.save(Fold([], upto(9, digest="bb"), parked))
+        assert await again.shown() == await again.checkpoint() == upto(9, digest="bb")
+
     async def test_a_change_that_begins_before_what_is_stored_adds_only_what_is_new(
         self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
     ) -> None:
