@@ -6,13 +6,17 @@ The subgraphs answer from scripts, which wait at barriers; nothing depends on ti
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
+import httpx
 import pytest
 
 from graphrouter import GraphRouter, Hooks, Limits, RouterOptions, bookmarks
+from graphrouter.http.capacity import EndpointLimits
+from graphrouter.http.endpoint import GraphQLEndpoint
 from graphrouter.request import GraphQLAnswer, GraphQLRequest
 from graphrouter.transport import SubgraphResponse
 from infra.patience import seconds
@@ -352,6 +356,46 @@ async def test_the_cost_is_told_with_the_last_part() -> None:
     *before, last = await bodies_of(router, "{ product { name ... @defer { review { text } } } }")
     assert last["extensions"]["cost"]["actual"] == 2
     assert not any("cost" in body.get("extensions", {}) for body in before)
+
+
+async def test_a_defect_of_the_router_fails_what_is_pending_and_nothing_else() -> None:
+    barrier = asyncio.Event()
+
+    async def broken() -> Any:
+        await barrier.wait()
+        raise ZeroDivisionError
+
+    router = router_of(Scripted(TWO), Scripted(lambda _request: broken()))
+    async with aclosing(router.parts(GraphQLRequest("{ products { name ... @defer { score } } }"))) as parts:
+        assert (await next_body(parts))["data"] == {"products": [{"name": "a"}, {"name": "b"}]}
+        barrier.set()
+        last = await next_body(parts)
+    failed = {"message": "the router failed to execute the operation", "extensions": {"code": "INTERNAL_ERROR"}}
+    assert last == {"completed": [{"id": one, "errors": [failed]} for one in ("0", "1")], "hasNext": False}
+
+
+async def test_a_defect_before_the_first_part_is_told_as_ever() -> None:
+    router = router_of(Scripted(lambda _request: 1 / 0), Scripted({"data": {}}))
+    (body,) = await bodies_of(router, "{ products { name ... @defer { score } } }")
+    assert [error["extensions"]["code"] for error in body["errors"]] == ["INTERNAL_ERROR"]
+
+
+async def test_subscribers_to_events_get_each_part_as_an_event() -> None:
+    router = router_of(Scripted(TWO), Scripted(entities({"score": 5}, {"score": 7})))
+    transport = httpx.ASGITransport(GraphQLEndpoint(lambda: router, EndpointLimits(1_000, 1)))
+    async with asyncio.timeout(seconds(10)), httpx.AsyncClient(transport=transport, base_url="http://r") as client:
+        response = await client.post(
+            "/graphql",
+            json={"query": "{ products { name ... @defer { score } } }"},
+            headers={"accept": "text/event-stream"},
+        )
+    *events, end, _ = response.text.split("\n\n")
+    assert end == "event: complete\ndata:"
+    found = merged(json.loads(event.removeprefix("event: next\ndata: ")) for event in events)
+    assert (found.data, found.parts) == (
+        {"products": [{"name": "a", "score": 5}, {"name": "b", "score": 7}]},
+        2,
+    )
 
 
 async def test_introspection_is_deferred_like_any_field() -> None:
