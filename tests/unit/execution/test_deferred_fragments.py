@@ -235,6 +235,35 @@ async def test_an_object_that_a_null_has_taken_with_it_has_nothing_to_come() -> 
     assert (len(bodies), bodies[0]["data"]) == (1, {"product": None})
 
 
+async def test_what_was_noted_before_a_null_came_up_is_not_to_come() -> None:
+    given = {"data": {"products": [{"name": "a", "id": "1"}, {"name": None, "id": "2"}]}}
+    router = router_of(Scripted(given), Scripted(entities({"score": 1}, {"score": 2})))
+    bodies = await bodies_of(router, "{ products { name ... @defer { score } } }")
+    assert (len(bodies), bodies[0]["data"]) == (1, None)
+
+
+async def test_a_fragment_inside_is_not_announced_before_the_one_around_it_has_come() -> None:
+    barrier = asyncio.Event()
+    products = Scripted({"data": {"product": {"name": "a", "id": "1"}}}, waiting(barrier, entities({"slow": "s"})))
+    router = router_of(products, Scripted(entities({"score": None})))
+    query = """{ product { name ... @defer(label: "outer") { slow ... @defer(label: "inner") { score } } } }"""
+    async with aclosing(router.parts(GraphQLRequest(query))) as parts:
+        assert [one["label"] for one in (await next_body(parts))["pending"]] == ["outer"]
+        barrier.set()
+        second = await next_body(parts)
+        assert ([one["label"] for one in second["pending"]], second["hasNext"]) == (["inner"], True)
+        assert [one["id"] for one in (await next_body(parts))["completed"]] == ["1"]
+
+
+async def test_a_fragment_inside_one_that_failed_does_not_come() -> None:
+    router = router_of(
+        Scripted({"data": {"product": {"name": "a", "id": "1"}}}, entities({"slow": "s"})),
+        Scripted(entities({"score": None})),
+    )
+    found = merged(await bodies_of(router, "{ product { name ... @defer { score ... @defer { slow } } } }"))
+    assert (found.data, found.failed) == ({"product": {"name": "a"}}, [("product",)])
+
+
 @pytest.mark.parametrize(
     ("directive", "variables", "in_parts"),
     [

@@ -119,6 +119,18 @@ def test_what_only_a_deferred_field_requires_is_not_waited_for_at_first() -> Non
     assert [len(one.deferrals) for one in PLANNER.plan(parse(query)).fetches] == [0, 1, 1, 1]
 
 
+def test_a_key_that_lies_elsewhere_is_not_waited_for_at_first() -> None:
+    sdls = {
+        "shop": 'type Query { product: Product } type Product @key(fields: "id") { id: ID! name: String }',
+        "catalogue": 'type Product @key(fields: "id") @key(fields: "upc") { id: ID! upc: ID! }',
+        "stock": 'type Product @key(fields: "upc") { upc: ID! left: Int }',
+    }
+    composed = compose([SubgraphSdl(name, "", LINK + sdl) for name, sdl in sdls.items()])
+    document = parse('{ product { name ... @defer(label: "0") { left } } }')
+    planned = QueryPlanner(read_supergraph(composed.supergraph_sdl)).plan(document).fetches
+    assert [(one.subgraph, len(one.deferrals)) for one in planned] == [("shop", 0), ("catalogue", 1), ("stock", 1)]
+
+
 def test_the_objects_that_a_deferred_fragment_stands_on_are_waited_for() -> None:
     first, second = PLANNER.plan(parse('{ product { ... @defer(label: "0") { slow } } }')).fetches
     assert (len(first.deferrals), len(second.deferrals)) == (0, 1)
