@@ -68,6 +68,8 @@ INTERNAL_SERVER_ERROR: Final = 4500
 _ID_CHARACTERS: Final = 128
 _AFTER_EXPIRY_SECONDS: Final = 1.0
 """So long after a token the connection ends: its subscriptions have been told by then."""
+_LAST_SECONDS: Final = 0.5
+"""So long an operation may take to its end after its first answer, where the server stops."""
 _PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
@@ -216,11 +218,13 @@ class _Connection:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _drain(self) -> None:
-        for operation in list(self._operations.values()):
-            if operation.is_stream:
+        """Returns when nothing runs any more. What has given an answer and goes on is a stream, and is ended; before
+        its first answer nobody knows whether it is one."""
+        while self._running:
+            streams = [operation for operation in self._operations.values() if operation.is_stream]
+            await asyncio.wait(self._running, timeout=_LAST_SECONDS)
+            for operation in streams:
                 self._abandon(operation)
-        if self._running:
-            await asyncio.wait(self._running)
 
     async def _take(self, message: Mapping[str, object], patience: asyncio.Timeout) -> None:
         match message.get("type"):

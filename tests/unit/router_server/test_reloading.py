@@ -24,6 +24,7 @@ from graphrouter.subgraph_sdl import SubgraphUnavailable
 from graphrouter.transport.inprocess import Lifespan
 from infra.patience import seconds
 from tests.support.tiny_subgraph import TinySubgraph
+from tests.support.websockets import connected
 
 
 class Router:
@@ -404,3 +405,25 @@ async def test_a_real_router_knows_what_it_was_asked_for_most_and_prepares_it() 
             misses = other.statistics()["plans"]
             await other.execute("{ b }")
             assert other.statistics()["plans"] == misses
+
+
+async def test_a_websocket_of_a_router_that_is_replaced_is_closed_after_its_last_answer() -> None:
+    """Its operation goes on after the answer, as a subscription does, and is ended."""
+    one, two = Router("one"), Router("two")
+    one.go_on.clear()
+    async with serving(source_of(one)) as world:
+        async with connected(world.app) as client:
+            await client.opened()
+            client.subscribe("1", "{ name }")
+            await one.entered.wait()
+            await world.reload(lambda: source_of(two))
+            await world.generation(2)
+            assert not one.closed.is_set()
+            one.go_on.set()
+            assert (await client.of("next"))["payload"]["data"] == {"name": "one"}
+            assert await client.closed() == 1012
+        await one.closed.wait()
+        async with connected(world.app) as client:
+            await client.opened()
+            client.subscribe("1", "{ name }")
+            assert (await client.of("next"))["payload"]["data"] == {"name": "two"}
