@@ -112,6 +112,7 @@ def test_a_number_is_noticed_in_a_text_that_is_for_something_else(number: str) -
     for between in (".", "_", " - ", "\u00a0", "/"):
         assert named_in(between.join(number[at : at + 4] for at in range(0, len(number), 4)))
     assert not named_in(f"order 9{number}{number}")
+    assert not named_in(f"{number}{'0' * 8}")
 
 
 @pytest.mark.parametrize(
