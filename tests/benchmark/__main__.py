@@ -17,6 +17,7 @@ ON_ENGINES = ("kafka_commands", "mongodb_views", "neo4j_view", "replica_start")
 BENCHMARKS = (
     "appends",
     "bank",
+    "features",
     "long_streams",
     "loop_pause",
     "metrics",

@@ -161,3 +161,14 @@ async def test_a_real_event_loop_that_is_never_idle_is_noticed() -> None:
             pass
         await asyncio.sleep(0)
     assert admission.limit == 57
+
+
+def test_requests_that_go_on_from_one_period_to_the_next_count_in_both() -> None:
+    """Else a loop that is kept busy by requests of before would admit the least at once."""
+    loop, admission = adaptive(most=100)
+    for _ in range(100):
+        assert admission.enter()
+    for _ in range(2):
+        loop.at(loop.now, 0.5, lambda: None)  # the loop is busy for longer than a period
+        loop.run(loop.now + 0.4)
+    assert LEAST < admission.limit < 100

@@ -201,3 +201,27 @@ async def _router(
     sdl = SubgraphResponse(200, {}, b'{"data": {"_service": {"sdl": "%b"}}}' % SUPERGRAPH_SDL.encode())
     subgraph.outcomes = [sdl, UNREACHABLE]
     return await GraphRouter.compose({"names": subgraph}, RouterOptions(traffic=traffic, traffic_to=traffic_to or {}))
+
+
+async def test_what_was_sent_before_it_opened_does_not_keep_it_open() -> None:
+    circuit = Circuit(UNREACHABLE)
+    answers = circuit.pause()
+    late = [asyncio.create_task(circuit.send()) for _ in range(8)]
+    await asyncio.sleep(0)
+    circuit.subgraph.answers = asyncio.Event()
+    circuit.subgraph.answers.set()
+    await circuit.send(4)
+    assert circuit.state() == "open"
+    circuit.now += 4
+    answers.set()
+    assert await asyncio.gather(*late) == [[SubgraphUnreachable]] * 8
+    circuit.now += 1
+    assert circuit.state() == "half open"
+
+
+async def test_once_it_has_closed_failures_of_before_are_forgotten() -> None:
+    circuit = Circuit(*[UNREACHABLE] * 4, OK, UNREACHABLE)
+    await circuit.send(4)
+    circuit.now += 5
+    assert await circuit.send(2) == [200, SubgraphUnreachable]
+    assert circuit.state() == "closed"

@@ -97,3 +97,10 @@ async def test_clients_are_told_apart_by_the_header_that_is_set_or_else_by_their
     statuses = [(await ask(endpoint, x_api_key=key)).status_code for key in ("a", "b", "a")]
     assert statuses == [200, 200, 429]
     assert [(await ask(endpoint)).status_code, (await ask(endpoint)).status_code] == [200, 429]
+
+
+def test_the_client_that_has_been_silent_longest_is_forgotten_first() -> None:
+    rates = Rates(RateLimit(per_second=1, burst=1, clients=2))
+    assert [rates.wait(client, 0) for client in ("a", "b")] == [0, 0]
+    assert [rates.wait(client, 1) for client in ("a", "c")] == [0, 0]  # of "b" nothing is known any more
+    assert rates.wait("a", 1) == 1

@@ -142,3 +142,13 @@ async def test_retries_that_are_saved_up_have_a_limit() -> None:
         with pytest.raises(SubgraphUnreachable):
             await client.send(QUERY)
     assert len(subgraph.requests) == pytest.approx(1010 + 5 + 1, abs=1)
+
+
+async def test_less_than_a_whole_retry_is_none() -> None:
+    subgraph = Subgraph(UNREACHABLE)
+    client = Client(subgraph, Retries(attempts=9, share=0.4, saved=2))
+    for sent in (3, 1, 1, 2):  # 2 of the 2 that are saved; 0.4, 0.8 and 1.2 are left
+        subgraph.requests.clear()
+        with pytest.raises(SubgraphUnreachable):
+            await client.send(QUERY)
+        assert len(subgraph.requests) == sent
