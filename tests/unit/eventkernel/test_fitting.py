@@ -20,7 +20,7 @@ from eventkernel.reading.bookmark import Bookmark
 from eventkernel.reading.fitting import check_fit
 from eventkernel.reading.folding import checkpoint_after
 from eventkernel.reading.gate import BookmarkGate
-from eventkernel.reading.landmarks import landmark_of
+from eventkernel.reading.landmarks import compare, landmark_of
 from eventkernel.reading.membership import Alone, Membership, Watching
 from eventkernel.reading.projector import Projector, Source
 from eventkernel.reading.views import Change, Fold, ParkedRecord, State
@@ -278,6 +278,13 @@ async def test_a_landmark_is_the_last_record_of_each_partition_and_sorts_by_its_
     texts = [landmark_of(record).to_text() for record in records]
     assert texts == sorted(texts)
     assert [Landmark.from_text(text) for text in texts] == [landmark_of(record) for record in records]
+
+
+async def test_a_reader_of_a_partition_that_the_log_does_not_have_has_read_another_log() -> None:
+    log = ScriptedLog("doors.1")
+    log.put("a", 1, Hung(name="oak"))
+    with pytest.raises(CheckpointMismatch, match=r"doors\.1/7: the log ends at 0, and its reader is at 3"):
+        await compare(log, Checkpoint(Position.of("doors.1", 7, 3)))
 
 
 async def test_records_that_differ_in_anything_have_different_digests() -> None:
