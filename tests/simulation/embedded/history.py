@@ -32,7 +32,7 @@ from tests.simulation.loop import Stuck
 from tests.simulation.made_once import made_once
 from tests.simulation.network import Weather
 from tests.simulation.oracles import ALIVE, FOLD, Violation
-from tests.simulation.plan import Op, Plan
+from tests.simulation.plan import NAMES, Op, Plan
 from tests.simulation.systems import Answer
 from tests.simulation.world import EPOCH_US, NoAnswer, Replica, quiet
 
@@ -181,6 +181,19 @@ class _History:
         self.calls += client.calls
         if client.calls[0].outcome != "done":
             self._broken(f"users takes no new command: {client.calls[0].outcome}")
+        if not self._faults.damaged:
+            await self._take_what_is_free(EmbeddedClient(-1, self.machine, self._asked), ids)
+
+    async def _take_what_is_free(self, client: Client, ids: dict[int, str]) -> None:
+        """A username that nobody has any more can be taken."""
+        held = {user["username"] for user in oracles.users(self.logs()["users"].streams()).values()}
+        free = [name for name in NAMES if name not in held]
+        await client.run([Op("create", f"free-{name}", slot=99, name=name) for name in free], ids)
+        self.calls += client.calls
+        for call in client.calls:
+            if call.outcome != "done":
+                words = f"nobody has the username {call.op.name} any more, and it is refused as {call.outcome}"
+                self.violations.append(Violation(oracles.REFUSED, words))
 
     async def _told(self) -> None:
         """Whoever reads a log that is damaged says so."""
