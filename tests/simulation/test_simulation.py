@@ -55,7 +55,7 @@ def test_two_seeds_are_two_histories() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3_600)
 def test_each_mechanism_that_is_taken_out_is_missed() -> None:
-    done = _simulate("--table", "--histories", "1000")
+    done = _simulate("--table", "--histories", "3000")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
