@@ -387,6 +387,7 @@ async def test_it_keeps_its_place_among_the_connections(server: Server) -> None:
     fifth = await server.connect()
     fifth.writer.write(HANDSHAKE)
     assert (await fifth.rest()).startswith(b"HTTP/1.1 503 ")
+    fifth.writer.close()  # the server waits for it: a reset would take the answer away
     clients[0].frame(CLOSE)
     await clients[0].rest()
     clients[0].writer.close()
