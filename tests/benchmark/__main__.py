@@ -13,7 +13,7 @@ from pathlib import Path
 from infra.local import MissingTool, kafka, mongodb, neo4j
 from infra.local.environment import given_kafka, given_mongodb, given_neo4j
 
-ON_ENGINES = ("kafka_commands", "mongodb_views", "neo4j_view", "replica_start")
+ON_ENGINES = ("bank_engines", "kafka_commands", "mongodb_views", "neo4j_view", "replica_start")
 BENCHMARKS = (
     "appends",
     "bank",

@@ -64,12 +64,12 @@ MOVED = 2_000
 ACCOUNTS = 200
 
 
-async def side_by_side(works: Iterator[Callable[[], Awaitable[object]]]) -> None:
+async def side_by_side(works: Iterator[Callable[[], Awaitable[object]]], at_once: int = AT_ONCE) -> None:
     async def work() -> None:
         for one in works:
             await one()
 
-    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+    await asyncio.gather(*(work() for _ in range(at_once)))
 
 
 class Parts(Enum):
@@ -83,7 +83,9 @@ class Parts(Enum):
 class Sending:
     """Sends the commands of transfers between accounts that it has opened, and sees on the log when they are over."""
 
-    def __init__(self, accounts: ServedSubgraph, transfers: ServedSubgraph) -> None:
+    def __init__(
+        self, accounts: ServedSubgraph, transfers: ServedSubgraph, *, at_once: int = AT_ONCE, count: int = ACCOUNTS
+    ) -> None:
         assert accounts.store is not None
         assert transfers.store is not None
         codecs = BANK.subgraph("accounts").codecs, BANK.subgraph("transfers").codecs
@@ -91,9 +93,11 @@ class Sending:
         self._accounts = CommandHandlers(accounts.store, codecs[0]["accounts"], [ACCOUNT, OWNERS_ACCOUNTS], None)
         self._transfers = CommandHandlers(transfers.store, codecs[1]["transfers"], [TRANSFER], None).of(TRANSFER)
         self._numbers = itertools.count()
+        self._at_once = at_once
+        self._count = count
 
     async def open_accounts(self) -> None:
-        await side_by_side(partial(self._open, number) for number in range(ACCOUNTS))
+        await side_by_side((partial(self._open, number) for number in range(self._count)), self._at_once)
 
     async def _open(self, number: int) -> None:
         stream, command = ACCOUNT.stream(str(number)), OpenForOwner(str(number), "Ada", "daily", "EUR")
@@ -105,7 +109,7 @@ class Sending:
         """Seconds on the clock and of CPU time until so many more transfers are completed."""
         head = await self._log.head()
         clock, cpu = time.perf_counter(), time.process_time()
-        asked = asyncio.create_task(side_by_side(itertools.repeat(partial(self._ask, parts), count)))
+        asked = asyncio.create_task(side_by_side(itertools.repeat(partial(self._ask, parts), count), self._at_once))
         completed = 0
         async with aclosing(self._log.subscribe(Checkpoint(head))) as batches:
             async for batch in batches:
@@ -117,7 +121,7 @@ class Sending:
 
     async def _ask(self, parts: Parts) -> None:
         number = next(self._numbers)
-        source, target, amount = str(number % ACCOUNTS), str((number + 7) % ACCOUNTS), Money(100, "EUR")
+        source, target, amount = str(number % self._count), str((number + 7) % self._count), Money(100, "EUR")
         stream, id = TRANSFER.stream(str(number)), str(number)
         asking, booking = self._transfers, self._accounts.of(ACCOUNT)
         await asking.execute(stream, Request(source, target, amount), command_id=f"t{number}", fingerprint="-")
