@@ -17,7 +17,9 @@ log alone; the ledger can be lost at any time, and is then opened again (`openin
 Within a process, commands that touch the same stream, command id or claim wait for one another: they would only be in
 each other's way at the server. All others go on side by side, and what they ask of the servers is gathered.
 
-The protocol is explored, in every order of its steps, in tests/property/protocol_model.py.
+The protocol is explored, in every order of its steps, in tests/property/protocol_model.py. Its decisions are ADR 0011
+(what the model has added), 0019 and 0024 (logs that were cut), 0023 (tags), 0025 (filling a ledger) and 0030 (a ledger
+is named until the next one is open).
 """
 
 from __future__ import annotations
@@ -310,7 +312,7 @@ class KafkaEventStore:
         return 0 if end is None else end.version
 
     async def _known(self, append: Append, documents: Documents, found: Found) -> Known:
-        """What the ledger knows of an append."""
+        """Steps 1 and 2: what the ledger knows of an append; with tags, their turns and its condition, too."""
         known = self._nothing_known(documents, append.stream)
         if found.repeated is not None:
             known.commits[append.command_id] = self._in_effect(found.repeated).commit(self.log)
@@ -360,8 +362,8 @@ class KafkaEventStore:
         *,
         going_on: bool = False,
     ) -> Entry | None:
-        """A new commit in the ledger, from now on this process's to bring to the log; None where somebody else was
-        faster. `ends`: of its tags. `going_on`: it lets a stream go on that waits."""
+        """Step 3: a new commit in the ledger, from now on this process's to bring to the log; None where somebody else
+        was faster. `ends`: of its tags. `going_on`: it lets a stream go on that waits."""
         self._publisher.check(records)
         partition, claims = self._log.partition_of(records[0].stream), records[0].claims_taken
         entry = Entry.of(records, partition, claims, ends=ends)
@@ -375,7 +377,7 @@ class KafkaEventStore:
         return entry if inserted else None
 
     async def _publish(self, documents: Documents, entry: Entry, records: Sequence[Record]) -> int:
-        """Bring a commit of this process to the log; its offset."""
+        """Steps 4 and 5 of a commit of this process, behind the check of step 3; its offset."""
         try:
             await documents.check()
             offset = await self._publisher.publish(entry.partition, records)
@@ -395,7 +397,7 @@ class KafkaEventStore:
         return offset
 
     async def _help(self, documents: Documents, command_id: str) -> None:
-        """Returns when this commit is on the log and marked, or not there any more."""
+        """Returns when this commit is on the log and marked, or gone: its owner does steps 4 and 5, or this."""
         async with self._locks.hold([f"help {command_id}"]):
             owned = self._owned.get(command_id)
             if owned is not None:
