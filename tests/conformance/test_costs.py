@@ -191,3 +191,13 @@ def test_a_default_is_a_slicing_argument_that_is_given() -> None:
     cost(WEIGHED_GRAPH, "{ page { items { id } } }").check({}, 11)
     with pytest.raises(LimitExceeded, match="an operation costs at most 10, this one 11 by estimate: ask for less"):
         cost(WEIGHED_GRAPH, "{ page { items { id } } }").check({}, 10)
+
+
+def test_an_object_that_stands_at_many_positions_counts_at_each_and_is_looked_at_once() -> None:
+    levels = 55
+    graph = supergraph("type Query { root: Node } type Node { both: [Node] }")
+    data: dict[str, Any] = {"both": None}
+    for _ in range(levels):
+        data = {"both": [data, data]}
+    found = cost(graph, "{ root " + "{ both " * levels + "{ __typename } " + "} " * (levels + 1))
+    assert found.count({"root": data}, {}) == 2 ** (levels + 1) - 1

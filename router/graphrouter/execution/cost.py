@@ -43,7 +43,17 @@ from graphql import (
     value_from_ast_untyped,
 )
 
-from graphrouter.execution.estimate import Count, Estimate, Selected, Variables, default_of, sum_of, unwrap, value_of
+from graphrouter.execution.estimate import (
+    Count,
+    Estimate,
+    Evaluation,
+    Selected,
+    Variables,
+    default_of,
+    sum_of,
+    unwrap,
+    value_of,
+)
 from graphrouter.execution.merge import JsonObject
 from graphrouter.json_text import Json
 from graphrouter.limits import LimitExceeded
@@ -130,7 +140,7 @@ class Cost(Estimate):
         """What the operation has cost, by the data that came for it, before any null has bubbled."""
         if self._root is None:
             return self._base
-        return max(self._base + self._of_object(self._root, (self._set,), data, variables), 0)
+        return max(self._base + self._of_object(self._root, (self._set,), data, Evaluation(variables)), 0)
 
     def _field(
         self, parent: Selected, nodes: list[FieldNode], page: Count | None, sized: frozenset[str] | None
@@ -151,11 +161,11 @@ class Cost(Estimate):
             name = argument.name.value
             coordinate = f"{parent.name}.{node.name.value}({name}:)"
             given = partial(self._given, coordinate, cast("Any", field.args[name]).type, argument.value)
-            parts.append(given if _has_variables(argument.value) else given({}))
+            parts.append(given if _has_variables(argument.value) else given(Evaluation({})))
         return sum_of(parts)
 
-    def _given(self, coordinate: str, type_: Any, value: ValueNode, variables: Variables) -> int:
-        return self._input(coordinate, type_, value_from_ast_untyped(value, dict(variables)))
+    def _given(self, coordinate: str, type_: Any, value: ValueNode, now: Evaluation) -> int:
+        return self._input(coordinate, type_, value_from_ast_untyped(value, dict(now.variables)))
 
     def _input(self, coordinate: str, type_: Any, value: Any) -> int:
         """What a value of an argument or an input field costs; a list costs like its argument, and each item, too."""
@@ -173,20 +183,26 @@ class Cost(Estimate):
             return (1 if weight is None else weight) + sum(fields)
         return weight or 0
 
-    def _of_object(self, type_: Selected, sets: tuple[SelectionSetNode, ...], data: JsonObject, of: Variables) -> int:
+    def _of_object(self, type_: Selected, sets: tuple[SelectionSetNode, ...], data: JsonObject, now: Evaluation) -> int:
+        """An object may stand at more positions than there are objects: it is counted once, and added at each."""
         key = (type_.name, *map(id, sets))
+        place = (key, id(data))
+        known = now.found.get(place)
+        if known is not None:
+            return known
         costings = self._costings.get(key)
         if costings is None:
             costings = self._costings[key] = self._made(type_, sets)
         total = 0
         for costing in costings:
             if costing.key in data:
-                total += value_of(costing.arguments, of) + self._of_value(costing, data[costing.key], of)
+                total += value_of(costing.arguments, now) + self._of_value(costing, data[costing.key], now)
+        now.found[place] = total
         return total
 
-    def _of_value(self, costing: _Costing, value: Json, of: Variables) -> int:
+    def _of_value(self, costing: _Costing, value: Json, now: Evaluation) -> int:
         if value.__class__ is list:
-            return sum(self._of_value(costing, item, of) for item in value)
+            return sum(self._of_value(costing, item, now) for item in value)
         if value.__class__ is not dict or is_leaf_type(costing.type_):
             return costing.weight or 0
         type_ = costing.type_
@@ -194,7 +210,7 @@ class Cost(Estimate):
             type_ = self._schema.type_map.get(str(value.get("__typename")), type_)
         weight = self._weight(type_.name, type_) if costing.weight is None else costing.weight
         if isinstance(type_, GraphQLObjectType | GraphQLInterfaceType):
-            weight += self._of_object(type_, costing.sets, value, of)
+            weight += self._of_object(type_, costing.sets, value, now)
         return weight
 
     def _made(self, type_: Selected, sets: tuple[SelectionSetNode, ...]) -> list[_Costing]:

@@ -11,6 +11,7 @@ What depends on no variable is a number; the rest is a function of the variables
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, cast
 
 from graphql import (
@@ -37,7 +38,17 @@ from graphrouter.supergraph import Supergraph
 from graphrouter.supergraph.model import ListSize
 
 Variables: TypeAlias = Mapping[str, object]
-Count: TypeAlias = int | Callable[[Variables], int]
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """Counts for these values of the variables. Many paths lead to one count, which is evaluated once."""
+
+    variables: Variables
+    found: dict[object, int] = field(default_factory=dict[object, int])
+
+
+Count: TypeAlias = int | Callable[[Evaluation], int]
 
 _PAGE_ARGUMENTS: Final = ("first", "last", "limit")
 
@@ -69,7 +80,7 @@ class Estimate:
         self._count: Count = self._below(root, (operation.selection_set,), None, None) if root else 0
 
     def of(self, variables: Variables) -> int:
-        return value_of(self._count, variables)
+        return value_of(self._count, Evaluation(variables))
 
     def check(self, variables: Variables, most: int) -> None:
         """LimitExceeded where there may be more objects than this."""
@@ -175,14 +186,14 @@ def unwrap(type_: Any) -> tuple[int, Any]:
     return levels, type_
 
 
-def value_of(count: Count, variables: Variables) -> int:
-    return count if isinstance(count, int) else count(variables)
+def value_of(count: Count, evaluation: Evaluation) -> int:
+    return count if isinstance(count, int) else count(evaluation)
 
 
 def _variable(name: str, fallback: int) -> Count:
-    def length(variables: Variables) -> int:
-        given = variables.get(name)
-        return max(given, 0) if isinstance(given, int) else fallback
+    def length(evaluation: Evaluation) -> int:
+        given = evaluation.variables.get(name)  # an Int, which JSON may write as 5.0 or 5e0
+        return max(int(given), 0) if isinstance(given, int | float) else fallback
 
     return length
 
@@ -191,7 +202,15 @@ def _combined(counts: Iterable[Count], combine: Callable[[Iterable[int]], int]) 
     parts = list(counts)
     if all(isinstance(part, int) for part in parts):
         return combine(cast("list[int]", parts))
-    return lambda variables: combine([value_of(part, variables) for part in parts])
+
+    def evaluate(evaluation: Evaluation) -> int:
+        found = evaluation.found.get(id(parts))
+        if found is None:
+            values = [part if isinstance(part, int) else part(evaluation) for part in parts]
+            found = evaluation.found[id(parts)] = combine(values)
+        return found
+
+    return evaluate
 
 
 def sum_of(counts: Iterable[Count]) -> Count:

@@ -37,6 +37,9 @@ SIZES = {
 }
 
 
+GIVEN: dict[str, Any] = {"n": 20, "x": 3e1, "y": True, "no": False}
+
+
 async def estimated(sdl: str, query: str, variables: dict[str, Any] | None = None) -> int:
     """The estimate, as the message of the refusal names it."""
     asked = Scripted({"data": {}})
@@ -79,13 +82,14 @@ def found_in(message: str) -> int:
         ("query($m: Int = 8) { page(first: $m) { nodes { id } } }", 1 + 8),
         ("query($m: Int) { page(first: $m) { nodes { id } } }", 1 + 5),
         ("query($m: Int) { people(first: $m) { id } }", 3),
+        ("query($x: Int) { people(first: $x) { id } }", 30),
         ("query($y: Boolean!) { people(first: 9) @include(if: $y) { id } me { id } }", 10),
         ("query($no: Boolean!) { people(first: 9) @include(if: $no) { id } me { id } }", 1),
         ("{ __schema { types { name } } me { id } }", 1),
     ],
 )
 async def test_pages_are_multiplied(query: str, count: int) -> None:
-    named = {name: value for name, value in {"n": 20, "y": True, "no": False}.items() if f"${name}:" in query}
+    named = {name: value for name, value in GIVEN.items() if f"${name}:" in query}
     assert await estimated(PEOPLE, query, named) == count
 
 
@@ -106,6 +110,18 @@ def test_list_size_is_believed(query: str, count: int) -> None:
     with pytest.raises(LimitExceeded) as refusal:
         Estimate(supergraph, operation, {}, {}, 3).check({}, 0)
     assert found_in(str(refusal.value)) == count
+
+
+def test_what_each_type_of_an_interface_may_give_is_evaluated_once() -> None:
+    tree = "type Query { root: N } interface N { below(first: Int): [N] }"
+    types = "".join(f" type T{n} implements N {{ below(first: Int): [N] }}" for n in range(3))
+    depth = 55
+    query = "query($n: Int) { root { " + "below(first: $n) { " * depth + "__typename " + "} " * (depth + 2)
+    operation = parse(query).definitions[0]
+    assert isinstance(operation, OperationDefinitionNode)
+    estimate = Estimate(routed(a=(tree + types, Scripted())).supergraph, operation, {}, {}, 3)
+    assert estimate.of({"n": 1}) == 1 + depth
+    assert estimate.of({"n": 0}) == 1
 
 
 async def test_friends_of_friends_of_friends_are_refused_before_anything_is_asked() -> None:
