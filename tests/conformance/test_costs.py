@@ -193,6 +193,15 @@ def test_a_default_is_a_slicing_argument_that_is_given() -> None:
         cost(WEIGHED_GRAPH, "{ page { items { id } } }").check({}, 10)
 
 
+def test_a_slicing_argument_that_is_no_argument_is_asked_of_nobody() -> None:
+    sdl = compose([SubgraphSdl("a", "http://a/", LINK + WEIGHED)]).supergraph_sdl
+    foreign = sdl.replace('slicingArguments: ["first", "last"]', 'slicingArguments: ["first", "page.size"]')
+    assert foreign != sdl
+    found = cost(read_supergraph(foreign), "{ two { id } }")
+    found.check({}, 100)
+    assert found.of({}) == 100
+
+
 def test_an_object_that_stands_at_many_positions_counts_at_each_and_is_looked_at_once() -> None:
     levels = 55
     graph = supergraph("type Query { root: Node } type Node { both: [Node] }")

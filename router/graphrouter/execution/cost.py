@@ -75,8 +75,7 @@ class _OneOf:
     @classmethod
     def of(cls, coordinate: str, field: GraphQLField, node: FieldNode, names: Sequence[str]) -> _OneOf:
         values = {argument.name.value: argument.value for argument in node.arguments or ()}
-        known = [name for name in names if name in field.args]
-        given = {name: default_of(field.args[name]) is not None or _is_given(values.get(name)) for name in known}
+        given = {name: default_of(field.args[name]) is not None or _is_given(values.get(name)) for name in names}
         return cls(coordinate, given)
 
     def check(self, variables: Variables) -> None:
@@ -150,8 +149,10 @@ class Cost(Estimate):
         if field is None:
             return 0  # introspection
         told = self._list_sizes.get((parent.name, name))
-        if told is not None and told.slicing_arguments and told.require_one_slicing_argument:
-            self._one_of.append(_OneOf.of(f"{parent.name}.{name}", field, nodes[0], told.slicing_arguments))
+        names = told.slicing_arguments if told is not None and told.require_one_slicing_argument else ()
+        # One that is no argument, such as a path into an input, may be given in ways that are not known here.
+        if names and all(one in field.args for one in names):
+            self._one_of.append(_OneOf.of(f"{parent.name}.{name}", field, nodes[0], names))
         arguments = self._arguments(parent, field, nodes[0])
         return sum_of([super()._field(parent, nodes, page, sized), arguments])
 
