@@ -135,12 +135,14 @@ class Subscribing:
                         async for event in events:
                             if event.name == "complete":
                                 return
-                            bookmark, waits = _bookmark_of(event) or bookmark, _waits()
-                            if event.data is None:
-                                yield _Event(bookmark, None)
-                            elif event.name == "next":
+                            response = None
+                            if event.data is not None and event.name == "next":
                                 message = SubgraphResponse(200, {}, event.data)
-                                yield _Event(bookmark, await self._hooked(first, asked, message))
+                                response = await self._hooked(first, asked, message)
+                            # A message that a hook does not let through is asked for again.
+                            bookmark, waits = _bookmark_of(event) or bookmark, _waits()
+                            if event.data is None or response is not None:
+                                yield _Event(bookmark, response)
             except HookFailed:
                 raise
             except (TransportError, EventTooLarge) as failure:

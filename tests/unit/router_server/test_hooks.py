@@ -32,7 +32,7 @@ from graphrouter.server.app import routed_app
 from graphrouter.transport import SubgraphRequest, SubgraphResponse, SubgraphUnreachable
 from tests.support.dict_subgraph import DictSubgraph, router_over
 from tests.support.tiny_subgraph import TinySubgraph, reviews_subgraph, users_subgraph
-from tests.unit.router_server.test_subscriptions import CHANGED, COMPLETE, Streamed, event
+from tests.unit.router_server.test_subscriptions import CHANGED, COMPLETE, Streamed, event, mark
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "router_alone"
 ME = "{ me { name reviews { body } } }"
@@ -333,6 +333,23 @@ async def test_a_hook_that_fails_ends_a_stream_with_its_error(stage: str) -> Non
         found = [item async for item in items if isinstance(item, GraphQLAnswer)]
     assert [codes(item) for item in found] == [["HOOK_FAILED"]]
     assert users.open == 0
+
+
+async def test_a_message_that_a_hook_does_not_let_through_is_asked_for_again() -> None:
+    refused: list[bytes] = []
+
+    def once(subgraph: str, request: SubgraphRequest, answer: SubgraphResponse) -> None:
+        if b'"n3"' in answer.body and not refused:
+            refused.append(answer.body)
+            raise SubgraphUnreachable("not now")
+
+    users = Streamed([event(2), event(3), event(4)], [event(3), COMPLETE])
+    router = router_over({"users": users}, RouterOptions(hooks=Hooks(subgraph_answer=(once,))))
+    query = 'subscription { changed(id: "1") { name } }'
+    async with aclosing(router.stream(GraphQLRequest(query))) as items:
+        found = [item.data async for item in items if isinstance(item, GraphQLAnswer)]
+    assert found == [{"changed": {"name": f"n{n}"}} for n in (2, 3)]
+    assert users.bookmarks == [None, mark(2)]
 
 
 async def test_a_hook_may_answer_in_the_place_of_a_stream() -> None:
