@@ -12,10 +12,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from graphrouter import Example, GraphRouter, Limits, PersistedOperations, RouterOptions
+from graphrouter.error_codes import GROUPS
 from graphrouter.http.capacity import EndpointLimits
 from graphrouter.http.connections import ConnectionLimits, Connections
 from graphrouter.http.endpoint import GraphQLEndpoint
-from graphrouter.request import GraphQLAnswer, GraphQLRequest, StreamItem
+from graphrouter.request import GraphQLAnswer, GraphQLRequest, StreamItem, error_object
 from graphrouter.server.app import create_app
 from graphrouter.telemetry.exposition import AtPort, metrics_app, metrics_route
 from graphrouter.telemetry.http import HttpMetrics, connections
@@ -217,6 +218,14 @@ async def test_limits_that_are_met_are_counted_wherever_they_are_checked() -> No
         await asking
         for code in ("TOO_DEEP", "TOO_MANY_TOKENS", "REQUEST_TOO_LARGE", "OVERLOADED"):
             assert await router.value("graphql_server_limit_hits_total", error_type=code) == 1
+
+
+def test_every_code_of_a_limit_is_counted_as_one() -> None:
+    (limits,) = (group.codes for group in GROUPS if group.title == "Errors of limits")
+    metrics = HttpMetrics()
+    metrics.told([error_object("over a limit", one.code) for one in limits])
+    told = next(family for family in metrics.families() if family.metric.name == "graphql.server.limit_hits")
+    assert told.values == {(one.code, ""): 1 for one in limits}
 
 
 async def test_a_method_that_nobody_knows_makes_no_label() -> None:
