@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -18,9 +18,9 @@ from graphrouter.http.connections import ConnectionLimits, Connections
 from graphrouter.http.endpoint import GraphQLEndpoint
 from graphrouter.request import GraphQLAnswer, GraphQLRequest, StreamItem, error_object
 from graphrouter.server.app import create_app
-from graphrouter.telemetry.exposition import AtPort, metrics_app, metrics_route
+from graphrouter.telemetry.exposition import AtPort, Source, metrics_app, metrics_route
 from graphrouter.telemetry.http import HttpMetrics, connections
-from graphrouter.telemetry.measures import Distribution, Labels
+from graphrouter.telemetry.measures import Distribution, Family, Labels, Metric, looked_up
 from graphrouter.telemetry.process import ProcessMetrics
 from graphrouter.telemetry.router import RouterMetrics, caches
 from graphrouter.transport import SubgraphRequest, SubgraphResponse, SubgraphUnreachable
@@ -274,6 +274,26 @@ async def test_a_port_of_its_own_has_the_metrics_and_nothing_else() -> None:
             assert (await client.get("/graphql", params={"query": "{ me { id } }"})).status_code == 404
         async with httpx.AsyncClient(transport=transport, base_url="http://r:4000") as client:
             assert (await client.get("/metrics")).status_code == 404
+
+
+async def test_those_who_have_metrics_are_asked_at_once() -> None:
+    began: list[str] = []
+
+    def waiting(name: str) -> Source:
+        async def families() -> Sequence[Family]:
+            began.append(name)
+            await asyncio.sleep(0)
+            began.append(f"{name} has told")
+            return [looked_up(Metric(f"a.{name}", "gauge", "1", (), "."), [((), 1)])]
+
+        return families
+
+    transport = httpx.ASGITransport(metrics_app(waiting("x"), waiting("y")))
+    async with httpx.AsyncClient(transport=transport, base_url="http://r") as client:
+        text = (await client.get("/metrics")).text
+    assert began[:2] == ["x", "y"]
+    assert "a_x_ratio 1.0" in text
+    assert "a_y_ratio 1.0" in text
 
 
 class Connection:
