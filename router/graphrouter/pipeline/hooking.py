@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from inspect import isawaitable
 from typing import Final, ParamSpec, TypeVar, cast
@@ -52,6 +52,7 @@ async def on_request(hooks: Hooks, request: GraphQLRequest) -> GraphQLRequest:
     for hook in hooks.request:
         given = await _called("request", hook, RequestRefused, request)
         if isinstance(given, GraphQLAnswer):
+            _check_codes("request", hook, given.errors)
             raise Answered(given)
         request = _fitting("request", hook, given, GraphQLRequest, request)
     return request
@@ -78,6 +79,8 @@ async def on_response(hooks: Hooks, request: GraphQLRequest, answer: GraphQLAnsw
             for hook in reversed(hooks.response):
                 given = await _called("response", hook, (), request, answer)
                 answer = _fitting("response", hook, given, GraphQLAnswer, answer)
+                if given is not None:
+                    _check_codes("response", hook, answer.errors)
     except HookFailed as failure:
         return GraphQLAnswer(None, [error_object(str(failure), failure.code)], {})
     except TimeoutError:
@@ -142,7 +145,9 @@ async def _called(
     try:
         given = hook(*args, **kwargs)
         return await cast("Awaitable[object]", given) if isawaitable(given) else given
-    except meant:
+    except meant as refusal:
+        if isinstance(refusal, RequestRefused):
+            _check_codes(stage, hook, refusal.errors)
         raise
     except Exception as error:
         _log.exception("the hook %s.%s (%s) has failed", _module_of(hook), name_of(hook), stage)
@@ -159,6 +164,16 @@ def _fitting(stage: str, hook: object, given: object, expected: type[T], otherwi
     where = f"{_module_of(hook)}.{name_of(hook)} ({stage})"
     _log.error("the hook %s: expected %s or None, found %s", where, expected.__name__, found)
     raise HookFailed(stage, hook)
+
+
+def _check_codes(stage: str, hook: object, errors: Sequence[object]) -> None:
+    """HookFailed where an error has no code, by which it is logged and counted."""
+    for error in errors:
+        extensions = cast("dict[str, object]", error).get("extensions") if isinstance(error, dict) else None
+        if not isinstance(extensions, dict) or "code" not in extensions:
+            where = f"{_module_of(hook)}.{name_of(hook)} ({stage})"
+            _log.error("the hook %s: expected extensions.code in each error, found one without", where)
+            raise HookFailed(stage, hook)
 
 
 def _module_of(hook: object) -> str:

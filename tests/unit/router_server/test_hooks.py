@@ -29,6 +29,7 @@ from graphrouter import (
 )
 from graphrouter.configuration import ConfigurationError, load
 from graphrouter.server.app import routed_app
+from graphrouter.telemetry.router import RouterMetrics
 from graphrouter.transport import SubgraphRequest, SubgraphResponse, SubgraphUnreachable
 from tests.support.dict_subgraph import DictSubgraph, router_over
 from tests.support.tiny_subgraph import TinySubgraph, reviews_subgraph, users_subgraph
@@ -197,6 +198,31 @@ async def test_a_hook_that_fails_is_named_and_is_never_taken_for_an_answer(
     assert record.levelno == logging.ERROR
     assert f"{__name__}.{hook.__name__} ({stage})" in record.getMessage()
     assert ("the inside" in caplog.text) is (hook is not wrong)
+
+
+def without_code(*_: object) -> GraphQLAnswer:
+    return GraphQLAnswer(None, [cast("Any", {"message": "the inside"})], {})
+
+
+def refusing_without_code(*_: object) -> None:
+    raise RequestRefused(cast("Any", {"message": "the inside", "extensions": {}}))
+
+
+@pytest.mark.parametrize(
+    ("stage", "hook"),
+    [
+        ("request", without_code),
+        ("request", refusing_without_code),
+        ("plan", refusing_without_code),
+        ("response", without_code),
+    ],
+)
+async def test_a_hook_whose_errors_have_no_code_has_failed(stage: str, hook: Callable[..., Any]) -> None:
+    async with federation(of_stage(stage, hook), metrics=RouterMetrics()) as (router, _):
+        answer = await router.execute("{ me { name } }")
+    assert [(error["message"], error["extensions"]["code"]) for error in answer.errors] == [
+        (f"the hook {hook.__name__} ({stage}) has failed", "HOOK_FAILED")
+    ]
 
 
 @pytest.mark.parametrize(
