@@ -16,7 +16,7 @@ from eventgraph.running.settings import Reach
 from eventgraph.running.status import BuildLine, PartitionLine, ProcessLine, SubgraphLine, subgraph_line
 from eventgraph.serving.metrics import SubgraphMetrics
 from eventgraph.serving.served import ServedSubgraph
-from eventkernel.errors import Unavailable
+from eventkernel.errors import KernelError
 from eventkernel.writing.store import EventStore
 from graphrouter.telemetry.exposition import PATH, Source, metrics_app, metrics_route
 from graphrouter.telemetry.http import connections
@@ -104,8 +104,8 @@ READABLE: Final = Metric(
     "gauge",
     "{subgraph}",
     ("graphql.subgraph.name",),
-    "1 where the readers of a subgraph could be asked how far they are; 0: an engine does not answer, and nothing is "
-    "told of them.",
+    "1 where the readers of a subgraph could be asked how far they are; 0: an engine does not answer, or what it has "
+    "is damaged, and nothing is told of them.",
 )
 
 METRICS: Final = (
@@ -175,7 +175,7 @@ def _readers(subgraph: ServedSubgraph) -> Source:
         try:
             async with asyncio.timeout(_ASKING_SECONDS):
                 line = await subgraph_line(subgraph)
-        except (Unavailable, TimeoutError) as error:
+        except (KernelError, TimeoutError) as error:
             _log.warning("metrics without readers", subgraph=subgraph.name, error=str(error) or "no answer in time")
             return [looked_up(READABLE, [((subgraph.name,), 0)])]
         return [looked_up(READABLE, [((subgraph.name,), 1)]), *_families(line)]
@@ -188,7 +188,7 @@ def _backlog(name: str, store: EventStore) -> Source:
         try:
             async with asyncio.timeout(_ASKING_SECONDS):
                 return [looked_up(BACKLOG, [((name,), await store.backlog())])]
-        except (Unavailable, TimeoutError):
+        except (KernelError, TimeoutError):
             return []
 
     return families
