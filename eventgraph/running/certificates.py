@@ -36,7 +36,6 @@ class CertificateFiles:
         """ValueError where a file cannot be used."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        # A session that is resumed shows no certificate: it would outlive the authority that is taken away.
         context.options |= ssl.OP_NO_TICKET
         context.num_tickets = 0
         key = self.key or self.certificate
@@ -50,6 +49,9 @@ class CertificateFiles:
             raise ValueError(f"cannot read {self.certificate.name} or {key.name}: {error.strerror}") from error
         if self.client_ca is not None:
             context.verify_mode = ssl.CERT_REQUIRED
+            # A session that is resumed shows no certificate: it would outlive the authority that is taken away. TLS 1.3
+            # has none without tickets; of TLS 1.2 OpenSSL keeps sessions besides.
+            context.minimum_version = ssl.TLSVersion.TLSv1_3
             try:
                 context.load_verify_locations(cafile=self.client_ca)
             except ssl.SSLError as error:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import trustme
@@ -144,6 +146,23 @@ async def test_a_renewed_certificate_and_another_authority_hold_for_new_connecti
         mixed = ssl.create_default_context(cafile=following.path / "ca.pem")
         mixed.load_cert_chain(folder.path / "router.pem", folder.path / "router.key")
         assert not await ask(url, mixed)
+
+
+async def test_no_session_is_resumed_in_which_no_certificate_was_shown(folder: Folder) -> None:
+    def connect(session: ssl.SSLSession | None) -> tuple[ssl.SSLSession | None, bool | None]:
+        with (
+            socket.create_connection((address.hostname or "", address.port or 0), timeout=seconds(10)) as plain,
+            context.wrap_socket(plain, server_hostname=address.hostname, session=session) as secured,
+        ):
+            return secured.session, secured.session_reused
+
+    async with serving(Certificates(folder.files())) as url:
+        address, context = urlsplit(url), folder.context()
+        session, _ = await asyncio.to_thread(connect, None)
+        assert (await asyncio.to_thread(connect, session))[1] is False
+        context.maximum_version = ssl.TLSVersion.TLSv1_2  # where a server keeps sessions
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            await asyncio.to_thread(connect, None)
 
 
 async def test_files_that_cannot_be_used_change_nothing(folder: Folder) -> None:
