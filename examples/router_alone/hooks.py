@@ -44,8 +44,11 @@ def stop(subgraph: str, request: SubgraphRequest, answer: SubgraphResponse) -> N
 
 
 def tell(request: GraphQLRequest, answer: GraphQLAnswer) -> GraphQLAnswer:
-    """Adds which subgraphs were asked, and how long each took."""
-    return replace(answer, extensions={**answer.extensions, "subgraphs": took.get()})
+    """Adds which subgraphs were asked for this answer, of which a subscription has many, and how long each took."""
+    asked = took.get()
+    told = replace(answer, extensions={**answer.extensions, "subgraphs": list(asked)})
+    asked.clear()
+    return told
 
 
 TENANT = Hooks(request=(know_tenant,), subgraph_request=(name_tenant,))

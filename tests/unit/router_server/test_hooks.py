@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import importlib.util
 import logging
 import sys
 from collections.abc import AsyncGenerator, Callable
@@ -348,6 +349,23 @@ async def test_hooks_are_called_for_a_stream_and_for_each_of_its_messages() -> N
     message = ["from users", "to friends", "from friends", "response True"]
     assert called == ["request", "to users", *message, *message]
     assert users.asked[0].headers == (("x-for", "users"),)
+
+
+async def test_the_examples_hooks_tell_of_each_message_what_was_asked_for_it() -> None:
+    spec = importlib.util.spec_from_file_location("hooks_of_the_example", EXAMPLE / "hooks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    users = Streamed([event(1), event(2), COMPLETE])
+    friends = DictSubgraph(
+        'type User @key(fields: "id") { id: ID! friends: Int }', {}, {"User": lambda _: {"friends": 3}}
+    )
+    router = router_over({"users": users, "friends": friends}, RouterOptions(hooks=example.TIMES))
+    async with aclosing(router.stream(GraphQLRequest(CHANGED))) as items:
+        found = [item async for item in items if isinstance(item, GraphQLAnswer)]
+    asked = [[one["subgraph"] for one in cast("Any", item.extensions["subgraphs"])] for item in found]
+    assert asked == [["users", "friends"]] * 2
 
 
 @pytest.mark.parametrize("stage", ["request", "subgraph_request", "subgraph_answer", "response"])
