@@ -92,6 +92,8 @@ class WebSocketConnection(asyncio.Protocol):
         self._lost = False
         self._stopping = False
         self._asked = False
+        self._left = False
+        """Whether the app has closed: it reads no more."""
 
     def begin(self, app: App, rest: bytes) -> None:
         """Starts the app. `rest` is what has come behind the request's head."""
@@ -99,8 +101,11 @@ class WebSocketConnection(asyncio.Protocol):
         self._early = rest
         self._protocol.receive_data(_head(self._scope))
         events = self._protocol.events_received()
-        response = self._protocol.accept(cast("Request", events[0])) if events else None
-        if response is None or response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+        if not events:  # the library has refused what it does not read: too many headers, or too long ones
+            self._flush()
+            return
+        response = self._protocol.accept(cast("Request", events[0]))
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             self._reject(HTTPStatus.BAD_REQUEST)  # the library's words would repeat the client's
             return
         self._response = response
@@ -186,7 +191,7 @@ class WebSocketConnection(asyncio.Protocol):
         if frame.opcode is Opcode.CLOSE:
             close = self._protocol.close_rcvd
             self._end(close.code if close else CloseCode.NO_STATUS_RCVD, close.reason if close else "")
-        elif frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+        elif frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT) and not self._left:
             if frame.opcode is not Opcode.CONT:
                 self._is_text = frame.opcode is Opcode.TEXT
             self._message += frame.data
@@ -278,6 +283,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._flush()
 
     def _close(self, code: int, reason: str) -> None:
+        self._left = True
         if self._protocol.state is not State.OPEN or self._lost:
             return
         try:

@@ -265,6 +265,16 @@ async def test_a_handshake_that_is_none_is_refused_without_an_echo(server: Serve
     assert server.seen == []
 
 
+@pytest.mark.parametrize(
+    "more", [b"Sec-WebSocket-Extensions: x\r\n" * 150, b"Sec-WebSocket-Extensions: %b\r\n" % (b"x" * 9_000)]
+)
+async def test_a_handshake_of_more_headers_than_are_read_is_refused(server: Server, more: bytes) -> None:
+    client = await server.connect()
+    client.writer.write(HEAD + more + b"\r\n")
+    assert (await client.rest()).startswith(b"HTTP/1.1 431 ")
+    assert server.seen == []
+
+
 async def test_an_app_that_does_not_accept_is_http_403_and_one_that_fails_500(server: Server) -> None:
     server.accepts = False
     client = await server.connect()
@@ -415,3 +425,14 @@ async def test_a_client_that_does_not_answer_the_close_is_ended(server: Server) 
     server.wait(3)
     assert await client.rest() == b""
     await until(lambda: not server.state.connections)
+
+
+async def test_what_a_client_sends_after_the_close_is_dropped(server: Server) -> None:
+    client = await server.opened()
+    client.frame(TEXT, b"end")
+    assert await client.read() == (CLOSE, struct.pack("!H", 4400) + b"as you like")
+    client.frame(TEXT, b"late")
+    client.frame(CLOSE, struct.pack("!H", 4400))
+    assert await client.rest() == b""
+    await until(lambda: server.got[-1]["type"] == "websocket.disconnect")
+    assert [message.get("text") for message in server.got] == ["end", None]
