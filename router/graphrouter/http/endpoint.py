@@ -201,7 +201,10 @@ class GraphQLEndpoint:
                     if isinstance(first, GraphQLAnswer) and (first.refused or not only_events):
                         return first
                     if first is not None:
-                        await while_connected(receive, send_events(send, again(first, items), self._limits.stream))
+                        sending = send_events(send, again(first, items), self._limits.stream)
+                        # Parts are of one request, until the last of them; messages are a stream.
+                        in_parts = isinstance(first, AnswerPart)
+                        await (self._once(sending, receive) if in_parts else while_connected(receive, sending))
                         await send({"type": "http.response.body", "body": b""})
                     return None
         except StreamInterrupted:

@@ -17,7 +17,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
@@ -41,6 +41,7 @@ from graphrouter.http.streaming import OutgoingStream
 from graphrouter.http.websocket_connection import SERVICE_RESTART, closed_with
 from graphrouter.json_text import NotJson, dumps, loads
 from graphrouter.request import (
+    AnswerPart,
     ErrorObject,
     GraphQLAnswer,
     GraphQLRequest,
@@ -173,7 +174,7 @@ def _authority(url: str) -> tuple[str, str, int] | None:
 class _Operation:
     task: asyncio.Task[None] | None = None
     is_stream: bool = False
-    """Whether more than one answer may come."""
+    """Whether it has no end of its own, as far as is known."""
     abandoned: bool = False
 
 
@@ -218,8 +219,8 @@ class _Connection:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _drain(self) -> None:
-        """Returns when nothing runs any more. What has given an answer and goes on is a stream, and is ended; before
-        its first answer nobody knows whether it is one."""
+        """Returns when nothing runs any more. What has given an answer and goes on is a stream, and is ended; one whose
+        answer comes in parts is none. Before its first answer nobody knows what it is."""
         while self._running:
             streams = [operation for operation in self._operations.values() if operation.is_stream]
             await asyncio.wait(self._running, timeout=_LAST_SECONDS)
@@ -332,18 +333,19 @@ class _Connection:
         capacity.count(self._scope, self._handshake)
         capacity.check_persisted(request)
         try:
-            with capacity.a_stream():
+            with capacity.a_stream(), ExitStack() as counted:
                 async with aclosing(self._items(request)) as items:
                     capacity.begin_request()
-                    try:
-                        first = await first_of(items)
-                    finally:
-                        capacity.requests.leave()
+                    counted.callback(capacity.requests.leave)
+                    first = await first_of(items)
+                    in_parts = isinstance(first, AnswerPart)
+                    if not in_parts:
+                        counted.close()  # what goes on is a stream
                     if operation.abandoned:
                         return []
                     if isinstance(first, GraphQLAnswer) and first.refused:
                         return first.errors
-                    operation.is_stream = True
+                    operation.is_stream = not in_parts
                     outgoing = OutgoingStream(again(first, items), capacity.limits.stream)
                     async with aclosing(outgoing.read()) as answers:
                         async for answer in answers:

@@ -15,7 +15,7 @@ from graphrouter.http.capacity import EndpointLimits
 from graphrouter.http.endpoint import Executor, GraphQLEndpoint
 from graphrouter.http.server_sent_events import EventTooLarge, ServerSentEvent, read_events
 from graphrouter.http.streaming import StreamLimits
-from graphrouter.request import StreamInterrupted, StreamItem, StreamProgress, error_object
+from graphrouter.request import AnswerPart, StreamInterrupted, StreamItem, StreamProgress, error_object
 from graphrouter.transport import SubgraphRequest
 from graphrouter.transport.inprocess import InProcessTransport
 from infra.patience import seconds
@@ -128,6 +128,23 @@ async def test_one_stream_too_many_is_turned_away() -> None:
         async with transport.stream(asked) as second:
             assert second.status == 503
             assert b"OVERLOADED" in b"".join([chunk async for chunk in second.chunks])
+    async with transport.stream(asked) as again:
+        assert again.status == 200
+    await transport.aclose()
+
+
+async def test_an_answer_in_parts_is_a_request_until_its_last_part() -> None:
+    class InParts(Scripted):
+        async def stream(self, request: GraphQLRequest) -> AsyncGenerator[StreamItem, None]:
+            yield AnswerPart(True, message(1))
+            await asyncio.Event().wait()
+
+    transport = InProcessTransport(GraphQLEndpoint(InParts, EndpointLimits(1_000, 1)), path="/")
+    asked = SubgraphRequest(b'{"query":"{a}"}')
+    async with transport.stream(asked) as first:
+        await anext(first.chunks)
+        async with transport.stream(asked) as second:
+            assert second.status == 503
     async with transport.stream(asked) as again:
         assert again.status == 200
     await transport.aclose()

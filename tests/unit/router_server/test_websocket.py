@@ -13,7 +13,14 @@ from graphrouter.http.capacity import Capacity, EndpointLimits
 from graphrouter.http.rates import RateLimit
 from graphrouter.http.streaming import StreamLimits
 from graphrouter.http.websocket import WebSocketEndpoint, WebSocketSettings
-from graphrouter.request import RequestRefused, StreamInterrupted, StreamItem, StreamProgress, error_object
+from graphrouter.request import (
+    AnswerPart,
+    RequestRefused,
+    StreamInterrupted,
+    StreamItem,
+    StreamProgress,
+    error_object,
+)
 from infra.patience import seconds
 from tests.support.websockets import connected
 
@@ -410,6 +417,20 @@ async def test_limits_hold_for_each_operation() -> None:
         assert (await code_of(socket))[0] == "OVERLOADED"
 
 
+async def test_an_answer_in_parts_is_a_request_until_its_last_part() -> None:
+    executor = Scripted(AnswerPart(True, GraphQLAnswer({"n": 1}, [], {})), AnswerPart(False), held=True)
+    async with connected(endpoint_of(executor, limits=EndpointLimits(1_000, 1))) as socket:
+        await socket.opened()
+        socket.subscribe("1", "{a}")
+        assert [(await socket.next())["payload"]["hasNext"] for _ in range(2)] == [True, False]
+        socket.subscribe("2", "{a}")
+        assert (await code_of(socket))[0] == "OVERLOADED"
+        executor.held.set()
+        assert await socket.next() == {"id": "1", "type": "complete"}
+        socket.subscribe("3", "{a}")
+        assert (await socket.of("complete"))["id"] == "3"
+
+
 async def until(check: Any) -> None:
     """Returns when the event loop has come to where this is true."""
     for _ in range(200_000):
@@ -496,4 +517,26 @@ async def test_a_server_that_stops_waits_for_single_answers_and_ends_streams() -
         executor.held.set()
         assert (await socket.next())["payload"]["data"] == {"n": 7}
         assert await socket.next() == {"id": "q", "type": "complete"}
+        assert await socket.closed() == 1012
+
+
+async def test_a_server_that_stops_waits_for_the_last_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    class InParts(Scripted):
+        async def stream(self, request: GraphQLRequest) -> AsyncGenerator[StreamItem, None]:
+            yield AnswerPart(True, GraphQLAnswer({"n": 1}, [], {}))
+            await self.held.wait()
+            yield AnswerPart(False)
+
+    monkeypatch.setattr("graphrouter.http.websocket._LAST_SECONDS", 0.0)
+    executor = InParts(held=True)
+    async with connected(endpoint_of(executor)) as socket:
+        await socket.opened()
+        socket.subscribe("1", "{a}")
+        await socket.next()
+        socket.disconnect(1012)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        executor.held.set()
+        assert (await socket.next())["payload"] == {"hasNext": False}
+        assert await socket.next() == {"id": "1", "type": "complete"}
         assert await socket.closed() == 1012
