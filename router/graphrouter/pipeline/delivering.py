@@ -222,7 +222,8 @@ class _Delivery:
         shape_errors = ShapeErrors(self._max_objects, self.introspected)
         data = await self._answering.shaped(self._shape.at_once, execution, shape_errors)
         self._objects = shape_errors.objects
-        self._note(shape_errors, data, ())
+        if data is not None:
+            self._note(shape_errors, data, ())
         told = self._told(execution.errors.as_list())
         self._untold = [error for error in told if _is_to_come(data, error.get("path", ()))]
         if execution.bookmark:
@@ -279,7 +280,7 @@ class _Delivery:
     def _arrived(self) -> Iterator[_Fragment]:
         return (one for one in self._fragments.values() if one.state == _PENDING and self._arrivals.has(one.deferral))
 
-    def _note(self, shape_errors: ShapeErrors, made: JsonObject | None, above: Path) -> None:
+    def _note(self, shape_errors: ShapeErrors, made: JsonObject, above: Path) -> None:
         """What is deferred below an object that was made."""
         for number, data, position in shape_errors.deferred:
             path = tuple(path_of(position))
@@ -366,13 +367,14 @@ def _is_there(made: object, path: Iterable[str | int]) -> bool:
 
 
 def _is_to_come(data: JsonObject | None, path: Iterable[str | int]) -> bool:
-    """Whether what stands at a position is not in the first part, and not null there either."""
+    """Whether what stands at a position is not in the first part, and not null there either. A position comes from a
+    subgraph: there may be no such item."""
     found: Json = data
     for step in path:
-        if found.__class__ is dict:
+        if found.__class__ is dict and isinstance(step, str):
             if step not in found:
                 return True
-        elif found.__class__ is not list:
+        elif not (found.__class__ is list and isinstance(step, int) and 0 <= step < len(found)):
             return False
         found = found[step]
     return False

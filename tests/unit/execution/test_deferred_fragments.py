@@ -222,6 +222,15 @@ async def test_an_error_at_a_deferred_field_that_came_at_once_is_told_with_its_f
     assert [one["path"] for one in bodies[1]["incremental"][0]["errors"]] == [["plain", "b"]]
 
 
+@pytest.mark.parametrize("index", [9, -9])
+async def test_an_error_of_an_item_that_is_not_there_takes_nothing_with_it(index: int) -> None:
+    products = Scripted({**TWO, "errors": [{"message": "no", "path": ["products", index, "name"]}]})
+    router = router_of(products, Scripted(entities({"score": 5}, {"score": 7})))
+    found = merged(await bodies_of(router, "{ products { name ... @defer { score } } }"))
+    assert found.data == {"products": [{"name": "a", "score": 5}, {"name": "b", "score": 7}]}
+    assert [error["message"] for error in found.errors] == ["no"]
+
+
 async def test_below_a_null_nothing_is_to_come() -> None:
     router = router_of(Scripted({"data": {"product": None}}), Scripted(entities({"score": 1})))
     assert await bodies_of(router, "{ product { name ... @defer { score } } }") == [{"data": {"product": None}}]
@@ -356,6 +365,21 @@ async def test_objects_are_counted_over_all_parts() -> None:
     found = merged(await bodies_of(router_of(Scripted(TWO), reviews, options=few), query))
     assert {error["extensions"]["code"] for error in found.errors} == {"TOO_MANY_OBJECTS"}
     assert found.data["products"][0] == {"name": "a", "review": None}
+
+
+async def test_of_a_response_with_too_many_objects_nothing_is_to_come() -> None:
+    """Subgraphs give six objects, and the response would have eight: one item's is at four positions."""
+    items = """type Query { plain: Plain items: [Item!]! } type Plain { a: Int b: Int }
+    type Item @key(fields: "id") { id: ID! }"""
+    inner = 'type Item @key(fields: "id") { id: ID! inner: Inner } type Inner { x: Int }'
+    given = Scripted({"data": {"plain": {"a": 1, "b": 2}, "items": [{"id": "1"}] * 4}})
+    router = routed(
+        RouterOptions(limits=Limits(objects=7, list_length=1)),
+        items=(items, given),
+        inner=(inner, Scripted(entities({"inner": {"x": 1}}))),
+    )
+    (body,) = await bodies_of(router, "{ plain { a ... @defer { b } } items { inner { x } } }")
+    assert (body["data"], [error["extensions"]["code"] for error in body["errors"]]) == (None, ["TOO_MANY_OBJECTS"])
 
 
 async def test_the_bookmark_of_each_part_is_how_far_the_router_has_read() -> None:
