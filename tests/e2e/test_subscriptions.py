@@ -241,6 +241,8 @@ class Follower:
                     await self._take(event)
 
     async def _take(self, event: Event) -> None:
+        if not event.id:
+            return  # a sign of life, before the subgraph has said where it begins
         self.last_id = event.id
         self.begun.set()
         if event.name:

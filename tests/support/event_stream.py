@@ -101,7 +101,8 @@ async def listening(
         assert stream.headers["content-type"] in {"text/event-stream; charset=utf-8", "text/event-stream"}
         async with aclosing(events_of(_lines(stream.chunks))) as events:
             listener = Listening(events)
-            assert not (await listener.any()).name
+            while not listener.last_id:
+                assert not (await listener.any()).name
             yield listener
 
 
@@ -116,7 +117,8 @@ async def listening_at(
         assert response.status_code == 200, await response.aread()
         async with aclosing(events_of(response.aiter_lines())) as events:
             listener = Listening(events)
-            assert not (await listener.any()).name
+            while not listener.last_id:
+                assert not (await listener.any()).name
             yield listener
 
 

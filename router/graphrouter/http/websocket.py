@@ -351,8 +351,8 @@ class _Connection:
                         async for answer in answers:
                             bookmark = answer.bookmark or bookmark
                             if isinstance(answer, StreamProgress):
-                                about = {"id": operation_id, "bookmark": answer.bookmark}
-                                await self._write(b'{"type":"ping","payload":%b}' % dumps(about))
+                                at = {"bookmark": answer.bookmark} if answer.bookmark else {}
+                                await self._write(b'{"type":"ping","payload":%b}' % dumps({"id": operation_id, **at}))
                             elif isinstance(answer, GraphQLAnswer) and answer.refused:
                                 return _resumable(answer.errors, bookmark)
                             else:

@@ -42,6 +42,9 @@ _log = logging.getLogger("graphrouter.pipeline")
 
 _FIRST_WAIT_SECONDS: Final = 0.05
 _LONGEST_WAIT_SECONDS: Final = 2.0
+_SILENCE_SECONDS: Final = 5.0
+"""So long a subgraph may say nothing of a stream that it has begun before the client is told that there is one. Until
+then it may as well be a query: it counts as a request, and a router that stops waits for it."""
 
 _PASSES: Final = frozenset({429, 502, 503, 504})
 """HTTP statuses of a server that may answer otherwise a moment later."""
@@ -131,7 +134,8 @@ class Subscribing:
                     if not stream.headers.get("content-type", "").lower().startswith(EVENTS_ACCEPT):
                         yield _Event(bookmark, await self._hooked(first, asked, await self._whole(stream)))
                         return
-                    async with aclosing(read_events(stream.chunks, self._options.subgraph_response_bytes)) as events:
+                    read = read_events(stream.chunks, self._options.subgraph_response_bytes)
+                    async with aclosing(read), aclosing(read if bookmark else _with_a_sign_of_life(read)) as events:
                         async for event in events:
                             if event.name == "complete":
                                 return
@@ -140,7 +144,8 @@ class Subscribing:
                                 message = SubgraphResponse(200, {}, event.data)
                                 response = await self._hooked(first, asked, message)
                             # A message that a hook does not let through is asked for again.
-                            bookmark, waits = _bookmark_of(event) or bookmark, _waits()
+                            if (place := _bookmark_of(event) or bookmark) != bookmark:
+                                bookmark, waits = place, _waits()
                             if event.data is None or response is not None:
                                 yield _Event(bookmark, response)
             except HookFailed:
@@ -197,6 +202,30 @@ def _bookmark_of(event: ServerSentEvent) -> str:
     except bookmarks.InvalidBookmark:
         return ""
     return event.id
+
+
+async def _with_a_sign_of_life(
+    events: AsyncGenerator[ServerSentEvent, None],
+) -> AsyncGenerator[ServerSentEvent, None]:
+    """The events; before the first one, where it lets wait for itself, one that says nothing."""
+    first = asyncio.create_task(_next_of(events))
+    try:
+        await asyncio.wait((first,), timeout=_SILENCE_SECONDS)
+        if not first.done():
+            yield ServerSentEvent("message", None, "")
+        event = await first
+    finally:
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+    if event is None:
+        return
+    yield event
+    async for event in events:
+        yield event
+
+
+async def _next_of(events: AsyncGenerator[ServerSentEvent, None]) -> ServerSentEvent | None:
+    return await anext(events, None)
 
 
 def _waits() -> Iterator[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -178,6 +178,49 @@ async def test_where_there_is_no_bookmark_to_resume_from_the_stream_is_interrupt
     for script in scripts:
         with pytest.raises(StreamInterrupted):
             await items_of(routed(Streamed(script))[0])
+
+
+async def test_a_stream_that_says_nothing_at_first_is_told_as_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graphrouter.pipeline.subscribing._SILENCE_SECONDS", 0.0)
+    speaks = asyncio.Event()
+
+    class Silent(Streamed):
+        @asynccontextmanager
+        async def stream(self, request: SubgraphRequest) -> AsyncGenerator[SubgraphStream]:
+            async def chunks() -> AsyncGenerator[bytes, None]:
+                await speaks.wait()
+                yield event(1)
+                yield COMPLETE
+
+            yield SubgraphStream(200, {"content-type": "text/event-stream"}, chunks())
+
+    router, _ = routed(Silent())
+    async with asyncio.timeout(seconds(10)), aclosing(router.stream(GraphQLRequest(CHANGED))) as stream:
+        assert await anext(stream) == StreamProgress("")
+        speaks.set()
+        assert shown([item async for item in stream]) == [{"changed": {"name": "n1", "friends": 7}}]
+    users = Streamed([None])
+    async with asyncio.timeout(seconds(10)), aclosing(routed(users)[0].stream(GraphQLRequest(CHANGED))) as stream:
+        assert await anext(stream) == StreamProgress("")
+    assert users.open == 0
+
+
+async def test_one_who_breaks_off_at_the_same_place_again_is_asked_later_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun = 0
+
+    def waits() -> Iterator[float]:
+        nonlocal begun
+        begun += 1
+        while True:
+            yield 0.0
+
+    monkeypatch.setattr("graphrouter.pipeline.subscribing._waits", waits)
+    gone = SubgraphUnreachable("gone")
+    users = Streamed([quiet(1), gone], [quiet(1), gone], [quiet(1), gone], [event(2), COMPLETE])
+    assert len([one for one in await items_of(routed(users)[0]) if isinstance(one, GraphQLAnswer)]) == 1
+    assert begun == 1
 
 
 async def test_a_router_that_is_closed_leaves_the_rest_to_another_one() -> None:

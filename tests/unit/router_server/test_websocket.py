@@ -297,10 +297,12 @@ async def test_a_connection_ends_after_its_token() -> None:
 
 
 async def test_messages_are_told_with_their_bookmarks_and_signs_of_life_by_pings() -> None:
-    async with connected(endpoint_of(Scripted(StreamProgress("b0"), message(1), StreamProgress("b5")))) as socket:
+    items = StreamProgress(""), StreamProgress("b0"), message(1), StreamProgress("b5")
+    async with connected(endpoint_of(Scripted(*items))) as socket:
         await socket.opened()
         socket.subscribe('a"b')
-        assert [await socket.next() for _ in range(4)] == [
+        assert [await socket.next() for _ in range(5)] == [
+            {"type": "ping", "payload": {"id": 'a"b'}},
             {"type": "ping", "payload": {"id": 'a"b', "bookmark": "b0"}},
             {"id": 'a"b', "type": "next", "payload": {"data": {"n": 1}, "extensions": {"bookmark": "b1"}}},
             {"type": "ping", "payload": {"id": 'a"b', "bookmark": "b5"}},
