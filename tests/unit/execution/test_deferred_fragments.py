@@ -149,6 +149,22 @@ async def test_what_two_fragments_have_in_common_comes_with_the_first_of_them() 
     assert len(reviews.requests) == 1
 
 
+async def test_a_list_that_two_fragments_select_differently_is_one_list() -> None:
+    """The subgraph's list is another one each time that it is asked for."""
+    lists = iter((["1", "2"], ["2", "1"]))
+
+    def answer(asked: Any) -> Any:
+        keys = asked.get("variables", {}).get("representations")
+        ids = next(lists) if keys is None else [key["id"] for key in keys]
+        fields = [name for name in ("id", "name", "slow") if name in asked["query"]]
+        found = [{name: f"{name}{number}" if name != "id" else number for name in fields} for number in ids]
+        return {"data": {"products": found}} if keys is None else entities(*found)
+
+    query = '{ ... @defer(label: "x") { products { name } } ... @defer(label: "y") { products { slow } } }'
+    found = merged(await bodies_of(router_of(Scripted(answer), Scripted({"data": None})), query))
+    assert found.data == {"products": [{"name": f"name{one}", "slow": f"slow{one}"} for one in (1, 2)]}
+
+
 async def test_fields_below_one_that_is_there_at_once_come_at_their_sub_path() -> None:
     products = Scripted({"data": {"plain": {"a": 1, "b": 2, "c": {"a": 3, "b": 4}}}})
     bodies = await bodies_of(

@@ -195,6 +195,37 @@ def test_what_fragments_have_in_common_is_deferred_by_both_and_fetched_once() ->
     ]
 
 
+def test_a_field_that_fragments_select_differently_is_fetched_once() -> None:
+    query = """{ product { name ... @defer(label: "0") { review { text } }
+      ... @defer(label: "1") { review { by { name } } } } }"""
+    planned = PLANNER.plan(parse(query)).fetches[1:]
+    assert sorted((one.subgraph, sorted(by.number for by in one.deferrals)) for one in planned) == [
+        ("reviews", [0]),
+        ("reviews", [0, 1]),
+        ("reviews", [1]),
+        ("users", [1]),
+    ]
+    assert stage("normalize", query) == drawn("""
+        query {
+          product {
+            name
+            ... @defer(0,1) {
+              review {
+                ... @defer(0) {
+                  text
+                }
+                ... @defer(1) {
+                  by {
+                    name
+                  }
+                }
+              }
+            }
+          }
+        }
+    """)
+
+
 def test_a_named_fragment_is_deferred_at_each_place_by_itself() -> None:
     query = """{ product { ...P } provided { ...P } }
       fragment P on Product { name ... @defer(label: "0") { price } }"""

@@ -10,7 +10,7 @@ have which fields at once is known when their types are (`execution/deferring.py
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from graphrouter.planning.plan import NO_DIRECTIVES, Deferral, Deferrals
@@ -79,21 +79,32 @@ def _with_below(field: Field, below: Mapping[_Key, list[Selection]]) -> Field:
 
 
 def _together(selections: list[Selection]) -> Iterator[Selection]:
-    """What several deferred fragments have in common becomes one fragment, deferred by all of them."""
+    """What several deferred fragments have in common becomes one fragment, deferred by all of them. That is the field
+    where they select differently below it: two requests for it could give two lists."""
     deferred = [one for one in selections if isinstance(one, Fragment) and one.deferrals]
     if len(deferred) < 2:
         yield from selections
         return
     yield from (one for one in selections if one not in deferred)
-    by_selection: dict[Selection, Deferrals] = {}
+    equal: dict[object, list[tuple[Selection, Deferrals]]] = {}
     for fragment in deferred:
         for one in fragment.selections:
-            by_selection[one] = by_selection.get(one, frozenset()) | fragment.deferrals
+            equal.setdefault(_key(one) if isinstance(one, Field) else one, []).append((one, fragment.deferrals))
     by_deferrals: dict[Deferrals, list[Selection]] = {}
-    for one, deferrals in by_selection.items():
-        by_deferrals.setdefault(deferrals, []).append(one)
+    for found in equal.values():
+        deferrals = frozenset[Deferral]().union(*(by for _, by in found))
+        by_deferrals.setdefault(deferrals, []).append(_in_common(found))
     for deferrals, together in by_deferrals.items():
         yield Fragment(None, (), tuple(together), NO_DIRECTIVES, deferrals)
+
+
+def _in_common(found: Sequence[tuple[Selection, Deferrals]]) -> Selection:
+    """The one selection; a field has what each of the fragments selects below it deferred there."""
+    first, _ = found[0]
+    if not isinstance(first, Field) or all(one == first for one, _ in found):
+        return first
+    below = [Fragment(None, (), one.selections, deferrals=by) for one, by in found if isinstance(one, Field)]
+    return replace(first, selections=_pushed_down(below))
 
 
 def _key(field: Field) -> _Key:
