@@ -149,7 +149,18 @@ async def test_what_two_fragments_have_in_common_comes_with_the_first_of_them() 
     assert len(reviews.requests) == 1
 
 
-async def test_a_list_that_two_fragments_select_differently_is_one_list() -> None:
+@pytest.mark.parametrize(
+    "query",
+    [
+        '{ ... @defer(label: "x") { products { name } } ... @defer(label: "y") { products { slow } } }',
+        """query ($a: Boolean = true) {
+          ... @include(if: $a) { products { name } } ... @defer(label: "y") { products { slow } } }""",
+        """query ($a: Boolean = true) {
+          ... @include(if: $a) { ... @defer(label: "x") { products { name } } }
+          ... @defer(label: "y") { products { slow } } }""",
+    ],
+)
+async def test_a_list_that_fragments_select_differently_is_one_list(query: str) -> None:
     """The subgraph's list is another one each time that it is asked for."""
     lists = iter((["1", "2"], ["2", "1"]))
 
@@ -160,7 +171,6 @@ async def test_a_list_that_two_fragments_select_differently_is_one_list() -> Non
         found = [{name: f"{name}{number}" if name != "id" else number for name in fields} for number in ids]
         return {"data": {"products": found}} if keys is None else entities(*found)
 
-    query = '{ ... @defer(label: "x") { products { name } } ... @defer(label: "y") { products { slow } } }'
     found = merged(await bodies_of(router_of(Scripted(answer), Scripted({"data": None})), query))
     assert found.data == {"products": [{"name": f"name{one}", "slow": f"slow{one}"} for one in (1, 2)]}
 

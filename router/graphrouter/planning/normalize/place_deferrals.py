@@ -4,8 +4,10 @@ A field that is asked for at once, too, is not deferred: what the deferred fragm
 What several fragments on the same objects defer belongs to all of them. A fragment that is deferred then has nothing
 else of its own: its type condition, its conditions and its directives stand on a fragment around it.
 
-Only fields that stand on the same objects in any case are compared. Others are fetched twice at worst: which objects
-have which fields at once is known when their types are (`execution/deferring.py`).
+Only fields that stand on the same objects in any case are compared. Of others, values are fetched twice at worst: which
+objects have which fields at once is known when their types are (`execution/deferring.py`). Objects must not be: two
+requests could give two lists, which nobody could put together. So where a field of objects would be asked for at two
+times, under conditions that differ, nothing of the operation is fetched later.
 """
 
 from __future__ import annotations
@@ -13,14 +15,42 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from graphrouter.planning.plan import NO_DIRECTIVES, Deferral, Deferrals
+from graphrouter.planning.plan import AT_ONCE, NO_DIRECTIVES, Deferral, Deferrals
 from graphrouter.planning.selection import Field, Fragment, Operation, Selection, Selections
 from graphrouter.supergraph import Supergraph
 
 
 def place_deferrals(operation: Operation, _supergraph: Supergraph) -> Operation:
     """Each deferral has its path and the one around it."""
-    return replace(operation, selections=_placed(operation.selections, (), None))
+    placed = _placed(operation.selections, (), None)
+    return replace(operation, selections=_at_once(placed) if _is_torn([(placed, AT_ONCE)]) else placed)
+
+
+def _is_torn(sets: Iterable[tuple[Selections, Deferrals]]) -> bool:
+    """Whether objects in one field would be asked for at two times. `sets`: of the same objects, and when."""
+    asked: dict[str, list[tuple[Selections, Deferrals]]] = {}
+    for selections, deferrals in sets:
+        for field, when in _fields(selections, deferrals):
+            if field.selections:
+                asked.setdefault(field.response_key, []).append((field.selections, when))
+    return any(len({when for _, when in found}) > 1 or _is_torn(found) for found in asked.values())
+
+
+def _fields(selections: Selections, deferrals: Deferrals) -> Iterator[tuple[Field, Deferrals]]:
+    for one in selections:
+        if isinstance(one, Field):
+            yield one, deferrals
+        else:
+            yield from _fields(one.selections, one.deferrals or deferrals)
+
+
+def _at_once(selections: Selections) -> Selections:
+    return tuple(
+        replace(one, selections=_at_once(one.selections))
+        if isinstance(one, Field)
+        else replace(one, selections=_at_once(one.selections), deferrals=AT_ONCE)
+        for one in selections
+    )
 
 
 def _placed(selections: Selections, path: tuple[str, ...], parent: Deferral | None) -> Selections:
