@@ -289,10 +289,16 @@ class CommandHandler(Generic[State, Command, Event]):
             self._states.keep(stream, known)
 
     def _after(self, known: Folded[State] | None, commit: Commit) -> Folded[State] | None:
-        """The stream after a commit; None where something else has come in between."""
+        """The stream after a commit; None where something else has come in between.
+
+        Raises what is wrong with an event of it: a state without that event must not be kept.
+        """
         if known is None or commit.version != known.version + commit.events:
             return None
-        return self._states.after(known, commit.records if commit.events else ())
+        folded = self._states.after(known, commit.records if commit.events else ())
+        if folded.unreadable is not None:
+            raise folded.unreadable
+        return folded
 
     async def _outcome(self, commit: Commit, known: Folded[State] | None) -> Outcome:
         if known is None:

@@ -740,6 +740,23 @@ async def test_snapshots_that_are_away_change_nothing() -> None:
     assert (await run(handler(store, snapshots(kept)), Light("a"), "k1")).commit.version == 101
 
 
+async def test_a_commit_that_cannot_be_answered_is_missing_in_no_state_that_is_kept() -> None:
+    def told(before: tuple[str, ...] | None, recorded: RecordedEvent) -> tuple[str, ...]:
+        if recorded.record.type == "lamps.Out":
+            raise ValueError("a defect")
+        return life(before, recorded)
+
+    store, kept = Counting(), MemorySnapshotStore()
+    one: Handler = CommandHandler(store, Codec([Lit, Out]), LAMPS, answer=told, snapshots=snapshots(kept, every=2))
+    await run(one, Light("a"), "k1")
+    for key in ("k2", "k3"):
+        with pytest.raises(ValueError, match="a defect"):
+            await run(one, Dim(), key)
+    await asyncio.sleep(0)
+    assert kept.snapshots == {}
+    assert [record.type for record in await store.read_stream("lamp-1")] == ["lamps.Lit", "lamps.Out"]
+
+
 async def test_endless_conflicts_end_as_unavailable(lamps: Handler, store: InterruptedStore) -> None:
     async def conflict() -> None:
         store.before_append = conflict
