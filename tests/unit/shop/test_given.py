@@ -17,7 +17,7 @@ from shop.accounts.given import (
     chosen_id,
     customer_of,
 )
-from shop.cards import Brand, CardNumber
+from shop.cards import Brand, CardNumber, named_in
 from shop.customers import AddressType, Card, CardType, Contact, Customer, Name
 
 NAME = PersonNameInput(first_name=" Ada ", last_name="Byron", title="", suffix=None)
@@ -100,6 +100,12 @@ def test_nor_does_an_id(number: str) -> None:
     with pytest.raises(InvalidInput, match=r"^id: expected") as refused:
         chosen_id(SaveCustomerInput(name=NAME, id=strawberry.ID(number)))
     assert "1111" not in str(refused.value)
+
+
+def test_an_id_that_the_server_has_drawn_is_taken_whatever_its_digits_are() -> None:
+    drawn = "0198a4c1-4111-7000-8000-6abcdef01234"
+    assert named_in(drawn), "4111700080006"
+    assert chosen_id(SaveCustomerInput(name=NAME, id=strawberry.ID(drawn))) == drawn
 
 
 def test_an_id_may_be_chosen() -> None:

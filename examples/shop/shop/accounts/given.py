@@ -22,6 +22,8 @@ LIST_LIMIT: Final = 20
 
 _EXPIRATION: Final = re.compile(r"(?:0?([1-9])|(1[0-2]))/([0-9]{2})", re.ASCII)
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
+_DRAWN: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+"""A UUID of version 7, as the server draws ids. Some have digits side by side that could be a card's number."""
 _TEXT: Final = f"1 to {TEXT_LIMIT} characters."
 
 
@@ -101,7 +103,10 @@ def chosen_id(given: SaveCustomerInput) -> str | None:
         InvalidInput: it is no id, or holds the number of a card.
     """
     chosen = inputs.given(given.id)
-    return None if chosen is None else without_number("id", inputs.identifier("id", chosen))
+    if chosen is None:
+        return None
+    identifier = inputs.identifier("id", chosen)
+    return identifier if _DRAWN.fullmatch(identifier) else without_number("id", identifier)
 
 
 def customer_of(given: SaveCustomerInput) -> Customer:
