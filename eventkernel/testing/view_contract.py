@@ -332,6 +332,21 @@ class ViewContract(Generic[Doc]):
         assert await build.parked() == []
         assert await build.parked_streams() == {}
 
+    async def test_which_of_some_streams_wait_is_had_without_the_others(
+        self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
+    ) -> None:
+        one, two, three = views.stream(1), views.stream(2), views.stream(3)
+        assert await build.parked_streams([one]) == {}
+        mark = ParkedRecord(record(three, 1), "harmless", skipped=True)
+        waiting = [ParkedRecord(record(stream, 1), "why") for stream in (one, two)]
+        await build.save(Fold([], upto(7), [*waiting, mark]))
+        for _ in range(2):
+            assert await build.parked_streams([two, three]) == {two: Partition(LOG, 0)}
+            assert await build.parked_streams([three]) == await build.parked_streams([]) == {}
+            build = (await views.open()).live()
+        await build.save(Fold([], Checkpoint(), (), {two: 1}))
+        assert await build.parked_streams([one, two]) == {one: Partition(LOG, 0)}
+
     async def test_what_was_parked_past_the_released_version_stays(
         self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]
     ) -> None:

@@ -206,6 +206,16 @@ async def test_a_replica_is_told_what_another_one_has_saved(replicas: Replicas) 
     assert await there.reached(Position.of(LOG, 0, 5), 0)
 
 
+async def test_where_nothing_was_parked_one_question_says_so(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = await (await replicas.another()).create()
+    await build.save(Fold([], upto(5)))
+    answering = await (await replicas.another())._open(build.name)
+    monkeypatch.setattr(Neo4jRecommendationView, "first_parked", None)
+    assert await answering.parked_streams(["friendship-a~b1"]) == {}
+
+
 async def test_a_checkpoint_is_not_told_before_all_that_came_before_it_is_there(replicas: Replicas) -> None:
     """Neo4j shows parts of a transaction while it applies it; its locks are held until it has."""
     view = await replicas.another()

@@ -178,8 +178,8 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
         rows = await self.read(statements.PARKING, {})
         parking = rows[0][0] if rows else 0
         if streams is not None:
-            if self._parking != parking:
-                return waiting_streams(await self.first_parked(streams))
+            if self._parking != parking:  # a process that only answers never reads all of them
+                return waiting_streams(await self.first_parked(streams)) if parking else {}
             known = self._waiting_streams
             return {stream: known[stream] for stream in streams if stream in known}
         if self._parking == parking:
