@@ -22,6 +22,8 @@ _LONGEST_SECONDS: Final = 2.0
 """So long a fault waits at most for the operation that it comes at."""
 _REFUSED_SECONDS: Final = 1.0
 """So long a system is watched that must not start."""
+_SLOWEST_SECONDS: Final = 60.0
+"""So long it may take on a slow disk until it says why."""
 BELIEVED_SECONDS: Final = 300.0
 """A clock that steps by more is doubted (`SteadyClock`)."""
 
@@ -77,7 +79,10 @@ class Faults:
         process = self.machine.process
         process.refusal = ""
         self.start()
+        until = self.machine.loop.time() + _SLOWEST_SECONDS
         await asyncio.sleep(_REFUSED_SECONDS)
+        while process.service is None and not process.refusal and self.machine.loop.time() < until:  # noqa: ASYNC110
+            await asyncio.sleep(_REFUSED_SECONDS)
         if process.service is not None:
             self.violations.append(Violation(TOLD, f"expected the refusal {words!r}, and the system starts"))
         elif words not in process.refusal and "disk is full" not in process.refusal:  # a reason of its own
