@@ -23,12 +23,13 @@ from eventkernel.decider import Command, Decider, Event, State
 from eventkernel.errors import (
     AppendConditionFailed,
     ConcurrencyConflict,
+    CorruptData,
     IdempotencyMismatch,
     Refusal,
     Unavailable,
     VersionConflict,
 )
-from eventkernel.events import NO_METADATA, DomainEvent, Metadata
+from eventkernel.events import NO_METADATA, STREAM_RESUMED, DomainEvent, Metadata, Record
 from eventkernel.keyed_locks import KeyedLocks
 from eventkernel.writing.boundary import AppendCondition, Query, checked_query
 from eventkernel.writing.codec import Codec
@@ -100,6 +101,7 @@ class DecisionHandler(Generic[State, Command, Event]):
             VersionConflict: the stream is not at the version that the caller expects.
             IdempotencyMismatch: the id was used for a command of other content.
             InvalidInput: the query is malformed.
+            CorruptData: an event that the query matches is damaged, and nobody has let its stream go on.
             Unavailable: the outcome is unknown, or too many others were faster; the same call may be repeated.
         """
         query = checked_query(self.boundary(command))
@@ -135,10 +137,19 @@ class DecisionHandler(Generic[State, Command, Event]):
                 for record in batch.records:
                     try:
                         state = self.decider.evolve(state, cast("Event", self.codec.recorded(record).event))
-                    except Refusal as refusal:
-                        raise out_of_place(record, refusal) from refusal
+                    except (Refusal, CorruptData) as error:
+                        await self._check_let_go(record, error)
                 condition = batch.condition
         return state, condition
+
+    async def _check_let_go(self, record: Record, error: Refusal | CorruptData) -> None:
+        """Raises what is wrong with a record, unless an operator has let its stream go on: then it has no effect."""
+        later = await self.store.read_stream(record.stream, after=record.version)
+        if any(one.type == STREAM_RESUMED for one in later):
+            return
+        if isinstance(error, Refusal):
+            raise out_of_place(record, error) from error
+        raise error
 
     async def _decided(self, command: Command, state: State, condition: AppendCondition, order: _Order) -> Commit:
         try:

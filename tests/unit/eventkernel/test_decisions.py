@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import msgspec
 import pytest
 
 from eventkernel.adapters.memory import MemoryEventStore
@@ -23,7 +24,8 @@ from eventkernel.errors import (
     VersionConflict,
 )
 from eventkernel.events import COMMAND_REFUSED, COMMAND_REMEMBERED, DomainEvent, EncodedEvent, RecordedEvent, Tag
-from eventkernel.writing.boundary import Query
+from eventkernel.writing.appending import resuming
+from eventkernel.writing.boundary import Query, TaggedBatch
 from eventkernel.writing.codec import Codec
 from eventkernel.writing.decisions import DecisionHandler
 from eventkernel.writing.refusals import binding_refusals
@@ -283,6 +285,26 @@ async def test_what_an_event_on_the_log_breaks_is_no_refusal_of_the_command(stor
     seats: Decider[int, Book, Booked | Cancelled] = Decider(lambda: 0, decide, strict)
     with pytest.raises(CorruptData, match=r"seat-1, version 1: .* refused as NOT_FOUND"):
         await book(DecisionHandler(store, CODEC, seats, boundary), "seat-1")
+
+
+class DamagedStore(InterruptedStore):
+    """The events of one seat are not what was written."""
+
+    async def read_tagged(self, query: Query, after: tuple[int, ...] = ()) -> AsyncGenerator[TaggedBatch, None]:
+        async with aclosing(super().read_tagged(query, after)) as batches:
+            async for batch in batches:
+                records = [msgspec.structs.replace(one, intact=one.stream != "seat-1") for one in batch.records]
+                yield TaggedBatch(records, batch.condition)
+
+
+async def test_an_operator_lets_decisions_go_on_without_what_is_damaged() -> None:
+    store = DamagedStore()
+    await put(store, "seat-1", Booked(guest="ada", seat="seat-1"))
+    handler = DecisionHandler(store, CODEC, SEATS, boundary)
+    with pytest.raises(CorruptData):
+        await book(handler, "seat-2")
+    await store.append("seat-1", [resuming("damaged")], expected_version=1, command_id="go on", fingerprint="r")
+    assert (await book(handler, "seat-2")).commit.version == 1
 
 
 def test_the_codec_makes_tags_of_marked_fields() -> None:
