@@ -93,6 +93,14 @@ def test_no_text_takes_a_cards_number_in(place: str, sent: dict[str, Any]) -> No
     assert "1111" not in str(refused.value)
 
 
+@pytest.mark.parametrize("phone", ["+49 151 00000004", "+55 11 90000-0002", "+49 (151) 0000 0004"])
+def test_a_phone_number_with_its_country_is_taken_whatever_its_digits_are(phone: str) -> None:
+    assert named_in(phone)
+    assert customer(contact=ContactInput(primary_phone=phone)).contact == Contact(primary_phone=phone)
+    with pytest.raises(InvalidInput, match=r"contact.primaryPhone: expected no card number"):
+        customer(contact=ContactInput(primary_phone="+4111 1111 1111 1111"))
+
+
 @pytest.mark.parametrize(
     "number", ["4111111111111111", "4111-1111-1111-1111", "c.4111.1111.1111.1111", "4111 1111 1111 1111"]
 )
