@@ -38,7 +38,7 @@ and `metrics.enabled` ([router/configuration.md](../router/configuration.md)).
 
 Clients choose the names of their operations, so only known ones are told: trusted operations, the playground's
 examples, and what `metrics.operations` lists in the router's configuration. All others are one, `_OTHER`; one without
-a name has an empty one. A status, a method or a code beyond what is known becomes `_OTHER` as well.
+a name has an empty one. A method or a code beyond what is known becomes `_OTHER` as well.
 
 ```yaml
 scrape_configs:

@@ -45,7 +45,7 @@ _METRICS: Final = """\
 
 `/metrics` tells them in Prometheus' text format, or in OpenMetrics' where the request accepts it. The tables give the
 names there, with `_bucket`, `_sum` and `_count` behind that of a histogram. `_OTHER` stands for names of operations,
-statuses, methods and codes that are not known.
+methods and codes that are not known.
 """
 
 
