@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,35 @@ async def test_what_a_server_refuses_is_told_by_its_code_alone(status: str, body
     assert str(refused.value).endswith(f"a cannot be written: {told}")
 
 
+EXISTS = b"HTTP/1.1 412 Precondition Failed\r\ncontent-length: 0\r\n\r\n"
+MISSING = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
+CREATED = b'HTTP/1.1 200 OK\r\nETag: "1"\r\ncontent-length: 0\r\n\r\n'
+
+
+class InTurn:
+    """Gives each request the next one of some answers."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self._answers = iter(answers)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield next(self._answers)
+
+
+async def test_an_object_that_another_writer_has_begun_and_not_finished_is_written() -> None:
+    async with raw_server() as server:
+        server.answer = InTurn(EXISTS, MISSING, CREATED)
+        assert await store_of(server.port, patience=60).put("a", b"content")
+    assert [head.split()[0] for head in server.heads] == [b"PUT", b"HEAD", b"PUT"]
+
+
+async def test_an_object_that_exists_and_cannot_be_found_is_unavailable_in_the_end() -> None:
+    async with raw_server() as server:
+        server.answer = InTurn(*([EXISTS, MISSING] * 10))
+        with pytest.raises(Unavailable, match="a cannot be written: it exists for the server, and cannot be found"):
+            await hopeless(server.port).put("a", b"content")
+
+
 async def test_a_server_that_does_not_answer_is_unavailable_in_the_end() -> None:
     async with raw_server() as server:
         server.answer = b""
@@ -165,9 +195,13 @@ async def test_an_archive_whose_server_is_away_is_unavailable() -> None:
 
 
 def hopeless(port: int) -> S3ObjectStore:
+    return store_of(port, patience=0.3)
+
+
+def store_of(port: int, *, patience: float) -> S3ObjectStore:
     keys = {"access_key": KEY, "secret_key": SECRET}
     return S3ObjectStore(
-        S3Settings("bucket", endpoint=f"http://127.0.0.1:{port}", region="us-east-1", patience=0.3, **keys)
+        S3Settings("bucket", endpoint=f"http://127.0.0.1:{port}", region="us-east-1", patience=patience, **keys)
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,6 +21,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import S3Store
 
 from eventkernel.errors import CorruptData, Unavailable
+from eventkernel.retrying import Backoff
 
 if TYPE_CHECKING:  # they are only in its stubs
     from obstore import ObjectMeta
@@ -56,6 +58,7 @@ class S3ObjectStore:
     """
 
     def __init__(self, settings: S3Settings) -> None:
+        self._patience = settings.patience
         self._name = f"the bucket {settings.bucket}" + (f", below {settings.prefix}" if settings.prefix else "")
         attempt = timedelta(seconds=settings.patience / 3)
         given: S3Config = {}
@@ -99,11 +102,26 @@ class S3ObjectStore:
                 yield one["path"]
 
     def _put(self, name: str, content: bytes) -> bool:
+        until = time.monotonic() + self._patience
+        for delay in Backoff().delays():
+            if self._created(name, content):
+                return True
+            # Also where an answer was lost and the request was repeated: then the object is the one that was sent.
+            size = self._size(name)
+            if size is not None:
+                return size == len(content) and self._get(name, len(content)) == content
+            # A server may refuse while another writer's object is not to be seen yet, and that writer may still fail.
+            if time.monotonic() + delay > until:
+                break
+            time.sleep(delay)
+        raise Unavailable(f"{self._name}: {name} cannot be written: it exists for the server, and cannot be found")
+
+    def _created(self, name: str, content: bytes) -> bool:
+        """Whether it was written; False where the server says that it exists."""
         try:
             obstore.put(self._store, name, content, mode="create")
         except AlreadyExistsError:
-            # Also where an answer was lost and the request was repeated: then the object is the one that was sent.
-            return self._size(name) == len(content) and self._get(name, len(content)) == content
+            return False
         except (BaseError, OSError) as error:
             raise self._failed(f"{name} cannot be written", error) from None
         return True
@@ -125,10 +143,12 @@ class S3ObjectStore:
         except (BaseError, OSError) as error:
             raise self._failed("it cannot be listed", error) from None
 
-    def _size(self, name: str) -> int:
+    def _size(self, name: str) -> int | None:
         try:
             return obstore.head(self._store, name)["size"]
         except (BaseError, OSError) as error:
+            if _is_missing(error):
+                return None
             raise self._failed(f"{name} cannot be read", error) from None
 
     def _failed(self, what: str, error: Exception) -> Unavailable:
