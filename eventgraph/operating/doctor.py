@@ -15,11 +15,11 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
 
+from eventgraph.console.status import SystemStatus
 from eventgraph.errors import StartError
 from eventgraph.operating.findings import Examination, Finding
 from eventgraph.running.control_socket import Control
 from eventgraph.running.data_folder import FORMAT, log_file, logs_behind_views, marker_file
-from eventgraph.running.status import SystemStatus
 from eventgraph.running.views import sqlite_build, sqlite_identity
 from eventgraph.system import Subgraph, System
 from eventkernel.adapters.sqlite.build_check import ReaderFile, live_build, look_at

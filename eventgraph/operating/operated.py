@@ -15,13 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from eventgraph.console.status import StatusSource
 from eventgraph.errors import StartError
 from eventgraph.running.control_app import control_app
 from eventgraph.running.control_socket import Control, listen_for_control, remove_control
 from eventgraph.running.data_folder import DataFolder, marker_file
 from eventgraph.running.embedded import opened
 from eventgraph.running.servers import Endpoint, Servers
-from eventgraph.running.status import StatusSource
 from eventgraph.serving.served import ServedSubgraph
 from eventgraph.system import System
 from eventkernel.clock import SystemClock

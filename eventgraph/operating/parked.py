@@ -7,11 +7,11 @@ from contextlib import aclosing
 
 import msgspec
 
+from eventgraph.console.status import ParkedLine
 from eventgraph.errors import StartError
 from eventgraph.operating.event_log import Wanted, recorded
 from eventgraph.operating.installation import Installation
 from eventgraph.running.control_socket import Control
-from eventgraph.running.status import ParkedLine
 from eventkernel.writing.envelope import to_attributes
 
 

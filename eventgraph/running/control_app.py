@@ -26,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Mount, Route
 
-from eventgraph.running.status import BuildLine, StatusSource, encode
+from eventgraph.console.status import BuildLine, StatusSource, encode
 from eventgraph.serving.served import ProcessWorker, ServedSubgraph, ViewWorker
 from eventkernel.errors import InvalidInput, KernelError, NotFound, Refusal
 from eventkernel.events import log_name

@@ -16,14 +16,14 @@ import structlog
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from eventgraph.console.status import StatusSource
+from eventgraph.console.status_page import status_routes
 from eventgraph.errors import StartError
 from eventgraph.running.engines import Opened, Work, opened
 from eventgraph.running.logs import log_to_stderr
 from eventgraph.running.metrics import Exposed, listen_for_metrics, sources_of
 from eventgraph.running.servers import Endpoint, Servers, banner, listen, origin_of
 from eventgraph.running.settings import EngineSettings, ServeSettings
-from eventgraph.running.status import StatusSource
-from eventgraph.running.status_page import status_routes
 from eventgraph.serving.metrics import SubgraphMetrics
 from eventgraph.serving.served import running
 from eventgraph.system import System

@@ -10,6 +10,9 @@ from socket import socket
 from types import MappingProxyType
 from typing import Any
 
+from eventgraph.console.shell import PLAYGROUND, STATUS, Shell
+from eventgraph.console.status import StatusSource
+from eventgraph.console.status_page import status_routes
 from eventgraph.errors import StartError
 from eventgraph.ports import Adapters
 from eventgraph.running.control_app import control_app
@@ -20,8 +23,6 @@ from eventgraph.running.metrics import Exposed, listen_for_metrics, metrics_of, 
 from eventgraph.running.routing import SystemRouter
 from eventgraph.running.servers import ANY_HOST, Endpoint, Servers, banner, listen, origin_of
 from eventgraph.running.settings import Settings
-from eventgraph.running.status import StatusSource
-from eventgraph.running.status_page import status_routes
 from eventgraph.running.views import sqlite_build
 from eventgraph.serving.metrics import SubgraphMetrics
 from eventgraph.serving.served import ServedSubgraph, running
@@ -77,12 +78,13 @@ async def run(system: System, settings: Settings, announce: Callable[[str], None
         )
         status = StatusSource(system, str(folder.path), subgraphs, router.statistics)
         exposed = Exposed.of(settings, metrics_listener, sources_of(servers, subgraphs, counted, router.statistics))
+        console = status_routes(status, Shell(system.title, [PLAYGROUND, STATUS]))
         control = listen_for_control(folder.path)
         stack.callback(remove_control, folder.path)
         await servers.start(
             [
                 Endpoint(control_app(status, subgraphs), control),
-                Endpoint(await router.app([*status_routes(status), *exposed.routes]), listeners.router, ANY_HOST),
+                Endpoint(await router.app([*console, *exposed.routes]), listeners.router, ANY_HOST),
                 *exposed.endpoints,
             ]
         )

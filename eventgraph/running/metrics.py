@@ -11,9 +11,9 @@ from typing import Final
 import structlog
 from starlette.routing import BaseRoute
 
+from eventgraph.console.status import BuildLine, PartitionLine, ProcessLine, SubgraphLine, subgraph_line
 from eventgraph.running.servers import Endpoint, Servers, listen, origin_of
 from eventgraph.running.settings import Reach
-from eventgraph.running.status import BuildLine, PartitionLine, ProcessLine, SubgraphLine, subgraph_line
 from eventgraph.serving.metrics import SubgraphMetrics
 from eventgraph.serving.served import ServedSubgraph
 from eventkernel.errors import KernelError

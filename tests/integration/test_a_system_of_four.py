@@ -17,6 +17,7 @@ import pytest
 from msgspec import Struct
 
 from eventgraph import Subgraph, System, documents
+from eventgraph.console.status import StatusSource
 from eventgraph.errors import StartError
 from eventgraph.operating.doctor import examine
 from eventgraph.operating.event_log import print_events
@@ -29,7 +30,6 @@ from eventgraph.running.data_folder import DataFolder
 from eventgraph.running.embedded import opened
 from eventgraph.running.routing import started_router
 from eventgraph.running.settings import Settings, loaded
-from eventgraph.running.status import StatusSource
 from eventgraph.serving.served import running
 from eventkernel.clock import SystemClock
 from eventkernel.events import Position, RecordedEvent

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from httpx import ASGITransport, AsyncClient
 
+from eventgraph.console.status import StatusSource
 from eventgraph.running.control_app import control_app
-from eventgraph.running.status import StatusSource
 from eventkernel.errors import Unavailable
 from eventkernel.events import Position
 from eventkernel.reacting.reaction import Patience

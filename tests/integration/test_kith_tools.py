@@ -14,10 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from eventgraph.errors import StartError
-from eventgraph.running.control_socket import Control, listen_for_control
-from eventgraph.running.data_folder import DataFolder, filling_folder
-from eventgraph.running.status import (
+from eventgraph.console.status import (
     BuildLine,
     CacheLine,
     ParkedLine,
@@ -26,7 +23,10 @@ from eventgraph.running.status import (
     SystemStatus,
     ViewLine,
 )
-from eventgraph.running.status_page import render
+from eventgraph.console.status_page import render
+from eventgraph.errors import StartError
+from eventgraph.running.control_socket import Control, listen_for_control
+from eventgraph.running.data_folder import DataFolder, filling_folder
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.adapters.sqlite.log_check import flaws_of_log
 from eventkernel.adapters.sqlite.log_copy import Contradiction, LogExport, LogImport

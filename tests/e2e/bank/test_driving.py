@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from eventgraph.running.status import decode
+from eventgraph.console.status import decode
 from infra.patience import seconds
 from tests.support.bank import Bank
 from tests.support.distributed import Engines, distributed_parts, part

@@ -11,8 +11,8 @@ import pytest
 from bank.saga import MONEY_MOVES, STEPS_ARE_RECORDED
 from bank.system import BANK
 from bank.transfers.projection import TransferDoc, hanging
-from eventgraph.running.status import StatusSource
-from eventgraph.running.status_page import render
+from eventgraph.console.status import StatusSource
+from eventgraph.console.status_page import render
 from eventkernel.clock import ManualClock, SystemClock
 from infra.patience import seconds
 from tests.integration.bank.test_audit import audit_of

@@ -1,6 +1,6 @@
 """`/status` for people and `/status.json` for programs: what runs, how far it is, what waits.
 
-The page is one file without scripts and without anything from elsewhere; it loads itself again by its `meta` line.
+The page is whole without its script, which only keeps it fresh; without scripts it loads itself again.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from string import Template
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from eventgraph.running.status import (
+from eventgraph.console.shell import STATUS, Shell, asset_route
+from eventgraph.console.status import (
     BuildLine,
     CacheLine,
     PartitionLine,
@@ -27,30 +28,31 @@ from eventgraph.running.status import (
     TroubleLine,
     encode,
 )
-from graphrouter.http.page_headers import page_headers
 
-_PAGE: Final = Path(__file__).with_name("status.html")
-_POLICY: Final = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none';"
-    " frame-ancestors 'none'"
-)
+_CONTENT: Final = Template(Path(__file__).with_name("status.html").read_text())
+_WITHOUT_SCRIPTS: Final = '<noscript><meta http-equiv="refresh" content="5"></noscript>'
 
 
-def status_routes(source: StatusSource) -> Sequence[BaseRoute]:
+def status_routes(source: StatusSource, shell: Shell | None = None) -> Sequence[BaseRoute]:
+    """`shell` is the frame of the console; without one, the page stands alone."""
+    frame = shell or Shell(source.title, [STATUS])
+
     async def page(request: Request) -> Response:
         status = await source.status()
         accepted = request.headers.get("accept", "")
         if "application/json" in accepted and "text/html" not in accepted:
             return _json(status)
-        return HTMLResponse(
-            render(status, source.title, datetime.now(UTC)),
-            headers={**page_headers(_POLICY), "cache-control": "no-store", "vary": "accept"},
-        )
+        content = render(status, source.title, datetime.now(UTC))
+        return frame.answer(STATUS, content, scripts=["status.js"], head=_WITHOUT_SCRIPTS, headers={"vary": "accept"})
 
     async def document(_request: Request) -> Response:
         return _json(await source.status())
 
-    return (Route("/status", page, methods=["GET"]), Route("/status.json", document, methods=["GET"]))
+    return (
+        Route("/status", page, methods=["GET"]),
+        Route("/status.json", document, methods=["GET"]),
+        asset_route(),
+    )
 
 
 def _json(status: SystemStatus) -> Response:
@@ -59,8 +61,8 @@ def _json(status: SystemStatus) -> Response:
 
 
 def render(status: SystemStatus, title: str, now: datetime) -> str:
-    """The page."""
-    return Template(_PAGE.read_text()).substitute(
+    """What the page shows."""
+    return _CONTENT.substitute(
         title=escape(title),
         version=escape(status.version),
         process=status.process,
