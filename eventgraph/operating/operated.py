@@ -21,11 +21,12 @@ from eventgraph.running.control_app import control_app
 from eventgraph.running.control_socket import Control, listen_for_control, remove_control
 from eventgraph.running.data_folder import DataFolder, marker_file
 from eventgraph.running.embedded import opened
-from eventgraph.running.servers import Endpoint, Servers
+from eventgraph.running.servers import Servers
 from eventgraph.serving.served import ServedSubgraph
 from eventgraph.system import System
 from eventkernel.clock import SystemClock
 from eventkernel.errors import KernelError
+from graphrouter.server.servers import Endpoint
 
 _LOOK_SECONDS: Final = 0.02
 

@@ -22,7 +22,7 @@ from eventgraph.errors import StartError
 from eventgraph.running.engines import Opened, Work, opened
 from eventgraph.running.logs import log_to_stderr
 from eventgraph.running.metrics import Exposed, listen_for_metrics, sources_of
-from eventgraph.running.servers import Endpoint, Servers, banner, listen, origin_of
+from eventgraph.running.servers import Servers, banner, listen, origin_of, tls_of
 from eventgraph.running.settings import EngineSettings, ServeSettings
 from eventgraph.serving.metrics import SubgraphMetrics
 from eventgraph.serving.served import running
@@ -30,6 +30,7 @@ from eventgraph.system import System
 from eventkernel.clock import SteadyClock, SystemClock
 from eventkernel.errors import CannotOpen, CorruptData, Unavailable
 from graphrouter.http.actors import ActorKeys
+from graphrouter.server.servers import Endpoint
 
 _OPENING_SECONDS: Final = 120.0
 """For so long engines that do not answer yet are tried again."""
@@ -97,7 +98,7 @@ async def serve_part(
         app.router.redirect_slashes = False
         if certificates is not None:
             await stack.enter_async_context(certificates.watched())
-        await servers.start([Endpoint(app, listener, serve.hosts, certificates), *exposed.endpoints])
+        await servers.start([Endpoint(app, listener, serve.hosts, tls_of(certificates)), *exposed.endpoints])
         if warning:
             announce(warning)
         announce(part.told(origin_of(listener, certificates), exposed.told))

@@ -21,7 +21,7 @@ from eventgraph.running.data_folder import DataFolder
 from eventgraph.running.logs import log_to_stderr
 from eventgraph.running.metrics import Exposed, listen_for_metrics, metrics_of, sources_of
 from eventgraph.running.routing import SystemRouter
-from eventgraph.running.servers import ANY_HOST, Endpoint, Servers, banner, listen, origin_of
+from eventgraph.running.servers import Servers, banner, listen, origin_of
 from eventgraph.running.settings import Settings
 from eventgraph.running.views import sqlite_build
 from eventgraph.serving.metrics import SubgraphMetrics
@@ -37,6 +37,7 @@ from eventkernel.errors import CannotOpen, CorruptData, Unavailable
 from eventkernel.writing.store import LogReader
 from graphrouter.http.actors import ActorKeys
 from graphrouter.router import SubgraphSource
+from graphrouter.server.servers import ANY_HOST, Endpoint
 from graphrouter.telemetry.router import RouterMetrics
 
 

@@ -12,12 +12,13 @@ import structlog
 from starlette.routing import BaseRoute
 
 from eventgraph.console.status import BuildLine, PartitionLine, ProcessLine, SubgraphLine, subgraph_line
-from eventgraph.running.servers import Endpoint, Servers, listen, origin_of
+from eventgraph.running.servers import Servers, listen, origin_of
 from eventgraph.running.settings import Reach
 from eventgraph.serving.metrics import SubgraphMetrics
 from eventgraph.serving.served import ServedSubgraph
 from eventkernel.errors import KernelError
 from eventkernel.writing.store import EventStore
+from graphrouter.server.servers import Endpoint
 from graphrouter.telemetry.exposition import PATH, Source, metrics_app, metrics_route
 from graphrouter.telemetry.http import connections
 from graphrouter.telemetry.measures import Family, Labels, Metric, looked_up

@@ -10,9 +10,10 @@ from eventgraph.errors import StartError
 from eventgraph.running.logs import log_to_stderr
 from eventgraph.running.metrics import Exposed, listen_for_metrics, sources_of
 from eventgraph.running.routing import SystemRouter
-from eventgraph.running.servers import ANY_HOST, Endpoint, Servers, banner, listen, origin_of
+from eventgraph.running.servers import Servers, banner, listen, origin_of, tls_of
 from eventgraph.running.settings import ServeSettings
 from eventgraph.system import ROUTER_PORT, System
+from graphrouter.server.servers import ANY_HOST, Endpoint
 from graphrouter.telemetry.router import RouterMetrics
 
 
@@ -44,7 +45,7 @@ async def serve_router(
         if certificates is not None:
             await stack.enter_async_context(certificates.watched())
         app = await router.app(exposed.routes)
-        await servers.start([Endpoint(app, listener, ANY_HOST, certificates), *exposed.endpoints])
+        await servers.start([Endpoint(app, listener, ANY_HOST, tls_of(certificates)), *exposed.endpoints])
         origin = origin_of(listener, certificates)
         rows = {"playground": f"{origin}/", "endpoint": f"{origin}/graphql", "health": f"{origin}/health/ready"}
         if warning:

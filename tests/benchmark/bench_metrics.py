@@ -18,9 +18,8 @@ from contextlib import asynccontextmanager
 import orjson
 
 from graphrouter import GraphRouter, RouterOptions
-from graphrouter.http.connections import ConnectionLimits
 from graphrouter.server.app import routed_app
-from graphrouter.server.draining import DrainingServer
+from graphrouter.server.servers import ANY_HOST, Endpoint, Servers
 from graphrouter.telemetry import RouterMetrics
 from tests.benchmark.bench_router import MANY, NUMBERS, ONE, PEOPLE, answering
 
@@ -45,13 +44,12 @@ async def _serving(metrics: RouterMetrics | None) -> AsyncGenerator[int]:
     options = RouterOptions(metrics=metrics)
     router = await GraphRouter.compose({"people": answering(PEOPLE), "numbers": answering(NUMBERS)}, options)
     listener = socket.create_server(("127.0.0.1", 0))
-    server = DrainingServer(routed_app(lambda: router, options), ConnectionLimits(), 0)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    servers = Servers()
+    await servers.start([Endpoint(routed_app(lambda: router, options), listener, ANY_HOST)])
     try:
         yield listener.getsockname()[1]
     finally:
-        server.should_exit = True
-        await serving
+        await servers.shut_down()
         await router.aclose()
 
 

@@ -178,3 +178,37 @@ async def test_subgraphs_that_are_composed_by_the_router_are_looked_at_again(tmp
         subgraph.become("other: Int @inaccessible")
         found = await told(client, lambda one: "refused" in one["configuration"])
         assert found["configuration"]["generation"] >= 2
+
+
+async def test_metrics_at_a_port_of_their_own_follow_the_hosts_of_the_configuration(tmp_path: Path) -> None:
+    config = tmp_path / "router.yaml"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    async with growing_subgraph() as (_, url):
+
+        def is_served_as(*hosts: str) -> None:
+            write(
+                config,
+                f"server: {{port: 0, log_level: warning, hosts: [{', '.join(hosts)}]}}\n"
+                f"subgraphs: {{a: {{url: '{url}'}}}}\nmetrics: {{port: {port}}}\n",
+            )
+
+        is_served_as("one.example")
+        async with (
+            graphrouter_serve("--config", str(config)) as (process, origin),
+            httpx.AsyncClient(base_url=origin, timeout=seconds(30)) as client,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=seconds(30)) as reader,
+        ):
+            await told(client, from_number(1))
+            assert (await client.post("/graphql", json={"query": "{ number }"})).json() == {"data": {"number": 1}}
+            assert (await client.get("/metrics")).status_code == 404
+            assert (await reader.get("/graphql", params={"query": "{ number }"})).status_code == 404
+            text = (await reader.get("/metrics", headers={"host": "one.example"})).text
+            assert "http_server_request_duration_seconds_count{" in text
+            assert (await reader.get("/metrics", headers={"host": "two.example"})).status_code == 421
+            is_served_as("one.example", "two.example")
+            await told(client, from_number(2))
+            assert (await reader.get("/metrics", headers={"host": "two.example"})).status_code == 200
+            process.terminate()
+            assert await asyncio.wait_for(process.wait(), seconds(30)) == 0

@@ -17,10 +17,11 @@ from structlog.testing import capture_logs
 
 from eventgraph.errors import StartError
 from eventgraph.running.certificates import CertificateFiles, Certificates
-from eventgraph.running.servers import Endpoint, Servers, listen, origin_of
+from eventgraph.running.servers import Servers, listen, origin_of
 from eventgraph.running.settings import ServeSettings, loaded
 from graphrouter import GraphRouter
 from graphrouter.configuration import load
+from graphrouter.server.servers import Endpoint
 from graphrouter.transport import SubgraphRequest, SubgraphUnreachable
 from graphrouter.transport.http import HttpTransport
 from infra.patience import seconds
@@ -69,7 +70,7 @@ async def serving(certificates: Certificates) -> AsyncGenerator[str]:
     listener = listen("127.0.0.1", 0)
     servers = Servers()
     try:
-        await servers.start([Endpoint(users_subgraph(), listener, certificates=certificates)])
+        await servers.start([Endpoint(users_subgraph(), listener, tls=certificates.context)])
         yield f"{origin_of(listener, certificates)}/graphql"
     finally:
         await servers.shut_down()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import signal
@@ -9,10 +10,10 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
-from starlette.types import ASGIApp
+from starlette.types import Receive, Scope, Send
 
 from graphrouter.commands.terminal import named, refuse
 from graphrouter.composition import CompositionError
@@ -26,11 +27,14 @@ from graphrouter.options import RouterOptions
 from graphrouter.router import GraphRouter
 from graphrouter.server.reloading import NotUsable, ReloadingApp, Source
 from graphrouter.supergraph import SupergraphError
-from graphrouter.telemetry.exposition import AtPort, metrics_app, metrics_route
 from graphrouter.telemetry.exposition import Source as MetricsSource
+from graphrouter.telemetry.exposition import metrics_app, metrics_route
 from graphrouter.telemetry.http import connections
 from graphrouter.telemetry.process import ProcessMetrics
 from graphrouter.telemetry.router import RouterMetrics, caches
+
+if TYPE_CHECKING:  # it takes uvicorn, which is not there where only the wheel is
+    from graphrouter.server.servers import Servers
 
 _log = logging.getLogger("graphrouter.server")
 
@@ -191,6 +195,8 @@ class _Reader:
         self.server = self.latest = Server()
         """What the server was started with, and what was read last."""
         self.bounds: Callable[[ConnectionLimits], None] = lambda _: None
+        self.app: ReloadingApp | None = None
+        """What serves, as soon as there is something."""
 
     def first(self) -> Source:
         """As `read`, at the start: what it says of the server is what the server is started with."""
@@ -284,48 +290,53 @@ def _made(loaded: Loaded, options: RouterOptions) -> Callable[[], Awaitable[Grap
 
 
 def _run(reader: _Reader, source: Source) -> None:
-    from graphrouter.http.files import allow_many_files
-    from graphrouter.server.collector import set_collector_for_serving
-    from graphrouter.server.draining import DrainingServer
+    import uvicorn
 
     server = reader.server
     logging.basicConfig(level=server.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if source.options.authentication is None and not is_loopback(server.host):
         typer.echo(f"Nobody has to prove who they are: everybody who reaches {server.host} may ask.", err=True)
     listener = _listen(server.host, server.port)
-    listeners = [listener]
+    for_metrics = None
     if reader.counted is not None and reader.metrics.port is not None:
-        listeners.append(_listen(reader.metrics.host, reader.metrics.port))
-    running: list[DrainingServer] = []
-    open_connections = connections(lambda: [one.connections for one in running])
-    app = _app(reader, source, listeners[1:], open_connections)
+        for_metrics = _listen(reader.metrics.host, reader.metrics.port)
     typer.echo(f"http://{server.host}:{listener.getsockname()[1]}/graphql", err=True)
-    serving = DrainingServer(app, server.connections, server.drain_seconds)
-    running.append(serving)
-    reader.bounds = serving.set_limits
-    allow_many_files()
-    set_collector_for_serving()
-    serving.run(sockets=listeners)
+    with asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:
+        runner.run(_serve(reader, source, listener, for_metrics))
 
 
-def _app(
-    reader: _Reader, source: Source, for_metrics: Sequence[socket.socket], open_connections: MetricsSource
-) -> ASGIApp:
-    """The app; `/metrics` is a route of it, where it has no listener of its own."""
-    signals = hasattr(signal, "SIGHUP")
-    if reader.counted is None:
-        return ReloadingApp(source, reader.read, signals=signals)
+async def _serve(reader: _Reader, source: Source, listener: socket.socket, for_metrics: socket.socket | None) -> None:
+    """Serves until a signal says stop."""
+    from graphrouter.server.servers import ANY_HOST, Endpoint, NotStarted, Servers
 
+    servers = Servers(reader.server.drain_seconds)
+    servers.stop_on_signals()
+    sources: Sequence[MetricsSource] = () if reader.counted is None else _metrics_of(reader, reader.counted, servers)
+    routes = [metrics_route(*sources)] if sources and for_metrics is None else []
+    app = reader.app = ReloadingApp(source, reader.read, routes=routes, signals=hasattr(signal, "SIGHUP"))
+    endpoints = [Endpoint(app, listener, ANY_HOST, limits=reader.server.connections)]
+    if for_metrics is not None:
+        alone = metrics_app(*sources)
+
+        async def checked(scope: Scope, receive: Receive, send: Send) -> None:
+            await HostCheck(alone, reader.latest.hosts)(scope, receive, send)
+
+        endpoints.append(Endpoint(checked, for_metrics, ANY_HOST))
+    try:
+        await servers.start(endpoints)
+        reader.bounds = servers.connections[0].set_limits
+        await servers.until_stopped()
+    except NotStarted as error:
+        refuse(str(error), 1)
+    finally:
+        await servers.shut_down()
+
+
+def _metrics_of(reader: _Reader, counted: RouterMetrics, servers: Servers) -> Sequence[MetricsSource]:
     def statistics() -> Mapping[str, object]:
-        return app.statistics()
+        return {} if reader.app is None else reader.app.statistics()
 
-    sources = (ProcessMetrics().families, reader.counted.families, caches(statistics), open_connections)
-    routes = [] if for_metrics else [metrics_route(*sources)]
-    app = ReloadingApp(source, reader.read, routes=routes, signals=signals)
-    if not for_metrics:
-        return app
-    alone = HostCheck(metrics_app(*sources), source.options.hosts)
-    return AtPort(app, alone, for_metrics[0].getsockname()[1])
+    return (ProcessMetrics().families, counted.families, caches(statistics), connections(lambda: servers.connections))
 
 
 def _listen(host: str, port: int) -> socket.socket:

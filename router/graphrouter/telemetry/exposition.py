@@ -18,7 +18,6 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphrouter.telemetry.measures import Distribution, Family, exposed
 
@@ -55,20 +54,6 @@ def metrics_app(*sources: Source) -> Starlette:
     app = Starlette(routes=[metrics_route(*sources)])
     app.router.redirect_slashes = False
     return app
-
-
-class AtPort:
-    """Middleware that answers what comes to one port with another app."""
-
-    def __init__(self, app: ASGIApp, other: ASGIApp, port: int) -> None:
-        self._app = app
-        self._other = other
-        self._port = port
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        server: Sequence[object] = scope.get("server") or ("", None)
-        there = scope["type"] != "lifespan" and server[1] == self._port
-        await (self._other if there else self._app)(scope, receive, send)
 
 
 def written(families: Iterable[Family], accept: str) -> tuple[bytes, str]:

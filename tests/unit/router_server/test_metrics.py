@@ -18,7 +18,7 @@ from graphrouter.http.connections import ConnectionLimits, Connections
 from graphrouter.http.endpoint import GraphQLEndpoint
 from graphrouter.request import GraphQLAnswer, GraphQLRequest, StreamItem, error_object
 from graphrouter.server.app import create_app
-from graphrouter.telemetry.exposition import AtPort, Source, metrics_app, metrics_route
+from graphrouter.telemetry.exposition import Source, metrics_app, metrics_route
 from graphrouter.telemetry.http import HttpMetrics, connections
 from graphrouter.telemetry.measures import Distribution, Family, Labels, Metric, looked_up
 from graphrouter.telemetry.process import ProcessMetrics
@@ -260,20 +260,6 @@ async def test_the_rules_for_hosts_hold_for_metrics(host: str) -> None:
     async with serving(RouterOptions(metrics=RouterMetrics(), hosts=("r",))) as router:
         status = (await router.client.get("/metrics", headers={"host": host})).status_code
         assert status == (200 if host == "r" else 421)
-
-
-async def test_a_port_of_its_own_has_the_metrics_and_nothing_else() -> None:
-    metrics = RouterMetrics()
-    options = RouterOptions(metrics=metrics)
-    router = await GraphRouter.compose({"users": users_subgraph()}, options)
-    app = AtPort(create_app(router, options), metrics_app(metrics.families), 9464)
-    transport = httpx.ASGITransport(app)
-    async with router:
-        async with httpx.AsyncClient(transport=transport, base_url="http://r:9464") as client:
-            assert "http_server_active_requests" in (await client.get("/metrics")).text
-            assert (await client.get("/graphql", params={"query": "{ me { id } }"})).status_code == 404
-        async with httpx.AsyncClient(transport=transport, base_url="http://r:4000") as client:
-            assert (await client.get("/metrics")).status_code == 404
 
 
 async def test_those_who_have_metrics_are_asked_at_once() -> None:
