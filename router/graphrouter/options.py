@@ -105,7 +105,8 @@ class RouterOptions:
     defer: bool = True
     """Whether `@defer` is in the schema, and answers come in parts for clients that take them so."""
     expose_query_plan: bool = True
-    """Whether a request that asks for it gets its plan in `extensions.queryPlan`."""
+    """Whether a request that asks for it gets its plan in `extensions.queryPlan`, and what came of it in
+    `extensions.explain`."""
     expose_cost: bool = False
     """Whether each answer tells in `extensions.cost` what its operation was estimated to cost, and what it did."""
     join_equal_queries: bool = True

@@ -309,7 +309,8 @@ class Operations(Section):
     defer: bool = _DEFAULTS.defer
     """Whether `@defer` is in the schema, and answers come in parts for clients that take them so."""
     query_plans: bool = _DEFAULTS.expose_query_plan
-    """Whether a request that asks for it gets its plan in `extensions.queryPlan`."""
+    """Whether a request that asks for it gets its plan in `extensions.queryPlan`, and what came of it in
+    `extensions.explain`."""
     costs: bool = _DEFAULTS.expose_cost
     """Whether each answer tells in `extensions.cost` what its operation was estimated to cost, and what it did."""
     persisted: Persisted = Field(default_factory=Persisted)

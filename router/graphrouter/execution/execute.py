@@ -28,6 +28,7 @@ from graphrouter.execution.errors import (
     SubgraphError,
     error_object,
 )
+from graphrouter.execution.explain import Explanation
 from graphrouter.execution.merge import ALL_OBJECTS, JsonObject, copy_tree, count_objects, merge_object, merge_objects
 from graphrouter.execution.places import objects_at, positions_at
 from graphrouter.execution.prepare import PreparedFetch, PreparedGroup, PreparedPlan, holds
@@ -108,6 +109,8 @@ class Execution:
     """Where the errors of a fetch are told, if not all in one place."""
     given: tuple[PreparedFetch, SubgraphResponse] | None = None
     """A fetch that has been answered already: a subscription's, whose answer is a message of the subgraph."""
+    explanation: Explanation | None = None
+    """Hears of each request and its answer."""
     sent: int = 0
     """How many requests to subgraphs were made."""
     _bytes: int = 0
@@ -330,22 +333,24 @@ class Execution:
     ) -> None:
         service = prepared.fetch.subgraph
         _log.warning("subgraph %s: %s (%s)", service, failure, failure.code)
+        if self.explanation is not None:
+            self.explanation.failed(prepared.fetch, failure.code)
         self._errors(prepared).add_at(paths, f"{failure}{more}", failure.code, service, {})
 
     async def _ask(self, prepared: PreparedFetch, body: bytes) -> tuple[JsonObject | None, list[object]]:
         """The `data` and the `errors` of one subgraph request."""
-        service = prepared.fetch.subgraph
         if self.given is not None and self.given[0] is prepared:
             response = self.given[1]
         else:
-            response = await self._sent(service, body)
+            response = await self._sent(prepared.fetch, body)
         answer = await self._answer(prepared, response)
         self._join_bookmark(prepared, response, answer)
         data: Json = answer.get("data")
         raw_errors: Json = answer.get("errors")
         return data if data.__class__ is dict else None, raw_errors if raw_errors.__class__ is list else []
 
-    async def _sent(self, service: str, body: bytes) -> SubgraphResponse:
+    async def _sent(self, fetch: Fetch, body: bytes) -> SubgraphResponse:
+        service = fetch.subgraph
         timeout = self.settings.timeouts.get(service, self.settings.timeout_seconds)
         deadline = min(self.deadline, asyncio.get_running_loop().time() + timeout)
         headers = self.headers
@@ -353,7 +358,10 @@ class Execution:
             headers = (*headers, ("bookmark", self.bookmark))
         request = SubgraphRequest(body, headers, deadline, repeatable=self.plan.plan.kind != "mutation")
         self.sent += 1
-        return await self.settings.transports[service].send(request)
+        transport = self.settings.transports[service]
+        if self.explanation is not None:
+            return await self.explanation.send(fetch, transport, request)
+        return await transport.send(request)
 
     async def _answer(self, prepared: PreparedFetch, response: SubgraphResponse) -> JsonObject:
         """The answer, read and counted."""
@@ -383,6 +391,8 @@ class Execution:
         extensions: Json = answer.get("extensions")
         if extensions.__class__ is dict:
             texts.append(extensions.get("bookmark"))
+        if self.explanation is not None:
+            self.explanation.answered(prepared.fetch, texts)
         for text in texts:
             if text is None or text == self.bookmark:
                 continue

@@ -77,6 +77,8 @@ class JoiningTransport:
         key = (request.body, request.headers)
         if not self._flights.has(key):
             return await self._flights.join(key, lambda: self._inner.send(request))
+        if request.trace is not None:
+            request.trace.joined = True
         try:
             async with asyncio.timeout_at(request.deadline):
                 return await self._flights.join(key, lambda: self._inner.send(request))

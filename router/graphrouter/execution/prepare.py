@@ -135,6 +135,8 @@ class PreparedPlan:
     plan: QueryPlan
     fetches: tuple[PreparedFetch, ...]
     waits_for: tuple[int, ...]
+    seconds: float = 0.0
+    """What planning took."""
 
     @property
     def characters(self) -> int:

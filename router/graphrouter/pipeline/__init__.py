@@ -32,6 +32,7 @@ from graphrouter.cache import CacheStatistics
 from graphrouter.execution.background import Background
 from graphrouter.execution.errors import error_object
 from graphrouter.execution.execute import SubgraphSettings
+from graphrouter.execution.explain import Explanation
 from graphrouter.execution.introspection import IntrospectionAnswers, IntrospectionField
 from graphrouter.execution.prepare import holds
 from graphrouter.hooks import PlannedOperation
@@ -66,6 +67,8 @@ from graphrouter.telemetry.operations import NOT_READ
 from graphrouter.transport import StreamingTransport, SubgraphTransport
 
 _log = logging.getLogger("graphrouter.pipeline")
+
+_PLAN_WANTED = {True: "1", "1": "1", "true": "1", "only": "only", "explain": "explain"}
 
 
 class PipelineStatistics(TypedDict):
@@ -171,8 +174,8 @@ class Pipeline:
                     async for part in parts:
                         yield part
                 return
-            variables, extensions, only = self._checked(prepared, request)
-            if only:
+            variables, extensions, wanted = self._checked(prepared, request)
+            if wanted == "only":
                 yield await self._told(request, GraphQLAnswer(None, [], extensions), deadline)
                 return
             # Who asks is signed for a short time only, and a stream lasts.
@@ -258,8 +261,8 @@ class Pipeline:
 
     def _checked(
         self, prepared: PreparedOperation, request: GraphQLRequest
-    ) -> tuple[dict[str, object], dict[str, object], bool]:
-        """The values of the variables, the extensions of the answer, and whether those are all that is asked for."""
+    ) -> tuple[dict[str, object], dict[str, object], str | None]:
+        """The values of the variables, the extensions of the answer, and what `_wants_plan` says."""
         variables = prepared.variables(request.variables)
         refusals = [one for one in prepared.plan.plan.refusals if holds(one.conditions, variables)]
         if refusals:
@@ -272,7 +275,7 @@ class Pipeline:
             raise RequestRefused(error_object(str(error), error.code)) from error
         wanted = self._wants_plan(request)
         extensions: dict[str, object] = {} if wanted is None else {"queryPlan": _described(prepared.plan.plan)}
-        return variables, extensions, wanted == "only"
+        return variables, extensions, wanted
 
     async def _run(
         self, prepared: PreparedOperation, request: GraphQLRequest, caller: Caller | None, deadline: float
@@ -283,8 +286,8 @@ class Pipeline:
             raise RequestRefused(error_object(message, "SUBSCRIPTIONS_NOT_SUPPORTED"))
         if request.only_queries and kind != "query":
             raise RequestRefused(error_object("only queries are executed by GET", "METHOD_NOT_ALLOWED"))
-        variables, extensions, only = self._checked(prepared, request)
-        if only:
+        variables, extensions, wanted = self._checked(prepared, request)
+        if wanted == "only":
             return GraphQLAnswer(None, [], extensions)
         asked = prepared.variant(variables, shared=False).introspection
         introspected = await self._introspected(asked, variables, deadline) if asked else ()
@@ -296,6 +299,7 @@ class Pipeline:
             introspected,
             extensions,
             deadline,
+            self._explanation(wanted, deadline),
         )
 
     async def _in_parts(
@@ -310,13 +314,14 @@ class Pipeline:
         if deferred is None or prepared is None:
             yield await self._told(request, await self._run(whole, request, caller, deadline), deadline)
             return
-        variables, extensions, only = self._checked(prepared, request)
-        if only:
+        variables, extensions, wanted = self._checked(prepared, request)
+        if wanted == "only":
             yield GraphQLAnswer(None, [], extensions)
             return
         introspected = await self._introspected(prepared.in_parts(variables).introspection, variables, deadline)
         headers = forwarded(request, self._options, caller)
         execution = self._answering.execution(prepared, variables, headers, bookmark_of(request), deadline)
+        execution.explanation = self._explanation(wanted, deadline)
         parts = self._delivering.parts(prepared, deferred.labels, execution, introspected, extensions)
         async with aclosing(parts):
             async for part in parts:
@@ -329,13 +334,19 @@ class Pipeline:
             return [await self._introspection.of(field, variables) for field in asked]
 
     def _wants_plan(self, request: GraphQLRequest) -> str | None:
-        """`only` where the plan is asked for without being executed, `1` where beside the data, else None."""
+        """`only` where the plan is asked for without being executed, `1` where beside the data, `explain` where with
+        what came of each fetch, else None."""
         if not self._options.expose_query_plan:
             return None
         asked = request.extensions.get("queryPlan", request.headers.get("query-plan"))
         if not isinstance(asked, bool | int | str | None):
-            raise RequestRefused(error_object('extensions.queryPlan is true, false or "only"', "INVALID_INPUT"))
-        return {True: "1", "1": "1", "true": "1", "only": "only"}.get(cast("str", asked))
+            message = 'extensions.queryPlan is true, false, "only" or "explain"'
+            raise RequestRefused(error_object(message, "INVALID_INPUT"))
+        return _PLAN_WANTED.get(cast("str", asked))
+
+    def _explanation(self, wanted: str | None, deadline: float) -> Explanation | None:
+        """What hears of the request's fetches, if that is wanted; the deadline was set when the request came."""
+        return Explanation(deadline - self._options.limits.seconds) if wanted == "explain" else None
 
 
 def _refusal(error: Exception) -> GraphQLAnswer:

@@ -9,6 +9,7 @@ from functools import partial
 from graphrouter.execution.background import LARGE_COUNT, Background
 from graphrouter.execution.errors import ResponseErrors, error_object
 from graphrouter.execution.execute import Execution, SubgraphSettings
+from graphrouter.execution.explain import Explanation
 from graphrouter.execution.inflight import Flights
 from graphrouter.execution.merge import JsonObject
 from graphrouter.execution.misfits import ShapeErrors
@@ -46,9 +47,11 @@ class Answering:
         introspected: Sequence[object],
         extensions: dict[str, object],
         deadline: float,
+        explanation: Explanation | None = None,
     ) -> GraphQLAnswer:
         """The answer to one request; equal queries that are in flight at the same time may share theirs."""
         execution = self.execution(prepared, variables, headers, bookmark, deadline)
+        execution.explanation = explanation
         if prepared.operation.operation.value == "mutation":
             return await self._to_the_end(self._finish(prepared, execution, introspected, extensions))
         if not self._joins or extensions:
@@ -125,6 +128,8 @@ class Answering:
         data = await self.shaped(variant.shape, execution, shape_errors)
         if bookmark := execution.bookmark if resume is None else resume:
             extensions["bookmark"] = bookmark
+        if execution.explanation is not None:
+            extensions["explain"] = execution.explanation.told(prepared.plan)
         answer = GraphQLAnswer(data, prepared.told(execution.errors.as_list(), variables), extensions)
         if execution.is_large or shape_errors.objects > LARGE_COUNT:
             await self._background.run(answer.write_in_pieces)

@@ -86,7 +86,12 @@ class Delivering:
         """Counts an operation that has come to its end; what its last part tells besides."""
         if self._metrics is not None:
             self._metrics.fetched(prepared.operation.operation.value, execution.sent)
-        return {"cost": await self._answering.cost(prepared, execution)} if self._tells_cost else {}
+        told: dict[str, object] = {}
+        if self._tells_cost:
+            told["cost"] = await self._answering.cost(prepared, execution)
+        if execution.explanation is not None:
+            told["explain"] = execution.explanation.told(prepared.plan)
+        return told
 
 
 async def _or_the_end(delivery: _Delivery) -> AnswerPart:

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeAlias, cast
 
 from graphql import (
@@ -176,7 +177,8 @@ class Operations:
             except RecursionError as error:
                 raise RequestRefused(error_object("the operation is nested too deeply", "TOO_DEEP")) from error
             weight = plan.characters * _BYTES_OF_A_PLANS_CHARACTER + len(key[0]) + 1
-            self._plans.put(key, plan, weight=weight, seconds=time.perf_counter() - started)
+            plan = replace(plan, seconds=time.perf_counter() - started)
+            self._plans.put(key, plan, weight=weight, seconds=plan.seconds)
         prepared = PreparedOperation(
             supergraph=self._supergraph,
             operation=operation,

@@ -1,6 +1,7 @@
 """How a request reaches a subgraph: one port, and an adapter for each way."""
 
 from graphrouter.transport.port import (
+    RequestTrace,
     StreamingTransport,
     SubgraphLeftAlone,
     SubgraphRequest,
@@ -14,6 +15,7 @@ from graphrouter.transport.port import (
 )
 
 __all__ = [
+    "RequestTrace",
     "StreamingTransport",
     "SubgraphLeftAlone",
     "SubgraphRequest",

@@ -101,7 +101,7 @@ class HttpTransport:
             data = self._written(request)
             async with asyncio.timeout_at(request.deadline):
                 async with self._slots:
-                    answer = await self._exchange(data, request.repeatable)
+                    answer = await self._exchange(data, request)
                 body = await self._decoded(answer) if "content-encoding" in answer.headers else answer.body
             return SubgraphResponse(answer.status, answer.headers, body)
         except AnswerTooLarge as error:
@@ -172,14 +172,16 @@ class HttpTransport:
     def _with_own(self, headers: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
         return [*(entry for entry in headers if entry[0].lower() not in self._own), *self._own.items()]
 
-    async def _exchange(self, data: bytes, repeatable: bool) -> HttpAnswer:
+    async def _exchange(self, data: bytes, request: SubgraphRequest) -> HttpAnswer:
         kept = self._kept_connection()
         if kept is not None:
             try:
                 return await self._over(kept, data)
             except ConnectionBroken as error:
-                if not (error.unheard and repeatable):
+                if not (error.unheard and request.repeatable):
                     raise
+                if request.trace is not None:
+                    request.trace.retries += 1
         return await self._over(await self._connect(), data)
 
     async def _over(self, connection: HttpConnection, data: bytes) -> HttpAnswer:

@@ -46,6 +46,16 @@ class SubgraphResponseTooLarge(TransportError):
     code = "SUBREQUEST_TOO_LARGE"
 
 
+@dataclass(slots=True)
+class RequestTrace:
+    """What became of one request on its way, for somebody who wants to know: transports write it."""
+
+    retries: int = 0
+    """How often it was sent again."""
+    joined: bool = False
+    """Whether it was not sent, because an equal one was on its way."""
+
+
 @dataclass(frozen=True, slots=True)
 class SubgraphRequest:
     """One GraphQL request as the subgraph's server gets it.
@@ -54,7 +64,7 @@ class SubgraphRequest:
     which every transport sets. `deadline` is a moment of the running event loop's clock (`loop.time()`), None for no
     limit. `repeatable` says that the request may be sent a second time where a connection broke before any answer:
     true for queries, never for mutations. With `get` set, the request is a GET of that path (a health check) at the
-    same server instead, and has no body.
+    same server instead, and has no body. A `trace` is told of what happens to the request.
     """
 
     body: bytes
@@ -62,6 +72,7 @@ class SubgraphRequest:
     deadline: float | None = None
     repeatable: bool = False
     get: str | None = None
+    trace: RequestTrace | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

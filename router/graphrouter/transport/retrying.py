@@ -88,6 +88,8 @@ class RetryingTransport:
                 if not await self._pause(attempt, request, _asked_for(answer)):
                     return answer
             attempt += 1
+            if request.trace is not None:
+                request.trace.retries += 1
 
     async def _pause(self, attempt: int, request: SubgraphRequest, asked: float) -> bool:
         """Waits before the next attempt; False where there is to be none."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from graphrouter.execution.inflight import JoiningTransport
-from graphrouter.transport import SubgraphRequest, SubgraphResponse, SubgraphTimedOut, SubgraphUnreachable
+from graphrouter.transport import RequestTrace, SubgraphRequest, SubgraphResponse, SubgraphTimedOut, SubgraphUnreachable
 
 QUERY = SubgraphRequest(b"{}", (("authorization", "a"),), repeatable=True)
 
@@ -57,6 +57,13 @@ async def _send_together(inner: Gated, *requests: SubgraphRequest) -> int:
 
 async def test_equal_queries_are_joined(inner: Gated) -> None:
     assert await _send_together(inner, QUERY, replace(QUERY, deadline=1e9), QUERY) == 1
+
+
+async def test_a_trace_tells_that_a_query_was_joined(inner: Gated) -> None:
+    traces = RequestTrace(), RequestTrace(), RequestTrace()
+    asked = [replace(QUERY, trace=trace) for trace in traces[:2]]
+    assert await _send_together(inner, *asked, replace(QUERY, body=b"[]", trace=traces[2])) == 2
+    assert [trace.joined for trace in traces] == [False, True, False]
 
 
 async def test_queries_that_differ_in_body_or_headers_are_not(inner: Gated) -> None:

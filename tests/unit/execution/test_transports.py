@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from graphrouter.transport import SubgraphRequest, SubgraphUnreachable
+from graphrouter.transport import RequestTrace, SubgraphRequest, SubgraphUnreachable
 from graphrouter.transport.http import HttpTransport
 from graphrouter.transport.inprocess import InProcessTransport
 from graphrouter.transport.recorded import RecordedTransport, RecordingTransport
@@ -132,8 +132,9 @@ async def dropping() -> AsyncGenerator[tuple[Dropping, HttpTransport]]:
 async def test_a_query_is_sent_again_where_a_kept_connection_broke(dropping: tuple[Dropping, HttpTransport]) -> None:
     server, transport = dropping
     for _ in range(2):
-        assert (await transport.send(SubgraphRequest(b"{}", repeatable=True))).body == b"answer"
-    assert (server.requests, server.connections) == (3, 2)
+        trace = RequestTrace()
+        assert (await transport.send(SubgraphRequest(b"{}", repeatable=True, trace=trace))).body == b"answer"
+    assert (server.requests, server.connections, trace.retries) == (3, 2, 1)
 
 
 async def test_a_mutation_is_never_sent_again(dropping: tuple[Dropping, HttpTransport]) -> None:
