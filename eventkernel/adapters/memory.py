@@ -19,7 +19,7 @@ from eventkernel.writing.boundary import AppendCondition, Query, Reading, Tagged
 from eventkernel.writing.claims import ClaimsKey
 from eventkernel.writing.fences import fence
 from eventkernel.writing.refusals import Refused
-from eventkernel.writing.store import Batch, Checkpoint, ClaimHolder, Commit, Writing
+from eventkernel.writing.store import Batch, Checkpoint, ClaimHolder, Commit, Correlated, Writing
 
 _LARGEST_BATCH: Final = 1_000
 
@@ -101,6 +101,23 @@ class MemoryEventStore:
     async def find_command(self, command_id: str) -> Commit | None:
         self._check_available()
         return self._ledger.commits.get(command_id)
+
+    async def read_command(self, command_id: str) -> Sequence[Record]:
+        self._check_available()
+        return [record for records in self._partitions for record in records if record.command_id == command_id != ""]
+
+    async def read_correlated(self, correlation: str, back: int, most: int) -> Correlated:
+        self._check_available()
+        found: list[Record] = []
+        since_us, more = None, False
+        for records in self._partitions:
+            looked_at = records[-back:]
+            ours = [record for record in looked_at if record.correlation == correlation]
+            found += ours[-most:]
+            more = more or len(ours) > most
+            if len(looked_at) < len(records):
+                since_us = max(looked_at[0].time_us, since_us or 0)
+        return Correlated(found, since_us, more)
 
     async def find_claim(self, claim: str) -> ClaimHolder | None:
         self._check_available()

@@ -111,6 +111,11 @@ class PendingDeadlines:
             if not entry.skipped and (reason := (entry.reason or "").partition(" ")[2])
         ]
 
+    async def of(self, record: Record) -> ParkedRecord | None:
+        """As it is stored: when it is due (`due_us`), or the mark of one that was skipped."""
+        stored = await self._checkpoints.parked(self._reader, [record.stream])
+        return next((entry for entry in stored if entry.record.version == record.version), None)
+
     async def skip(self, record: Record, reason: str) -> None:
         """Nothing is done any more; a mark with the reason stays."""
         await self._forget(record, [ParkedRecord(record, reason, skipped=True)])

@@ -52,10 +52,10 @@ from typing import Final, Generic, Literal, NoReturn, TypeVar
 from eventkernel.cancelling import finished
 from eventkernel.clock import Clock, SystemClock
 from eventkernel.errors import CheckpointMismatch, InvalidInput, NotFound, Unavailable
-from eventkernel.events import DomainEvent, Position, Record, RecordedEvent, log_name, names_of
+from eventkernel.events import DomainEvent, Partition, Position, Record, RecordedEvent, log_name, names_of
 from eventkernel.keyed_locks import KeyedLocks
 from eventkernel.reacting.checkpoints import CheckpointStore
-from eventkernel.reacting.deadlines import Deadlines, PendingDeadlines
+from eventkernel.reacting.deadlines import Deadlines, PendingDeadlines, due_us
 from eventkernel.reacting.lanes import Lanes, side_by_side
 from eventkernel.reacting.low_water import LowWater
 from eventkernel.reacting.reaction import Patience, Reacting, Reaction, ViewGate
@@ -97,6 +97,18 @@ class ProcessStatus:
     troubles: tuple[Trouble, ...]
     reactions: int
     """How many reactions were completed since the process began."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReactionStatus:
+    """What has become of a process manager's reaction to one event."""
+
+    state: Literal["done", "waits", "set aside", "skipped"]
+    """`waits`: it is still to come, behind others of its stream perhaps."""
+    reason: str = ""
+    """Why it was set aside or skipped."""
+    due_us: int | None = None
+    """When a reaction to its deadline is due that is still to come, in microseconds since 1970 UTC."""
 
 
 class ProcessManager(Generic[Read]):
@@ -204,6 +216,34 @@ class ProcessManager(Generic[Read]):
         What other processes react to is not known here.
         """
         return await self._arrivals.reached(position, timeout)
+
+    async def reaction_to(self, record: Record) -> ReactionStatus | None:
+        """What has become of the reaction to a record of these logs; None: it has none.
+
+        Raises:
+            Unavailable: that cannot be read now.
+        """
+        if record.log not in self._codecs or not record.version or record.type not in self._types:
+            return None
+        position = (await self._checkpoints.checkpoint(self.name)).position
+        entries = await self._checkpoints.parked(self.name, [record.stream])
+        aside = next((entry for entry in entries if entry.record.version == record.version), None)
+        if aside is not None:
+            reason = aside.reason or ""
+            return ReactionStatus("skipped" if aside.skipped else "set aside" if reason else "waits", reason)
+        if self._reached.position.join(position).get(Partition(record.log, record.partition), 0) <= record.offset:
+            return ReactionStatus("waits")
+        return await self._after_reacting(record)
+
+    async def _after_reacting(self, record: Record) -> ReactionStatus:
+        """There may be a deadline still."""
+        deadline = await self._pending.of(record) if self._deadlines is not None else None
+        if deadline is None:
+            return ReactionStatus("done")
+        if deadline.skipped:
+            return ReactionStatus("done", f"its deadline was skipped: {deadline.reason}")
+        failed = (deadline.reason or "").partition(" ")[2]
+        return ReactionStatus("set aside" if failed else "done", failed, due_us(deadline))
 
     async def status(self) -> ProcessStatus:
         troubles = self._troubles.current()

@@ -50,6 +50,7 @@ from eventkernel.reading.folding import (
 )
 from eventkernel.reading.following import Following, Source, following
 from eventkernel.reading.membership import Assignment, Membership, with_each_assignment
+from eventkernel.reading.showing import ShownTimes
 from eventkernel.reading.status import ParkedStream, PartitionStatus, parked_streams, partition_status
 from eventkernel.reading.views import BuildRetired, Doc, Fold, ParkedRecord, Projection, State, ViewBuild
 from eventkernel.retrying import Backoff, Trouble, Troubles
@@ -94,8 +95,11 @@ class Filling(Generic[Doc]):
         backoff: Backoff,
         membership: Membership,
         look: float = LOOK_SECONDS,
+        shown: ShownTimes | None = None,
     ) -> None:
         self.build = build
+        self.shown = shown or ShownTimes()
+        """When the build had what, as far as this process has followed it."""
         self._projection = projection
         self._logs = [source.log for source in sources]
         self._readers = {source.log.log: source.codec for source in sources}
@@ -120,6 +124,11 @@ class Filling(Generic[Doc]):
             CheckpointMismatch: it was filled from another history of a log.
         """
         await with_each_assignment(self._membership, self._follow)
+
+    def go_live(self, shown: ShownTimes) -> None:
+        """From now on requests read the build. `shown` is of the live builds before it, and goes on with this one."""
+        shown.saved(self._position, self._clock.now_us())
+        self.shown = shown
 
     async def retry(self, stream: str) -> None:
         """Try a parked stream's records again, in order, in one save. It stays parked from the first that fails.
@@ -166,6 +175,7 @@ class Filling(Generic[Doc]):
             doing = f"comparing the view {self._projection.name} with its logs"
             await self._troubles.until_done(doing, fit, on=Exception, but=(BuildRetired, CheckpointMismatch))
             checkpoint = await self._asking("reading the checkpoint", self.build.checkpoint)
+            self.shown.found(checkpoint.position, self._clock.now_us())
             parked = await self._asking("reading parked records", self.build.parked)
             self._parked = ParkedStreams.of(entry for entry in parked if assignment.has(entry.partition))
         async with following(self._logs, checkpoint, self._troubles, assignment) as logs:
@@ -294,6 +304,10 @@ class Filling(Generic[Doc]):
 
     def _saved(self, outcome: Fold[Doc]) -> None:
         self._position = self._position.join(outcome.checkpoint.position)
+        if outcome.checkpoint.position:
+            self.shown.saved(outcome.checkpoint.position, self._clock.now_us())
+        else:
+            self.shown.saved_late(outcome.changes, self._clock.now_us())
         self._parked.saved(outcome)
         for entry in outcome.parked:
             if entry.reason is not None:

@@ -18,11 +18,13 @@ from typing import Final, Generic
 from eventkernel.cancelling import unless
 from eventkernel.clock import Clock, SystemClock
 from eventkernel.errors import CheckpointMismatch, InvalidInput, Unavailable
+from eventkernel.events import Partition
 from eventkernel.reading.audit import Audit
 from eventkernel.reading.filling import LOOK_SECONDS, Filling, FillingStatus
 from eventkernel.reading.following import Source
 from eventkernel.reading.membership import Alone, JoiningLater, Membership, lead_passes
 from eventkernel.reading.rebuild import Running, rebuild
+from eventkernel.reading.showing import Shown, ShownTimes
 from eventkernel.reading.views import BuildRetired, Doc, Projection, View, ViewBuild
 from eventkernel.retrying import Backoff, Trouble, Troubles
 
@@ -81,6 +83,8 @@ class Projector(Generic[Doc]):
         self._grace = grace
         self._look_every = look
         self._audit = audit
+        self._shown = ShownTimes()
+        """When the live build, whichever it was, had what."""
         self._live: Running[Doc] | None = None
         self._new: Running[Doc] | None = None
         self._begun = asyncio.Event()
@@ -113,7 +117,7 @@ class Projector(Generic[Doc]):
                         if replaced and self._membership.assignment().leads:
                             # The process that made another one live may be gone before the old one can be dropped.
                             self._drop(live.filling.build.name)
-                        self._live = None if build is None else self._fill(build, self._membership)
+                        self._live = None if build is None else self._fill(build, self._membership, self._shown)
         finally:
             await self._end()
 
@@ -161,6 +165,10 @@ class Projector(Generic[Doc]):
         """As `Filling.skip`, on the live build."""
         await self._at_work().filling.skip(stream, reason)
 
+    def shown(self, partition: Partition, offset: int) -> Shown | None:
+        """As `ShownTimes.of`, of what this process has done to the live build."""
+        return self._shown.of(partition, offset)
+
     async def status(self) -> ProjectorStatus:
         return ProjectorStatus(
             view=self._view.name,
@@ -179,7 +187,7 @@ class Projector(Generic[Doc]):
                 leads = self._membership.assignment().leads
                 await unless(lead_passes(self._membership, leads), self._first_build() if leads else self._ready())
             else:
-                self._live = self._fill(build, self._membership)
+                self._live = self._fill(build, self._membership, self._shown)
         return self._live
 
     async def _first_build(self) -> None:
@@ -206,6 +214,7 @@ class Projector(Generic[Doc]):
         """The live build was filled from another history of a log. It is kept for people, and the leading member
         fills another one; until that is live, `run` begins again with every look at it."""
         build = live.filling.build
+        self._shown = ShownTimes()  # it is of the log as it was
         if self._live is live:
             self._live = None
         clock = asyncio.get_running_loop().time
@@ -267,6 +276,7 @@ class Projector(Generic[Doc]):
 
                 rebuilt = await rebuild(self._view, [source.log for source in self._sources], begin, stop_live)
                 self._live = rebuilt.running
+                self._live.filling.go_live(self._shown)
                 self._rebuilds += 1
                 share.join()
         finally:
@@ -293,7 +303,7 @@ class Projector(Generic[Doc]):
         except Unavailable as error:  # it is removed when the view is opened next
             _log.warning("the view %s: the build %s cannot be dropped: %s", self._view.name, build, error)
 
-    def _fill(self, build: ViewBuild[Doc], membership: Membership) -> Running[Doc]:
+    def _fill(self, build: ViewBuild[Doc], membership: Membership, shown: ShownTimes | None = None) -> Running[Doc]:
         filling = Filling(
             self._projection,
             self._sources,
@@ -302,6 +312,7 @@ class Projector(Generic[Doc]):
             backoff=self._backoff,
             membership=membership,
             look=self._look_every,
+            shown=shown,
         )
         return Running(filling)
 

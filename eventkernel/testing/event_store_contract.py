@@ -142,6 +142,101 @@ class EventStoreContract:
 
     # Appending
 
+    async def test_the_records_of_a_command_are_read_by_its_id(self, store: EventStore) -> None:
+        await put(store, "door-1", "a", "b", command="first")
+        await put(store, "door-1", "c", after=2, command="second")
+
+        read = await store.read_command("first")
+
+        assert [(record.stream, record.version, record.command_id) for record in read] == [
+            ("door-1", 1, "first"),
+            ("door-1", 2, "first"),
+        ]
+        assert read == [record for record in await everything(store) if record.command_id == "first"]
+
+    async def test_the_record_of_a_command_that_was_refused_is_read_by_its_id(self, store: EventStore) -> None:
+        told = Metadata(correlation="a request")
+        refusal = Refused("SHUT", "the door is shut")
+        await store.append(
+            "door-1", [], expected_version=0, command_id="refused", fingerprint="f", refusal=refusal, metadata=told
+        )
+
+        (record,) = await store.read_command("refused")
+
+        assert (record.type, record.version, record.correlation) == (COMMAND_REFUSED, 0, "a request")
+        assert Refused.decoded(record.data) == refusal
+
+    @pytest.mark.parametrize("command", ["unknown", "", "*", "a\nb", "\x00", "x" * 1_000, "' OR 1=1 --"])
+    async def test_an_unknown_command_has_no_records(self, store: EventStore, command: str) -> None:
+        await put(store, "door-1", "a")
+
+        assert list(await store.read_command(command)) == []
+
+    async def test_the_records_of_a_correlation_are_found_among_the_last_ones(self, store: EventStore) -> None:
+        for number in range(6):
+            told = Metadata(correlation="ours" if number % 2 else "another")
+            await store.append(
+                f"door-{number}",
+                [event("a"), event("b")],
+                expected_version=0,
+                command_id=f"command {number}",
+                fingerprint="f",
+                metadata=told,
+            )
+
+        found = await store.read_correlated("ours", back=1_000, most=1_000)
+
+        assert by_place(found.records) == by_place(
+            record for record in await everything(store) if record.correlation == "ours"
+        )
+        assert {record.stream for record in found.records} == {"door-1", "door-3", "door-5"}
+        assert (found.since_us, found.more) == (None, False)
+
+    async def test_what_lies_further_back_on_the_log_is_not_looked_at(
+        self, store: EventStore, log: LogUnderTest
+    ) -> None:
+        told = Metadata(correlation="ours")
+        for version in range(9):
+            await store.append(
+                "door-1",
+                [event(str(version))],
+                expected_version=version,
+                command_id=f"command {version}",
+                fingerprint="f",
+                metadata=told,
+            )
+            log.clock.advance(1)
+
+        found = await store.read_correlated("ours", back=4, most=1_000)
+
+        assert [record.version for record in found.records] == [6, 7, 8, 9]
+        assert found.since_us is not None
+        assert found.since_us // 1_000 == found.records[0].time_us // 1_000
+        assert not found.more
+
+    async def test_of_very_many_correlated_records_the_last_ones_are_given(self, store: EventStore) -> None:
+        told = Metadata(correlation="ours")
+        for version in range(5):
+            await store.append(
+                "door-1",
+                [event(str(version))],
+                expected_version=version,
+                command_id=f"command {version}",
+                fingerprint="f",
+                metadata=told,
+            )
+
+        found = await store.read_correlated("ours", back=1_000, most=2)
+
+        assert [record.version for record in found.records] == [4, 5]
+        assert found.more
+
+    @pytest.mark.parametrize("correlation", ["unknown", "", "\x00", "x" * 5_000, "' OR 1=1 --", "%"])
+    async def test_an_unknown_correlation_has_no_records(self, store: EventStore, correlation: str) -> None:
+        await put(store, "door-1", "a")
+
+        assert list((await store.read_correlated(correlation, back=1_000, most=1_000)).records) == []
+
     async def test_a_commit_counts_versions_from_one_and_says_where_it_stands(self, store: EventStore) -> None:
         first = await put(store, "door-1", "a", "b", command="c1")
         second = await put(store, "door-1", "c", after=2, command="c2")

@@ -65,6 +65,17 @@ class Writing:
 
 
 @dataclass(frozen=True, slots=True)
+class Correlated:
+    """Records of one correlation, in order per partition, found among the last ones of a log."""
+
+    records: Sequence[Record]
+    since_us: int | None = None
+    """The time of the first record that was looked at, where there are earlier ones; None: all of the log was."""
+    more: bool = False
+    """Whether earlier ones were found and left out."""
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Records of one partition in order, and where the reading goes on after them.
 
@@ -214,6 +225,15 @@ class EventStore(LogReader, Protocol):
 
     async def find_command(self, command_id: str) -> Commit | None:
         """The commit that a command made."""
+        ...
+
+    async def read_command(self, command_id: str) -> Sequence[Record]:
+        """The records of the commit that a command made, one without a version too; empty for an unknown command."""
+        ...
+
+    async def read_correlated(self, correlation: str, back: int, most: int) -> Correlated:
+        """The records with this correlation among the last `back` records of each partition: of very many, the last
+        `most` of a partition. There is no index of it, so it costs reading as many records as it looks at."""
         ...
 
     async def find_claim(self, claim: str) -> ClaimHolder | None:

@@ -64,7 +64,7 @@ from eventkernel.writing.boundary import AppendCondition, Query, Reading, Tagged
 from eventkernel.writing.claims import ClaimsKey
 from eventkernel.writing.metering import AppendMeter, metered
 from eventkernel.writing.refusals import Refused
-from eventkernel.writing.store import Batch, Checkpoint, ClaimHolder, Commit, Writing
+from eventkernel.writing.store import Batch, Checkpoint, ClaimHolder, Commit, Correlated, Writing
 
 T = TypeVar("T")
 
@@ -265,6 +265,14 @@ class KafkaEventStore:
             return None
         return await self._bounded("a look-up", self._find_command(command_id))
 
+    async def read_command(self, command_id: str) -> Sequence[Record]:
+        if not is_name(command_id):
+            return []
+        return await self._bounded("a look-up", self._read_command(command_id))
+
+    async def read_correlated(self, correlation: str, back: int, most: int) -> Correlated:
+        return await self._bounded("a look-up", self._log.read_correlated(correlation, back, most))
+
     async def find_claim(self, claim: str) -> ClaimHolder | None:
         if not is_name(claim):
             return None
@@ -445,6 +453,12 @@ class KafkaEventStore:
                     await documents.check()
                     return None if entry is None else self._in_effect(entry).commit(self.log)
                 await self._help(documents, command_id)
+
+    async def _read_command(self, command_id: str) -> Sequence[Record]:
+        if await self._find_command(command_id) is None:
+            return []
+        async with self._ledger() as documents:
+            return [record for entry in await documents.whole([command_id]) for record in entry.records()]
 
     async def _find_claim(self, seal: str) -> ClaimHolder | None:
         while True:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from functools import lru_cache
@@ -22,13 +23,13 @@ from aiokafka.partitioner import murmur2
 
 from eventkernel.adapters.kafka.connection import KafkaConnection
 from eventkernel.adapters.kafka.consumer import Consumer, consuming
-from eventkernel.adapters.kafka.records import from_message
+from eventkernel.adapters.kafka.records import attribute_of, from_message
 from eventkernel.adapters.kafka.topic import count_partitions
 from eventkernel.errors import CannotOpen, CheckpointMismatch, InvalidInput, Unavailable
 from eventkernel.events import FENCE, Partition, Position, Record
 from eventkernel.reading.landmarks import compare
 from eventkernel.writing.fences import claims_key_of
-from eventkernel.writing.store import Batch, Checkpoint
+from eventkernel.writing.store import Batch, Checkpoint, Correlated
 
 _log: Final = logging.getLogger(__name__)
 
@@ -167,6 +168,41 @@ class KafkaLog:
         async with aclosing(self._messages(partition, start, stop)) as pieces:
             async for messages in pieces:
                 yield self._records(messages)
+
+    async def read_correlated(self, correlation: str, back: int, most: int) -> Correlated:
+        """As `EventStore` has it. What a replica of an older generation wrote late is left out, as far as a record of
+        the newer one is among those that are looked at."""
+        head = await self.head()
+        found: list[Record] = []
+        since_us, more = None, False
+        for number in range(self._partitions):
+            end = head.get(Partition(self._log, number), 0)
+            start = max(0, end - back)
+            ours, first, more_here = await self._correlated(number, (start, end), correlation.encode(), most)
+            found += self._records(ours)
+            more = more or more_here
+            if start and first is not None:
+                since_us = max(first.time_us, since_us or 0)
+        return Correlated(found, since_us, more)
+
+    async def _correlated(
+        self, number: int, span: tuple[int, int], correlation: bytes, most: int
+    ) -> tuple[Sequence[ConsumerRecord], Record | None, bool]:
+        """The last messages of a partition that have this correlation, the first record that was looked at, and
+        whether earlier ones were found."""
+        found: deque[ConsumerRecord] = deque(maxlen=most)
+        first: Record | None = None
+        count = generation = 0
+        async with aclosing(self._messages(number, *span)) as pieces:
+            async for messages in pieces:
+                first = first or next(iter(self._records(messages[:1])), None)
+                for message in messages:
+                    own = _number(attribute_of(message, "generation"))
+                    generation = max(generation, own)
+                    if own == generation and message.key and attribute_of(message, "correlation") == correlation:
+                        found.append(message)
+                        count += 1
+        return list(found), first, count > most
 
     async def fences(self) -> Sequence[Record]:
         """Every fence on the log up to its end, by partition and offset. Reads all of it.
@@ -349,6 +385,11 @@ class KafkaLog:
 def _partition_of(stream: str, partitions: int) -> int:
     # https://kafka.apache.org/documentation/#producerconfigs_partitioner.class: murmur2 of the key, made positive
     return (murmur2(stream.encode()) & 0x7FFF_FFFF) % partitions
+
+
+def _number(text: bytes | None) -> int:
+    """0 where there is none: what is no record of ours is told by whoever reads it whole."""
+    return int(text) if text and text.isdigit() else 0
 
 
 def _retrieved(task: asyncio.Task[Position]) -> None:

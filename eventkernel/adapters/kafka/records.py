@@ -71,6 +71,12 @@ def from_message(message: ConsumedMessage) -> Record:
         raise
 
 
+def attribute_of(message: ConsumedMessage, name: str) -> bytes | None:
+    """One attribute of a message, without reading the others; None: it has none of this name."""
+    header = _header(name)
+    return next((value for found, value in message.headers if found == header), None)
+
+
 def _is_newer(envelope: str | int | None) -> bool:
     return isinstance(envelope, str) and envelope.isdecimal() and int(envelope) > ENVELOPE_VERSION
 

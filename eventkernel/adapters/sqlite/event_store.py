@@ -28,7 +28,7 @@ from eventkernel.writing.boundary import AppendCondition, Query, Reading, Tagged
 from eventkernel.writing.fences import claims_key_of
 from eventkernel.writing.metering import AppendMeter, metered
 from eventkernel.writing.refusals import Refused
-from eventkernel.writing.store import Batch, Checkpoint, ClaimHolder, Commit, Writing
+from eventkernel.writing.store import Batch, Checkpoint, ClaimHolder, Commit, Correlated, Writing
 
 T = TypeVar("T")
 _Question: TypeAlias = Callable[[sqlite3.Connection], object]
@@ -103,6 +103,14 @@ class SqliteLog:
         if not is_name(command_id):
             return None
         return await self._ask(self._lookups, lambda db: statements.find_command(db, self._log, command_id))
+
+    async def read_command(self, command_id: str) -> Sequence[Record]:
+        if not is_name(command_id):
+            return []
+        return await self._ask(self._lookups, lambda db: self._records.of_command(db, command_id))
+
+    async def read_correlated(self, correlation: str, back: int, most: int) -> Correlated:
+        return await self._ask(self._scans, partial(self._records.correlated, correlation, back, most))
 
     async def read_stream(self, stream: str, up_to: int | None = None, after: int = 0) -> Sequence[Record]:
         if not is_name(stream):

@@ -23,7 +23,7 @@ from eventkernel.events import COMMAND_REFUSED, FENCE, Position, Record
 from eventkernel.writing.appending import Append, Ledger, StreamEnd, record_id
 from eventkernel.writing.boundary import QueryItem, TaggedEvent
 from eventkernel.writing.refusals import Refused
-from eventkernel.writing.store import ClaimHolder, Commit
+from eventkernel.writing.store import ClaimHolder, Commit, Correlated
 
 PARTITION: Final = 0
 GENERATION: Final = 0
@@ -102,6 +102,17 @@ _STREAM: Final = """
 _COMMAND: Final = f"""
     SELECT json_group_array({_COMMIT}) FROM records WHERE command_id = ? AND {_FIRST_ROW}
 """
+_OF_COMMAND: Final = f"""
+    SELECT records.* FROM records
+    JOIN (SELECT offset AS first, commit_size AS size FROM records WHERE command_id = ? AND {_FIRST_ROW})
+    ON records.offset >= first AND records.offset < first + size ORDER BY records.offset
+"""
+_CORRELATED: Final = """
+    SELECT * FROM (
+        SELECT * FROM records WHERE offset >= ? AND correlation = ? ORDER BY offset DESC LIMIT ?
+    ) ORDER BY offset
+"""
+_TIME_AT: Final = "SELECT time_us FROM records WHERE offset = ?"
 _HOLDER: Final = f"""
     SELECT json_group_array({_CLAIM}) FROM claims WHERE claim = ?
 """
@@ -191,6 +202,17 @@ class RecordsOf:
     def of_stream(self, connection: sqlite3.Connection, stream: str, after: int, up_to: int) -> Sequence[Record]:
         """The stream's events behind a version and up to one, oldest first."""
         return self._records(connection, _STREAM, (stream, after, up_to))
+
+    def of_command(self, connection: sqlite3.Connection, command_id: str) -> Sequence[Record]:
+        """The records of the commit that a command made."""
+        return self._records(connection, _OF_COMMAND, (command_id,))
+
+    def correlated(self, correlation: str, back: int, most: int, connection: sqlite3.Connection) -> Correlated:
+        """As the port has it."""
+        start = max(0, head(connection) - back)
+        found = self._records(connection, _CORRELATED, (start, correlation, most + 1))
+        first = connection.execute(_TIME_AT, (start,)).fetchone() if start else None
+        return Correlated(found[-most:], None if first is None else int(first[0]), len(found) > most)
 
     def tagged(self, page: TaggedPage, connection: sqlite3.Connection) -> Sequence[Record]:
         """The records of a page, in the order of their times.

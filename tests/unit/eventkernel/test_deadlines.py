@@ -11,6 +11,7 @@ import pytest
 from eventkernel.adapters.memory_views import MemoryCheckpointStore
 from eventkernel.events import Partition, RecordedEvent
 from eventkernel.reacting.deadlines import Deadlines, PendingDeadlines
+from eventkernel.reacting.process import ReactionStatus
 from eventkernel.reading.membership import EVERYTHING
 from eventkernel.reading.views import ParkedRecord
 from eventkernel.writing.store import Checkpoint
@@ -210,3 +211,16 @@ async def test_a_deadline_that_was_stored_again_with_another_time_is_due_once() 
     await pending.set(record, moment + timedelta(minutes=1))
     await pending.set(record, moment)
     assert pending.due(round(moment.timestamp() + 120) * 1_000_000) == [record]
+
+
+async def test_a_deadline_that_is_to_come_is_told_of_its_record() -> None:
+    site, late = Site(), Late()
+    site.log.put("a", 1, OAK)
+    site.log.put("a", 2, Opened())
+    record = site.log.partitions[0][-1]
+    async with site.at_work(site.process(deadlines=late.deadlines())) as process:
+        await site.settle(process)
+        assert await process.reaction_to(record) == ReactionStatus("done", due_us=record.time_us + 60_000_000)
+        site.clock.advance(61)
+        await late.called()
+        assert await process.reaction_to(record) == ReactionStatus("done")

@@ -11,7 +11,7 @@ from eventkernel.adapters.memory_views import MemoryBuild, MemoryCheckpointStore
 from eventkernel.clock import ManualClock
 from eventkernel.errors import AlreadyExists, IdempotencyMismatch, Unavailable
 from eventkernel.events import Partition, Position, RecordedEvent
-from eventkernel.reacting.process import ProcessManager, ProcessStatus
+from eventkernel.reacting.process import ProcessManager, ProcessStatus, ReactionStatus
 from eventkernel.reacting.reaction import Patience
 from eventkernel.reading.gate import BookmarkGate
 from eventkernel.reading.membership import Watching
@@ -443,3 +443,30 @@ async def test_the_deadlines_of_a_history_that_is_lost_are_forgotten() -> None:
     async with site.at_work(site.process()) as process:
         await site.settle(process)
     assert await site.checkpoints.parked("watch/deadlines") == []
+
+
+async def test_it_tells_what_has_become_of_its_reaction_to_a_record() -> None:
+    site = Site()
+    site.fail = [ValueError("no"), ValueError("no"), ValueError("no")]
+    site.log.put("a", 1, OAK)
+    site.log.put("a", 2, Opened())
+    site.log.put("a", 3, Opened())
+    site.log.put("b", 1, OAK)
+    site.log.put("b", 2, Opened())
+    hung, failing, behind, _, done = site.log.partitions[0][-5:]
+    async with site.at_work(site.process()) as process:
+        await site.settle(process)
+        await eventually(process, lambda status: bool(status.parked) and status.parked[0].waiting == 2)
+
+        assert await process.reaction_to(hung) is None, "it reacts to no such event"
+        assert await process.reaction_to(done) == ReactionStatus("done")
+        assert await process.reaction_to(behind) == ReactionStatus("waits")
+        set_aside = await process.reaction_to(failing)
+        assert set_aside is not None
+        assert (set_aside.state, "ValueError" in set_aside.reason) == ("set aside", True)
+
+        await process.skip("a", "it was a test")
+        assert await process.reaction_to(failing) == ReactionStatus("skipped", "it was a test")
+        assert await process.reaction_to(behind) == ReactionStatus("done")
+    site.log.put("b", 3, Opened())
+    assert await process.reaction_to(site.log.partitions[0][-1]) == ReactionStatus("waits")

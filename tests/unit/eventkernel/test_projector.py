@@ -20,6 +20,7 @@ from eventkernel.reading.filling import Filling, FillingStatus
 from eventkernel.reading.fitting import not_shown
 from eventkernel.reading.membership import EVERYTHING, Alone
 from eventkernel.reading.projector import Projector, Source
+from eventkernel.reading.showing import Shown
 from eventkernel.reading.status import ParkedStream
 from eventkernel.reading.views import Fold, ParkedRecord, Projection
 from eventkernel.retrying import Backoff
@@ -34,6 +35,7 @@ T = TypeVar("T")
 AT_ONCE = Backoff(first=0, most=0)
 OAK = Hung(name="oak")
 POISON = Painted(colour="poison")
+HERE = Partition("doors.1", 0)
 
 
 async def eventually(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool]) -> T:
@@ -541,3 +543,63 @@ async def test_where_what_waits_can_go_on_a_look_goes_on_with_the_next_ones() ->
     await one._look(EVERYTHING)
     assert await build.parked() == []
     assert len(build.states) == 1_200
+
+
+async def test_it_tells_when_the_live_build_has_shown_a_record() -> None:
+    site = Site()
+    site.put("a", OAK)
+    started = site.clock.now_us()
+    async with site.at_work() as projector:
+        await site.settle()
+        site.clock.advance(5)
+        site.put("a", Opened(), after=1)
+        await site.settle()
+        offset = site.log.partitions[0][-1].offset
+        shown = await eventually(lambda: _now(projector.shown(HERE, offset)), lambda found: found is not None)
+        assert shown == Shown(started + 5_000_000, exact=True)
+        assert projector.shown(HERE, offset - 1) == Shown(started, exact=True), "as the first build went live"
+        assert projector.shown(HERE, offset + 1) is None
+
+
+async def test_a_rebuild_forgets_no_moment_at_which_something_was_shown() -> None:
+    site = Site()
+    async with site.at_work() as projector:
+        site.put("a", OAK)
+        await site.settle()
+        offset = site.log.partitions[0][-1].offset
+        before = await eventually(lambda: _now(projector.shown(HERE, offset)), lambda found: found is not None)
+        site.clock.advance(60)
+        await projector.rebuild()
+        assert projector.shown(HERE, offset) == before
+        site.clock.advance(1)
+        site.put("a", Opened(), after=1)
+        await site.settle()
+        after = await eventually(lambda: _now(projector.shown(HERE, offset + 1)), lambda found: found is not None)
+        assert after == Shown(site.clock.now_us(), exact=True)
+
+
+async def test_after_a_restart_it_is_known_of_older_records_that_they_were_shown_before() -> None:
+    site = Site()
+    site.put("a", OAK)
+    async with site.at_work():
+        await site.settle()
+    site.clock.advance(100)
+    async with site.at_work() as projector:
+        offset = site.log.partitions[0][-1].offset
+        shown = await eventually(lambda: _now(projector.shown(HERE, offset)), lambda found: found is not None)
+        assert shown == Shown(site.clock.now_us(), exact=False)
+
+
+async def test_what_was_parked_was_shown_when_it_was_applied() -> None:
+    site = Site()
+    async with site.at_work() as projector:
+        site.put("a", OAK)
+        site.put("a", Opened(times=4), after=2)
+        await site.settle()
+        late = site.log.partitions[0][-1].offset
+        site.clock.advance(10)
+        site.put("a", Painted(colour="red"), after=1)
+        await site.settle()
+        site.clock.advance(10)
+        await projector.retry("a")
+        assert projector.shown(HERE, late) == Shown(site.clock.now_us(), exact=True)
