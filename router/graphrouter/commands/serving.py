@@ -7,10 +7,10 @@ import logging
 import math
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast, get_type_hints
 
 import typer
 from starlette.types import Receive, Scope, Send
@@ -41,126 +41,6 @@ _log = logging.getLogger("graphrouter.server")
 Several = list[str] | None
 
 
-def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="The configuration's file, in YAML.", show_default=False)
-    ] = None,
-    supergraph: Annotated[
-        Path | None,
-        typer.Option("--supergraph", "-s", help="The supergraph's file; without one, the subgraphs are composed."),
-    ] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Check configuration and supergraph, and stop; nothing is asked or served.")
-    ] = False,
-    host: Annotated[str | None, typer.Option(help="The address to listen on. [127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="The port; 0 takes any free one. [4000]")] = None,
-    allow_anonymous: Annotated[
-        bool | None,
-        typer.Option("--allow-anonymous", help="Serve at another address than loopback without authentication. [no]"),
-    ] = None,
-    subgraph: Annotated[
-        Several, typer.Option(help="NAME=URL: where a subgraph is, instead of where the supergraph says.")
-    ] = None,
-    introspection: Annotated[
-        bool | None, typer.Option("--introspection/--no-introspection", help="Answer __schema and __type. [yes]")
-    ] = None,
-    playground: Annotated[
-        bool | None, typer.Option("--playground/--no-playground", help="Serve GraphiQL at /. [yes]")
-    ] = None,
-    query_plans: Annotated[
-        bool | None,
-        typer.Option("--query-plans/--no-query-plans", help="Return the plan of a request that asks for it. [yes]"),
-    ] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds that a request to a subgraph may take. [30]")] = None,
-    subgraph_timeout: Annotated[Several, typer.Option(help="NAME=SECONDS: the same for one subgraph.")] = None,
-    subgraph_ca: Annotated[
-        Path | None,
-        typer.Option(help="A PEM file of certificate authorities to trust for subgraphs, beside the system's."),
-    ] = None,
-    limit: Annotated[Several, typer.Option(help="NAME=NUMBER: a limit of the README, such as depth=20.")] = None,
-    allow_host: Annotated[
-        Several, typer.Option(help="A host name to answer to, or *.NAME; may be given again.")
-    ] = None,
-    cors_origin: Annotated[
-        Several, typer.Option(help="An origin whose pages may read answers, or *; may be given again.")
-    ] = None,
-    forward_header: Annotated[
-        Several, typer.Option(help="A request header to forward to subgraphs as well; may be given again.")
-    ] = None,
-    forward_extension: Annotated[
-        Several, typer.Option(help="NAME=HEADER: an entry of extensions to forward to subgraphs as a header.")
-    ] = None,
-    join_queries: Annotated[
-        bool | None,
-        typer.Option(
-            "--join-queries/--no-join-queries",
-            help="Send equal queries to a subgraph that are in flight at the same time once. [yes]",
-        ),
-    ] = None,
-    join_requests: Annotated[
-        bool | None,
-        typer.Option(
-            "--join-requests/--no-join-requests",
-            help="Execute equal queries of clients that are in flight at the same time once. [no]",
-        ),
-    ] = None,
-    drain: Annotated[
-        float | None,
-        typer.Option(min=0, help="Seconds between SIGTERM and the end in which clients can go elsewhere. [0]"),
-    ] = None,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. [info]")] = None,
-) -> None:
-    """Serve a supergraph, or subgraphs that are composed: /graphql, /health/live, /health/ready, the playground at /.
-
-    Every option is a key of the configuration, which has more of them: an option wins over the environment
-    (GRAPHROUTER_SERVER__PORT is the key server.port), which wins over the file (--config, or GRAPHROUTER_CONFIG).
-    """
-    single = {
-        "supergraph": ("supergraph", supergraph),
-        "host": ("server.host", host),
-        "port": ("server.port", port),
-        "allow-anonymous": ("server.allow_anonymous", allow_anonymous),
-        "introspection": ("operations.introspection", introspection),
-        "playground": ("server.playground", playground),
-        "query-plans": ("operations.query_plans", query_plans),
-        "timeout": ("all_subgraphs.timeout_seconds", timeout),
-        "subgraph-ca": ("all_subgraphs.tls.ca", subgraph_ca),
-        "allow-host": ("server.hosts", allow_host),
-        "cors-origin": ("server.cors_origins", cors_origin),
-        "join-queries": ("operations.join_equal_queries", join_queries),
-        "join-requests": ("operations.join_equal_requests", join_requests),
-        "drain": ("server.drain_seconds", drain),
-        "log-level": ("server.log_level", log_level and log_level.lower()),
-    }
-    given = [
-        Given(tuple(key.split(".")), value, f"--{option}")
-        for option, (key, value) in single.items()
-        if value is not None
-    ]
-    given += [Given(("subgraphs", name, "url"), url, "--subgraph") for name, url in map(named, subgraph or [])]
-    given += [
-        Given(("subgraphs", name, "timeout_seconds"), seconds, "--subgraph-timeout")
-        for name, seconds in map(_numbered, subgraph_timeout or [])
-    ]
-    given += [Given(_path_of_limit(name), number, f"--limit {name}") for name, number in map(_numbered, limit or [])]
-    given += [Given(("forwarding", "headers", name.lower()), True, "--forward-header") for name in forward_header or []]
-    given += [
-        Given(("forwarding", "extensions", name), header, "--forward-extension")
-        for name, header in map(named, forward_extension or [])
-    ]
-    reader = _Reader(config, tuple(given))
-    try:
-        source = reader.first()
-    except ConfigurationError as error:
-        refuse(str(error), 2)
-    except NotUsable as error:
-        refuse(str(error), 1 if isinstance(error.__cause__, SupergraphError) else 2)
-    if check:
-        typer.echo("the configuration is right")
-        return
-    _run(reader, source)
-
-
 def _numbered(text: str) -> tuple[str, float]:
     name, value = named(text)
     try:
@@ -180,6 +60,184 @@ def _path_of_limit(name: str) -> tuple[str, ...]:
     if name in {field.name for field in fields(Limits)}:
         return ("limits", name)
     return refuse(f"--limit: expected the name of a limit, found {name!r}", 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The key of the configuration that an option sets."""
+
+    path: str
+
+    def given(self, option: str, value: object) -> Iterable[Given]:
+        yield Given(tuple(self.path.split(".")), value, option)
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """For an option that may be given again: what each value sets."""
+
+    read: Callable[[str], Given]
+
+    def given(self, _option: str, value: object) -> Iterable[Given]:
+        return map(self.read, cast("list[str]", value))
+
+
+def _url(text: str) -> Given:
+    name, url = named(text)
+    return Given(("subgraphs", name, "url"), url, "--subgraph")
+
+
+def _timeout(text: str) -> Given:
+    name, seconds = _numbered(text)
+    return Given(("subgraphs", name, "timeout_seconds"), seconds, "--subgraph-timeout")
+
+
+def _limit(text: str) -> Given:
+    name, number = _numbered(text)
+    return Given(_path_of_limit(name), number, f"--limit {name}")
+
+
+def _header(name: str) -> Given:
+    return Given(("forwarding", "headers", name.lower()), True, "--forward-header")
+
+
+def _extension(text: str) -> Given:
+    name, header = named(text)
+    return Given(("forwarding", "extensions", name), header, "--forward-extension")
+
+
+def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="The configuration's file, in YAML.", show_default=False)
+    ] = None,
+    supergraph: Annotated[
+        Path | None,
+        typer.Option("--supergraph", "-s", help="The supergraph's file; without one, the subgraphs are composed."),
+        Key("supergraph"),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Check configuration and supergraph, and stop; nothing is asked or served.")
+    ] = False,
+    host: Annotated[
+        str | None, typer.Option(help="The address to listen on. Default: 127.0.0.1."), Key("server.host")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65_535, help="The port; 0 takes any free one. Default: 4000."),
+        Key("server.port"),
+    ] = None,
+    allow_anonymous: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-anonymous", help="Serve at another address than loopback without authentication. Default: no."
+        ),
+        Key("server.allow_anonymous"),
+    ] = None,
+    subgraph: Annotated[
+        Several, typer.Option(help="NAME=URL: where a subgraph is, instead of where the supergraph says."), Each(_url)
+    ] = None,
+    introspection: Annotated[
+        bool | None,
+        typer.Option("--introspection/--no-introspection", help="Answer __schema and __type. Default: yes."),
+        Key("operations.introspection"),
+    ] = None,
+    playground: Annotated[
+        bool | None,
+        typer.Option("--playground/--no-playground", help="Serve GraphiQL at /. Default: yes."),
+        Key("server.playground"),
+    ] = None,
+    query_plans: Annotated[
+        bool | None,
+        typer.Option(
+            "--query-plans/--no-query-plans", help="Return the plan of a request that asks for it. Default: yes."
+        ),
+        Key("operations.query_plans"),
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(help="Seconds that a request to a subgraph may take. Default: 30."),
+        Key("all_subgraphs.timeout_seconds"),
+    ] = None,
+    subgraph_timeout: Annotated[
+        Several, typer.Option(help="NAME=SECONDS: the same for one subgraph."), Each(_timeout)
+    ] = None,
+    subgraph_ca: Annotated[
+        Path | None,
+        typer.Option(help="A PEM file of certificate authorities to trust for subgraphs, beside the system's."),
+        Key("all_subgraphs.tls.ca"),
+    ] = None,
+    limit: Annotated[
+        Several, typer.Option(help="NAME=NUMBER: a limit of the README, such as depth=20."), Each(_limit)
+    ] = None,
+    allow_host: Annotated[
+        Several, typer.Option(help="A host name to answer to, or *.NAME; may be given again."), Key("server.hosts")
+    ] = None,
+    cors_origin: Annotated[
+        Several,
+        typer.Option(help="An origin whose pages may read answers, or *; may be given again."),
+        Key("server.cors_origins"),
+    ] = None,
+    forward_header: Annotated[
+        Several,
+        typer.Option(help="A request header to forward to subgraphs as well; may be given again."),
+        Each(_header),
+    ] = None,
+    forward_extension: Annotated[
+        Several,
+        typer.Option(help="NAME=HEADER: an entry of extensions to forward to subgraphs as a header."),
+        Each(_extension),
+    ] = None,
+    join_queries: Annotated[
+        bool | None,
+        typer.Option(
+            "--join-queries/--no-join-queries",
+            help="Send equal queries to a subgraph that are in flight at the same time once. Default: yes.",
+        ),
+        Key("operations.join_equal_queries"),
+    ] = None,
+    join_requests: Annotated[
+        bool | None,
+        typer.Option(
+            "--join-requests/--no-join-requests",
+            help="Execute equal queries of clients that are in flight at the same time once. Default: no.",
+        ),
+        Key("operations.join_equal_requests"),
+    ] = None,
+    drain: Annotated[
+        float | None,
+        typer.Option(min=0, help="Seconds between SIGTERM and the end in which clients can go elsewhere. Default: 0."),
+        Key("server.drain_seconds"),
+    ] = None,
+    log_level: Annotated[
+        str | None,
+        typer.Option(parser=str.lower, metavar="<str>", help="debug, info, warning or error. Default: info."),
+        Key("server.log_level"),
+    ] = None,
+) -> None:
+    """Serve a supergraph, or subgraphs that are composed: /graphql, /health/live, /health/ready, the playground at /.
+
+    Every option is a key of the configuration, which has more of them: an option wins over the environment
+    (GRAPHROUTER_SERVER__PORT is the key server.port), which wins over the file (--config, or GRAPHROUTER_CONFIG).
+    """
+    reader = _Reader(config, tuple(_given(locals())))
+    try:
+        source = reader.first()
+    except ConfigurationError as error:
+        refuse(str(error), 2)
+    except NotUsable as error:
+        refuse(str(error), 1 if isinstance(error.__cause__, SupergraphError) else 2)
+    if check:
+        typer.echo("the configuration is right")
+        return
+    _run(reader, source)
+
+
+def _given(values: Mapping[str, object]) -> Iterable[Given]:
+    """What the options of the command line set, by the keys that stand beside them in `serve`."""
+    for name, annotation in get_type_hints(serve, include_extras=True).items():
+        for key in getattr(annotation, "__metadata__", ()):
+            if isinstance(key, Key | Each) and values[name] is not None:
+                yield from key.given(f"--{name.replace('_', '-')}", values[name])
 
 
 class _Reader:
@@ -330,6 +388,8 @@ async def _serve(reader: _Reader, source: Source, listener: socket.socket, for_m
         refuse(str(error), 1)
     finally:
         await servers.shut_down()
+    if servers.interrupted:
+        raise typer.Exit(128 + signal.SIGINT)  # as shells tell that a command was interrupted
 
 
 def _metrics_of(reader: _Reader, counted: RouterMetrics, servers: Servers) -> Sequence[MetricsSource]:

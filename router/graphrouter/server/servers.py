@@ -76,10 +76,16 @@ class Servers:
         self._stopping = asyncio.Event()
         self._running: list[tuple[_Server, asyncio.Task[None]]] = []
         self.connections: list[Connections] = []
+        self.interrupted = False
+        """Whether Ctrl-C is why they stop."""
 
     def stop_on_signals(self) -> None:
-        _on_signal(signal.SIGINT, self.stop)
+        _on_signal(signal.SIGINT, self._interrupt)
         _on_signal(signal.SIGTERM, self._drain)
+
+    def _interrupt(self) -> None:
+        self.interrupted = True
+        self.stop()
 
     def _drain(self) -> None:
         """What SIGTERM does, the first time."""
