@@ -21,7 +21,7 @@ def rebuild(
     ctx: typer.Context,
     view: Annotated[
         list[str] | None,
-        typer.Argument(help="Views, such as {view}. [all]", show_default=False, autocompletion=complete_view),
+        typer.Argument(help="Views, such as {view}. Default: all.", show_default=False, autocompletion=complete_view),
     ] = None,
     data: DataOption = Path("data"),
     distributed: DistributedOption = False,

@@ -22,7 +22,7 @@ ViewOption = Annotated[
     str | None,
     typer.Option(
         "--view",
-        help="Only this view or process manager. [all]",
+        help="Only this view or process manager. Default: all.",
         show_default=False,
         autocompletion=complete_view,
     ),

@@ -18,7 +18,7 @@ AllowHostsOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAMES",
-        help="Host names to answer to, separated by commas. [addresses and localhost on loopback, else any]",
+        help="Host names to answer to, separated by commas. Default: addresses and localhost on loopback, else any.",
         show_default=False,
     ),
 ]
@@ -26,7 +26,7 @@ CorsOriginsOption = Annotated[
     str | None,
     typer.Option(
         metavar="ORIGINS",
-        help="Origins whose pages may read the router's answers, separated by commas. [none]",
+        help="Origins whose pages may read the router's answers, separated by commas. Default: none.",
         show_default=False,
     ),
 ]
@@ -36,7 +36,7 @@ RouterConfigOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="The router's configuration, in YAML; it may change while it runs. [none]",
+        help="The router's configuration, in YAML; it may change while it runs. Default: none.",
         show_default=False,
     ),
 ]
@@ -62,7 +62,7 @@ def up(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     cors_origins: CorsOriginsOption = None,
     router_config: RouterConfigOption = None,
     log_level: Annotated[
-        str | None, typer.Option(help="debug, info, warning or error. [warning]", show_default=False)
+        str | None, typer.Option(help="debug, info, warning or error. Default: warning.", show_default=False)
     ] = None,
 ) -> None:
     """Start router and subgraphs in this process, on one data folder, until Ctrl-C.
@@ -119,7 +119,7 @@ def serve(  # noqa: PLR0913, PLR0917 - see above
     cors_origins: CorsOriginsOption = None,
     router_config: RouterConfigOption = None,
     log_level: Annotated[
-        str | None, typer.Option(help="debug, info, warning or error. [warning]", show_default=False)
+        str | None, typer.Option(help="debug, info, warning or error. Default: warning.", show_default=False)
     ] = None,
 ) -> None:
     """Serve one subgraph, or the router, of the distributed mode until Ctrl-C. Several of each share the load.
@@ -175,7 +175,7 @@ def project(
         int | None, typer.Option(help="For its health and status; 0 takes any free one. [0]", show_default=False)
     ] = None,
     log_level: Annotated[
-        str | None, typer.Option(help="debug, info, warning or error. [warning]", show_default=False)
+        str | None, typer.Option(help="debug, info, warning or error. Default: warning.", show_default=False)
     ] = None,
 ) -> None:
     """Keep a share of a view of the distributed mode up to date, and do nothing else, until Ctrl-C.
