@@ -49,10 +49,14 @@ async def read_events(chunks: AsyncIterable[bytes], limit: int) -> AsyncGenerato
         EventTooLarge: a block has more than `limit` bytes.
     """
     name, data, last_id, size = "", list[bytes](), "", 0
-    buffer = b""
+    begun = list[bytes]()  # pieces of a line
     async for chunk in chunks:
         # A line ends with CR LF, LF or CR. What is read here ends lines with LF, some servers with CR LF.
-        *lines, buffer = (buffer + chunk).split(b"\n")
+        head, *lines = chunk.split(b"\n")
+        begun.append(head)
+        if lines:
+            lines.insert(0, b"".join(begun))
+            begun = [lines.pop()]
         size += len(chunk)
         for ended in lines:
             line = ended.removesuffix(b"\r")
@@ -60,7 +64,7 @@ async def read_events(chunks: AsyncIterable[bytes], limit: int) -> AsyncGenerato
             value = value.removeprefix(b" ")
             if not line:
                 yield ServerSentEvent(name or "message", b"\n".join(data) if data else None, last_id)
-                name, data, size = "", [], len(buffer)
+                name, data, size = "", [], len(begun[0])
             elif field == b"data":
                 data.append(value)
             elif field == b"event":

@@ -20,6 +20,7 @@ from graphrouter import bookmarks
 from graphrouter.execution.errors import error_object
 from graphrouter.execution.prepare import PreparedFetch, holds
 from graphrouter.http.server_sent_events import EventTooLarge, ServerSentEvent, read_events
+from graphrouter.json_text import dumps
 from graphrouter.options import RouterOptions
 from graphrouter.pipeline.answering import Answering
 from graphrouter.pipeline.hooking import HookFailed, SubgraphHooks
@@ -139,10 +140,7 @@ class Subscribing:
                         async for event in events:
                             if event.name == "complete":
                                 return
-                            response = None
-                            if event.data is not None and event.name == "next":
-                                message = SubgraphResponse(200, {}, event.data)
-                                response = await self._hooked(first, asked, message)
+                            response = await self._message(first, asked, event)
                             # A message that a hook does not let through is asked for again.
                             if (place := _bookmark_of(event) or bookmark) != bookmark:
                                 bookmark, waits = place, _waits()
@@ -150,7 +148,10 @@ class Subscribing:
                                 yield _Event(bookmark, response)
             except HookFailed:
                 raise
-            except (TransportError, EventTooLarge) as failure:
+            except (SubgraphResponseTooLarge, EventTooLarge):  # it would come again each time
+                yield _Event(bookmark, _too_large(first.fetch.subgraph, self._options.subgraph_response_bytes))
+                return
+            except TransportError as failure:
                 _log.warning("the stream of the subgraph %s broke off: %s", first.fetch.subgraph, failure)
             if self._closed or not bookmark:
                 raise StreamInterrupted
@@ -165,6 +166,13 @@ class Subscribing:
             return answer
         asked = replace(asked, deadline=self._deadline(first))
         return await self._hooks.answer(first.fetch.subgraph, asked, answer)
+
+    async def _message(
+        self, first: PreparedFetch, asked: SubgraphRequest, event: ServerSentEvent
+    ) -> SubgraphResponse | None:
+        if event.data is None or event.name != "next":
+            return None
+        return await self._hooked(first, asked, SubgraphResponse(200, {}, event.data))
 
     def _deadline(self, first: PreparedFetch) -> float:
         seconds = self._options.subgraph_timeouts.get(first.fetch.subgraph, self._options.subgraph_seconds)
@@ -193,6 +201,11 @@ class _Event:
 
     bookmark: str
     response: SubgraphResponse | None
+
+
+def _too_large(subgraph: str, limit: int) -> SubgraphResponse:
+    message = f"a message of the subgraph {subgraph} has more than {limit} bytes"
+    return SubgraphResponse(200, {}, dumps({"errors": [error_object(message, SubgraphResponseTooLarge.code)]}))
 
 
 def _bookmark_of(event: ServerSentEvent) -> str:

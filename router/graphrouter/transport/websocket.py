@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
 
 from graphrouter.http.server_sent_events import COMPLETE, next_event, progress
@@ -27,6 +28,7 @@ from graphrouter.transport.port import (
     EVENTS_ACCEPT,
     MAX_RESPONSE_BYTES,
     SubgraphRequest,
+    SubgraphResponseTooLarge,
     SubgraphStream,
     SubgraphTimedOut,
     SubgraphUnreachable,
@@ -144,7 +146,8 @@ async def _whole(body: bytes) -> AsyncGenerator[bytes, None]:
 
 
 async def _events_of(connection: ClientConnection) -> AsyncGenerator[bytes, None]:
-    """The messages as Server-Sent Events; raises SubgraphUnreachable where they break off."""
+    """The messages as Server-Sent Events; raises SubgraphUnreachable where they break off, and
+    SubgraphResponseTooLarge."""
     try:
         async for text in connection:
             message = _read(text)
@@ -173,6 +176,8 @@ async def _events_of(connection: ClientConnection) -> AsyncGenerator[bytes, None
             yield next_event(dumps({"errors": [error]}), "")
             yield COMPLETE
             return
+        if closed.sent and closed.sent.code == CloseCode.MESSAGE_TOO_BIG:
+            raise SubgraphResponseTooLarge("the subgraph's message is too large") from closed
         raise SubgraphUnreachable("the stream broke off") from closed
     except (OSError, WebSocketException) as error:
         raise SubgraphUnreachable("the stream broke off") from error

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,7 +16,13 @@ from graphrouter.authentication import Authentication, Caller, Issuer
 from graphrouter.bookmarks import encode
 from graphrouter.pipeline.callers import while_proved
 from graphrouter.request import RequestRefused, StreamInterrupted, StreamItem, StreamProgress
-from graphrouter.transport import SubgraphRequest, SubgraphResponse, SubgraphStream, SubgraphUnreachable
+from graphrouter.transport import (
+    SubgraphRequest,
+    SubgraphResponse,
+    SubgraphResponseTooLarge,
+    SubgraphStream,
+    SubgraphUnreachable,
+)
 from infra.patience import seconds
 from tests.support.dict_subgraph import DictSubgraph, router_over
 from tests.support.tokens import AUDIENCE, ISSUER, SigningKey, bearer, key_set
@@ -263,10 +269,17 @@ async def test_a_message_with_errors_and_one_without_sense_do_not_end_the_stream
     ]
 
 
-async def test_an_event_over_the_limit_ends_nothing_for_ever() -> None:
-    users = Streamed([quiet(1), b"data: " + b"x" * 2_000], [event(2), COMPLETE])
+@pytest.mark.parametrize("break_off", [b"data: " + b"x" * 2_000, SubgraphResponseTooLarge("the message is too large")])
+async def test_a_message_over_the_limit_is_told_and_not_asked_for_again(break_off: bytes | Exception) -> None:
+    users = Streamed([quiet(1), event(2), break_off])
     router, _ = routed(users, RouterOptions(subgraph_response_bytes=1_000))
-    assert shown(await items_of(router)) == [mark(1), {"changed": {"name": "n2", "friends": 7}}]
+    *before, told = await items_of(router)
+    assert shown(before) == [mark(1), {"changed": {"name": "n2", "friends": 7}}]
+    assert isinstance(told, GraphQLAnswer)
+    (error,) = cast("list[dict[str, Any]]", told.body()["errors"])
+    assert error["message"] == "a message of the subgraph users has more than 1000 bytes"
+    assert error["extensions"]["code"] == "SUBREQUEST_TOO_LARGE"
+    assert (told.bookmark, len(users.asked)) == (mark(2), 1)
 
 
 async def test_other_operations_are_streams_of_their_one_answer() -> None:

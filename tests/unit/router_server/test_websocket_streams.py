@@ -13,7 +13,13 @@ import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from graphrouter.transport import StreamingTransport, SubgraphRequest, SubgraphTimedOut, SubgraphUnreachable
+from graphrouter.transport import (
+    StreamingTransport,
+    SubgraphRequest,
+    SubgraphResponseTooLarge,
+    SubgraphTimedOut,
+    SubgraphUnreachable,
+)
 from graphrouter.transport.websocket import WebSocketStreams
 from infra.patience import seconds
 
@@ -112,10 +118,16 @@ async def test_an_error_that_passes_breaks_the_stream_off(code: str) -> None:
             await read(streams)
 
 
-@pytest.mark.parametrize("end", [1000, 1001, 1012, "{", "[]", json.dumps({"x": "y" * 2_000})])
+@pytest.mark.parametrize("end", [1000, 1001, 1012, "{", "[]"])
 async def test_what_ends_without_complete_breaks_off(end: int | str) -> None:
     async with streams_of(Scripted(NEXT, end)) as streams:
         with pytest.raises(SubgraphUnreachable):
+            await read(streams)
+
+
+async def test_a_message_over_the_limit_is_told_apart_from_a_stream_that_breaks_off() -> None:
+    async with streams_of(Scripted(NEXT, "x" * 1_001)) as streams:
+        with pytest.raises(SubgraphResponseTooLarge, match="the subgraph's message is too large"):
             await read(streams)
 
 
