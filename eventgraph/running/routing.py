@@ -20,6 +20,7 @@ from graphrouter.http.actors import ActorKeys
 from graphrouter.options import DEFAULT_FORWARDED_HEADERS
 from graphrouter.router import SubgraphSource
 from graphrouter.server.reloading import NotUsable, ReloadingApp, Source
+from graphrouter.telemetry.recent import CORRELATION_HEADER, RecentRequests
 from graphrouter.telemetry.router import RouterMetrics
 
 _SETTINGS_OF_THE_SYSTEM: Final = (
@@ -41,7 +42,8 @@ class SystemRouter:
 
     The schemas are known here: a subgraph is not asked for its own, which it may not tell before its view is filled.
     Until then it answers UNAVAILABLE, and the health says why. `config` is the file of the router's configuration. With
-    `actors`, subgraphs are told who asks; `metrics` count what the router does.
+    `actors`, subgraphs are told who asks; `metrics` count what the router does, `recent` keeps
+    the last requests.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class SystemRouter:
         config: Path | None = None,
         actors: ActorKeys | None = None,
         metrics: RouterMetrics | None = None,
+        recent: RecentRequests | None = None,
     ) -> None:
         urls = {name: source if isinstance(source, str) else f"in-process:{name}" for name, source in sources.items()}
         self._sources = sources
@@ -64,8 +67,9 @@ class SystemRouter:
             health_paths=dict.fromkeys(sources, "/health/ready"),
             authentication=reach.authentication,
             actor_keys=actors,
-            forwarded_headers=DEFAULT_FORWARDED_HEADERS | {"correlation-id"},
+            forwarded_headers=DEFAULT_FORWARDED_HEADERS | {CORRELATION_HEADER},
             metrics=metrics,
+            recent=recent,
         )
         self._supergraph = supergraph_sdl(system, urls)
         self._app: ReloadingApp | None = None

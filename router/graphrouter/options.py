@@ -14,6 +14,7 @@ from graphrouter.http.rates import RateLimit
 from graphrouter.http.websocket import WebSocketSettings
 from graphrouter.limits import Limits
 from graphrouter.override_labels import LabelChoice
+from graphrouter.telemetry.recent import RecentRequests
 from graphrouter.telemetry.router import RouterMetrics
 from graphrouter.transport.breaker import Breaker
 from graphrouter.transport.port import MAX_RESPONSE_BYTES
@@ -163,6 +164,9 @@ class RouterOptions:
     """How long readiness waits for each subgraph."""
     metrics: RouterMetrics | None = None
     """Counts what happens, to be read by `metrics_route`; without it nothing is counted."""
+    recent: RecentRequests | None = None
+    """Keeps the last requests, to be looked at; each mutation then has a correlation (`Correlation-Id`), which its
+    answer tells in `extensions.correlation`. Without it nothing is kept."""
     measured_operations: frozenset[str] = frozenset()
     """Names of operations by which they are counted, beside those of trusted operations and of the playground's
     examples. All others are counted as one, because clients choose names."""

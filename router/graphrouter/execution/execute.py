@@ -111,6 +111,8 @@ class Execution:
     """A fetch that has been answered already: a subscription's, whose answer is a message of the subgraph."""
     explanation: Explanation | None = None
     """Hears of each request and its answer."""
+    fetched: list[tuple[str, str, Sequence[object]]] | None = None
+    """Where the fetches that were answered are kept: subgraph, place, and the bookmarks of the answer."""
     sent: int = 0
     """How many requests to subgraphs were made."""
     _bytes: int = 0
@@ -393,6 +395,8 @@ class Execution:
             texts.append(extensions.get("bookmark"))
         if self.explanation is not None:
             self.explanation.answered(prepared.fetch, texts)
+        if self.fetched is not None:
+            self.fetched.append((service, prepared.place, texts))
         for text in texts:
             if text is None or text == self.bookmark:
                 continue

@@ -12,7 +12,9 @@ from graphrouter.execution.representations import TargetReader, variables_json
 from graphrouter.execution.sharing import shareable_targets
 from graphrouter.execution.strays import Asked, Strays, find_strays
 from graphrouter.json_text import dumps
-from graphrouter.planning.plan import Condition, EntityFetch, EntityGroup, Fetch, Path, QueryPlan, RootFetch
+from graphrouter.planning.plan import Condition, EntityFetch, EntityGroup, Fetch, Key, Path, QueryPlan, RootFetch
+
+_LONGEST_PLACE = 200
 
 
 class PreparedGroup:
@@ -71,6 +73,16 @@ class PreparedFetch:
         return tuple(self.names.get(key, key) for key in keys)
 
     @cached_property
+    def place(self) -> str:
+        """Where its answer stands in the response, for people."""
+        if isinstance(self.fetch, RootFetch):
+            above = _dotted(self.fetch.path)
+            places = [f"{above}.{key}" if above else key for key in self.root_keys]
+        else:
+            places = [_dotted(reader.path) for group in self.groups for _, reader in group.targets]
+        return ", ".join(dict.fromkeys(places))[:_LONGEST_PLACE]
+
+    @cached_property
     def object_keys(self) -> frozenset[str]:
         """The response keys under which the answer has objects, right below where it is merged."""
         fields = [node for node in _fields(self._operation.selection_set) if node.selection_set is not None]
@@ -114,6 +126,10 @@ def _fields(selections: SelectionSetNode | None) -> Iterator[FieldNode]:
             yield node
         elif isinstance(node, InlineFragmentNode):
             yield from _fields(node.selection_set)
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(step.name for step in path if isinstance(step, Key))
 
 
 def _asked(sets: Sequence[SelectionSetNode | None], names: Mapping[str, str]) -> Asked:

@@ -64,6 +64,7 @@ from graphrouter.request import (
 )
 from graphrouter.supergraph import Access, Supergraph
 from graphrouter.telemetry.operations import NOT_READ
+from graphrouter.telemetry.recent import correlated, correlation_of
 from graphrouter.transport import StreamingTransport, SubgraphTransport
 
 _log = logging.getLogger("graphrouter.pipeline")
@@ -291,10 +292,15 @@ class Pipeline:
             return GraphQLAnswer(None, [], extensions)
         asked = prepared.variant(variables, shared=False).introspection
         introspected = await self._introspected(asked, variables, deadline) if asked else ()
+        headers = forwarded(request, self._options, caller)
+        if kind == "mutation" and self._options.recent is not None:
+            headers = correlated(headers)
+            if correlation := correlation_of(headers):
+                extensions["correlation"] = correlation
         return await self._answering.answer(
             prepared,
             variables,
-            forwarded(request, self._options, caller),
+            headers,
             bookmark_of(request),
             introspected,
             extensions,

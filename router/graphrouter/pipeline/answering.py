@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 
@@ -19,7 +20,7 @@ from graphrouter.json_text import dumps
 from graphrouter.limits import LimitExceeded
 from graphrouter.options import RouterOptions
 from graphrouter.pipeline.operation import PreparedOperation
-from graphrouter.request import GraphQLAnswer
+from graphrouter.request import ErrorObject, GraphQLAnswer
 from graphrouter.transport import SubgraphResponse
 
 _SHAPING_SECONDS = 5.0
@@ -117,6 +118,7 @@ class Answering:
         resume: str | None = None,
     ) -> GraphQLAnswer:
         """Runs the plan and shapes the response. `resume` stands for the bookmark that came of it."""
+        started = self.watch(execution) if resume is None else 0.0
         await execution.run()
         if (metrics := self._options.metrics) is not None:
             metrics.fetched(prepared.operation.operation.value, execution.sent)
@@ -131,9 +133,28 @@ class Answering:
         if execution.explanation is not None:
             extensions["explain"] = execution.explanation.told(prepared.plan)
         answer = GraphQLAnswer(data, prepared.told(execution.errors.as_list(), variables), extensions)
+        self.note(prepared, execution, started, answer.errors)
         if execution.is_large or shape_errors.objects > LARGE_COUNT:
             await self._background.run(answer.write_in_pieces)
         return answer
+
+    def watch(self, execution: Execution) -> float:
+        """Keeps what subgraphs answer, if recent requests are kept; gives when it began, in seconds since 1970."""
+        if self._options.recent is None:
+            return 0.0
+        execution.fetched = []
+        return time.time()
+
+    def note(
+        self, prepared: PreparedOperation, execution: Execution, started: float, errors: Sequence[ErrorObject]
+    ) -> None:
+        """Keeps a request that has come to its end among the recent ones, if it was watched."""
+        if self._options.recent is not None and execution.fetched is not None:
+            operation = prepared.operation
+            name = operation.name.value if operation.name is not None else ""
+            self._options.recent.executed(
+                operation.operation.value, name, execution.headers, started, errors, execution.fetched
+            )
 
     async def cost(self, prepared: PreparedOperation, execution: Execution) -> dict[str, int]:
         """What the operation was estimated to cost, and what it did."""

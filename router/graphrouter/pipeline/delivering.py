@@ -57,6 +57,7 @@ class Delivering:
     ) -> AsyncGenerator[GraphQLAnswer | AnswerPart, None]:
         """The parts of the answer; the answer itself where nothing of it is to come later."""
         arrivals = _Arrivals(execution, self._limits.errors)
+        started = self._answering.watch(execution)
         running = asyncio.create_task(execution.run())
         running.add_done_callback(arrivals.end)
         try:
@@ -69,6 +70,7 @@ class Delivering:
             pending = delivery.announced()
             if not pending:
                 extensions.update(await self._ended(prepared, execution))
+                self._answering.note(prepared, execution, started, answer.errors)
                 yield answer
                 return
             yield AnswerPart(has_next=True, first=answer, pending=pending)
@@ -77,6 +79,7 @@ class Delivering:
                 part = await _or_the_end(delivery)
                 if not part.has_next:
                     part = replace(part, extensions={**part.extensions, **await self._ended(prepared, execution)})
+                    self._answering.note(prepared, execution, started, part.errors)
                 yield part
         finally:
             running.cancel()

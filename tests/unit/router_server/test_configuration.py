@@ -122,7 +122,8 @@ def test_every_option_of_the_library_has_a_key(folder: Path) -> None:
     same = [
         one.name for one in fields(RouterOptions) if getattr(options, one.name) == getattr(RouterOptions(), one.name)
     ]
-    assert same == ["metrics"]  # what has been counted lasts longer than a configuration (`metrics.enabled`)
+    # What has been counted and kept lasts longer than a configuration.
+    assert same == ["metrics", "recent"]
     assert isinstance(options.subgraph_tls, ssl.SSLContext)
     assert options.subgraph_tls_of.keys() == {"users"}
     assert options.actor_keys is not None
