@@ -29,7 +29,6 @@ from eventgraph.serving.served import running
 from eventgraph.system import System
 from eventkernel.clock import SteadyClock, SystemClock
 from eventkernel.errors import CannotOpen, CorruptData, Unavailable
-from graphrouter.http.actors import ActorKeys
 from graphrouter.server.servers import Endpoint
 
 _OPENING_SECONDS: Final = 120.0
@@ -82,9 +81,9 @@ async def serve_part(
     metrics_listener = listen_for_metrics(serve)
     metrics = SubgraphMetrics(part.name, "kafka") if serve.metrics else None
     async with AsyncExitStack() as stack:
-        servers = Servers(serve.drain_seconds)
+        servers = Servers(serve.drain_seconds, serve.connection_limits)
         servers.stop_on_signals()
-        found = await _opened(stack, part, engines, servers, serve.actors, metrics)
+        found = await _opened(stack, part, engines, servers, serve, metrics)
         if found is None:
             return
         status = StatusSource(part.system, "the engines", [found.subgraph])
@@ -110,7 +109,7 @@ async def _opened(
     part: Part,
     engines: EngineSettings,
     servers: Servers,
-    actors: ActorKeys | None,
+    serve: ServeSettings,
     metrics: SubgraphMetrics | None,
 ) -> Opened | None:
     """The subgraph, as soon as its engines answer; None where the process is to stop before that."""
@@ -120,7 +119,9 @@ async def _opened(
     name, clock = part.name, SteadyClock(SystemClock())
     while not servers.stopping:
         try:
-            found = opened(part.system, engines, name, part.work, clock, actors, metrics)
+            found = opened(
+                part.system, engines, name, part.work, clock, serve.actors, metrics, serve.concurrent_streams
+            )
             return await stack.enter_async_context(found)
         except Unavailable as error:
             if loop.time() > deadline:

@@ -64,10 +64,11 @@ async def run(system: System, settings: Settings, announce: Callable[[str], None
     counted = RouterMetrics() if settings.metrics else None
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(DataFolder.open(settings.data, system))
-        servers = Servers()
+        servers = Servers(limits=settings.connection_limits)
         servers.stop_on_signals()
         try:
-            subgraphs = await stack.enter_async_context(opened(system, folder, SystemClock(), actors, metrics))
+            opening = opened(system, folder, SystemClock(), actors, metrics, settings.concurrent_streams)
+            subgraphs = await stack.enter_async_context(opening)
         except (Unavailable, CannotOpen, CorruptData) as error:
             raise StartError(f"the data folder {folder.path} cannot be opened: {error}") from error
         for subgraph in subgraphs:
@@ -102,9 +103,10 @@ async def opened(
     clock: Clock,
     actors: ActorKeys | None = None,
     metrics: Mapping[str, SubgraphMetrics] = MappingProxyType({}),
+    streams: int | None = None,
 ) -> AsyncGenerator[Sequence[ServedSubgraph]]:
-    """The subgraphs on the files of a data folder, which know who asks by `actors`, and are counted in `metrics` by
-    their names.
+    """The subgraphs on the files of a data folder, which know who asks by `actors`, are counted in `metrics` by their
+    names, and take so many `streams` each.
 
     Large steps of `clock` are doubted (`SteadyClock`).
     """
@@ -142,6 +144,7 @@ async def opened(
                 ),
                 actors,
                 metrics.get(subgraph.name),
+                streams,
             )
             for subgraph in system.subgraphs
         ]

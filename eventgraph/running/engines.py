@@ -69,9 +69,10 @@ async def opened(
     clock: Clock,
     actors: ActorKeys | None = None,
     metrics: SubgraphMetrics | None = None,
+    streams: int | None = None,
 ) -> AsyncGenerator[Opened]:
-    """One subgraph, which knows who asks by `actors` and is counted in `metrics`, and the workers that this kind of
-    work needs beside it.
+    """One subgraph, which knows who asks by `actors`, is counted in `metrics` and takes so many `streams`, and the
+    workers that this kind of work needs beside it.
 
     Raises:
         StartError: the settings do not fit together.
@@ -79,7 +80,8 @@ async def opened(
         Unavailable: an engine does not answer, or a log that this subgraph reads is not made yet.
     """
     async with AsyncExitStack() as stack:
-        subgraph = await Engines(system, settings, work, clock, stack).subgraph(system.subgraph(name), actors, metrics)
+        engines = Engines(system, settings, work, clock, stack)
+        subgraph = await engines.subgraph(system.subgraph(name), actors, metrics, streams)
         match work:
             case Work.ALL | Work.KEEPING:
                 workers = subgraph.workers
@@ -105,7 +107,11 @@ class Engines:
         self._databases: dict[str, Database] = {}
 
     async def subgraph(
-        self, subgraph: Subgraph[Any], actors: ActorKeys | None = None, metrics: SubgraphMetrics | None = None
+        self,
+        subgraph: Subgraph[Any],
+        actors: ActorKeys | None = None,
+        metrics: SubgraphMetrics | None = None,
+        streams: int | None = None,
     ) -> ServedSubgraph:
         """One subgraph of the system."""
         name = subgraph.name
@@ -127,6 +133,7 @@ class Engines:
             ),
             actors,
             metrics,
+            streams,
         )
 
     async def log(self, name: str) -> KafkaLog:

@@ -36,7 +36,7 @@ async def serve_router(
     listener = listen(serve.host, ROUTER_PORT if serve.port is None else serve.port)
     metrics_listener = listen_for_metrics(serve)
     async with AsyncExitStack() as stack:
-        servers = Servers(serve.drain_seconds)
+        servers = Servers(serve.drain_seconds, serve.connection_limits)
         servers.stop_on_signals()
         stack.push_async_callback(servers.shut_down)
         counted = RouterMetrics() if serve.metrics else None

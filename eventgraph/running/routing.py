@@ -125,6 +125,7 @@ class SystemRouter:
             options,
             hosts=self._reach.hosts or options.hosts,
             cors_origins=self._reach.origins or options.cors_origins,
+            concurrent_streams=self._reach.concurrent_streams or options.concurrent_streams,
         )
         return GraphRouter.from_supergraph(self._supergraph, self._sources, options)
 

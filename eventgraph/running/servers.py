@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from eventgraph.errors import StartError
 from eventgraph.running.certificates import Certificates
+from graphrouter.http.connections import ConnectionLimits
 from graphrouter.server import servers
 from graphrouter.server.servers import Endpoint, NotStarted
 
@@ -16,10 +18,11 @@ GRACE_SECONDS = 5
 
 
 class Servers(servers.Servers):
-    """Those of one process of a system."""
+    """Those of one process of a system, each within the same limits."""
 
-    def __init__(self, drain_seconds: float = 0.0) -> None:
+    def __init__(self, drain_seconds: float = 0.0, limits: ConnectionLimits | None = None) -> None:
         super().__init__(drain_seconds, GRACE_SECONDS)
+        self._limits = limits
 
     async def start(self, endpoints: Sequence[Endpoint]) -> None:
         """As the base class.
@@ -28,7 +31,7 @@ class Servers(servers.Servers):
             StartError: an app's lifespan failed.
         """
         try:
-            await super().start(endpoints)
+            await super().start([replace(endpoint, limits=self._limits) for endpoint in endpoints])
         except NotStarted as error:
             raise StartError(str(error)) from error
 

@@ -20,6 +20,7 @@ from eventgraph.running.certificates import CertificateFiles, Certificates
 from eventgraph.system import ROUTER_PORT, System
 from graphrouter.authentication import Authentication
 from graphrouter.http.actors import ActorKeys
+from graphrouter.http.connections import ConnectionLimits
 from graphrouter.http.hosts import check_hosts, is_loopback
 from graphrouter.http.origins import check_origins
 
@@ -46,6 +47,15 @@ class Reach(BaseSettings):
         default=False, description="Serve at another address than loopback although nobody has to prove who they are."
     )
 
+    connections: int = Field(
+        default=ConnectionLimits().connections,
+        ge=1,
+        description="Open connections of each port at the same time; a subscription by Server-Sent Events takes one.",
+    )
+    concurrent_streams: int | None = Field(
+        default=None, ge=1, description="Open subscriptions at the same time; one more is refused at once. [10000]"
+    )
+
     metrics: bool = Field(default=True, description="Whether the process counts what it does, and tells at /metrics.")
     metrics_host: str = Field(default="127.0.0.1", description="The address of metrics_port.")
     metrics_port: int | None = Field(
@@ -54,6 +64,10 @@ class Reach(BaseSettings):
         le=65_535,
         description="A port that has /metrics alone; without it, /metrics is beside everything else.",
     )
+
+    @property
+    def connection_limits(self) -> ConnectionLimits:
+        return ConnectionLimits(connections=self.connections)
 
     @property
     def hosts(self) -> tuple[str, ...]:

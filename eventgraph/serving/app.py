@@ -15,6 +15,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Final, Generic, cast
 
 import orjson
@@ -58,14 +59,17 @@ def subgraph_app(
     readiness: Callable[[], Awaitable[Readiness]],
     actors: ActorKeys | None = None,
     metrics: SubgraphMetrics | None = None,
+    streams: int | None = None,
     subscriptions: Callable[[Documents], Subscriptions[ViewT]] | None = None,
 ) -> Starlette:
-    """`actors` are the keys of the routers that say who asks; without any, nobody is known. `subscriptions` makes what
-    answers the schema's subscriptions, where it has any."""
+    """`actors` are the keys of the routers that say who asks; without any, nobody is known. `streams` may be open at
+    the same time, None: as `LIMITS` has it. `subscriptions` makes what answers the schema's subscriptions, where it has
+    any."""
+    limits = LIMITS if streams is None else replace(LIMITS, streams=streams)
     executor = _Executor(schema, gate, writes, actors, subscriptions, metrics.operations if metrics else None)
     # What has begun is finished: a change whose client has gone is a change all the same.
     endpoint = GraphQLEndpoint(
-        lambda: executor, LIMITS, gives_up=False, access=_access, metrics=metrics.http if metrics else None
+        lambda: executor, limits, gives_up=False, access=_access, metrics=metrics.http if metrics else None
     )
     health = _Health(readiness)
     websockets = WebSocketEndpoint(

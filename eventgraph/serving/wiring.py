@@ -30,9 +30,10 @@ def served(
     adapters: Adapters[ViewT],
     actors: ActorKeys | None = None,
     metrics: SubgraphMetrics | None = None,
+    streams: int | None = None,
 ) -> ServedSubgraph:
     """The subgraph; `actors` are the keys of the routers that say who asks. Without any, nobody is known, and everybody
-    may do everything. `metrics` count what it does.
+    may do everything. `metrics` count what it does. `streams` may be open at the same time; None: as many as usual.
 
     Raises:
         TypeError: the adapters are not those that the subgraph's declaration needs.
@@ -67,6 +68,7 @@ def served(
             readiness=readiness,
             actors=actors,
             metrics=metrics,
+            streams=streams,
             subscriptions=lambda documents: Subscriptions(documents, feeds, gate, writes),
         ),
         sdl=api.schema.as_str(),

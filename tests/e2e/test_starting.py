@@ -9,9 +9,12 @@ import socket
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from infra.patience import seconds
-from tests.support.kith import kith_up, run_kith, running_kith
+from tests.support.event_stream import listening_at
+from tests.support.kith import Json, kith_up, run_kith, running_kith
 
 CREATE = 'mutation { createUser(input: {firstName: "Ada", lastName: "Lovelace"}) { user { id } bookmark } }'
 
@@ -51,6 +54,35 @@ async def test_with_http_each_subgraph_answers_on_a_port_of_its_own(tmp_path: Pa
             line = next(line for line in running.banner.splitlines() if line.split()[:1] == [name])
             response = await running.client.post(line.split()[1], json={"query": "{ _service { sdl } }"})
             assert "type Query" in response.json()["data"]["_service"]["sdl"]
+
+
+async def test_the_environment_says_how_many_connections_and_subscriptions_are_open(tmp_path: Path) -> None:
+    environment = {"KITH_CONNECTIONS": "2", "KITH_CONCURRENT_STREAMS": "1"}
+    arguments = ("up", "--http", "--port", "0", "--data", str(tmp_path / "data"))
+    async with running_kith(*arguments, environment=environment) as running:
+        subscription = 'subscription { friendshipsChanged(userId: "ada") { id } }'
+        friends, headers = running.line("friends"), {"accept": "text/event-stream"}
+        async with listening_at(running.client, friends, subscription):
+            response = await running.client.post(friends, json={"query": subscription}, headers=headers)
+            assert (response.status_code, code_of(response.json())) == (503, "OVERLOADED")
+
+        url = f"{running.origin}/graphql".replace("http", "ws", 1)
+        protocols = [Subprotocol("graphql-transport-ws")]
+        async with connect(url, subprotocols=protocols) as first, connect(url, subprotocols=protocols):
+            response = await running.client.post(f"{running.origin}/graphql", json={"query": "{ __typename }"})
+            assert response.status_code == 503
+            await first.send('{"type": "connection_init"}')
+            for name in ("1", "2"):
+                payload = {"query": subscription}
+                await first.send(json.dumps({"id": name, "type": "subscribe", "payload": payload}))
+            while (message := json.loads(await first.recv()))["type"] != "error":
+                pass
+            assert message["payload"][0]["extensions"]["code"] == "OVERLOADED"
+
+
+def code_of(body: Json) -> str:
+    code: str = body["errors"][0]["extensions"]["code"]
+    return code
 
 
 def one_line(errors: str) -> str:

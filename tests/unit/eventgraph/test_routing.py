@@ -25,13 +25,14 @@ def routed(tmp_path: Path, text: str, **settings: Any) -> SystemRouter:
 
 def test_the_systems_own_settings_win_and_the_rest_is_the_files(tmp_path: Path) -> None:
     text = (
-        "server: {hosts: [a.example], cors_origins: ['https://a.example'], playground: false}\n"
+        "server: {hosts: [a.example], cors_origins: ['https://a.example'], playground: false,"
+        " concurrent_streams: 5}\n"
         "limits: {depth: 7}\n"
         "subgraphs: {users: {timeout_seconds: 2, headers: {x-key: a}}}\n"
         "forwarding: {headers: {x-tenant: true}}\n"
     )
     options = routed(tmp_path, text).read().options
-    assert (options.limits.depth, options.playground) == (7, False)
+    assert (options.limits.depth, options.playground, options.concurrent_streams) == (7, False, 5)
     assert (options.hosts, options.cors_origins) == (("a.example",), ("https://a.example",))
     assert (options.subgraph_timeouts, options.subgraph_headers) == ({"users": 2}, {"users": {"x-key": "a"}})
     assert {"x-tenant", "correlation-id"} <= options.forwarded_headers
@@ -39,6 +40,7 @@ def test_the_systems_own_settings_win_and_the_rest_is_the_files(tmp_path: Path) 
     assert options.health_paths == dict.fromkeys(SOCIAL_NETWORK.names, "/health/ready")
     own = routed(tmp_path, text, allow_hosts="b.example", cors_origins="https://b.example").read().options
     assert (own.hosts, own.cors_origins) == (("b.example",), ("https://b.example",))
+    assert routed(tmp_path, text, concurrent_streams=6).read().options.concurrent_streams == 6
 
 
 @pytest.mark.parametrize(
