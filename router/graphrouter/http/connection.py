@@ -24,7 +24,7 @@ from urllib.parse import unquote
 
 import httptools
 
-from graphrouter.http.connections import DRAINING, ConnectionLimits, Connections
+from graphrouter.http.connections import DRAINING, ConnectionLimits, Connections, is_endless
 from graphrouter.http.websocket_connection import WebSocketConnection, offers_websocket
 
 _log = logging.getLogger("graphrouter.http")
@@ -35,7 +35,6 @@ _LINGER_SECONDS: Final = 2.0
 """For so long what a client still sends is read and dropped: it would lose the answer if its bytes met a closed end."""
 _NO_BODY: Final = frozenset({204, 304})
 _STATUS_LINES: Final = {one.value: f"HTTP/1.1 {one.value} {one.phrase}\r\n".encode() for one in HTTPStatus}
-_EVENTS: Final = b"text/event-stream"
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 App = Callable[..., Awaitable[None]]
@@ -471,7 +470,7 @@ class _Exchange:
         self._wake()
 
     def drain(self) -> None:
-        """The server is to stop: the app is told of a stream of events as if its client had gone, and may still end it
+        """The server is to stop: the app is told of an endless stream as if its client had gone, and may still end it
         well. Other answers come to their end."""
         self._draining = True
         self._wake()
@@ -502,6 +501,7 @@ class _Exchange:
             return
         if message["type"] == "http.response.start":
             self._head = (message["status"], list(message.get("headers", ())))
+            self._is_endless = is_endless(message)
             return
         if self._head is None and not self.started:
             raise RuntimeError(f"expected http.response.start first, found {message['type']}")
@@ -537,7 +537,6 @@ class _Exchange:
             if b"\r" in value or b"\n" in value or b"\r" in name or b"\n" in name:
                 raise RuntimeError("a header has an end of line")
             lines.append(b"%b: %b\r\n" % (name, value))
-            self._is_endless = self._is_endless or (name.lower() == b"content-type" and value.startswith(_EVENTS))
         if b"content-length" not in names and status not in _NO_BODY and self.scope["method"] != "HEAD":
             if self.scope["http_version"] == "1.1":
                 self._chunked = True

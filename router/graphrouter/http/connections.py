@@ -15,10 +15,24 @@ _TICK_SECONDS: Final = 1.0
 DRAINING: Final = "graphrouter.draining"
 """Stands in the `extensions` of a request's ASGI scope while the server drains."""
 
+ENDLESS: Final = "graphrouter.endless"
+"""Of ASGI's `http.response.start`: whether the answer has no end of its own, so that whoever stops ends it. Without it,
+a stream of events has none."""
+
 
 def is_draining(scope: Mapping[str, Any]) -> bool:
     """Whether the server that this request came to is going to stop."""
     return DRAINING in scope.get("extensions", ())
+
+
+def is_endless(start: Mapping[str, Any]) -> bool:
+    """Whether an answer that starts so has no end of its own."""
+    if (said := start.get(ENDLESS)) is not None:
+        return bool(said)
+    for name, value in start.get("headers", ()):
+        if value.startswith(b"text/event-stream") and name.lower() == b"content-type":
+            return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)

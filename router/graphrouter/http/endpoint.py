@@ -201,9 +201,9 @@ class GraphQLEndpoint:
                     if isinstance(first, GraphQLAnswer) and (first.refused or not only_events):
                         return first
                     if first is not None:
-                        sending = send_events(send, again(first, items), self._limits.stream)
                         # Parts are of one request, until the last of them; messages are a stream.
                         in_parts = isinstance(first, AnswerPart)
+                        sending = send_events(send, again(first, items), self._limits.stream, endless=not in_parts)
                         await (self._once(sending, receive) if in_parts else while_connected(receive, sending))
                         await send({"type": "http.response.body", "body": b""})
                     return None

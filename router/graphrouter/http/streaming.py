@@ -16,6 +16,7 @@ from typing import Final
 
 from starlette.types import Send
 
+from graphrouter.http.connections import ENDLESS
 from graphrouter.http.media_types import EVENT_STREAM
 from graphrouter.http.server_sent_events import COMPLETE, next_event, progress
 from graphrouter.request import GraphQLAnswer, StreamInterrupted, StreamItem, StreamProgress, error_object
@@ -95,9 +96,12 @@ class OutgoingStream:
         return GraphQLAnswer(None, [error_object(message, "SLOW_CONSUMER")], extensions, refused=True)
 
 
-async def send_events(send: Send, items: AsyncGenerator[StreamItem, None], limits: StreamLimits) -> None:
-    """Writes a response that lasts as long as the operation; without its `complete` a client is to come back."""
-    await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+async def send_events(
+    send: Send, items: AsyncGenerator[StreamItem, None], limits: StreamLimits, *, endless: bool
+) -> None:
+    """Writes a response that lasts as long as the operation; without its `complete` a client is to come back. One that
+    is not `endless` is waited for by whoever stops."""
+    await send({"type": "http.response.start", "status": 200, "headers": _HEADERS, ENDLESS: endless})
 
     async def write(body: bytes) -> None:
         await send({"type": "http.response.body", "body": body, "more_body": True})

@@ -107,10 +107,14 @@ async def _or_the_end(delivery: _Delivery) -> AnswerPart:
 
 
 class _Arrivals:
-    """Which fetches of an execution are still to come, and what went wrong, by the fragments that they are made for."""
+    """Which fetches of an execution are still to come, and what went wrong, by the fragments that they are made for.
+
+    The execution refers to it, and it to nothing that refers to the execution: so the data are gone with the answer,
+    and do not wait for the garbage collector.
+    """
 
     def __init__(self, execution: Execution, max_errors: int) -> None:
-        self._execution = execution
+        self._at_once = execution.errors
         self._max_errors = max_errors
         self._errors: dict[Deferrals, ResponseErrors] = {}
         self._left: Counter[Deferral | None] = Counter(
@@ -149,7 +153,7 @@ class _Arrivals:
     def _errors_of(self, fetch: PreparedFetch) -> ResponseErrors:
         deferrals = fetch.fetch.deferrals
         if not deferrals:
-            return self._execution.errors
+            return self._at_once
         return self._errors.setdefault(deferrals, ResponseErrors(self._max_errors))
 
 

@@ -28,7 +28,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from graphrouter.http.media_types import EVENT_STREAM
+from graphrouter.http.connections import is_endless
 from graphrouter.http.websocket_connection import SERVICE_RESTART
 from graphrouter.options import RouterOptions
 from graphrouter.request import clipped
@@ -40,8 +40,6 @@ _log = logging.getLogger("graphrouter.server")
 
 _LOOK_SECONDS: Final = 0.5
 _LONGEST_WAIT_SECONDS: Final = 5.0
-
-_CONTENT_OF_STREAMS: Final = (b"content-type", EVENT_STREAM)
 
 _Stamps: TypeAlias = Mapping[Path, tuple[int, int, int] | None]
 
@@ -150,8 +148,8 @@ class ReloadingApp:
 
         async def watched(message: Message) -> None:
             nonlocal awaited
-            if awaited and message["type"] == "http.response.start" and _CONTENT_OF_STREAMS in message["headers"]:
-                awaited = False  # it has no end of its own
+            if awaited and message["type"] == "http.response.start" and is_endless(message):
+                awaited = False
                 generation.ended()
             await send(message)
 

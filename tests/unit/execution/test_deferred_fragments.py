@@ -6,6 +6,7 @@ The subgraphs answer from scripts, which wait at barriers; nothing depends on ti
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -15,6 +16,7 @@ import httpx
 import pytest
 
 from graphrouter import GraphRouter, Hooks, Limits, RouterOptions, bookmarks
+from graphrouter.execution.execute import Execution
 from graphrouter.http.capacity import EndpointLimits
 from graphrouter.http.endpoint import GraphQLEndpoint
 from graphrouter.request import GraphQLAnswer, GraphQLRequest
@@ -91,6 +93,23 @@ async def test_the_first_part_comes_while_a_deferred_subgraph_has_not_answered()
             "hasNext": False,
         }
         assert [part async for part in parts] == []
+
+
+async def test_an_answer_in_parts_leaves_nothing_to_the_garbage_collector() -> None:
+    router = router_of(Scripted(TWO), Scripted(entities({"score": 5}, {"score": 7})))
+    query = "{ products { name ... @defer { score } } }"
+    gc.collect()
+    gc.disable()
+    try:
+        assert len(await bodies_of(router, query)) == 2
+        await asyncio.sleep(0)  # the last of its tasks is let go
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        assert not [one for one in gc.garbage if isinstance(one, Execution)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
 
 
 async def test_a_fragment_comes_while_another_one_has_not() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from graphrouter.http.connection import HttpServer
-from graphrouter.http.connections import ConnectionLimits
+from graphrouter.http.connections import ENDLESS, ConnectionLimits
 from infra.patience import seconds
 
 LIMITS = ConnectionLimits(connections=4, head_bytes=2_000, headers=20)
@@ -546,3 +546,37 @@ async def test_a_server_that_stops_lets_answers_end(server: Server) -> None:
     assert (await working.answer())[1][b"connection"] == b"close"
     assert await working.rest() == b""
     assert server.state.connections == set()
+
+
+@pytest.mark.parametrize(
+    ("content", "more", "is_ended"),
+    [
+        (b"text/event-stream; charset=utf-8", {}, True),
+        (b"text/event-stream", {ENDLESS: False}, False),
+        (b"text/plain", {ENDLESS: True}, True),
+        (b"text/plain", {}, False),
+    ],
+)
+async def test_a_server_that_stops_ends_answers_without_an_end_and_no_others(
+    server: Server, content: bytes, more: dict[str, Any], is_ended: bool
+) -> None:
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"Content-Type", content)], **more})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        ways = {asyncio.ensure_future(receive()): b" gone", asyncio.ensure_future(server.hold.wait()): b" held"}
+        done, left = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        await send({"type": "http.response.body", "body": b"".join(ways[one] for one in done)})
+        for one in left:
+            one.cancel()
+
+    server.loaded_app = app
+    client = await server.connect()
+    client.send(PING)
+    await client.reader.readuntil(b"begun")
+    for connection in list(server.state.connections):
+        connection.shutdown()
+    if not is_ended:
+        server.hold.set()
+    rest = await client.rest()
+    assert (b" gone" in rest, b" held" in rest) == (is_ended, not is_ended)

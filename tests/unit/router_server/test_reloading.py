@@ -16,7 +16,7 @@ import pytest
 
 from graphrouter import GraphQLAnswer, GraphQLRequest, GraphRouter, RouterOptions
 from graphrouter.composition import SubgraphSdl, compose
-from graphrouter.request import StreamInterrupted, StreamItem
+from graphrouter.request import AnswerPart, StreamInterrupted, StreamItem
 from graphrouter.server import reloading
 from graphrouter.server.reloading import NotUsable, ReloadingApp, Source
 from graphrouter.subgraph_health import SubgraphHealth
@@ -175,6 +175,30 @@ async def test_subscriptions_end_with_the_former_router_without_being_complete()
         assert one.closed.is_set()
         assert '"one"' in text
         assert "event: complete" not in text
+
+
+async def test_an_answer_in_parts_comes_to_its_end_at_the_former_router() -> None:
+    arrived = asyncio.Event()
+
+    class InParts(Router):
+        async def stream(self, request: GraphQLRequest) -> AsyncGenerator[StreamItem, None]:
+            yield AnswerPart(True, await self.answer(GraphQLRequest("{ name }")))
+            await arrived.wait()
+            assert not self.closed.is_set()
+            yield AnswerPart(False)
+
+    one = InParts("one")
+    async with serving(source_of(one)) as world:
+        asking = asyncio.create_task(
+            world.client.post("/graphql", json={"query": "{ name }"}, headers={"accept": "text/event-stream"})
+        )
+        await one.entered.wait()
+        await world.reload(lambda: source_of(Router("two")))
+        await world.generation(2)
+        assert await world.ask() == "two"
+        arrived.set()
+        assert (await asking).text.endswith('{"hasNext":false}\n\nevent: complete\ndata:\n\n')
+        await one.closed.wait()
 
 
 async def test_the_former_router_is_open_until_its_mutations_without_a_client_have_ended() -> None:
