@@ -4,26 +4,51 @@ from __future__ import annotations
 
 from typing import Final
 
-from graphrouter import Example
+from graphrouter import Example, Find
 
-_USER_ID: Final = "put a user's id here"
+_USER: Final = "{{the first user}}"
+_FIND: Final = Find(
+    "query FirstUsers { users(first: 3) { edges { node { id } } } }",
+    {
+        "the first user": "users.edges.0.node.id",
+        "the second user": "users.edges.1.node.id",
+        "the third user": "users.edges.2.node.id",
+    },
+    "There are no three users yet: run CreateUsers first.",
+)
 
 EXAMPLES: Final = (
     Example(
-        "Create a user",
-        """# The same idempotency key gives the same user again. Run it for some people, and keep their ids.
-mutation CreateUser($input: CreateUserInput!) {
-  createUser(input: $input) {
-    user {
-      id
-      firstName
-      lastName
-    }
-    version
-    bookmark
+        "Create users",
+        """# Run again, it gives the same users: the idempotency keys are those of before.
+mutation CreateUsers($ada: CreateUserInput!, $grace: CreateUserInput!, $alan: CreateUserInput!) {
+  ada: createUser(input: $ada) {
+    ...Created
   }
+  grace: createUser(input: $grace) {
+    ...Created
+  }
+  alan: createUser(input: $alan) {
+    ...Created
+  }
+}
+
+fragment Created on CreateUserPayload {
+  user {
+    id
+    firstName
+    lastName
+  }
+  version
 }""",
-        {"input": {"firstName": "Ada", "lastName": "Lovelace"}},
+        {
+            first_name.lower(): {
+                "firstName": first_name,
+                "lastName": last_name,
+                "idempotencyKey": f"playground-{first_name}",
+            }
+            for first_name, last_name in (("Ada", "Lovelace"), ("Grace", "Hopper"), ("Alan", "Turing"))
+        },
     ),
     Example(
         "Users",
@@ -46,28 +71,38 @@ mutation CreateUser($input: CreateUserInput!) {
 }""",
     ),
     Example(
-        "Add a friend",
-        """# The friendship comes from one subgraph, the names from another.
-mutation AddFriend($input: AddFriendInput!) {
-  addFriend(input: $input) {
-    friendship {
-      id
-      since
-      users {
-        id
-        firstName
-      }
-    }
-    version
-    bookmark
+        "Add friends",
+        """# The friendships come from one subgraph, the names from another. The ids are found when you run it.
+mutation AddFriends($one: AddFriendInput!, $other: AddFriendInput!) {
+  one: addFriend(input: $one) {
+    ...Added
   }
+  other: addFriend(input: $other) {
+    ...Added
+  }
+}
+
+fragment Added on AddFriendPayload {
+  friendship {
+    id
+    since
+    users {
+      id
+      firstName
+    }
+  }
+  version
 }""",
-        {"input": {"userId": _USER_ID, "friendId": _USER_ID}},
+        {
+            "one": {"userId": _USER, "friendId": "{{the second user}}"},
+            "other": {"userId": "{{the second user}}", "friendId": "{{the third user}}"},
+        },
+        finds=_FIND,
     ),
     Example(
         "Recommendations",
-        """# Who is not a friend yet and has the most friends in common. The header Query-Plan
-# shows how the router answers it.
+        """# Who is not a friend yet and has the most friends in common.
+# The button "Query plan" shows how the router answers it, and what each fetch took.
 query Recommendations($userId: ID!) {
   recommendations(userId: $userId, first: 10) {
     user {
@@ -82,8 +117,8 @@ query Recommendations($userId: ID!) {
     }
   }
 }""",
-        {"userId": _USER_ID},
-        {"Query-Plan": "1"},
+        {"userId": _USER},
+        finds=_FIND,
     ),
     Example(
         "Live recommendations",
@@ -100,6 +135,7 @@ subscription LiveRecommendations($userId: ID!) {
     }
   }
 }""",
-        {"userId": _USER_ID},
+        {"userId": _USER},
+        finds=_FIND,
     ),
 )

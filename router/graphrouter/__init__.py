@@ -4,7 +4,7 @@ from graphrouter.authentication import Authentication, Caller, Issuer, PolicyQue
 from graphrouter.hooks import Hooks, PlannedOperation
 from graphrouter.http.rates import RateLimit
 from graphrouter.limits import Limits
-from graphrouter.options import Example, PersistedOperations, RouterOptions, Traffic
+from graphrouter.options import Example, Find, PersistedOperations, RouterOptions, Traffic
 from graphrouter.pipeline.persisted import read_operations
 from graphrouter.request import GraphQLAnswer, GraphQLRequest, RequestRefused, error_object
 from graphrouter.router import GraphRouter, federate
@@ -17,6 +17,7 @@ __all__ = [
     "Breaker",
     "Caller",
     "Example",
+    "Find",
     "GraphQLAnswer",
     "GraphQLRequest",
     "GraphRouter",

@@ -22,6 +22,19 @@ from graphrouter.transport.retrying import Retries
 
 
 @dataclass(frozen=True, slots=True)
+class Find:
+    """A query that finds values which an example's variables lack."""
+
+    query: str
+    """An operation without variables."""
+    values: Mapping[str, str]
+    """Where each value is in the answer's data, by its name: `{"a user": "users.edges.0.node.id"}`. The example's
+    variables have `{{a user}}` in its place."""
+    missing: str
+    """What the playground says where the answer has no such value."""
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """A prepared operation that the playground opens as a tab."""
 
@@ -33,6 +46,8 @@ class Example:
     """Its variables."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     """Headers that the playground sends with it."""
+    finds: Find | None = None
+    """How the playground finds the values that the variables lack."""
 
 
 DEFAULT_FORWARDED_HEADERS = frozenset({"authorization", "traceparent", "tracestate", "bookmark-timeout", "as-of"})

@@ -72,9 +72,10 @@ def _run(*command: str) -> str:
 
 def test_the_wheel_holds_the_pages_and_the_assets_that_are_there(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
+    for folder in ("pages", "assets"):
+        files = (ROOT / "router" / "graphrouter" / "server" / folder).glob("*")
+        assert {f"graphrouter/server/{folder}/{file.name}" for file in files} <= names
     assert {"graphrouter/server/pages/playground.html", "graphrouter/server/pages/playground.js"} <= names
-    assets = ROOT / "router" / "graphrouter" / "server" / "assets"
-    assert {f"graphrouter/server/assets/{file.name}" for file in assets.glob("*")} <= names
 
 
 def test_the_library_alone_brings_no_command_line_and_no_server(wheel: Path, tmp_path: Path) -> None:

@@ -58,11 +58,12 @@ class Page:
             elif entry["method"] == "Runtime.exceptionThrown":
                 self.problems.append(json.dumps(entry["params"]["exceptionDetails"]))
 
-    async def call(self, method: str, **parameters: Any) -> Any:
+    async def call(self, method: str, *, waits: float = 0, **parameters: Any) -> Any:
+        """The answer to a method, which may wait in the page for so many seconds."""
         number = next(self._numbers)
         self._answers[number] = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
-        answer = await asyncio.wait_for(self._answers[number], seconds(30))
+        answer = await asyncio.wait_for(self._answers[number], waits + seconds(30))
         assert "error" not in answer, answer["error"]
         return answer["result"]
 
@@ -71,23 +72,28 @@ class Page:
             await self.call(f"{domain}.enable")
         await self.call("Page.navigate", url=url)
 
-    async def evaluate(self, expression: str) -> Any:
-        result = await self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+    async def evaluate(self, expression: str, *, waits: float = 0) -> Any:
+        result = await self.call(
+            "Runtime.evaluate", waits=waits, expression=expression, awaitPromise=True, returnByValue=True
+        )
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
 
     async def wait_for(self, expression: str) -> Any:
-        """The expression's value as soon as it is true, looked at all the time; after 20 s a failure shows it."""
+        """The expression's value as soon as it is true, looked at all the time; after 20 s of a quiet machine a
+        failure shows it."""
+        limit = seconds(20)
         found = await self.evaluate(
             f"""new Promise((resolve) => {{
-                const end = performance.now() + 20000;
+                const end = performance.now() + {limit * 1000};
                 const look = () => {{
                     const found = (() => {{ try {{ return {expression}; }} catch {{ return null; }} }})();
                     if (found || performance.now() > end) resolve(found instanceof Node || (found || null));
                     else setTimeout(look, 20);
                 }};
                 look();
-            }})"""
+            }})""",
+            waits=limit,
         )
         assert found, f"waited in vain for {expression}; the console says {self.problems}"
         return found
@@ -115,6 +121,10 @@ class Page:
         )
         for kind in ("mousePressed", "mouseReleased"):
             await self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    async def prefer(self, scheme: str) -> None:
+        """The system's theme, `dark` or `light`, as the page is told of it."""
+        await self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     async def screenshot(self) -> bytes:
         """What the tab shows, as PNG."""

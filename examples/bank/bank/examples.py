@@ -4,26 +4,54 @@ from __future__ import annotations
 
 from typing import Final
 
-from graphrouter import Example
+from graphrouter import Example, Find
 
-_ACCOUNT: Final = "put an account's id here"
-_TRANSFER: Final = "put a transfer's id here"
+_ADA: Final = "{{Ada's account}}"
+_GRACE: Final = "{{Grace's account}}"
+_ACCOUNTS: Final = Find(
+    """query Accounts {
+  ada: accounts(ownerId: "ada", first: 1) { edges { node { id } } }
+  grace: accounts(ownerId: "grace", first: 1) { edges { node { id } } }
+}""",
+    {"Ada's account": "ada.edges.0.node.id", "Grace's account": "grace.edges.0.node.id"},
+    "There are no two accounts yet: run OpenAccounts first.",
+)
+_LAST_TRANSFER: Final = Find(
+    "query LastTransfer { transfers(first: 1) { edges { node { id } } } }",
+    {"the last transfer": "transfers.edges.0.node.id"},
+    "There is no transfer yet: run Transfer first.",
+)
 
 EXAMPLES: Final = (
     Example(
-        "Open an account",
-        """# Run it for two people, and keep the ids of their accounts.
-mutation OpenAccount($input: OpenAccountInput!) {
-  openAccount(input: $input) {
-    account {
-      id
-      owner
-      balance
-    }
-    bookmark
+        "Open accounts",
+        """# Run again, it gives the same accounts: the idempotency keys are those of before.
+mutation OpenAccounts($ada: OpenAccountInput!, $grace: OpenAccountInput!) {
+  ada: openAccount(input: $ada) {
+    ...Opened
+  }
+  grace: openAccount(input: $grace) {
+    ...Opened
+  }
+}
+
+fragment Opened on OpenAccountPayload {
+  account {
+    id
+    owner
+    balance
   }
 }""",
-        {"input": {"ownerId": "ada", "owner": "Ada Lovelace", "name": "savings", "currency": "EUR"}},
+        {
+            owner_id: {
+                "ownerId": owner_id,
+                "owner": owner,
+                "name": "savings",
+                "currency": "EUR",
+                "idempotencyKey": f"playground-{owner_id}",
+            }
+            for owner_id, owner in (("ada", "Ada Lovelace"), ("grace", "Grace Hopper"))
+        },
     ),
     Example(
         "Pay in",
@@ -36,7 +64,8 @@ mutation OpenAccount($input: OpenAccountInput!) {
     bookmark
   }
 }""",
-        {"input": {"accountId": _ACCOUNT, "amount": "100.00 EUR", "memo": "salary"}},
+        {"input": {"accountId": _ADA, "amount": "100.00 EUR", "memo": "salary"}},
+        finds=_ACCOUNTS,
     ),
     Example(
         "Transfer",
@@ -50,7 +79,8 @@ mutation Transfer($input: TransferInput!) {
     bookmark
   }
 }""",
-        {"input": {"sourceId": _ACCOUNT, "targetId": _ACCOUNT, "amount": "30.50 EUR", "memo": "rent"}},
+        {"input": {"sourceId": _ADA, "targetId": _GRACE, "amount": "30.50 EUR", "memo": "rent"}},
+        finds=_ACCOUNTS,
     ),
     Example(
         "The trail of a transfer",
@@ -84,7 +114,8 @@ query Trail($id: ID!) {
     }
   }
 }""",
-        {"id": _TRANSFER},
+        {"id": "{{the last transfer}}"},
+        finds=_LAST_TRANSFER,
     ),
     Example(
         "An account",
@@ -122,6 +153,7 @@ query Trail($id: ID!) {
     }
   }
 }""",
-        {"id": _ACCOUNT},
+        {"id": _ADA},
+        finds=_ACCOUNTS,
     ),
 )

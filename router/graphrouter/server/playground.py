@@ -28,6 +28,8 @@ _CDN = "https://cdn.jsdelivr.net"
 _CDN_FILE = f"{_CDN}/npm/@graphql-yoga/render-graphiql@5.24.1/cjs/graphiql.js"
 _CDN_INTEGRITY = "sha384-MCnNk94qwS/4xAvYg2LW3o3Zpglnt8L4yOsJiHok2N1otSqvf4DDtzEiSRAFMRe7"
 
+_START = '<script type="module" src="playground/playground.js"></script>'
+
 # The editor sets styles on elements; scripts are files only. Blobs are what the CDN's one file is taken apart into.
 _POLICY = (
     "default-src 'none'; script-src 'self'{scripts}; worker-src 'self'{blobs}; style-src 'self' 'unsafe-inline'{blobs};"
@@ -48,17 +50,17 @@ class Playground:
         return (self.assets / "graphiql.js").is_file()
 
     def page(self) -> HTMLResponse:
-        sources = ["playground/playground.js"]
+        sources: list[str] = []
         head, policy = "", _POLICY.format(scripts="", blobs="")
         if not self.has_assets:
-            sources = ["playground/before.js", _CDN_FILE, *sources]
+            sources = ["playground/before.js", _CDN_FILE]
             head = f'<link rel="preconnect" href="{_CDN}" crossorigin>'
             policy = _POLICY.format(scripts=f" blob: {_CDN}", blobs=" blob:")
         content = Template((_PAGES / "playground.html").read_text()).substitute(
             head=head,
             hidden="" if self.shows_plans else "hidden",
             examples=_in_script(orjson.dumps([_tab(example) for example in self.examples]).decode()),
-            scripts="\n    ".join(_script(source) for source in sources),
+            scripts="\n    ".join([*map(_script, sources), _START]),
         )
         return HTMLResponse(content, headers=page_headers(policy))
 
@@ -79,13 +81,15 @@ def playground_routes(options: RouterOptions) -> Sequence[BaseRoute]:
     return (Route("/", playground.serve_page), Route("/playground/{name}", playground.serve_file))
 
 
-def _tab(example: Example) -> dict[str, str]:
+def _tab(example: Example) -> dict[str, object]:
     """A tab as GraphiQL takes it; it shows the operation's name, so the title stands above the operation."""
-    tab = {"query": f"# {example.title}\n{example.query.strip()}\n"}
+    tab: dict[str, object] = {"query": f"# {example.title}\n{example.query.strip()}\n"}
     if example.variables:
         tab["variables"] = orjson.dumps(example.variables, option=orjson.OPT_INDENT_2).decode()
     if example.headers:
         tab["headers"] = orjson.dumps(example.headers, option=orjson.OPT_INDENT_2).decode()
+    if example.finds:
+        tab["finds"] = example.finds
     return tab
 
 

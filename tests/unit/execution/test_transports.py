@@ -131,8 +131,8 @@ async def dropping() -> AsyncGenerator[tuple[Dropping, HttpTransport]]:
 
 async def test_a_query_is_sent_again_where_a_kept_connection_broke(dropping: tuple[Dropping, HttpTransport]) -> None:
     server, transport = dropping
+    trace = RequestTrace()
     for _ in range(2):
-        trace = RequestTrace()
         assert (await transport.send(SubgraphRequest(b"{}", repeatable=True, trace=trace))).body == b"answer"
     assert (server.requests, server.connections, trace.retries) == (3, 2, 1)
 
