@@ -15,7 +15,8 @@ from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.kafka.topic import check_topic
 from eventkernel.adapters.mongodb.checkpoints import MongoCheckpointStore
 from eventkernel.adapters.mongodb.connection import MongoConnection
-from eventkernel.adapters.mongodb.ledger import Ledger, LedgerChanged
+from eventkernel.adapters.mongodb.ledger import Ledger
+from eventkernel.adapters.mongodb.ledger_generation import LedgerChanged
 from eventkernel.clock import SystemClock
 from eventkernel.errors import CannotOpen, CheckpointMismatch, CorruptData, KernelError, Unavailable
 from eventkernel.events import Partition, Position, log_name

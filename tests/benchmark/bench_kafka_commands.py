@@ -33,7 +33,7 @@ from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.adapters.kafka.records import Message, to_message
 from eventkernel.adapters.kafka.topic import TopicSettings, make_topic
 from eventkernel.adapters.mongodb.connection import Document, MongoConnection, MongoSettings
-from eventkernel.adapters.mongodb.ledger import Entry
+from eventkernel.adapters.mongodb.ledger_entry import Entry
 from eventkernel.clock import SystemClock
 from eventkernel.decider import Decider
 from eventkernel.events import DomainEvent, Metadata, Record

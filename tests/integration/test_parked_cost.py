@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from eventkernel.adapters.mongodb.connection import Database, Document, MongoConnection, MongoSettings
-from eventkernel.adapters.mongodb.ledger import Entry
+from eventkernel.adapters.mongodb.ledger_entry import Entry
 from eventkernel.adapters.mongodb.views import MongoView
 from eventkernel.adapters.sqlite.views import SqliteView
 from eventkernel.events import Partition, Position

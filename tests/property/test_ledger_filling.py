@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from eventkernel.adapters.kafka import ledger_filler
 from eventkernel.adapters.kafka.ledger_filler import Filler
 from eventkernel.adapters.kafka.log import KafkaLog
-from eventkernel.adapters.mongodb.ledger import Documents, Generation, Ledger
+from eventkernel.adapters.mongodb.ledger import Ledger
+from eventkernel.adapters.mongodb.ledger_documents import Documents
 from eventkernel.adapters.mongodb.ledger_filling import LedgerFilling
+from eventkernel.adapters.mongodb.ledger_generation import Generation
 from eventkernel.errors import Unavailable
 from eventkernel.events import COMMAND_REMEMBERED, FENCE, STREAM_RESUMED, Record
 from eventkernel.writing.fences import fence

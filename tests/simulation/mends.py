@@ -20,7 +20,8 @@ from eventkernel.adapters.kafka.restoring import Comparison
 from eventkernel.adapters.kafka.sweeper import Sweeper
 from eventkernel.adapters.mongodb import build, ledger
 from eventkernel.adapters.mongodb.build import MongoViewBuild
-from eventkernel.adapters.mongodb.ledger import Documents, Entry
+from eventkernel.adapters.mongodb.ledger_documents import Documents
+from eventkernel.adapters.mongodb.ledger_entry import Entry
 from eventkernel.events import FENCE, Record
 from eventkernel.reacting import process, reaction
 from eventkernel.reacting.process import ProcessManager

@@ -15,7 +15,7 @@ from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.adapters.kafka.restoring import compare_with_log
 from eventkernel.adapters.kafka.sweeper import Sweeper
 from eventkernel.adapters.mongodb.connection import Database
-from eventkernel.adapters.mongodb.ledger import Entry
+from eventkernel.adapters.mongodb.ledger_entry import Entry
 from eventkernel.clock import ManualClock
 from eventkernel.events import EncodedEvent, Position
 from eventkernel.reading.membership import Alone

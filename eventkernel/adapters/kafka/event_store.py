@@ -41,17 +41,10 @@ from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.adapters.kafka.sweeper import Sweeper
 from eventkernel.adapters.kafka.topic import TopicSettings, make_topic
 from eventkernel.adapters.mongodb.connection import Database
-from eventkernel.adapters.mongodb.ledger import (
-    Asked,
-    Documents,
-    Entry,
-    Found,
-    Ledger,
-    LedgerChanged,
-    LogCut,
-    Span,
-    has_gap,
-)
+from eventkernel.adapters.mongodb.ledger import Ledger
+from eventkernel.adapters.mongodb.ledger_documents import Asked, Documents, Found, Span
+from eventkernel.adapters.mongodb.ledger_entry import Entry, has_gap
+from eventkernel.adapters.mongodb.ledger_generation import LedgerChanged, LogCut
 from eventkernel.clock import Clock
 from eventkernel.errors import KernelError, NotFound, Unavailable
 from eventkernel.events import NO_METADATA, EncodedEvent, Metadata, Position, Record

@@ -16,8 +16,9 @@ from dataclasses import replace
 from typing import Final
 
 from eventkernel.adapters.kafka.log import KafkaLog
-from eventkernel.adapters.mongodb.ledger import Entry, Generation
+from eventkernel.adapters.mongodb.ledger_entry import Entry
 from eventkernel.adapters.mongodb.ledger_filling import GivenUp, LedgerFilling, Share
+from eventkernel.adapters.mongodb.ledger_generation import Generation
 from eventkernel.events import FENCE, STREAM_RESUMED, Record
 
 _log: Final = logging.getLogger(__name__)

@@ -18,7 +18,8 @@ from eventkernel.adapters.kafka.opening import Opener
 from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.adapters.kafka.topic import TopicSettings, make_topic
 from eventkernel.adapters.mongodb.connection import Database
-from eventkernel.adapters.mongodb.ledger import Generation, Ledger
+from eventkernel.adapters.mongodb.ledger import Ledger
+from eventkernel.adapters.mongodb.ledger_generation import Generation
 from eventkernel.clock import Clock
 from eventkernel.errors import CannotOpen, InvalidInput
 from eventkernel.events import FENCE, Record, log_name

@@ -42,8 +42,10 @@ from eventkernel.adapters.kafka.ledger_filler import SILENCE_SECONDS, Filler
 from eventkernel.adapters.kafka.log import KafkaLog, first_fences
 from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.adapters.kafka.restoring import Placed, compare_with_log, is_trusted, stand, to_publish
-from eventkernel.adapters.mongodb.ledger import Documents, Generation, Ledger, LedgerChanged
+from eventkernel.adapters.mongodb.ledger import Ledger
+from eventkernel.adapters.mongodb.ledger_documents import Documents
 from eventkernel.adapters.mongodb.ledger_filling import LedgerFilling
+from eventkernel.adapters.mongodb.ledger_generation import Generation, LedgerChanged
 from eventkernel.clock import Clock
 from eventkernel.errors import CannotOpen, CheckpointMismatch, Unavailable
 from eventkernel.events import FENCE, Record, log_name

@@ -27,7 +27,7 @@ from eventkernel.adapters.kafka.lifecycle import give_up
 from eventkernel.adapters.kafka.producer import connected_producer
 from eventkernel.adapters.kafka.records import Message, to_message
 from eventkernel.adapters.kafka.topic import LARGEST_BATCH
-from eventkernel.adapters.mongodb.ledger import LogCut
+from eventkernel.adapters.mongodb.ledger_generation import LogCut
 from eventkernel.errors import InvalidInput, Unavailable
 from eventkernel.events import Record
 from eventkernel.writing.metering import AppendMeter

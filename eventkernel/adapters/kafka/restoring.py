@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from eventkernel.adapters.kafka.log import KafkaLog
-from eventkernel.adapters.mongodb.ledger import Documents, Entry, LedgerChanged, Span
+from eventkernel.adapters.mongodb.ledger_documents import Documents, Span
+from eventkernel.adapters.mongodb.ledger_entry import Entry
+from eventkernel.adapters.mongodb.ledger_generation import LedgerChanged
 from eventkernel.events import FENCE, Partition, Record
 
 _FIRST_PAGE: Final = 50

@@ -18,7 +18,9 @@ from typing import Final
 
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.kafka.restoring import compare_with_log
-from eventkernel.adapters.mongodb.ledger import Documents, Entry, LedgerChanged
+from eventkernel.adapters.mongodb.ledger_documents import Documents
+from eventkernel.adapters.mongodb.ledger_entry import Entry
+from eventkernel.adapters.mongodb.ledger_generation import LedgerChanged
 from eventkernel.errors import Unavailable
 from eventkernel.events import Partition, Record
 from eventkernel.reading.folding import checkpoint_after

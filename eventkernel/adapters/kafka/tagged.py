@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from typing import TypeAlias
 
-from eventkernel.adapters.mongodb.ledger import TAGGED_AT_ONCE, Documents, Entry, TagSpan
+from eventkernel.adapters.mongodb.ledger_documents import TAGGED_AT_ONCE, Documents, TagSpan
+from eventkernel.adapters.mongodb.ledger_entry import Entry
 from eventkernel.events import Record
 from eventkernel.writing.appending import MOST_EVENTS
 from eventkernel.writing.boundary import AppendCondition, QueryItem, Reading, TaggedBatch, TaggedEvent

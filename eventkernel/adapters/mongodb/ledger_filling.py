@@ -24,15 +24,9 @@ from pymongo import UpdateMany
 from pymongo.errors import DuplicateKeyError
 
 from eventkernel.adapters.mongodb.connection import Collection, Document, translated
-from eventkernel.adapters.mongodb.ledger import (
-    Documents,
-    Entry,
-    LedgerChanged,
-    claim_key,
-    entry_of,
-    has_events,
-    version_key,
-)
+from eventkernel.adapters.mongodb.ledger_documents import Documents
+from eventkernel.adapters.mongodb.ledger_entry import Entry, claim_key, entry_of, has_events, version_key
+from eventkernel.adapters.mongodb.ledger_generation import LedgerChanged
 
 _DISPUTED: Final = "disputed"
 _SETTLED_AT_ONCE: Final = 500

@@ -9,7 +9,7 @@ import pytest
 
 from eventkernel.adapters.kafka import sweeper
 from eventkernel.adapters.kafka.event_store import KafkaEventStore
-from eventkernel.adapters.mongodb.ledger import Found
+from eventkernel.adapters.mongodb.ledger_documents import Found
 from eventkernel.errors import ClaimTaken, ConcurrencyConflict
 from eventkernel.testing.event_store_contract import put
 from tests.support.kafka_store import KEY, Died, KafkaLogOnServers, Steps, effects, holders, until

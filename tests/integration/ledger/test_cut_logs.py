@@ -21,7 +21,9 @@ from eventkernel.adapters.kafka.publisher import Publisher
 from eventkernel.adapters.kafka.restoring import compare_with_log
 from eventkernel.adapters.kafka.sweeper import Sweeper
 from eventkernel.adapters.kafka.topic import make_topic
-from eventkernel.adapters.mongodb.ledger import Documents, Entry, Generation, LedgerChanged, LogCut
+from eventkernel.adapters.mongodb.ledger_documents import Documents
+from eventkernel.adapters.mongodb.ledger_entry import Entry
+from eventkernel.adapters.mongodb.ledger_generation import Generation, LedgerChanged, LogCut
 from eventkernel.errors import ClaimTaken, Unavailable
 from eventkernel.events import Partition, Record
 from eventkernel.testing.event_store_contract import everything, put

@@ -14,7 +14,7 @@ from eventkernel.adapters.kafka import event_store, sweeper
 from eventkernel.adapters.kafka.event_store import KafkaEventStore
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.mongodb.connection import Document
-from eventkernel.adapters.mongodb.ledger import Documents
+from eventkernel.adapters.mongodb.ledger_documents import Documents
 from eventkernel.errors import CannotOpen, ClaimTaken, ConcurrencyConflict, Unavailable
 from eventkernel.testing.event_store_contract import everything, put
 from eventkernel.writing.claims import ClaimsKey

@@ -14,8 +14,11 @@ import pytest
 from eventkernel.adapters.kafka import ledger_filler, opening
 from eventkernel.adapters.kafka.opening import Opener
 from eventkernel.adapters.kafka.publisher import Publisher
-from eventkernel.adapters.mongodb.ledger import Documents, Entry, Generation, Ledger
+from eventkernel.adapters.mongodb.ledger import Ledger
+from eventkernel.adapters.mongodb.ledger_documents import Documents
+from eventkernel.adapters.mongodb.ledger_entry import Entry
 from eventkernel.adapters.mongodb.ledger_filling import GivenUp, LedgerFilling, Share
+from eventkernel.adapters.mongodb.ledger_generation import Generation
 from eventkernel.errors import ClaimTaken
 from eventkernel.testing.event_store_contract import everything, put
 from eventkernel.writing.store import ClaimHolder
