@@ -146,10 +146,14 @@ class SystemRouter:
 
 
 async def started_router(
-    sources: Mapping[str, SubgraphSource], reach: Reach, system: System, actors: ActorKeys | None = None
+    sources: Mapping[str, SubgraphSource],
+    reach: Reach,
+    system: System,
+    actors: ActorKeys | None = None,
+    recent: RecentRequests | None = None,
 ) -> GraphRouter:
     """The router alone, without a server."""
-    made = await asyncio.to_thread(SystemRouter, sources, reach, system, None, actors)
+    made = await asyncio.to_thread(SystemRouter, sources, reach, system, None, actors, None, recent)
     router = await asyncio.to_thread(made.router, load())
     await router.start()
     return router

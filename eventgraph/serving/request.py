@@ -64,6 +64,16 @@ class Gate(Protocol[ViewT_co]):
         ...
 
 
+def caller_of(actor: str | None) -> str:
+    """Whose idempotency keys those of an actor are: the actor's own, or those of everybody who is not known.
+
+    No actor can have a name with a zero in it, so nobody can be taken for another one.
+    """
+    if actor is None:
+        return ANONYMOUS
+    return actor if actor != ANONYMOUS else f"{ANONYMOUS}\0"
+
+
 @dataclass(frozen=True, slots=True)
 class Headers:
     """What a request's headers say: the bookmark it requires, how long to wait for it, the past that it is about (None:
@@ -78,13 +88,8 @@ class Headers:
 
     @property
     def caller(self) -> str:
-        """Whose idempotency keys the request's are: the actor's, or those of everybody who is not known.
-
-        No actor can have a name with a zero in it, so nobody can be taken for another one.
-        """
-        if self.actor is None:
-            return ANONYMOUS
-        return self.actor.name if self.actor.name != ANONYMOUS else f"{ANONYMOUS}\0"
+        """Whose idempotency keys the request's are."""
+        return caller_of(None if self.actor is None else self.actor.name)
 
     @classmethod
     def read(cls, found: Mapping[str, str], actors: ActorKeys | None = None) -> Headers:

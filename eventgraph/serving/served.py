@@ -12,8 +12,8 @@ from starlette.types import ASGIApp
 
 from eventgraph.serving.metrics import SubgraphMetrics
 from eventkernel.events import Record
-from eventkernel.reacting.process import ProcessStatus
-from eventkernel.reading.projector import ProjectorStatus
+from eventkernel.reacting.process import ProcessStatus, ReactionStatus
+from eventkernel.reading.projector import ProjectorStatus, Showing
 from eventkernel.writing.store import EventStore
 
 
@@ -34,6 +34,7 @@ class ViewWorker(Worker, Protocol):
     async def retry(self, stream: str) -> None: ...
     async def skip(self, stream: str, reason: str) -> None: ...
     async def status(self) -> ProjectorStatus: ...
+    async def showing(self, record: Record) -> Showing: ...
 
 
 class ProcessWorker(Worker, Protocol):
@@ -45,6 +46,7 @@ class ProcessWorker(Worker, Protocol):
     async def skip(self, stream: str, reason: str) -> None: ...
     async def react_again(self, records: Sequence[Record]) -> None: ...
     async def status(self) -> ProcessStatus: ...
+    async def reaction_to(self, record: Record) -> ReactionStatus | None: ...
 
 
 class ViewAudit(Worker, Protocol):
@@ -56,6 +58,10 @@ class ViewAudit(Worker, Protocol):
 
 async def _no_remarks() -> Sequence[str]:
     return ()
+
+
+def _nothing(_record: Record) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,8 @@ class ServedSubgraph:
     """What the view has for an operator to know, as `ViewBuild.remarks`; nothing while it does not answer."""
     metrics: SubgraphMetrics | None = None
     """What is counted; None: nothing."""
+    reads: Callable[[Record], bool] = _nothing
+    """Whether a record is of a log and of a type that the view is filled from."""
 
     @property
     def workers(self) -> Sequence[Worker]:

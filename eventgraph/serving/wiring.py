@@ -41,6 +41,7 @@ def served(
     view, store = adapters.view, adapters.store
     logs = [adapters.logs[name] for name in subgraph.codecs]
     sources = [Source(adapters.logs[name], codec) for name, codec in subgraph.codecs.items()]
+    codecs = {adapters.logs[name].log: codec for name, codec in subgraph.codecs.items()}
     audit = Audit(view, logs)
     gate = BookmarkGate(view, logs, adapters.known_logs, adapters.clock, audit)
     ports = Ports(subgraph.name, gate, adapters.logs, adapters.clock, _handlers(subgraph, adapters))
@@ -78,6 +79,7 @@ def served(
         processes=processes,
         remarks=remarks,
         metrics=metrics,
+        reads=lambda record: record.log in codecs and codecs[record.log].knows(record.type),
     )
 
 

@@ -13,12 +13,12 @@ import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from typing import Final, Generic
+from typing import Final, Generic, Literal
 
 from eventkernel.cancelling import unless
 from eventkernel.clock import Clock, SystemClock
 from eventkernel.errors import CheckpointMismatch, InvalidInput, Unavailable
-from eventkernel.events import Partition
+from eventkernel.events import Partition, Record
 from eventkernel.reading.audit import Audit
 from eventkernel.reading.filling import LOOK_SECONDS, Filling, FillingStatus
 from eventkernel.reading.following import Source
@@ -52,6 +52,18 @@ class ProjectorStatus:
     """Why the first build cannot be filled; a build's own troubles stand in its status."""
     rebuilds: int = 0
     """Builds that this projector has filled and made live, the first one too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """What has become of one record in a view."""
+
+    state: Literal["shown", "waits", "parked", "skipped"]
+    """`waits`: the view has not come so far."""
+    reason: str = ""
+    """Why it was parked or skipped; empty for one that is parked behind another one."""
+    shown: Shown | None = None
+    """When it was shown; None: this process does not know."""
 
 
 class Projector(Generic[Doc]):
@@ -168,6 +180,26 @@ class Projector(Generic[Doc]):
     def shown(self, partition: Partition, offset: int) -> Shown | None:
         """As `ShownTimes.of`, of what this process has done to the live build."""
         return self._shown.of(partition, offset)
+
+    async def showing(self, record: Record) -> Showing:
+        """What has become of a record of these logs in the live build.
+
+        Raises:
+            Unavailable: that cannot be read now.
+        """
+        try:
+            build = self._view.live()
+            position = (await build.checkpoint()).position
+            entries = await build.parked([record.stream])
+        except BuildRetired as retired:
+            raise Unavailable(f"the view {self._view.name}: another build than {retired} went live") from None
+        place = Partition(record.log, record.partition)
+        entry = next((entry for entry in entries if entry.record.version == record.version), None)
+        if entry is not None and entry.partition == place:
+            return Showing("skipped" if entry.skipped else "parked", entry.reason or "")
+        if position.get(place, 0) <= record.offset:
+            return Showing("waits")
+        return Showing("shown", shown=self.shown(place, record.offset))
 
     async def status(self) -> ProjectorStatus:
         return ProjectorStatus(
