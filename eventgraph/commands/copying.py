@@ -39,7 +39,8 @@ def events(  # noqa: PLR0913, PLR0917  # one for each option
 
     Example: {command} events --data /some/folder --log {log} --follow
     """
-    from eventgraph.operating.event_log import Wanted, parse_moment, print_events
+    from eventgraph.console.event_filter import Wanted, parse_moment
+    from eventgraph.operating.event_log import print_events
 
     wanted = Wanted(
         frozenset(stream or ()),

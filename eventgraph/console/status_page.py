@@ -5,6 +5,7 @@ The page is whole without its script, which only keeps it fresh; without scripts
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from html import escape
@@ -30,12 +31,17 @@ from eventgraph.console.status import (
 )
 
 _CONTENT: Final = Template(Path(__file__).with_name("status.html").read_text())
+_NUMBER: Final = re.compile(r"[\d,.]+( of ([\d,]+|\?))?( m?s|%)?|\?")
+_NUMBERS: Final = frozenset(
+    {"from version", "waiting", "attempts", "entries", "hits", "misses", "hit rate", "evicted", "time of misses"}
+)
 _WITHOUT_SCRIPTS: Final = '<noscript><meta http-equiv="refresh" content="5"></noscript>'
 
 
-def status_routes(source: StatusSource, shell: Shell | None = None) -> Sequence[BaseRoute]:
-    """`shell` is the frame of the console; without one, the page stands alone."""
+def status_routes(source: StatusSource, shell: Shell | None = None, *, charts: bool = False) -> Sequence[BaseRoute]:
+    """`shell` is the frame of the console; without one, the page stands alone. `charts`: there is a history to draw."""
     frame = shell or Shell(source.title, [STATUS])
+    scripts = ["status.js", *(["charts.js"] if charts else [])]
 
     async def page(request: Request) -> Response:
         status = await source.status()
@@ -43,7 +49,7 @@ def status_routes(source: StatusSource, shell: Shell | None = None) -> Sequence[
         if "application/json" in accepted and "text/html" not in accepted:
             return _json(status)
         content = render(status, source.title, datetime.now(UTC))
-        return frame.answer(STATUS, content, scripts=["status.js"], head=_WITHOUT_SCRIPTS, headers={"vary": "accept"})
+        return frame.answer(STATUS, content, scripts=scripts, head=_WITHOUT_SCRIPTS, headers={"vary": "accept"})
 
     async def document(_request: Request) -> Response:
         return _json(await source.status())
@@ -175,9 +181,20 @@ def _cache_row(name: str, cache: CacheLine) -> str:
 def _table(titles: Sequence[str], rows: Sequence[str]) -> str:
     if not rows:
         return "<p>None.</p>"
-    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
+    head = "".join(map(_title, titles))
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
+def _title(text: str) -> str:
+    number = ' class="number"' if text in _NUMBERS else ""
+    return f"<th{number}>{escape(text)}</th>"
+
+
 def _row(*cells: str) -> str:
-    return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+    return f"<tr>{''.join(map(_cell, cells))}</tr>"
+
+
+def _cell(text: str) -> str:
+    """A number stands to the right."""
+    number = ' class="number"' if _NUMBER.fullmatch(text) else ""
+    return f"<td{number}>{escape(text)}</td>"

@@ -5,67 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
+from eventgraph.console.event_filter import EVERYTHING, Wanted
 from eventgraph.errors import StartError
 from eventgraph.operating.installation import Installation
 from eventkernel.events import Partition, Position, Record
 from eventkernel.writing.envelope import to_json
 from eventkernel.writing.store import Checkpoint, LogReader
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which records are asked for; what is empty or None asks for all."""
-
-    streams: frozenset[str] = frozenset()
-    types: frozenset[str] = frozenset()
-    since: datetime | None = None
-    until: datetime | None = None
-    """The first moment that is not wanted any more."""
-
-    def has(self, record: Record) -> bool:
-        return (
-            (not self.streams or record.stream in self.streams)
-            and (not self.types or record.type in self.types)
-            and (self.since is None or record.time_us >= microseconds(self.since))
-            and (self.until is None or record.time_us < microseconds(self.until))
-        )
-
-
-EVERYTHING: Final = Wanted()
-
-
-def parse_moment(text: str) -> datetime:
-    """A moment as people write one: RFC 3339 with its offset from UTC, or a day, which begins at midnight UTC.
-
-    Raises:
-        StartError: it is neither.
-    """
-    try:
-        if len(text) == len("2026-01-31"):
-            return datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise _no_moment(text) from None
-    if moment.tzinfo is None:
-        raise _no_moment(text)
-    return moment
-
-
-def _no_moment(text: str) -> StartError:
-    return StartError(
-        f"a moment is written as 2026-01-31T12:00:00Z, with its offset from UTC, or as 2026-01-31; found {text!r}"
-    )
-
-
-def microseconds(moment: datetime) -> int:
-    """Since 1970 UTC."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 async def recorded(logs: Sequence[LogReader], ends: Sequence[Position]) -> AsyncGenerator[Record, None]:

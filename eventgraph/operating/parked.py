@@ -7,9 +7,10 @@ from contextlib import aclosing
 
 import msgspec
 
+from eventgraph.console.event_filter import Wanted
 from eventgraph.console.status import ParkedLine
 from eventgraph.errors import StartError
-from eventgraph.operating.event_log import Wanted, recorded
+from eventgraph.operating.event_log import recorded
 from eventgraph.operating.installation import Installation
 from eventgraph.running.control_socket import Control
 from eventkernel.writing.envelope import to_attributes

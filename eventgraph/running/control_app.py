@@ -26,27 +26,16 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Mount, Route
 
+from eventgraph.console.orders import Order, Orders, check_reason
 from eventgraph.console.status import BuildLine, StatusSource, encode
-from eventgraph.serving.served import ProcessWorker, ServedSubgraph, ViewWorker
-from eventkernel.errors import InvalidInput, KernelError, NotFound, Refusal
-from eventkernel.events import log_name
+from eventgraph.serving.served import ServedSubgraph, ViewWorker
+from eventkernel.errors import InvalidInput, KernelError, Refusal
 from eventkernel.writing.boundary import Query
 from eventkernel.writing.envelope import to_placed_line
-from eventkernel.writing.store import EventStore
 
 _PROGRESS_SECONDS: Final = 0.2
 _JSON: Final = "application/json"
 _JSON_LINES: Final = "application/jsonl"
-
-
-class Order(msgspec.Struct, frozen=True):
-    """The body of a request."""
-
-    view: str
-    stream: str = ""
-    reason: str = ""
-    log: str = ""
-    tag: str = ""
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -80,44 +69,36 @@ def control_app(source: StatusSource, subgraphs: Sequence[ServedSubgraph]) -> St
 class _Control:
     def __init__(self, source: StatusSource, subgraphs: Sequence[ServedSubgraph]) -> None:
         self._source = source
-        self._subgraphs = subgraphs
+        self._orders = Orders(subgraphs)
 
     async def status(self, _request: Request) -> Response:
         return Response(encode(await self._source.status()), media_type=_JSON)
 
     async def rebuild(self, order: Order) -> Response:
-        worker = await self._worker(order.view)
-        if not isinstance(worker, ServedSubgraph):
-            raise InvalidInput(f"{order.view} is a process manager: only views can be rebuilt")
-        return StreamingResponse(_rebuilding(worker.projector), media_type=_JSON_LINES)
+        return StreamingResponse(_rebuilding(self._orders.view(order.view).projector), media_type=_JSON_LINES)
 
     async def retry(self, order: Order) -> Response:
-        worker = await self._worker(order.view)
-        await (worker.projector if isinstance(worker, ServedSubgraph) else worker).retry(order.stream)
+        await self._orders.retry(order)
         return Response(b"{}", media_type=_JSON)
 
     async def skip(self, order: Order) -> Response:
-        worker = await self._worker(order.view)
-        if not order.reason.strip():
-            raise InvalidInput("reason: expected why the record shall have no effect, found nothing")
-        await (worker.projector if isinstance(worker, ServedSubgraph) else worker).skip(order.stream, order.reason)
+        await self._orders.skip(order)
         return Response(b"{}", media_type=_JSON)
 
     async def resume(self, order: Order) -> Response:
-        if not order.reason.strip():
-            raise InvalidInput("reason: expected why the stream shall go on, found nothing")
-        await self._store(order.view).resume(order.stream, order.reason)
+        check_reason(order.reason, "the stream shall go on")
+        await self._orders.store(order.view).resume(order.stream, order.reason)
         return Response(b"{}", media_type=_JSON)
 
     async def stream(self, order: Order) -> Response:
-        records = await self._store(order.view).read_stream(order.stream)
+        records = await self._orders.store(order.view).read_stream(order.stream)
         return Response(b"".join(to_placed_line(record) for record in records), media_type=_JSON_LINES)
 
     async def react(self, order: Order) -> Response:
-        worker = await self._worker(order.view)
+        worker = self._orders.worker(order.view)
         if isinstance(worker, ServedSubgraph):
             raise InvalidInput(f"{order.view} is a view: only process managers react")
-        store = self._store(order.log)
+        store = self._orders.store(order.log)
         if order.tag:
             async with aclosing(store.read_tagged(Query.of(order.tag))) as batches:
                 async for batch in batches:
@@ -125,25 +106,6 @@ class _Control:
         else:
             await worker.react_again(await store.read_stream(order.stream))
         return Response(b"{}", media_type=_JSON)
-
-    def _store(self, log: str) -> EventStore:
-        stores = {log_name(one.store.log): one.store for one in self._subgraphs if one.store is not None}
-        if log not in stores:
-            raise NotFound(f"there is no log {log[:100]!r}, only {', '.join(stores)}")
-        return stores[log]
-
-    async def _worker(self, name: str) -> ServedSubgraph | ProcessWorker:
-        """The subgraph of the view, or the process manager, of this name."""
-        known: list[str] = []
-        for subgraph in self._subgraphs:
-            view = (await subgraph.projector.status()).view
-            if view == name:
-                return subgraph
-            for process in subgraph.processes:
-                if process.name == name:
-                    return process
-            known += [view, *(process.name for process in subgraph.processes)]
-        raise NotFound(f"there is no view {name!r}, only {', '.join(known)}")
 
 
 def _refusing(answer: Callable[[Order], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:

@@ -16,10 +16,11 @@ from typing import Any, Final
 
 import msgspec
 
+from eventgraph.console.orders import Order
 from eventgraph.console.status import SystemStatus, decode
 from eventgraph.errors import StartError
 from eventgraph.progress_bar import Advance
-from eventgraph.running.control_app import Order, Step
+from eventgraph.running.control_app import Step
 from eventkernel.events import Record
 from eventkernel.writing.envelope import from_placed_line
 

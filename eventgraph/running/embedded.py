@@ -10,9 +10,9 @@ from socket import socket
 from types import MappingProxyType
 from typing import Any
 
-from eventgraph.console.shell import PLAYGROUND, STATUS, Shell
+from eventgraph.console.access import Access
+from eventgraph.console.site import Operated, console
 from eventgraph.console.status import StatusSource
-from eventgraph.console.status_page import status_routes
 from eventgraph.errors import StartError
 from eventgraph.ports import Adapters
 from eventgraph.running.control_app import control_app
@@ -80,13 +80,15 @@ async def run(system: System, settings: Settings, announce: Callable[[str], None
         )
         status = StatusSource(system, str(folder.path), subgraphs, router.statistics)
         exposed = Exposed.of(settings, metrics_listener, sources_of(servers, subgraphs, counted, router.statistics))
-        console = status_routes(status, Shell(system.title, [PLAYGROUND, STATUS]))
+        access = Access(settings.console_mode(settings.host), settings.hosts, lambda: router.authentication)
+        operated = Operated(system, status, subgraphs, None if counted is None else counted.operations.families)
+        pages = await stack.enter_async_context(console(operated, access))
         control = listen_for_control(folder.path)
         stack.callback(remove_control, folder.path)
         await servers.start(
             [
                 Endpoint(control_app(status, subgraphs), control),
-                Endpoint(await router.app([*console, *exposed.routes]), listeners.router, ANY_HOST),
+                Endpoint(await router.app([*pages, *exposed.routes]), listeners.router, ANY_HOST),
                 *exposed.endpoints,
             ]
         )

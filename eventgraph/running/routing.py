@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from eventgraph.errors import StartError
 from eventgraph.running.settings import Reach
 from eventgraph.system import System
 from graphrouter import GraphRouter, RouterOptions
+from graphrouter.authentication import Authentication
 from graphrouter.configuration import ConfigurationError, Loaded, load
 from graphrouter.http.actors import ActorKeys
 from graphrouter.options import DEFAULT_FORWARDED_HEADERS
@@ -73,6 +75,8 @@ class SystemRouter:
         )
         self._supergraph = supergraph_sdl(system, urls)
         self._app: ReloadingApp | None = None
+        self.authentication = reach.authentication
+        """Of the router that serves: its configuration may set another one than the system."""
 
     async def app(self, routes: Sequence[BaseRoute] = ()) -> ReloadingApp:
         """The app. Where there is a file, its changes and SIGHUP are a reload.
@@ -84,6 +88,7 @@ class SystemRouter:
             source = await asyncio.to_thread(self.read)
         except (ConfigurationError, NotUsable) as error:
             raise StartError(f"the router's configuration is refused: {error}") from error
+        source.applied()
         self._app = ReloadingApp(source, self.read, routes=routes, signals=bool(source.files))
         return self._app
 
@@ -116,7 +121,11 @@ class SystemRouter:
             loaded.files,
             prepared=reload.prepared_operations,
             prepared_seconds=reload.prepared_seconds,
+            applied=partial(self._authenticate_by, router.options.authentication),
         )
+
+    def _authenticate_by(self, authentication: Authentication | None) -> None:
+        self.authentication = authentication
 
     def router(self, loaded: Loaded) -> GraphRouter:
         """The router, as it is configured; ValueError where a file that the configuration names cannot be used."""

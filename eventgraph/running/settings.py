@@ -15,6 +15,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import Field, SecretStr, ValidationError, create_model, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from eventgraph.console.mode import Mode
 from eventgraph.errors import StartError
 from eventgraph.running.certificates import CertificateFiles, Certificates
 from eventgraph.system import ROUTER_PORT, System
@@ -106,7 +107,24 @@ class Reach(BaseSettings):
         return value
 
 
-class Settings(Reach):
+class ConsoleSettings(Reach):
+    """Whether there is a console, and what it does."""
+
+    console: Literal["auto", "on", "read-only", "off"] = Field(
+        default="auto",
+        description="The console: on, read-only (it changes nothing and tells no events' data), off, or auto: on where "
+        "only this machine reaches it, else off.",
+    )
+
+    def console_mode(self, host: str) -> Mode:
+        """What the console does that is served at this address."""
+        if self.console != "auto":
+            return Mode(self.console)
+        # A name that is allowed is one by which others reach it: through a proxy on this machine.
+        return Mode.ON if is_loopback(host) and not self.hosts else Mode.OFF
+
+
+class Settings(ConsoleSettings):
     """How the embedded mode runs; an option on the command line wins over the environment."""
 
     host: str = Field(default="127.0.0.1", description="The address to listen on.")

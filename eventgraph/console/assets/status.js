@@ -1,18 +1,18 @@
 // Keeps the status fresh without loading the page again: what was scrolled to or selected stays.
 const EVERY = 5000;
-const parse = (text) => new DOMParser().parseFromString(text, "text/html").getElementById("status");
+const PARTS = ["summary", "details"];
 
 async function refresh() {
-  const shown = document.getElementById("status");
+  if (document.hidden || getSelection()?.type === "Range") return;
   try {
     const response = await fetch(location.href, { headers: { accept: "text/html" } });
-    const fresh = response.ok && parse(await response.text());
-    if (!fresh) throw new Error(`HTTP ${response.status}`);
-    const selecting = getSelection()?.type === "Range";
-    if (!selecting) shown.replaceWith(fresh);
+    if (!response.ok) throw new Error(`HTTP status ${response.status}`);
+    const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+    for (const part of PARTS) document.getElementById(part).replaceWith(fresh.getElementById(part));
+    document.body.classList.remove("stale");
   } catch {
-    shown.classList.add("stale");
+    document.body.classList.add("stale");
   }
 }
 
-setInterval(() => document.hidden || refresh(), EVERY);
+setInterval(refresh, EVERY);
