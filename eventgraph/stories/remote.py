@@ -1,8 +1,8 @@
 """The facts of a subgraph that another process serves: `POST /story` there, asked by the router's process.
 
 The body is `{"asked": {correlation}}` or `{"asked": {command}}`, answered with the events of the subgraph's log, or
-`{"events": […]}`, answered with what has become of them. Where router and subgraphs have keys (`KITH_ACTOR_KEYS`), the
-request is signed as who asks is for GraphQL, and nobody else is answered.
+`{"events": […]}`, answered with what has become of them. Where router and subgraphs have keys (the setting
+`actor_keys`), the request is signed as who asks is for GraphQL, and nobody else is answered.
 """
 
 from __future__ import annotations
