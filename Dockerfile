@@ -20,7 +20,7 @@ COPY pyproject.toml uv.lock ./
 COPY router/pyproject.toml router/
 COPY examples/bank/pyproject.toml examples/bank/
 COPY examples/shop/pyproject.toml examples/shop/
-RUN uv sync --frozen --no-default-groups --extra server --extra distributed --no-install-workspace
+RUN uv sync --frozen --no-default-groups --extra server --extra distributed --extra tracing --no-install-workspace
 COPY README.md LICENSE ./
 COPY router/README.md router/
 COPY router/graphrouter router/graphrouter
@@ -29,7 +29,7 @@ COPY eventgraph eventgraph
 COPY subgraphs subgraphs
 COPY kithgraph kithgraph
 COPY --from=playground /build/router/graphrouter/server/assets router/graphrouter/server/assets
-RUN uv sync --frozen --no-default-groups --extra server --extra distributed --no-editable
+RUN uv sync --frozen --no-default-groups --extra server --extra distributed --extra tracing --no-editable
 
 FROM ${PYTHON_IMAGE}
 RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /nonexistent kith \

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,10 +24,12 @@ from eventgraph.running.logs import log_to_stderr
 from eventgraph.running.metrics import Exposed, listen_for_metrics, sources_of
 from eventgraph.running.servers import Servers, banner, listen, origin_of, tls_of
 from eventgraph.running.settings import EngineSettings, ServeSettings
+from eventgraph.running.tracing import traces
 from eventgraph.serving.metrics import SubgraphMetrics
 from eventgraph.serving.served import running
+from eventgraph.serving.tracing import TracedSubgraph
 from eventgraph.system import System
-from eventkernel.clock import SteadyClock, SystemClock
+from eventkernel.clock import Clock, SteadyClock, SystemClock
 from eventkernel.errors import CannotOpen, CorruptData, Unavailable
 from graphrouter.server.servers import Endpoint
 
@@ -73,7 +75,7 @@ async def serve_part(
     Raises:
         StartError: the port is taken, an engine does not answer or refuses, or what is stored there does not fit.
     """
-    log_to_stderr(serve.log_level)
+    log_to_stderr(serve.log_level, access=serve.access_log)
     answers = part.work is not Work.KEEPING
     warning = serve.check_exposure(serve.host, knows_actors=serve.actor_keys is not None) if answers else None
     certificates = serve.certificates()
@@ -83,7 +85,9 @@ async def serve_part(
     async with AsyncExitStack() as stack:
         servers = Servers(serve.drain_seconds, serve.connection_limits)
         servers.stop_on_signals()
-        found = await _opened(stack, part, engines, servers, serve, metrics)
+        traced = stack.enter_context(traces(f"{part.system.name}-{part.name}", part.system.version, "kafka"))
+        opening = _Opening(engines, serve, metrics, traced.subgraph(part.name))
+        found = await _opened(stack, part, servers, opening)
         if found is None:
             return
         status = StatusSource(part.system, "the engines", [found.subgraph])
@@ -104,14 +108,30 @@ async def serve_part(
         await servers.until_stopped()
 
 
-async def _opened(
-    stack: AsyncExitStack,
-    part: Part,
-    engines: EngineSettings,
-    servers: Servers,
-    serve: ServeSettings,
-    metrics: SubgraphMetrics | None,
-) -> Opened | None:
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """What a subgraph is opened with."""
+
+    engines: EngineSettings
+    serve: ServeSettings
+    metrics: SubgraphMetrics | None
+    traced: TracedSubgraph | None
+
+    def open(self, part: Part, clock: Clock) -> AbstractAsyncContextManager[Opened]:
+        return opened(
+            part.system,
+            self.engines,
+            part.name,
+            part.work,
+            clock,
+            actors=self.serve.actors,
+            metrics=self.metrics,
+            streams=self.serve.concurrent_streams,
+            traced=self.traced,
+        )
+
+
+async def _opened(stack: AsyncExitStack, part: Part, servers: Servers, opening: _Opening) -> Opened | None:
     """The subgraph, as soon as its engines answer; None where the process is to stop before that."""
     log = structlog.get_logger()
     loop = asyncio.get_running_loop()
@@ -119,10 +139,7 @@ async def _opened(
     name, clock = part.name, SteadyClock(SystemClock())
     while not servers.stopping:
         try:
-            found = opened(
-                part.system, engines, name, part.work, clock, serve.actors, metrics, serve.concurrent_streams
-            )
-            return await stack.enter_async_context(found)
+            return await stack.enter_async_context(opening.open(part, clock))
         except Unavailable as error:
             if loop.time() > deadline:
                 raise StartError(f"{name} cannot be opened, tried for {_OPENING_SECONDS:g} s: {error}") from error

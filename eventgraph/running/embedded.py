@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from socket import socket
 from types import MappingProxyType
 from typing import Any
@@ -23,6 +24,7 @@ from eventgraph.running.metrics import Exposed, listen_for_metrics, metrics_of, 
 from eventgraph.running.routing import SystemRouter
 from eventgraph.running.servers import Servers, banner, listen, origin_of
 from eventgraph.running.settings import Settings
+from eventgraph.running.tracing import NO_TRACES, Traces, traces
 from eventgraph.running.views import sqlite_build
 from eventgraph.serving.metrics import SubgraphMetrics
 from eventgraph.serving.served import ServedSubgraph, running
@@ -55,7 +57,7 @@ async def run(system: System, settings: Settings, announce: Callable[[str], None
     Raises:
         StartError: a port is taken, the data folder cannot be used, or something in it is damaged.
     """
-    log_to_stderr(settings.log_level)
+    log_to_stderr(settings.log_level, access=settings.access_log)
     actors = None if settings.authentication is None else ActorKeys.drawn()
     warning = settings.check_exposure(settings.host, knows_actors=actors is not None)
     listeners = _listen(settings, len(system.subgraphs))
@@ -63,11 +65,12 @@ async def run(system: System, settings: Settings, announce: Callable[[str], None
     metrics = metrics_of(system.names if settings.metrics else (), "sqlite")
     counted = RouterMetrics() if settings.metrics else None
     async with AsyncExitStack() as stack:
+        traced = stack.enter_context(traces(system.name, system.version, "sqlite"))
         folder = stack.enter_context(DataFolder.open(settings.data, system))
         servers = Servers(limits=settings.connection_limits)
         servers.stop_on_signals()
         try:
-            opening = opened(system, folder, SystemClock(), actors, metrics, settings.concurrent_streams)
+            opening = opened(system, folder, SystemClock(), actors, metrics, settings.concurrent_streams, traced)
             subgraphs = await stack.enter_async_context(opening)
         except (Unavailable, CannotOpen, CorruptData) as error:
             raise StartError(f"the data folder {folder.path} cannot be opened: {error}") from error
@@ -75,9 +78,11 @@ async def run(system: System, settings: Settings, announce: Callable[[str], None
             await stack.enter_async_context(running(subgraph.workers))
         stack.push_async_callback(servers.shut_down)
         sources = await _serve_subgraphs(servers, subgraphs, listeners.subgraphs, settings.hosts)
-        router = await asyncio.to_thread(
-            SystemRouter, sources, settings, system, settings.router_config, actors, counted
+        tracing = traced.router(trusts_clients=settings.trust_traceparent)
+        made = partial(
+            SystemRouter, sources, settings, system, settings.router_config, actors, counted, tracing=tracing
         )
+        router = await asyncio.to_thread(made)
         status = StatusSource(system, str(folder.path), subgraphs, router.statistics)
         exposed = Exposed.of(settings, metrics_listener, sources_of(servers, subgraphs, counted, router.statistics))
         access = Access(settings.console_mode(settings.host), settings.hosts, lambda: router.authentication)
@@ -106,9 +111,10 @@ async def opened(
     actors: ActorKeys | None = None,
     metrics: Mapping[str, SubgraphMetrics] = MappingProxyType({}),
     streams: int | None = None,
+    traced: Traces = NO_TRACES,
 ) -> AsyncGenerator[Sequence[ServedSubgraph]]:
     """The subgraphs on the files of a data folder, which know who asks by `actors`, are counted in `metrics` by their
-    names, and take so many `streams` each.
+    names, take so many `streams` each, and have their places in traces by `traced`.
 
     Large steps of `clock` are doubted (`SteadyClock`).
     """
@@ -147,6 +153,7 @@ async def opened(
                 actors,
                 metrics.get(subgraph.name),
                 streams,
+                traced.subgraph(subgraph.name),
             )
             for subgraph in system.subgraphs
         ]

@@ -15,6 +15,7 @@ from eventgraph.running.claims_keys import from_settings as claims_keys
 from eventgraph.running.settings import EngineSettings
 from eventgraph.serving.metrics import SubgraphMetrics
 from eventgraph.serving.served import ServedSubgraph, Worker
+from eventgraph.serving.tracing import TracedSubgraph
 from eventgraph.serving.wiring import served
 from eventgraph.system import Subgraph, System
 from eventkernel.adapters.kafka.connection import KafkaConnection
@@ -61,18 +62,20 @@ class Opened:
 
 
 @asynccontextmanager
-async def opened(
+async def opened(  # noqa: PLR0913  # what is opened, and one word for each way of serving it
     system: System,
     settings: EngineSettings,
     name: str,
     work: Work,
     clock: Clock,
+    *,
     actors: ActorKeys | None = None,
     metrics: SubgraphMetrics | None = None,
     streams: int | None = None,
+    traced: TracedSubgraph | None = None,
 ) -> AsyncGenerator[Opened]:
-    """One subgraph, which knows who asks by `actors`, is counted in `metrics` and takes so many `streams`, and the
-    workers that this kind of work needs beside it.
+    """One subgraph, which knows who asks by `actors`, is counted in `metrics`, takes so many `streams` and is traced by
+    `traced`, and the workers that this kind of work needs beside it.
 
     Raises:
         StartError: the settings do not fit together.
@@ -81,7 +84,7 @@ async def opened(
     """
     async with AsyncExitStack() as stack:
         engines = Engines(system, settings, work, clock, stack)
-        subgraph = await engines.subgraph(system.subgraph(name), actors, metrics, streams)
+        subgraph = await engines.subgraph(system.subgraph(name), actors, metrics, streams, traced)
         match work:
             case Work.ALL | Work.KEEPING:
                 workers = subgraph.workers
@@ -112,6 +115,7 @@ class Engines:
         actors: ActorKeys | None = None,
         metrics: SubgraphMetrics | None = None,
         streams: int | None = None,
+        traced: TracedSubgraph | None = None,
     ) -> ServedSubgraph:
         """One subgraph of the system."""
         name = subgraph.name
@@ -134,6 +138,7 @@ class Engines:
             actors,
             metrics,
             streams,
+            traced,
         )
 
     async def log(self, name: str) -> KafkaLog:

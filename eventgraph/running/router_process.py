@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 
 from eventgraph.errors import StartError
 from eventgraph.running.logs import log_to_stderr
@@ -12,6 +13,7 @@ from eventgraph.running.metrics import Exposed, listen_for_metrics, sources_of
 from eventgraph.running.routing import SystemRouter
 from eventgraph.running.servers import Servers, banner, listen, origin_of, tls_of
 from eventgraph.running.settings import ServeSettings
+from eventgraph.running.tracing import traces
 from eventgraph.system import ROUTER_PORT, System
 from graphrouter.server.servers import ANY_HOST, Endpoint
 from graphrouter.telemetry.router import RouterMetrics
@@ -26,7 +28,7 @@ async def serve_router(
         StartError: the port is taken, the router's configuration is refused, or who asks would not be known where it
             has to be.
     """
-    log_to_stderr(serve.log_level)
+    log_to_stderr(serve.log_level, access=serve.access_log)
     if serve.authentication is not None and serve.actor_keys is None:
         raise StartError(
             "authentication: expected actor_keys as well, by which the subgraphs know the router, found none"
@@ -36,11 +38,14 @@ async def serve_router(
     listener = listen(serve.host, ROUTER_PORT if serve.port is None else serve.port)
     metrics_listener = listen_for_metrics(serve)
     async with AsyncExitStack() as stack:
+        traced = stack.enter_context(traces(f"{system.name}-router", system.version, "kafka"))
         servers = Servers(serve.drain_seconds, serve.connection_limits)
         servers.stop_on_signals()
         stack.push_async_callback(servers.shut_down)
         counted = RouterMetrics() if serve.metrics else None
-        router = await asyncio.to_thread(SystemRouter, urls, serve, system, serve.router_config, serve.actors, counted)
+        tracing = traced.router(trusts_clients=serve.trust_traceparent)
+        made = partial(SystemRouter, urls, serve, system, serve.router_config, serve.actors, counted, tracing=tracing)
+        router = await asyncio.to_thread(made)
         exposed = Exposed.of(serve, metrics_listener, sources_of(servers, (), counted, router.statistics))
         if certificates is not None:
             await stack.enter_async_context(certificates.watched())

@@ -24,6 +24,7 @@ from graphrouter.router import SubgraphSource
 from graphrouter.server.reloading import NotUsable, ReloadingApp, Source
 from graphrouter.telemetry.recent import CORRELATION_HEADER, RecentRequests
 from graphrouter.telemetry.router import RouterMetrics
+from graphrouter.telemetry.tracing import Tracing
 
 _SETTINGS_OF_THE_SYSTEM: Final = (
     "supergraph",
@@ -31,10 +32,13 @@ _SETTINGS_OF_THE_SYSTEM: Final = (
     "server.host",
     "server.port",
     "server.log_level",
+    "server.log_format",
+    "server.access_log",
     "server.connections",
     "metrics.enabled",
     "metrics.host",
     "metrics.port",
+    "tracing",
 )
 """Keys of a router's configuration that have no meaning here: the system itself says it, or knows it."""
 
@@ -44,8 +48,8 @@ class SystemRouter:
 
     The schemas are known here: a subgraph is not asked for its own, which it may not tell before its view is filled.
     Until then it answers UNAVAILABLE, and the health says why. `config` is the file of the router's configuration. With
-    `actors`, subgraphs are told who asks; `metrics` count what the router does, `recent` keeps
-    the last requests.
+    `actors`, subgraphs are told who asks; `metrics` count what the router does, `recent` keeps the last requests,
+    `tracing` traces them.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class SystemRouter:
         actors: ActorKeys | None = None,
         metrics: RouterMetrics | None = None,
         recent: RecentRequests | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         urls = {name: source if isinstance(source, str) else f"in-process:{name}" for name, source in sources.items()}
         self._sources = sources
@@ -72,6 +77,7 @@ class SystemRouter:
             forwarded_headers=DEFAULT_FORWARDED_HEADERS | {CORRELATION_HEADER},
             metrics=metrics,
             recent=recent,
+            tracing=tracing,
         )
         self._supergraph = supergraph_sdl(system, urls)
         self._app: ReloadingApp | None = None

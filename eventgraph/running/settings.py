@@ -66,6 +66,16 @@ class Reach(BaseSettings):
         description="A port that has /metrics alone; without it, /metrics is beside everything else.",
     )
 
+    access_log: bool | None = Field(
+        default=None,
+        description="Whether each request has a line in the log; without it, where the log's level is info or debug.",
+    )
+    trust_traceparent: bool = Field(
+        default=False,
+        description="Whether the router goes on with its clients' traces, which then say whether they are recorded. "
+        "Where traces are exported to, OTEL_EXPORTER_OTLP_ENDPOINT says.",
+    )
+
     @property
     def connection_limits(self) -> ConnectionLimits:
         return ConnectionLimits(connections=self.connections)

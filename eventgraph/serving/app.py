@@ -43,6 +43,7 @@ from graphrouter.http.websocket import WebSocketEndpoint, WebSocketSettings
 from graphrouter.request import GraphQLAnswer, GraphQLRequest, RequestRefused, StreamItem
 from graphrouter.request import error_object as request_error
 from graphrouter.telemetry.operations import NOT_READ, OperationMetrics
+from graphrouter.telemetry.tracing import CURRENT, Tracing
 
 LIMITS: Final = EndpointLimits(body_bytes=10 * 1024 * 1024, concurrent=1_000)
 """Of one subgraph; a router asks each for several things at a time."""
@@ -51,7 +52,7 @@ _JSON: Final = "application/json"
 _access = logging.getLogger("subgraphs.access")
 
 
-def subgraph_app(
+def subgraph_app(  # noqa: PLR0913  # what it serves, and one word for each way of serving it
     schema: FederatedSchema,
     *,
     gate: Gate[ViewT],
@@ -60,6 +61,7 @@ def subgraph_app(
     actors: ActorKeys | None = None,
     metrics: SubgraphMetrics | None = None,
     streams: int | None = None,
+    tracing: Tracing | None = None,
     subscriptions: Callable[[Documents], Subscriptions[ViewT]] | None = None,
 ) -> Starlette:
     """`actors` are the keys of the routers that say who asks; without any, nobody is known. `streams` may be open at
@@ -69,11 +71,16 @@ def subgraph_app(
     executor = _Executor(schema, gate, writes, actors, subscriptions, metrics.operations if metrics else None)
     # What has begun is finished: a change whose client has gone is a change all the same.
     endpoint = GraphQLEndpoint(
-        lambda: executor, limits, gives_up=False, access=_access, metrics=metrics.http if metrics else None
+        lambda: executor,
+        limits,
+        gives_up=False,
+        access=_access,
+        metrics=metrics.http if metrics else None,
+        tracing=tracing,
     )
     health = _Health(readiness)
     websockets = WebSocketEndpoint(
-        lambda: executor, endpoint.capacity, WebSocketSettings(), gives_up=False, access=_access
+        lambda: executor, endpoint.capacity, WebSocketSettings(), gives_up=False, access=_access, tracing=tracing
     )
     app = Starlette(
         routes=[
@@ -115,6 +122,8 @@ class _Executor(Generic[ViewT]):
             document = await self._documents.prepare(sent.query)
             kind = document.operation_type(sent.operation_name)
             operation = (kind.value, "")
+            if (here := CURRENT.get()) is not None:
+                here.set("graphql.operation.type", kind.value)
             answer = await self._answer(sent, headers, document, kind)
         except Exception as error:  # noqa: BLE001  # a client gets the id of the log entry, whatever went wrong
             answer = refusal_of(error)

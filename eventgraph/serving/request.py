@@ -18,6 +18,7 @@ from eventkernel.reading.bookmark import Bookmark
 from eventkernel.writing.store import Checkpoint
 from graphrouter.http.actors import HEADER, Actor, ActorKeys, NotAnActor
 from graphrouter.request import RequestRefused, error_object
+from graphrouter.telemetry.tracing import CURRENT
 
 ViewT = TypeVar("ViewT")
 ViewT_co = TypeVar("ViewT_co", covariant=True)
@@ -102,7 +103,9 @@ class Headers:
         bookmark = found.get("bookmark", "")
         as_of = found.get("as-of")
         actor = _actor(found.get(HEADER), actors)
-        traceparent = _opaque(found, "traceparent")
+        trace = CURRENT.get()
+        traceparent = _opaque(found, "traceparent") if trace is None else trace.context.traceparent
+        tracestate = _opaque(found, "tracestate") if trace is None else trace.context.state or None
         return cls(
             bookmark=Bookmark.decode(bookmark) if bookmark else NO_BOOKMARK,
             timeout=_timeout(found.get("bookmark-timeout")),
@@ -113,7 +116,7 @@ class Headers:
                 actor=None if actor is None else actor.name,
                 correlation=_opaque(found, "correlation-id") or secrets.token_hex(16),
                 traceparent=traceparent,
-                tracestate=_opaque(found, "tracestate") if traceparent else None,
+                tracestate=tracestate if traceparent else None,
             ),
         )
 

@@ -12,6 +12,7 @@ from eventgraph.serving.metrics import SubgraphMetrics
 from eventgraph.serving.readiness import Readiness, readiness_of
 from eventgraph.serving.served import ServedSubgraph
 from eventgraph.serving.subscriptions import Feed, Subscriptions
+from eventgraph.serving.tracing import TracedSubgraph
 from eventgraph.system import ChangesOf, Subgraph
 from eventkernel.errors import Unavailable
 from eventkernel.reacting.checkpoints import CheckpointStore
@@ -21,6 +22,7 @@ from eventkernel.reading.audit import Audit
 from eventkernel.reading.change_feed import ChangeFeed
 from eventkernel.reading.gate import BookmarkGate
 from eventkernel.reading.projector import Projector, Source
+from eventkernel.tracing import NOT_TRACED, Tracer
 from eventkernel.writing.aggregates import CommandHandlers
 from graphrouter.http.actors import ActorKeys
 
@@ -31,9 +33,11 @@ def served(
     actors: ActorKeys | None = None,
     metrics: SubgraphMetrics | None = None,
     streams: int | None = None,
+    traced: TracedSubgraph | None = None,
 ) -> ServedSubgraph:
     """The subgraph; `actors` are the keys of the routers that say who asks. Without any, nobody is known, and everybody
-    may do everything. `metrics` count what it does. `streams` may be open at the same time; None: as many as usual.
+    may do everything. `metrics` count what it does, `traced` gives that a place in traces. `streams` may be open at the
+    same time; None: as many as usual.
 
     Raises:
         TypeError: the adapters are not those that the subgraph's declaration needs.
@@ -44,7 +48,8 @@ def served(
     codecs = {adapters.logs[name].log: codec for name, codec in subgraph.codecs.items()}
     audit = Audit(view, logs)
     gate = BookmarkGate(view, logs, adapters.known_logs, adapters.clock, audit)
-    ports = Ports(subgraph.name, gate, adapters.logs, adapters.clock, _handlers(subgraph, adapters))
+    tracer = NOT_TRACED if traced is None else traced.tracer
+    ports = Ports(subgraph.name, gate, adapters.logs, adapters.clock, _handlers(subgraph, adapters, tracer))
     api = subgraph.api()
     writes = api.services(ports)
     feeds = {name: _feed(changes, subgraph, adapters) for name, changes in api.subscriptions.items()}
@@ -70,10 +75,13 @@ def served(
             actors=actors,
             metrics=metrics,
             streams=streams,
+            tracing=None if traced is None else traced.requests,
             subscriptions=lambda documents: Subscriptions(documents, feeds, gate, writes),
         ),
         sdl=api.schema.as_str(),
-        projector=Projector(subgraph.projection, sources, view, membership=adapters.membership, audit=audit),
+        projector=Projector(
+            subgraph.projection, sources, view, membership=adapters.membership, audit=audit, tracer=tracer
+        ),
         audit=audit,
         store=store,
         processes=processes,
@@ -94,12 +102,13 @@ def _feed(followed: ChangesOf, subgraph: Subgraph[ViewT], adapters: Adapters[Vie
     return Feed(followed.argument, changes, followed.around.neighbours, beside)
 
 
-def _handlers(subgraph: Subgraph[ViewT], adapters: Adapters[ViewT]) -> CommandHandlers | None:
+def _handlers(subgraph: Subgraph[ViewT], adapters: Adapters[ViewT], tracer: Tracer) -> CommandHandlers | None:
     if subgraph.owns_log != (adapters.store is not None):
         raise TypeError(f"{subgraph.name}: expected its own log to be written exactly where it owns one")
     if adapters.store is None:
         return None
-    return CommandHandlers(adapters.store, subgraph.codecs[subgraph.name], subgraph.aggregates, adapters.snapshots)
+    codec = subgraph.codecs[subgraph.name]
+    return CommandHandlers(adapters.store, codec, subgraph.aggregates, adapters.snapshots, tracer)
 
 
 def _process(

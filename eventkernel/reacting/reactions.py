@@ -272,14 +272,16 @@ class Reactions(Generic[Read]):
         """Send what an event asks for, once in effect."""
         step = self.steps.get(type(recorded.event))
         if step is not None:
-            await _Sending(self.name, handlers, recorded.record).all(await step.sends(recorded, read))
+            with handlers.tracer.reaction(self.name, recorded.record) as trace:
+                await _Sending(self.name, handlers, recorded.record, trace).all(await step.sends(recorded, read))
 
     async def react_late(self, handlers: CommandHandlers, recorded: RecordedEvent, read: Read) -> None:
         """Send what an event's deadline asks for, once in effect."""
         deadline = self.deadlines.get(type(recorded.event))
         if deadline is not None:
-            sends = await deadline.step.sends(recorded, read)
-            await _Sending(self.name, handlers, recorded.record).all(sends, "deadline\n")
+            with handlers.tracer.reaction(self.name, recorded.record) as trace:
+                sends = await deadline.step.sends(recorded, read)
+                await _Sending(self.name, handlers, recorded.record, trace).all(sends, "deadline\n")
 
     def deadline_of(self, recorded: RecordedEvent) -> datetime | None:
         """The moment when an event's deadline is over; None for one without."""
@@ -314,6 +316,8 @@ class _Sending:
     process: str
     handlers: CommandHandlers
     because: Record
+    trace: str | None
+    """The `traceparent` of the commands."""
 
     async def all(self, sends: Sends, behind: str = "") -> None:
         lanes: dict[str, list[tuple[str, Send]]] = {}
@@ -347,7 +351,7 @@ class _Sending:
                     actor=because.actor,
                     correlation=because.correlation,
                     causation=because.id,
-                    traceparent=because.traceparent,
+                    traceparent=self.trace,
                     tracestate=because.tracestate,
                 ),
                 binding=True,

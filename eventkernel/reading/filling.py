@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ from eventkernel.reading.showing import ShownTimes
 from eventkernel.reading.status import ParkedStream, PartitionStatus, parked_streams, partition_status
 from eventkernel.reading.views import BuildRetired, Doc, Fold, ParkedRecord, Projection, State, ViewBuild
 from eventkernel.retrying import Backoff, Trouble, Troubles
+from eventkernel.tracing import NOT_TRACED, Tracer
 from eventkernel.writing.store import Batch, Checkpoint
 
 T = TypeVar("T")
@@ -85,7 +87,7 @@ class FillingStatus:
 class Filling(Generic[Doc]):
     """One build, one projection, the logs that it reads."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # three things that it works with, and one word for each way of working
         self,
         projection: Projection[Doc],
         sources: Sequence[Source],
@@ -96,6 +98,7 @@ class Filling(Generic[Doc]):
         membership: Membership,
         look: float = LOOK_SECONDS,
         shown: ShownTimes | None = None,
+        tracer: Tracer = NOT_TRACED,
     ) -> None:
         self.build = build
         self.shown = shown or ShownTimes()
@@ -106,6 +109,7 @@ class Filling(Generic[Doc]):
         self._clock = clock
         self._membership = membership
         self._look_every = look
+        self._tracer = tracer
         self._troubles = Troubles(backoff)
         self._turn = asyncio.Lock()
         self._parked = ParkedStreams()
@@ -193,6 +197,7 @@ class Filling(Generic[Doc]):
                 logs.finished(batches)
 
     async def _take(self, batches: Sequence[Batch]) -> None:
+        began_ns = time.time_ns()
         streams = streams_of(batches)
         stored: Mapping[str, State[Doc]] = {}
         if streams:
@@ -200,7 +205,14 @@ class Filling(Generic[Doc]):
             stored = await self._asking("loading documents", partial(self.build.load, streams))
         work = partial(fold, self._projection, self._readers, batches, stored, self._parked)
         outcome = await self._folding(work, sum(len(batch.records) for batch in batches))
-        self._saved(await self._save(outcome, batches))
+        saved = await self._save(outcome, batches)
+        self._saved(saved)
+        waiting = {(entry.record.stream, entry.record.version) for entry in saved.parked}
+        records = (record for batch in batches for record in batch.records if record.version)
+        applied = (
+            (record for record in records if (record.stream, record.version) not in waiting) if waiting else records
+        )
+        self._tracer.applied(self._projection.name, applied, began_ns)
         self._events_folded += sum(record.version > 0 for batch in batches for record in batch.records)
 
     async def _folding(self, work: Callable[[], Fold[Doc]], records: int) -> Fold[Doc]:

@@ -27,6 +27,7 @@ from eventkernel.reading.rebuild import Running, rebuild
 from eventkernel.reading.showing import Shown, ShownTimes
 from eventkernel.reading.views import BuildRetired, Doc, Projection, View, ViewBuild
 from eventkernel.retrying import Backoff, Trouble, Troubles
+from eventkernel.tracing import NOT_TRACED, Tracer
 
 __all__ = ["Projector", "ProjectorStatus", "Source"]
 
@@ -85,6 +86,7 @@ class Projector(Generic[Doc]):
         grace: float = _GRACE,
         look: float = LOOK_SECONDS,
         audit: Audit | None = None,
+        tracer: Tracer = NOT_TRACED,
     ) -> None:
         self._projection = projection
         self._sources = sources
@@ -97,6 +99,7 @@ class Projector(Generic[Doc]):
         self._audit = audit
         self._shown = ShownTimes()
         """When the live build, whichever it was, had what."""
+        self._tracer = tracer
         self._live: Running[Doc] | None = None
         self._new: Running[Doc] | None = None
         self._begun = asyncio.Event()
@@ -345,6 +348,7 @@ class Projector(Generic[Doc]):
             membership=membership,
             look=self._look_every,
             shown=shown,
+            tracer=self._tracer,
         )
         return Running(filling)
 

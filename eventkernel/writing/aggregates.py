@@ -24,6 +24,7 @@ from typing import Any, Generic, cast
 
 from eventkernel.decider import Command, Decider, Event, State
 from eventkernel.events import DomainEvent
+from eventkernel.tracing import NOT_TRACED, Tracer
 from eventkernel.writing.boundary import Query
 from eventkernel.writing.codec import Codec, EventType
 from eventkernel.writing.commands import CommandHandler
@@ -103,16 +104,21 @@ class CommandHandlers:
         codec: Codec,
         aggregates: Collection[AnyAggregate],
         snapshots: SnapshotStore | None = None,
+        tracer: Tracer = NOT_TRACED,
     ) -> None:
-        """`codec` knows the events of all of them. Without a store of snapshots there are none.
+        """`codec` knows the events of all of them. Without a store of snapshots there are none. `tracer` follows the
+        commands, and the reactions that send some.
 
         Raises:
             TypeError: two aggregates cannot be told apart, by name or by the streams' names.
         """
         told_apart(aggregates)
         self.store = store
+        self.tracer = tracer
         self._aggregates = {aggregate.name: aggregate for aggregate in aggregates}
-        self._handlers = {aggregate.name: _handler(aggregate, store, codec, snapshots) for aggregate in aggregates}
+        self._handlers = {
+            aggregate.name: _handler(aggregate, store, codec, snapshots, tracer) for aggregate in aggregates
+        }
 
     def of(self, aggregate: Aggregate[State, Command, Event]) -> CommandHandler[State, Command, Event]:
         """The handler of an aggregate whose rules are about one stream.
@@ -172,9 +178,13 @@ def told_apart(aggregates: Iterable[AnyAggregate]) -> None:
             )
 
 
-def _handler(aggregate: AnyAggregate, store: EventStore, codec: Codec, snapshots: SnapshotStore | None) -> AnyHandler:
+def _handler(
+    aggregate: AnyAggregate, store: EventStore, codec: Codec, snapshots: SnapshotStore | None, tracer: Tracer
+) -> AnyHandler:
     if aggregate.boundary is not None:
-        return DecisionHandler(store, codec, aggregate.decider, aggregate.boundary, answer=aggregate.answer)
+        return DecisionHandler(
+            store, codec, aggregate.decider, aggregate.boundary, answer=aggregate.answer, tracer=tracer
+        )
     return CommandHandler(
         store,
         codec,
@@ -183,6 +193,7 @@ def _handler(aggregate: AnyAggregate, store: EventStore, codec: Codec, snapshots
         answer=aggregate.answer,
         snapshots=_kept(aggregate.snapshots, snapshots),
         prefix=aggregate.prefix,
+        tracer=tracer,
     )
 
 

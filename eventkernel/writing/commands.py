@@ -40,6 +40,7 @@ from eventkernel.errors import (
     VersionConflict,
 )
 from eventkernel.events import NO_METADATA, DomainEvent, Metadata, RecordedEvent
+from eventkernel.tracing import NOT_TRACED, Tracer
 from eventkernel.writing.codec import Codec
 from eventkernel.writing.refusals import Refused, refusals_bind
 from eventkernel.writing.snapshots import Snapshots
@@ -130,12 +131,14 @@ class CommandHandler(Generic[State, Command, Event]):
         answer: Answer | None = None,
         snapshots: Snapshots | None = None,
         prefix: str = "",
+        tracer: Tracer = NOT_TRACED,
     ) -> None:
         self.store = store
         self.codec = codec
         self.decider = decider
         self.claims = claims
         self.prefix = prefix
+        self._tracer = tracer
         self._answer = answer
         self._states: StreamStates[State, Event] = StreamStates(store, codec, decider, answer, snapshots)
         self._queues: dict[str, deque[_Order[Command]]] = {}
@@ -168,7 +171,11 @@ class CommandHandler(Generic[State, Command, Event]):
         """
         if not stream.startswith(self.prefix):
             raise ValueError(f"expected a stream of this aggregate, {self.prefix}…, found {stream[:200]!r}")
-        order = _Order(command, command_id, fingerprint, expected_version, metadata, binding or refusals_bind())
+        with self._tracer.command(self.store.log, command, metadata) as carried:
+            order = _Order(command, command_id, fingerprint, expected_version, carried, binding or refusals_bind())
+            return await self._executed(stream, order)
+
+    async def _executed(self, stream: str, order: _Order[Command]) -> Outcome:
         queue = self._queues.get(stream)
         if queue is not None:
             order.served = asyncio.get_running_loop().create_future()

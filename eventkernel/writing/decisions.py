@@ -31,6 +31,7 @@ from eventkernel.errors import (
 )
 from eventkernel.events import NO_METADATA, STREAM_RESUMED, DomainEvent, Metadata, Record
 from eventkernel.keyed_locks import KeyedLocks
+from eventkernel.tracing import NOT_TRACED, Tracer
 from eventkernel.writing.boundary import AppendCondition, Query, checked_query
 from eventkernel.writing.codec import Codec
 from eventkernel.writing.commands import Outcome
@@ -71,12 +72,14 @@ class DecisionHandler(Generic[State, Command, Event]):
         boundary: Callable[[Command], Query],
         *,
         answer: Answer | None = None,
+        tracer: Tracer = NOT_TRACED,
     ) -> None:
         self.store = store
         self.codec = codec
         self.decider = decider
         self.boundary = boundary
         self._answer = answer
+        self._tracer = tracer
         stateless: Decider[None, Command, Event] = Decider(lambda: None, lambda _, __: (), lambda state, _: state)
         self._answers: StreamStates[None, Event] = StreamStates(store, codec, stateless, answer, None)
         self._locks = KeyedLocks()
@@ -105,10 +108,14 @@ class DecisionHandler(Generic[State, Command, Event]):
             Unavailable: the outcome is unknown, or too many others were faster; the same call may be repeated.
         """
         query = checked_query(self.boundary(command))
-        order = _Order(stream, command_id, fingerprint, expected_version, metadata, binding or refusals_bind())
+        with self._tracer.command(self.store.log, command, metadata) as carried:
+            order = _Order(stream, command_id, fingerprint, expected_version, carried, binding or refusals_bind())
+            return await self._executed(query, command, order)
+
+    async def _executed(self, query: Query, command: Command, order: _Order) -> Outcome:
         async with self._locks.hold([item.guard for item in query.items]):
             commit = await self._committed(query, command, order)
-        if commit.fingerprint != fingerprint:
+        if commit.fingerprint != order.fingerprint:
             raise IdempotencyMismatch("the idempotency key was used before, for a command with other content")
         if commit.refusal is not None:
             raise commit.refusal.refusal()

@@ -16,6 +16,7 @@ from graphrouter.limits import Limits
 from graphrouter.override_labels import LabelChoice
 from graphrouter.telemetry.recent import RecentRequests
 from graphrouter.telemetry.router import RouterMetrics
+from graphrouter.telemetry.tracing import Tracing
 from graphrouter.transport.breaker import Breaker
 from graphrouter.transport.port import MAX_RESPONSE_BYTES
 from graphrouter.transport.retrying import Retries
@@ -182,6 +183,8 @@ class RouterOptions:
     recent: RecentRequests | None = None
     """Keeps the last requests, to be looked at; each mutation then has a correlation (`Correlation-Id`), which its
     answer tells in `extensions.correlation`. Without it nothing is kept."""
+    tracing: Tracing | None = None
+    """Gives requests their places in traces, and records some; without it `traceparent` is forwarded as it came."""
     measured_operations: frozenset[str] = frozenset()
-    """Names of operations by which they are counted, beside those of trusted operations and of the playground's
-    examples. All others are counted as one, because clients choose names."""
+    """Names of operations by which they are counted, and told in traces, beside those of trusted operations and of the
+    playground's examples. All others are one, because clients choose names."""

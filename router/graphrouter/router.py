@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from starlette.routing import BaseRoute
@@ -20,12 +21,14 @@ from graphrouter.request import AnswerPart, GraphQLAnswer, GraphQLRequest, Strea
 from graphrouter.subgraph_health import SubgraphHealth, health_of
 from graphrouter.subgraph_sdl import fetch_sdl
 from graphrouter.supergraph import Supergraph, read_supergraph
+from graphrouter.telemetry.tracing import TRACE_HEADERS
 from graphrouter.transport.breaker import BreakingTransport
 from graphrouter.transport.http import HttpTransport
 from graphrouter.transport.inprocess import AsgiApp, InProcessTransport
 from graphrouter.transport.measured import MeasuredTransport
 from graphrouter.transport.port import SubgraphTransport
 from graphrouter.transport.retrying import RetryingTransport
+from graphrouter.transport.traced import TracedTransport
 from graphrouter.transport.websocket import WebSocketStreams
 
 if TYPE_CHECKING:
@@ -45,6 +48,9 @@ class GraphRouter:
         self, supergraph: Supergraph, transports: Mapping[str, SubgraphTransport], options: RouterOptions | None = None
     ) -> None:
         self.options = options or RouterOptions()
+        if self.options.tracing is not None:  # each request to a subgraph has its own, below what joins equal ones
+            forwarded = self.options.forwarded_headers - TRACE_HEADERS
+            self.options = replace(self.options, forwarded_headers=forwarded)
         if self.options.defer:
             supergraph = supergraph.with_defer()
         self.supergraph = supergraph
@@ -261,6 +267,8 @@ def _guarded(name: str, transport: SubgraphTransport, options: RouterOptions) ->
     traffic = _traffic(name, options)
     if options.metrics is not None:
         transport = MeasuredTransport(name, transport, options.metrics)
+    if options.tracing is not None:
+        transport = TracedTransport(name, transport)
     if traffic.breaker is not None:
         transport = BreakingTransport(name, transport, traffic.breaker)
     if traffic.retries is not None:

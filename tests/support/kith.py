@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -117,16 +117,19 @@ async def kith_up(data: Path, *options: str, system: str = "kith") -> AsyncGener
 
 @asynccontextmanager
 async def running_kith(
-    *arguments: str, environment: Mapping[str, str] = NOTHING, system: str = "kith"
+    *arguments: str, environment: Mapping[str, str] = NOTHING, system: str = "kith", errors: Path | None = None
 ) -> AsyncGenerator[RunningKith]:
-    """Start a command that serves, and wait until it says that it is ready; killed at the end if it still runs."""
-    process = await asyncio.create_subprocess_exec(
-        command_of(system),
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        env={**clean_environment(), **environment},
-    )
+    """Start a command that serves, and wait until it says that it is ready; killed at the end if it still runs. Its
+    standard error goes to the file `errors`, if there is one."""
+    with errors.open("wb") if errors is not None else nullcontext() as to:
+        process = await asyncio.create_subprocess_exec(
+            command_of(system),
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=to,
+            env={**clean_environment(), **environment},
+        )
     try:
         banner = await asyncio.wait_for(_read_banner(process), patience.seconds(_READY_SECONDS))
         async with httpx.AsyncClient(timeout=patience.seconds(60), limits=httpx.Limits(max_connections=None)) as client:
@@ -190,5 +193,5 @@ async def run_command(
 
 def clean_environment() -> dict[str, str]:
     """The environment without these systems' settings, so that a developer's own do not change a test."""
-    prefixes = tuple(f"{system.upper()}_" for system in SYSTEMS)
+    prefixes = ("OTEL_", *(f"{system.upper()}_" for system in SYSTEMS))
     return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}

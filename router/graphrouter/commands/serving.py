@@ -8,7 +8,9 @@ import math
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_type_hints
 
@@ -21,10 +23,12 @@ from graphrouter.configuration import Configuration, ConfigurationError, Loaded,
 from graphrouter.configuration.model import Metrics, Server
 from graphrouter.configuration.settings import Given
 from graphrouter.http.connections import ConnectionLimits
+from graphrouter.http.endpoint import ACCESS
 from graphrouter.http.hosts import HostCheck, check_hosts, is_loopback
 from graphrouter.limits import Limits
 from graphrouter.options import RouterOptions
 from graphrouter.router import GraphRouter
+from graphrouter.server.logs import log_to_stderr, set_access_log
 from graphrouter.server.reloading import NotUsable, ReloadingApp, Source
 from graphrouter.supergraph import SupergraphError
 from graphrouter.telemetry.exposition import Source as MetricsSource
@@ -32,6 +36,8 @@ from graphrouter.telemetry.exposition import metrics_app, metrics_route
 from graphrouter.telemetry.http import connections
 from graphrouter.telemetry.process import ProcessMetrics
 from graphrouter.telemetry.router import RouterMetrics, caches
+from graphrouter.telemetry.settings import TracingSettings, TracingUnavailable
+from graphrouter.telemetry.tracing import Tracing
 
 if TYPE_CHECKING:  # it takes uvicorn, which is not there where only the wheel is
     from graphrouter.server.servers import Servers
@@ -220,16 +226,17 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     (GRAPHROUTER_SERVER__PORT is the key server.port), which wins over the file (--config, or GRAPHROUTER_CONFIG).
     """
     reader = _Reader(config, tuple(_given(locals())))
-    try:
-        source = reader.first()
-    except ConfigurationError as error:
-        refuse(str(error), 2)
-    except NotUsable as error:
-        refuse(str(error), 1 if isinstance(error.__cause__, SupergraphError) else 2)
-    if check:
-        typer.echo("the configuration is right")
-        return
-    _run(reader, source)
+    with ExitStack() as stack:
+        try:
+            source = reader.first(None if check else stack)
+        except (ConfigurationError, TracingUnavailable) as error:
+            refuse(str(error), 2)
+        except NotUsable as error:
+            refuse(str(error), 1 if isinstance(error.__cause__, SupergraphError) else 2)
+        if check:
+            typer.echo("the configuration is right")
+            return
+        _run(reader, source)
 
 
 def _given(values: Mapping[str, object]) -> Iterable[Given]:
@@ -250,15 +257,28 @@ class _Reader:
         """Where the server was started to tell what is counted."""
         self.counted: RouterMetrics | None = None
         """What all routers count in that are made here."""
+        self.tracing: Tracing | None = None
+        """What gives their requests places in traces."""
         self.server = self.latest = Server()
         """What the server was started with, and what was read last."""
         self.bounds: Callable[[ConnectionLimits], None] = lambda _: None
         self.app: ReloadingApp | None = None
         """What serves, as soon as there is something."""
 
-    def first(self) -> Source:
-        """As `read`, at the start: what it says of the server is what the server is started with."""
-        self.metrics = load(self._config, self._given).configuration.metrics
+    def first(self, stack: ExitStack | None) -> Source:
+        """As `read`, at the start: what it says of the server is what the server is started with. What records spans is
+        left with `stack`; without one nothing is recorded.
+
+        Raises:
+            TracingUnavailable: spans are to be exported, and cannot be.
+        """
+        found = load(self._config, self._given).configuration
+        self.metrics = found.metrics
+        if found.tracing.enabled:
+            settings = TracingSettings.read(endpoint=found.tracing.endpoint, ratio=found.tracing.ratio)
+            if stack is not None:
+                recorder = stack.enter_context(settings.recording("graphrouter", version("graphrouter")))
+                self.tracing = settings.tracing(recorder, trusts_parents=found.tracing.trust_clients)
         self.counted = RouterMetrics() if self.metrics.enabled else None
         source = self.read()
         self.server = self.latest
@@ -274,7 +294,7 @@ class _Reader:
         configuration = loaded.configuration
         try:
             self._check_exposure(configuration)
-            options = replace(configuration.options(), metrics=self.counted)
+            options = replace(configuration.options(), metrics=self.counted, tracing=self.tracing)
             check_hosts(options.hosts)
             make = _composed(configuration, options) if configuration.supergraph is None else _made(loaded, options)
         except ValueError as error:
@@ -302,6 +322,7 @@ class _Reader:
     def apply(self, server: Server) -> None:
         """Sets what is not the router's: the log, and the bounds of new connections."""
         logging.getLogger().setLevel(server.log_level.upper())
+        set_access_log(ACCESS, server.access_log)
         self.bounds(server.connections)
         for key in ("host", "port"):
             if getattr(server, key) != getattr(self.server, key):
@@ -351,7 +372,7 @@ def _run(reader: _Reader, source: Source) -> None:
     import uvicorn
 
     server = reader.server
-    logging.basicConfig(level=server.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr(server.log_level, server.log_format, server.access_log)
     if source.options.authentication is None and not is_loopback(server.host):
         typer.echo(f"Nobody has to prove who they are: everybody who reaches {server.host} may ask.", err=True)
     listener = _listen(server.host, server.port)

@@ -211,6 +211,11 @@ class Server(Section):
     """Serve at another address than loopback although nobody has to prove who they are."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """How much is logged to standard error."""
+    log_format: Literal["text", "json"] = "text"
+    """Lines for people, or JSON objects for machines; read at the start only."""
+    access_log: bool | None = None
+    """Whether each request has a line in the log, whatever the level; without it, where `server.log_level` is `info` or
+    `debug`."""
     hosts: tuple[str, ...] = ()
     """Host names to answer to: `api.example.com`, `*.example.com` for all below, `*` for any. Without any, connections
     to a loopback address are answered by addresses and `localhost` only, others by all."""
@@ -398,6 +403,23 @@ class Metrics(Section):
     are counted as one, because clients choose names."""
 
 
+class Tracing(Section):
+    """Traces, exported by OTLP over HTTP (the extra `tracing`). What is not set here OpenTelemetry's environment
+    variables say, such as `OTEL_EXPORTER_OTLP_ENDPOINT`; with neither nothing is traced. All of it is read at the start
+    only."""
+
+    enabled: bool = True
+    """Whether spans are exported where there is an endpoint."""
+    endpoint: Annotated[str, Field(pattern="^https?://")] | None = None
+    """The URL that spans go to: `http://127.0.0.1:4318/v1/traces`."""
+    ratio: Annotated[float, Field(ge=0, le=1)] | None = None
+    """The part of traces begun here that is recorded; without it `OTEL_TRACES_SAMPLER` says so, and by default all
+    are."""
+    trust_clients: bool = False
+    """Whether a client's `traceparent` is gone on with: it then says whether its request is recorded. Otherwise each
+    request begins a trace, which has a link to the client's."""
+
+
 class Configuration(Section):
     """The configuration of a router."""
 
@@ -419,6 +441,7 @@ class Configuration(Section):
     caches: Caches = Field(default_factory=Caches)
     reload: Reload = Field(default_factory=Reload)
     metrics: Metrics = Field(default_factory=Metrics)
+    tracing: Tracing = Field(default_factory=Tracing)
 
     @field_validator("hooks")
     @classmethod

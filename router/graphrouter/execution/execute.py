@@ -344,21 +344,23 @@ class Execution:
         if self.given is not None and self.given[0] is prepared:
             response = self.given[1]
         else:
-            response = await self._sent(prepared.fetch, body)
+            response = await self._sent(prepared, body)
         answer = await self._answer(prepared, response)
         self._join_bookmark(prepared, response, answer)
         data: Json = answer.get("data")
         raw_errors: Json = answer.get("errors")
         return data if data.__class__ is dict else None, raw_errors if raw_errors.__class__ is list else []
 
-    async def _sent(self, fetch: Fetch, body: bytes) -> SubgraphResponse:
+    async def _sent(self, prepared: PreparedFetch, body: bytes) -> SubgraphResponse:
+        fetch = prepared.fetch
         service = fetch.subgraph
         timeout = self.settings.timeouts.get(service, self.settings.timeout_seconds)
         deadline = min(self.deadline, asyncio.get_running_loop().time() + timeout)
         headers = self.headers
         if self.bookmark:
             headers = (*headers, ("bookmark", self.bookmark))
-        request = SubgraphRequest(body, headers, deadline, repeatable=self.plan.plan.kind != "mutation")
+        repeatable = self.plan.plan.kind != "mutation"
+        request = SubgraphRequest(body, headers, deadline, repeatable, about=prepared.about)
         self.sent += 1
         transport = self.settings.transports[service]
         if self.explanation is not None:

@@ -57,6 +57,17 @@ class PreparedFetch:
         return tuple(reader for group in self.groups for _, reader in group.targets if reader.shareable)
 
     @cached_property
+    def about(self) -> Mapping[str, str | int]:
+        """What a trace tells of its requests: which fetch of the plan it is. Its path has response keys, which are the
+        client's own words."""
+        kind = self.fetch.kind if isinstance(self.fetch, RootFetch) else "query"
+        return {
+            "graphql.operation.type": kind,
+            "graphql.router.fetch.id": self.fetch.id,
+            "graphql.router.fetch.kind": "root" if isinstance(self.fetch, RootFetch) else "entities",
+        }
+
+    @cached_property
     def in_contexts(self) -> bool:
         """Whether fields of entities take values from further up."""
         return any(group.group.contexts for group in self.groups)

@@ -35,6 +35,7 @@ from graphrouter.request import (
     error_object,
 )
 from graphrouter.telemetry.http import HttpMetrics
+from graphrouter.telemetry.tracing import CURRENT, Span, Tracing, record_no_more
 
 T = TypeVar("T")
 
@@ -100,7 +101,8 @@ class GraphQLEndpoint:
     """The ASGI app of `/graphql`.
 
     `executor` gives what executes, or the reason why there is nothing yet. With `gives_up`, a request whose client has
-    gone away is cancelled, as far as it lets itself be. `access` gets a line for each request, `metrics` its figures.
+    gone away is cancelled, as far as it lets itself be. `access` gets a line for each request, `metrics` its figures,
+    `tracing` gives it its place in a trace.
     """
 
     def __init__(
@@ -111,16 +113,25 @@ class GraphQLEndpoint:
         gives_up: bool = True,
         access: logging.Logger = ACCESS,
         metrics: HttpMetrics | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._executor = executor
         self._limits = limits
         self._gives_up = gives_up
         self._access = access
+        self._tracing = tracing
         self.capacity = Capacity(limits, metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
         headers = read_headers(scope["headers"])
+        if self._tracing is None:
+            await self._serve(scope, headers, receive, send)
+            return
+        with self._tracing.request(scope["method"], scope["scheme"], headers):
+            await self._serve(scope, headers, receive, send)
+
+    async def _serve(self, scope: Scope, headers: Mapping[str, str], receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
         media_type, request = JSON, None
         more: tuple[tuple[bytes, bytes], ...] = ()
         try:
@@ -175,6 +186,8 @@ class GraphQLEndpoint:
         self, method: str, request: GraphQLRequest | None, answer: GraphQLAnswer, status: int, started: float
     ) -> None:
         """Counts and logs a request that has been answered."""
+        if self._tracing is not None and (here := CURRENT.get()) is not None and here.is_recorded:
+            _tell(here, answer, status)
         if (metrics := self.capacity.metrics) is not None:
             metrics.answered(method, status, answer.errors, time.perf_counter() - started)
         if self._access.isEnabledFor(logging.INFO):
@@ -204,6 +217,8 @@ class GraphQLEndpoint:
                         # Parts are of one request, until the last of them; messages are a stream.
                         in_parts = isinstance(first, AnswerPart)
                         sending = send_events(send, again(first, items), self._limits.stream, endless=not in_parts)
+                        if not in_parts:
+                            record_no_more()
                         await (self._once(sending, receive) if in_parts else while_connected(receive, sending))
                         await send({"type": "http.response.body", "body": b""})
                     return None
@@ -368,6 +383,19 @@ def _status(answer: GraphQLAnswer, media_type: bytes) -> int:
         # A defect of the executor stands alone; an error of this code at a place in the data is a subgraph's.
         return 500 if first and code in _FAULTS and answer.data is None and "path" not in first else 200
     return _STATUS_OF_REFUSAL.get(str(code), answer.status if media_type is GRAPHQL_RESPONSE else 200)
+
+
+def _tell(span: Span, answer: GraphQLAnswer, status: int) -> None:
+    """What a trace tells of an answer. A request that is refused is its client's failure, not the server's.
+
+    https://opentelemetry.io/docs/specs/semconv/http/http-spans/#status
+    """
+    span.set("http.response.status_code", status)
+    if answer.errors:
+        code = str(answer.errors[0]["extensions"]["code"])
+        span.fail(code, here=status >= 500 or not answer.refused)
+    elif status >= 500:
+        span.fail(str(status))
 
 
 async def _respond(

@@ -51,6 +51,7 @@ from graphrouter.request import (
     StreamProgress,
     error_object,
 )
+from graphrouter.telemetry.tracing import CURRENT, Tracing, record_no_more
 
 _log = logging.getLogger("graphrouter.http")
 
@@ -100,8 +101,8 @@ class _Closed(Exception):
 class WebSocketEndpoint:
     """The ASGI app of WebSockets at `/graphql`.
 
-    `executor`, `gives_up` and `access` are as for `GraphQLEndpoint`, which shares its `capacity`. Pages of `origins`
-    (`*`: of any), and of the host that the request names, may connect.
+    `executor`, `gives_up`, `access` and `tracing` are as for `GraphQLEndpoint`, which shares its `capacity`. Pages of
+    `origins` (`*`: of any), and of the host that the request names, may connect.
     """
 
     def __init__(
@@ -113,12 +114,14 @@ class WebSocketEndpoint:
         origins: tuple[str, ...] = (),
         gives_up: bool = True,
         access: logging.Logger = ACCESS,
+        tracing: Tracing | None = None,
     ) -> None:
         self.executor = executor
         self.capacity = capacity
         self.settings = settings
         self.gives_up = gives_up
         self.access = access
+        self.tracing = tracing
         self._origins = frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -305,6 +308,15 @@ class _Connection:
             operation.task.cancel()
 
     async def _run(self, operation_id: str, operation: _Operation, request: GraphQLRequest) -> None:
+        """Answers an operation. Each is a request of its own in traces, too."""
+        tracing = self._endpoint.tracing
+        if tracing is None:
+            await self._tell(operation_id, operation, request)
+            return
+        with tracing.request("GET", self._scope["scheme"], request.headers):
+            await self._tell(operation_id, operation, request)
+
+    async def _tell(self, operation_id: str, operation: _Operation, request: GraphQLRequest) -> None:
         started, errors = time.perf_counter(), list[ErrorObject]()
         try:
             errors = await self._answers(operation_id, operation, request)
@@ -325,6 +337,8 @@ class _Connection:
                 await self._write(b'{"id":%b,"type":"complete"}' % dumps(operation_id))
         if (metrics := self._endpoint.capacity.metrics) is not None:
             metrics.told(errors)
+        if errors and (here := CURRENT.get()) is not None:
+            here.fail(str(errors[0]["extensions"]["code"]))
         log_request(self._endpoint.access, "WEBSOCKET", request, errors, 101, time.perf_counter() - started)
 
     async def _answers(self, operation_id: str, operation: _Operation, request: GraphQLRequest) -> list[ErrorObject]:
@@ -346,6 +360,8 @@ class _Connection:
                     if isinstance(first, GraphQLAnswer) and first.refused:
                         return first.errors
                     operation.is_stream = not in_parts
+                    if not in_parts:
+                        record_no_more()
                     outgoing = OutgoingStream(again(first, items), capacity.limits.stream)
                     async with aclosing(outgoing.read()) as answers:
                         async for answer in answers:

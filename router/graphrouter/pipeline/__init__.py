@@ -52,6 +52,7 @@ from graphrouter.pipeline.permissions import NOTHING_DENIED, Permissions
 from graphrouter.pipeline.persisted import Persisted
 from graphrouter.pipeline.planner import Planner
 from graphrouter.pipeline.subscribing import Subscribing, Subscription
+from graphrouter.pipeline.traced import tell_operation
 from graphrouter.planning.plan import QueryPlan
 from graphrouter.request import (
     AnswerPart,
@@ -65,6 +66,7 @@ from graphrouter.request import (
 from graphrouter.supergraph import Access, Supergraph
 from graphrouter.telemetry.operations import NOT_READ
 from graphrouter.telemetry.recent import correlated, correlation_of
+from graphrouter.telemetry.tracing import CURRENT, within
 from graphrouter.transport import StreamingTransport, SubgraphTransport
 
 _log = logging.getLogger("graphrouter.pipeline")
@@ -104,7 +106,8 @@ class Pipeline:
         self._delivering = Delivering(self._answering, options)
         self._subscribing = Subscribing(streams, self._answering, options)
         self._metrics = options.metrics
-        self._measured = MeasuredNames(options, self._persisted) if options.metrics is not None else None
+        is_named = options.metrics is not None or options.tracing is not None
+        self._measured = MeasuredNames(options, self._persisted) if is_named else None
 
     def statistics(self) -> PipelineStatistics:
         return {"documents": self._documents.statistics(), "plans": self._operations.statistics()}
@@ -246,15 +249,22 @@ class Pipeline:
         if self._persisted is not None:
             request = replace(request, query=self._persisted.text_of(request))
         async with asyncio.timeout_at(deadline):
-            caller = await self._callers.of(request.headers)
-            labels = self._labels.on(request.headers)
-            denied = await self._denied(request, caller) if self._has_rules else NOTHING_DENIED
-            prepared = await self._operations.prepared(request.query, request.operation_name, labels, denied)
-            if self._measured is not None and prepared.measured is NOT_READ:
-                prepared.measured = self._measured.of(prepared.operation, request.query)
+            with within("graphql.plan"):
+                prepared, caller = await self._planned(request)
+            if (here := CURRENT.get()) is not None and here.is_recorded:
+                tell_operation(here, prepared.measured, request.query)
             if self._hooks.plan:
                 await on_plan(self._hooks, PlannedOperation(request, caller, prepared.plan.plan))
             return prepared, caller
+
+    async def _planned(self, request: GraphQLRequest) -> tuple[PreparedOperation, Caller | None]:
+        caller = await self._callers.of(request.headers)
+        labels = self._labels.on(request.headers)
+        denied = await self._denied(request, caller) if self._has_rules else NOTHING_DENIED
+        prepared = await self._operations.prepared(request.query, request.operation_name, labels, denied)
+        if self._measured is not None and prepared.measured is NOT_READ:
+            prepared.measured = self._measured.of(prepared.operation, request.query)
+        return prepared, caller
 
     async def _denied(self, request: GraphQLRequest, caller: Caller | None) -> frozenset[Access]:
         rules = await self._operations.rules_of(request.query)

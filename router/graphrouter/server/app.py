@@ -116,8 +116,11 @@ def routed_app(
         rate=options.rate_limit,
         persisted=options.persisted is not None,
     )
-    endpoint = GraphQLEndpoint(router, limits, metrics=options.metrics.http if options.metrics else None)
-    websockets = WebSocketEndpoint(router, endpoint.capacity, options.websockets, origins=options.cors_origins)
+    counted = options.metrics.http if options.metrics else None
+    endpoint = GraphQLEndpoint(router, limits, metrics=counted, tracing=options.tracing)
+    websockets = WebSocketEndpoint(
+        router, endpoint.capacity, options.websockets, origins=options.cors_origins, tracing=options.tracing
+    )
     app = Starlette(
         routes=[
             Route("/graphql", endpoint),

@@ -61,6 +61,14 @@ LIMITS: Final = frozenset(
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "QUERY"})
 
 
+ROUTE: Final = "/graphql"
+
+
+def known_method(method: str) -> str:
+    """A request's method; `OTHER` for one that is not known, because clients may send any word."""
+    return method if method in _METHODS else OTHER
+
+
 class Running(Protocol):
     """What runs at this moment."""
 
@@ -120,8 +128,8 @@ class HttpMetrics:
             self.told(errors)
         labels = self._labels.get((method, status))
         if labels is None:
-            known = method if method in _METHODS else OTHER
-            labels = (known, "/graphql", str(status), self._subgraph)
+            known = known_method(method)
+            labels = (known, ROUTE, str(status), self._subgraph)
             if known is method:
                 self._labels[method, status] = labels
         self._duration.observe(labels, seconds)

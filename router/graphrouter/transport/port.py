@@ -56,6 +56,9 @@ class RequestTrace:
     """Whether it was not sent, because an equal one was on its way."""
 
 
+_NOTHING: Mapping[str, str | int] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class SubgraphRequest:
     """One GraphQL request as the subgraph's server gets it.
@@ -64,7 +67,8 @@ class SubgraphRequest:
     which every transport sets. `deadline` is a moment of the running event loop's clock (`loop.time()`), None for no
     limit. `repeatable` says that the request may be sent a second time where a connection broke before any answer:
     true for queries, never for mutations. With `get` set, the request is a GET of that path (a health check) at the
-    same server instead, and has no body. A `trace` is told of what happens to the request.
+    same server instead, and has no body. A `trace` is told of what happens to the request; `about` is what is told of
+    the request in spans.
     """
 
     body: bytes
@@ -73,6 +77,7 @@ class SubgraphRequest:
     repeatable: bool = False
     get: str | None = None
     trace: RequestTrace | None = field(default=None, compare=False, repr=False)
+    about: Mapping[str, str | int] = field(default_factory=lambda: _NOTHING, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
