@@ -120,7 +120,7 @@ class RouterOptions:
     persisted: PersistedOperations | None = None
     """Operations that clients ask for by an id; without it, all operations are asked for by their text."""
     defer: bool = True
-    """Whether `@defer` is in the schema, and answers come in parts for clients that take them so."""
+    """Whether `@defer` and `@stream` are in the schema, and answers come in parts for clients that take them so."""
     expose_query_plan: bool = True
     """Whether a request that asks for it gets its plan in `extensions.queryPlan`, and what came of it in
     `extensions.explain`."""

@@ -129,7 +129,7 @@ class GraphQLAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A deferred fragment that is still to come: where, and by which name the client calls it."""
+    """A deferred fragment or the rest of a list that is still to come: where, and by which name the client calls it."""
 
     id: str
     path: list[str | int]
@@ -157,11 +157,27 @@ class Increment:
 
 
 @dataclass(frozen=True, slots=True)
+class Items:
+    """Items of the list that is pending; `first` is the index of the first one."""
+
+    pending: Pending
+    first: int
+    items: list[object]
+    errors: list[ErrorObject]
+
+    def body(self) -> dict[str, object]:
+        found: dict[str, object] = {"items": self.items, "id": self.pending.id}
+        return {**found, "errors": self.errors} if self.errors else found
+
+
+@dataclass(frozen=True, slots=True)
 class Completed:
-    """A pending fragment has come as a whole; with `errors`, nothing of it comes."""
+    """What was pending has come as a whole; with `errors`, nothing of it comes. `first` is where the rest of a list
+    would have begun."""
 
     pending: Pending
     errors: list[ErrorObject]
+    first: int | None = None
 
     def body(self) -> dict[str, object]:
         return {"id": self.pending.id, "errors": self.errors} if self.errors else {"id": self.pending.id}
@@ -177,7 +193,7 @@ class AnswerPart:
     has_next: bool
     first: GraphQLAnswer | None = None
     pending: Sequence[Pending] = ()
-    incremental: Sequence[Increment] = ()
+    incremental: Sequence[Increment | Items] = ()
     completed: Sequence[Completed] = ()
     extensions: Mapping[str, object] = field(default_factory=dict[str, object])
 

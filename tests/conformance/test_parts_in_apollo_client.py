@@ -20,7 +20,7 @@ WHOLE = """query ($id: ID!) { user(id: $id) { id firstName friendCount
 IN_PARTS = """query ($id: ID!) { user(id: $id) { id firstName
   ... @defer(label: "count") { friendCount }
   ... @defer(label: "recommended") {
-    recommendations {
+    recommendations @stream(initialCount: 1, label: "more") {
       user { id ... @defer(label: "name") { firstName } } mutualFriendCount mutualFriends { ...M @defer }
     }
   } } }
@@ -43,16 +43,16 @@ async def test_apollo_client_reads_both_formats(tmp_path: Path) -> None:
         pytest.skip(str(absent))
     async with kith_up(tmp_path / "data") as kith:
         ids: list[str] = []
-        for name in ("Ada", "Alan", "Grace"):
+        for name in ("Ada", "Alan", "Grace", "Edsger", "Barbara"):
             created = await kith.ask(CREATE, {"input": {"firstName": name, "lastName": "L", "username": name.lower()}})
             ids.append(created.data["createUser"]["user"]["id"])
         bookmark = ""
-        for one, other in ((0, 1), (1, 2)):
+        for one, other in ((0, 1), (1, 2), (1, 3), (1, 4)):
             pair = {"userId": ids[one], "friendId": ids[other]}
             befriended = await kith.ask(BEFRIEND, {"input": pair}, bookmark=bookmark or None)
             bookmark = befriended.data["addFriend"]["bookmark"]
         whole = await kith.ask(WHOLE, {"id": ids[0]}, bookmark=bookmark)
-        assert whole.data["user"]["recommendations"]
+        assert len(whole.data["user"]["recommendations"]) == 3
         process = await asyncio.create_subprocess_exec(
             *("node", "defer.js", f"{kith.origin}/graphql", IN_PARTS, json.dumps({"id": ids[0]})),
             cwd=packages,

@@ -16,13 +16,15 @@ Place = tuple[str | int, ...]
 
 @dataclass
 class Merged:
-    """The answer as it is when all parts have come. `failed` are the places of fragments that did not come, `pending`
-    the places and labels of what the first part says is to come."""
+    """The answer as it is when all parts have come. `failed` are the places of fragments, and of lists whose rest
+    did not come; `pending` the places and labels of what the first part says is to come."""
 
     data: Any = None
     errors: list[Body] = field(default_factory=list)
     pending: set[tuple[Place, str | None]] = field(default_factory=set)
     failed: list[Place] = field(default_factory=list)
+    lists: set[Place] = field(default_factory=set)
+    """The places of lists to which items were added."""
     parts: int = 0
 
 
@@ -50,13 +52,19 @@ def merged(bodies: Iterable[Body]) -> Merged:
         for increment in body.get("incremental", ()):
             place = (*open_[increment["id"]], *increment.get("subPath", ()))
             target = at(found.data, place)
-            assert isinstance(target, dict), f"there is no object at {place}"
-            repeated = target.keys() & increment["data"].keys()
-            assert not repeated, f"{repeated} comes twice at {place}"
-            target.update(increment["data"])
+            if "items" in increment:
+                assert isinstance(target, list), f"there is no list at {place}"
+                assert increment["items"], f"nothing comes at {place}"
+                target.extend(increment["items"])
+                found.lists.add(place)
+            else:
+                assert isinstance(target, dict), f"there is no object at {place}"
+                repeated = target.keys() & increment["data"].keys()
+                assert not repeated, f"{repeated} comes twice at {place}"
+                target.update(increment["data"])
             found.errors += increment.get("errors", ())
         for pending in body.get("pending", ()):
-            assert isinstance(at(found.data, pending["path"]), dict), pending
+            assert isinstance(at(found.data, pending["path"]), dict | list), pending
         for completed in body.get("completed", ()):
             place = open_.pop(completed["id"])
             if "errors" in completed:
@@ -96,8 +104,12 @@ def _differences(found: Any, whole: Any, place: Place, failed: list[Place]) -> I
                 yield f"{[*place, key]} was not asked for"
             else:
                 yield from _differences(found[key], whole[key], (*place, key), failed)
-    elif isinstance(found, list) and isinstance(whole, list) and len(found) == len(whole):
-        for index, (one, other) in enumerate(zip(found, whole, strict=True)):
+    elif isinstance(found, list) and isinstance(whole, list) and _is_long_enough(found, whole, place in failed):
+        for index, (one, other) in enumerate(zip(found, whole, strict=False)):
             yield from _differences(one, other, (*place, index), failed)
     else:
         yield f"at {list(place)} expected {whole!r:.200}, found {found!r:.200}"
+
+
+def _is_long_enough(found: list[Any], whole: list[Any], has_failed: bool) -> bool:
+    return len(found) < len(whole) if has_failed else len(found) == len(whole)

@@ -312,7 +312,7 @@ class Operations(Section):
     introspection: bool = _DEFAULTS.introspection
     """Whether `__schema` and `__type` are answered."""
     defer: bool = _DEFAULTS.defer
-    """Whether `@defer` is in the schema, and answers come in parts for clients that take them so."""
+    """Whether `@defer` and `@stream` are in the schema, and answers come in parts for clients that take them so."""
     query_plans: bool = _DEFAULTS.expose_query_plan
     """Whether a request that asks for it gets its plan in `extensions.queryPlan`, and what came of it in
     `extensions.explain`."""

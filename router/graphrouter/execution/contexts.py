@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphrouter.execution.merge import JsonObject
-from graphrouter.execution.places import is_of_type
+from graphrouter.execution.places import is_of_type, sliced
 from graphrouter.execution.prepare import PreparedFetch, PreparedGroup, holds
 from graphrouter.execution.representations import Collected, Placement, Representations, TargetReader
 from graphrouter.json_text import Json, dumps, fault_of
@@ -122,7 +122,10 @@ def _objects(
             yield value, around
             return
         step = path[at]
-        if isinstance(step, Key):
+        if isinstance(step, Key) and step.slice:
+            for _, item in sliced(value, step.name, step.slice):
+                yield from _objects(item, path, at + 1, around, wanted)
+        elif isinstance(step, Key):
             yield from _objects(value.get(step.name), path, at + 1, around, wanted)
         elif is_of_type(value, step.types):
             yield from _objects(value, path, at + 1, around, wanted)

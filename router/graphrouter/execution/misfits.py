@@ -103,8 +103,9 @@ class ShapeErrors:
         self.introspected = introspected
         """The answers to `__schema` and `__type`, which stand in the response as they are."""
         self.failed = False
-        self.deferred: list[tuple[int, dict[str, Any], Position]] = []
-        """What is deferred below objects of the response: the number of its shape, the object's data, its position."""
+        self.deferred: list[tuple[int, Any, Position]] = []
+        """What of the response is to come: the number of its shape, and the data and the position of the object that
+        has more fields, or of the list that has more items."""
         self.objects = 0
         """How many objects the response has so far, over all levels and at all positions."""
         self.max_objects = max_objects
@@ -135,10 +136,12 @@ class ShapeErrors:
             self._note_invalid((parent, step), error.message)
             return None
 
-    def leaves(self, leaf: Leaf, values: list[object], position: Position, nullable: bool) -> list[object] | None:
-        """A list of leaves with at least one value of an unexpected class."""
+    def leaves(
+        self, leaf: Leaf, values: list[object], position: Position, nullable: bool, start: int
+    ) -> list[object] | None:
+        """A list of leaves, from the index `start` on, with at least one value of an unexpected class."""
         check = self.nullable_leaf if nullable else self.leaf
-        result = [check(leaf, value, position, index) for index, value in enumerate(values)]
+        result = [check(leaf, value, position, index) for index, value in enumerate(values, start)]
         return result if nullable or None not in result else None
 
     def null(self, parent: Position, step: str | int) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from graphrouter.execution.merge import JsonObject
 from graphrouter.json_text import Json
-from graphrouter.planning.plan import Key, Path, PathStep, TypeIs
+from graphrouter.planning.plan import Key, Path, PathStep, Slice, TypeIs
 
 _OBJECTS: Final = {dict}
 _LISTS: Final = {list}
@@ -21,8 +21,21 @@ def objects_at(root: JsonObject, path: Path) -> list[JsonObject]:
 
 def objects_below(objects: list[JsonObject], path: Sequence[PathStep]) -> list[JsonObject]:
     for step in path:
-        objects = _children(objects, step.name) if isinstance(step, Key) else _of_types(objects, step.types)
+        if not isinstance(step, Key):
+            objects = _of_types(objects, step.types)
+        elif step.slice is None:
+            objects = _children(objects, step.name)
+        else:
+            objects = _once(_spread([item for parent in objects for _, item in sliced(parent, step.name, step.slice)]))
     return objects
+
+
+def sliced(parent: JsonObject, name: str, slice_: Slice) -> Iterator[tuple[int, Json]]:
+    """Some items of the list in a field, with their indices; none where there is no list."""
+    items: Json = parent.get(name)
+    if items.__class__ is list:
+        for index in slice_.of(len(items)):
+            yield index, items[index]
 
 
 def _of_types(objects: list[JsonObject], types: frozenset[str]) -> list[JsonObject]:
@@ -80,5 +93,8 @@ def _positions(value: Json, path: Path, taken: list[str | int]) -> Iterator[tupl
         elif isinstance(step := path[0], TypeIs):
             if is_of_type(found, step.types):
                 yield from _positions(found, path[1:], taken)
-        else:
+        elif step.slice is None:
             yield from _positions(found.get(step.name), path[1:], [*taken, step.name])
+        else:
+            for index, item in sliced(found, step.name, step.slice):
+                yield from _positions(item, path[1:], [*taken, step.name, index])

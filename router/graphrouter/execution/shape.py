@@ -286,7 +286,7 @@ class ShapeCompiler:
         nullable, inner = _unwrap(type_)
         if is_leaf_type(inner):
             return self._check_leaf(variable, key, inner, nullable)
-        call = f"{variable} = {self._completer(inner, nodes, nullable)}({variable}, (p, {key}), e)"
+        call = f"{variable} = {self._field_completer(inner, nodes, nullable)}({variable}, (p, {key}), e)"
         if nullable:
             return [f" if {variable} is not None: {call}"]
         return [
@@ -340,6 +340,10 @@ class ShapeCompiler:
         if is_abstract_type(type_):
             return self._abstract_function(type_, sets, nullable)
         raise AssertionError(f"{type_} is no output type")
+
+    def _field_completer(self, type_: OutputType, nodes: list[FieldNode], nullable: bool) -> str:
+        """The same for the type of a field."""
+        return self._completer(type_, nodes, nullable)
 
     def _abstract_function(self, type_: GraphQLAbstractType, sets: tuple[SelectionSetNode, ...], nullable: bool) -> str:
         key = ("abstract", type_.name, nullable, *map(id, sets))
@@ -402,24 +406,29 @@ class ShapeCompiler:
         """All that is selected of a type."""
         return self._collector.fields(type_, sets)
 
-    def _list_function(self, item: OutputType, nodes: list[FieldNode]) -> str:
-        key = ("list", str(item), *(id(node) for node in nodes))
+    def _list_function(self, item: OutputType, nodes: list[FieldNode], start: int = 0) -> str:
+        """The function for a list, or for its items from `start` on."""
+        key = ("list", str(item), start, *(id(node) for node in nodes))
         if key in self._written:
             return self._written[key]
         name = self._written[key] = self._name("l")
         nullable, inner = _unwrap(item)
         body = [f"def {name}(v, p, e):", " if v.__class__ is not list: return e.no_list(v, p)"]
+        numbered = "enumerate(v)"
+        if start:
+            body.append(f" v = v[{start}:]")
+            numbered = f"enumerate(v, {start})"
         if is_leaf_type(inner):
-            body += self._leaf_items(inner, nullable)
+            body += self._leaf_items(inner, nullable, start)
         elif nullable:
             complete = self._completer(inner, nodes, True)
             body += self._count_items(complete)
-            body.append(f" return [None if i is None else {complete}(i, (p, n), e) for n, i in enumerate(v)]")
+            body.append(f" return [None if i is None else {complete}(i, (p, n), e) for n, i in {numbered}]")
         else:
             complete = self._completer(inner, nodes, False)
             body += [
                 *self._count_items(complete),
-                f" r = [{complete}(i, (p, n), e) for n, i in enumerate(v)]",
+                f" r = [{complete}(i, (p, n), e) for n, i in {numbered}]",
                 " return None if e.failed and None in r else r",
             ]
         self._lines += body
@@ -430,7 +439,7 @@ class ShapeCompiler:
         each = 1 + self._weights.get(complete, _Weight()).objects
         return _count("len(v)" if each == 1 else f"{each} * len(v)", " ")
 
-    def _leaf_items(self, type_: GraphQLScalarType | GraphQLEnumType, nullable: bool) -> Iterable[str]:
+    def _leaf_items(self, type_: GraphQLScalarType | GraphQLEnumType, nullable: bool, start: int) -> Iterable[str]:
         name, leaf = self._leaf(type_)
         suffix = "_or_null" if nullable and leaf.bounds is None else ""
         fits = f"set(map(type, v)) <= {name}_classes{suffix}"
@@ -439,4 +448,4 @@ class ShapeCompiler:
         if leaf.bounds is not None:
             least, greatest = leaf.bounds
             fits += f" and (not v or {least!r} <= min(v) and max(v) <= {greatest!r})"
-        return [f" if {fits}: return v", f" return e.leaves({name}, v, p, {nullable})"]
+        return [f" if {fits}: return v", f" return e.leaves({name}, v, p, {nullable}, {start})"]

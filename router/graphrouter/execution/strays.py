@@ -65,7 +65,14 @@ def find_strays(answers: Sequence[tuple[Sequence[Path], Asked]]) -> list[Strays]
                 own = others
             elif others:
                 inside.append((tuple(Key(key) for key in below), others))
-        before = tuple(_alone(number, bringing[_place(path)]) for path in paths)
+        before = tuple(
+            frozenset(
+                key
+                for key, who in bringing[_place(path)].items()
+                if all(one == number or _never_meet(answers[one][0], path) for one in who)
+            )
+            for path in paths
+        )
         found.append(Strays(own, tuple(inside), before))
     return found
 
@@ -85,8 +92,15 @@ def _drop(found: JsonObject, names: frozenset[str]) -> None:
         del found[name]
 
 
-def _alone(number: int, bringing: Mapping[str, set[int]]) -> frozenset[str]:
-    return frozenset(key for key, who in bringing.items() if who == {number})
+def _never_meet(paths: Sequence[Path], path: Path) -> bool:
+    """Whether what is merged at the paths, as far as it comes to this one, comes to other items of a list."""
+    place = _place(path)
+    return all(_are_apart(other, path) for other in paths if _place(other) == place[: len(_place(other))])
+
+
+def _are_apart(one: Path, other: Path) -> bool:
+    slices = [[step.slice for step in path if isinstance(step, Key)] for path in (one, other)]
+    return any(a and b and a.rest != b.rest for a, b in zip(*slices, strict=False))
 
 
 def _place(path: Path) -> _Place:

@@ -18,7 +18,7 @@ from starlette.types import Send
 
 from graphrouter.http.media_types import ACCEPT_LIMIT, weight
 from graphrouter.json_text import dumps
-from graphrouter.request import AnswerPart, GraphQLAnswer
+from graphrouter.request import AnswerPart, GraphQLAnswer, Items
 
 _MULTIPART: Final = "multipart/mixed"
 _OLD: Final = "deferspec=20220824"
@@ -123,11 +123,18 @@ async def _next(parts: AsyncGenerator[GraphQLAnswer | AnswerPart, None]) -> Answ
 
 def _old_entries(part: AnswerPart) -> Iterator[dict[str, object]]:
     for one in part.incremental:
-        entry: dict[str, object] = {"data": one.data, "path": [*one.pending.path, *one.sub_path]}
+        entry: dict[str, object]
+        if isinstance(one, Items):
+            entry = {"items": one.items, "path": [*one.pending.path, one.first]}
+        else:
+            entry = {"data": one.data, "path": [*one.pending.path, *one.sub_path]}
         if one.pending.label is not None:
             entry["label"] = one.pending.label
         yield {**entry, "errors": one.errors} if one.errors else entry
     for completed in part.completed:
         if completed.errors:
-            failed: dict[str, object] = {"data": None, "path": completed.pending.path, "errors": completed.errors}
+            path = completed.pending.path
+            failed: dict[str, object] = {"data": None, "path": path, "errors": completed.errors}
+            if completed.first is not None:
+                failed = {"items": None, "path": [*path, completed.first], "errors": completed.errors}
             yield failed if completed.pending.label is None else {**failed, "label": completed.pending.label}

@@ -298,6 +298,8 @@ class Pipeline:
         if request.only_queries and kind != "query":
             raise RequestRefused(error_object("only queries are executed by GET", "METHOD_NOT_ALLOWED"))
         variables, extensions, wanted = self._checked(prepared, request)
+        if prepared.deferred is not None:
+            prepared.deferred.chosen(variables)  # refused in a whole answer as well, where it is not possible
         if wanted == "only":
             return GraphQLAnswer(None, [], extensions)
         asked = prepared.variant(variables, shared=False).introspection

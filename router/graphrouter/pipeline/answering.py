@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
+from typing import TypeVar
 
 from graphrouter.execution.background import LARGE_COUNT, Background
 from graphrouter.execution.errors import ResponseErrors, error_object
@@ -22,6 +23,8 @@ from graphrouter.options import RouterOptions
 from graphrouter.pipeline.operation import PreparedOperation
 from graphrouter.request import ErrorObject, GraphQLAnswer
 from graphrouter.transport import SubgraphResponse
+
+Made = TypeVar("Made")
 
 _SHAPING_SECONDS = 5.0
 """How long a large response may be shaped beyond the request's time."""
@@ -170,11 +173,11 @@ class Answering:
 
     async def made(
         self,
-        make: Callable[[], JsonObject | None],
+        make: Callable[[], Made | None],
         execution: Execution,
         shape_errors: ShapeErrors,
         errors: ResponseErrors,
-    ) -> JsonObject | None:
+    ) -> Made | None:
         """A part of the response that `make` makes of the execution's data.
 
         Large data are shaped in the background. What came until the request's time was over still has its time.
@@ -191,9 +194,7 @@ class Answering:
             return None
 
 
-def _made(
-    make: Callable[[], JsonObject | None], shape_errors: ShapeErrors, errors: ResponseErrors
-) -> JsonObject | None:
+def _made(make: Callable[[], Made | None], shape_errors: ShapeErrors, errors: ResponseErrors) -> Made | None:
     try:
         data = make()
     except LimitExceeded as error:

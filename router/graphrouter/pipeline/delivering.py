@@ -1,9 +1,10 @@
-"""Stage 7 of a query with deferred fragments: an answer in parts, each as soon as what it is made of has come.
+"""Stage 7 of a query with something deferred: an answer in parts, each as soon as what it is made of has come.
 
 All fetches of the plan run as ever, each as soon as those it waits for have arrived. The first part is shaped when the
 fetches are in that are made for no deferred fragment. It notes below which of its objects something is deferred, and
 each of these places is a fragment to come: a list of a hundred objects with a deferred fragment has a hundred. They
-come when the fetches for the fragment are in, those inside of others after these.
+come when the fetches for the fragment are in, those inside of others after these. The rest of a list is like a fragment
+whose place is the list, and which gives items instead of fields.
 
 A null that must not be there takes the fragment with it and nothing else of the response. Errors stand beside what they
 explain, also where one of the first fetches has brought them.
@@ -17,7 +18,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from graphrouter.execution.deferring import DeferredShape
 from graphrouter.execution.errors import ErrorObject, ResponseErrors, error_object
@@ -31,7 +32,7 @@ from graphrouter.options import RouterOptions
 from graphrouter.pipeline.answering import Answering
 from graphrouter.pipeline.operation import PreparedOperation
 from graphrouter.planning.plan import Deferral, Deferrals
-from graphrouter.request import AnswerPart, Completed, GraphQLAnswer, Increment, Pending
+from graphrouter.request import AnswerPart, Completed, GraphQLAnswer, Increment, Items, Pending
 
 _log = logging.getLogger("graphrouter.pipeline")
 
@@ -39,7 +40,7 @@ Path = tuple[str | int, ...]
 
 
 class Delivering:
-    """Runs operations with deferred fragments against the subgraphs."""
+    """Runs operations with something deferred against the subgraphs."""
 
     def __init__(self, answering: Answering, options: RouterOptions) -> None:
         self._answering = answering
@@ -163,13 +164,17 @@ def _made_for(fetch: PreparedFetch) -> Iterable[Deferral | None]:
 
 @dataclass(slots=True)
 class _Site:
-    """An object of the response whose fields in a set of deferred fragments are to come."""
+    """An object of the response whose fields in a set of deferred fragments are to come, or a list with more items.
+
+    It is in what was made `within` another one, if not in the first part.
+    """
 
     deferred: DeferredShape
-    data: JsonObject
+    data: Any
     position: Position
     path: Path
-    made: JsonObject | None = None
+    within: _Site | None = None
+    made: JsonObject | list[Json] | None = None
     is_made: bool = False
     is_sent: bool = False
     errors: list[ErrorObject] = field(default_factory=list["ErrorObject"])
@@ -184,13 +189,35 @@ _WAITING, _PENDING, _DONE, _FAILED = range(4)
 
 @dataclass(slots=True)
 class _Fragment:
-    """A deferred fragment of one object of the response."""
+    """A deferred fragment of one object of the response, or the rest of one list."""
 
     deferral: Deferral
     path: Path
     sites: list[_Site] = field(default_factory=list["_Site"])
     state: int = _WAITING
     pending: Pending = _NOT_YET
+
+    @property
+    def first(self) -> int | None:
+        """The index of the first item of a rest."""
+        return self.sites[0].deferred.first
+
+    @property
+    def is_announceable(self) -> bool:
+        """Whether the list is there whose rest it is."""
+        within = self.sites[0].within
+        return self.first is None or within is None or within.is_sent
+
+    def has(self, path: Path) -> bool:
+        """Whether a position is in it."""
+        if path[: len(self.path)] != self.path:
+            return False
+        return self.first is None or _is_item_from(self.first, path[len(self.path) :])
+
+
+def _is_item_from(first: int, below: Path) -> bool:
+    index = below[0] if below else None
+    return isinstance(index, int) and index >= first
 
 
 class _Delivery:
@@ -235,16 +262,16 @@ class _Delivery:
         data = await self._answering.shaped(self._shape.at_once, execution, shape_errors)
         self._objects = shape_errors.objects
         if data is not None:
-            self._note(shape_errors, data, ())
+            self._note(shape_errors, data)
         told = self._told(execution.errors.as_list())
-        self._untold = [error for error in told if _is_to_come(data, error.get("path", ()))]
+        self._untold = [error for error in told if self._is_to_come(data, tuple(error.get("path", ())))]
         if execution.bookmark:
             extensions["bookmark"] = self._bookmark = execution.bookmark
         return GraphQLAnswer(data, [error for error in told if error not in self._untold], extensions)
 
     async def next_part(self) -> AnswerPart:
         """All that has arrived."""
-        incremental: list[Increment] = []
+        incremental: list[Increment | Items] = []
         completed: list[Completed] = []
         for fragment in list(self._arrived()):
             await self._deliver(fragment, incremental, completed)
@@ -266,13 +293,13 @@ class _Delivery:
         pending = [one for one in self._fragments.values() if one.state == _PENDING]
         for fragment in pending:
             fragment.state = _FAILED
-        return AnswerPart(has_next=False, completed=[Completed(one.pending, failed) for one in pending])
+        return AnswerPart(has_next=False, completed=[Completed(one.pending, failed, one.first) for one in pending])
 
     def announced(self) -> list[Pending]:
         """The fragments that are to come from now on: all around them have come."""
         found: list[Pending] = []
         for fragment in sorted(self._fragments.values(), key=lambda one: sum(1 for _ in one.deferral.around())):
-            if fragment.state != _WAITING:
+            if fragment.state != _WAITING or not fragment.is_announceable:
                 continue
             around = [self._fragments.get((one, _prefix(fragment.path, one))) for one in fragment.deferral.around()]
             states = {one.state for one in around if one is not None}
@@ -292,21 +319,25 @@ class _Delivery:
     def _arrived(self) -> Iterator[_Fragment]:
         return (one for one in self._fragments.values() if one.state == _PENDING and self._arrivals.has(one.deferral))
 
-    def _note(self, shape_errors: ShapeErrors, made: JsonObject, above: Path) -> None:
-        """What is deferred below an object that was made."""
+    def _note(self, shape_errors: ShapeErrors, made: object, within: _Site | None = None) -> None:
+        """What is deferred below something that was made."""
+        above, first = (len(within.path), within.deferred.first or 0) if within else (0, 0)
         for number, data, position in shape_errors.deferred:
             path = tuple(path_of(position))
-            if shape_errors.failed and not _is_there(made, path[len(above) :]):
+            if shape_errors.failed and not _is_there(made, path[above:], first):
                 continue
-            site = _Site(self._shape.deferred[number], data, position, path)
+            site = _Site(self._shape.deferred[number], data, position, path, within)
             for deferral in sorted(site.deferred.deferrals, key=lambda one: one.number):
                 key = (deferral, _prefix(path, deferral))
                 self._fragments.setdefault(key, _Fragment(*key)).sites.append(site)
 
-    async def _deliver(self, fragment: _Fragment, incremental: list[Increment], completed: list[Completed]) -> None:
+    async def _deliver(
+        self, fragment: _Fragment, incremental: list[Increment | Items], completed: list[Completed]
+    ) -> None:
         if self._arrivals.failed:
             fragment.state = _FAILED
-            completed.append(Completed(fragment.pending, [error_object(_FAILED_MESSAGE, "INTERNAL_ERROR")]))
+            failed = [error_object(_FAILED_MESSAGE, "INTERNAL_ERROR")]
+            completed.append(Completed(fragment.pending, failed, fragment.first))
             return
         self._untold += self._told(list(self._arrivals.errors_for(fragment.deferral)))
         errors = ResponseErrors(self._max_errors)
@@ -321,7 +352,7 @@ class _Delivery:
             for site in lost:
                 site.errors = site.errors or told
             fragment.state = _FAILED
-            completed.append(Completed(fragment.pending, told or lost[0].errors))
+            completed.append(Completed(fragment.pending, told or lost[0].errors, fragment.first))
             return
         fragment.state = _DONE
         sites = [site for site in fragment.sites if not site.is_sent]
@@ -329,8 +360,12 @@ class _Delivery:
         for site in sites:
             site.is_sent = True
             below = list(site.path[len(fragment.path) :])
-            data = cast("JsonObject", site.made)
-            incremental.append(Increment(fragment.pending, below, data, by_site.get(id(site), [])))
+            made, errors_here = site.made, by_site.get(id(site), [])
+            if site.deferred.first is not None:
+                items = cast("list[Json]", made)
+                incremental.append(Items(fragment.pending, site.deferred.first, items, errors_here))
+            else:
+                incremental.append(Increment(fragment.pending, below, cast("JsonObject", made), errors_here))
         completed.append(Completed(fragment.pending, []))
 
     async def _make(self, site: _Site, errors: ResponseErrors) -> None:
@@ -341,18 +376,38 @@ class _Delivery:
         site.is_made = True
         if site.made is not None:
             self._objects = shape_errors.objects
-            self._note(shape_errors, site.made, site.path)
+            self._note(shape_errors, site.made, site)
 
     def _taken(self, fragment: _Fragment) -> list[ErrorObject]:
         """The errors that stand in a fragment, and those that stand nowhere; they are told with it."""
         taken: list[ErrorObject] = []
         left: list[ErrorObject] = []
         for error in self._untold:
-            path = error.get("path", [])
-            inside = not path or tuple(path[: len(fragment.path)]) == fragment.path
+            path = tuple(error.get("path", ()))
+            inside = not path or (fragment.has(path) and not self._is_in_rest(path, fragment))
             (taken if inside else left).append(error)
         self._untold = left
         return taken
+
+    def _is_in_rest(self, path: Path, besides: _Fragment | None = None) -> bool:
+        """Whether a position is in the rest of a list that is still to come."""
+        return any(
+            one.first is not None and one is not besides and one.state < _DONE and one.has(path)
+            for one in self._fragments.values()
+        )
+
+    def _is_to_come(self, data: JsonObject | None, path: Path) -> bool:
+        """Whether what stands at a position is not in the first part, and not null there either. A position comes from
+        a subgraph: there may be no such item."""
+        found: Json = data
+        for step in path:
+            if found.__class__ is dict and isinstance(step, str):
+                if step not in found:
+                    return True
+            elif not (found.__class__ is list and isinstance(step, int) and 0 <= step < len(found)):
+                return self._is_in_rest(path)
+            found = found[step]
+        return False
 
     def _told(self, errors: list[ErrorObject]) -> list[ErrorObject]:
         return self._prepared.told(errors, self._execution.variables)
@@ -369,27 +424,14 @@ def _prefix(path: Path, deferral: Deferral) -> Path:
     return path
 
 
-def _is_there(made: object, path: Iterable[str | int]) -> bool:
-    """Whether no null has taken the object at a position with it."""
+def _is_there(made: object, path: Path, first: int) -> bool:
+    """Whether no null has taken what is at a position with it; of a list, `made` has the items from `first` on."""
     for step in path:
         if made is None:
             return False
-        made = cast("dict[str | int, object]", made)[step]
+        below = step - first if isinstance(step, int) else step
+        made, first = cast("dict[str | int, object]", made)[below], 0
     return made is not None
-
-
-def _is_to_come(data: JsonObject | None, path: Iterable[str | int]) -> bool:
-    """Whether what stands at a position is not in the first part, and not null there either. A position comes from a
-    subgraph: there may be no such item."""
-    found: Json = data
-    for step in path:
-        if found.__class__ is dict and isinstance(step, str):
-            if step not in found:
-                return True
-        elif not (found.__class__ is list and isinstance(step, int) and 0 <= step < len(found)):
-            return False
-        found = found[step]
-    return False
 
 
 def _by_site(errors: Sequence[ErrorObject], sites: Sequence[_Site]) -> dict[int, list[ErrorObject]]:

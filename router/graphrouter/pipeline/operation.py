@@ -19,7 +19,7 @@ from graphrouter.execution.introspection import IntrospectionField
 from graphrouter.execution.prepare import PreparedPlan
 from graphrouter.execution.shape import Shape, compile_shape
 from graphrouter.json_text import fault_of
-from graphrouter.pipeline.deferring import DeferredFragments, without_defer
+from graphrouter.pipeline.deferring import Deferred, at_once
 from graphrouter.pipeline.refusals import located
 from graphrouter.request import RequestRefused
 from graphrouter.supergraph import Access, Supergraph
@@ -66,9 +66,9 @@ class PreparedOperation:
     measured: tuple[str, str] = NOT_READ
     """The type and the name that it is counted by, as soon as it was counted."""
     asked: Asked = (frozenset(), frozenset())
-    deferred: DeferredFragments | None = None
+    deferred: Deferred | None = None
     deferring: LruCache[PreparedOperation] = field(default_factory=lambda: LruCache["PreparedOperation"](16))
-    """The operation with what it defers, by the choice of fragments."""
+    """The operation with what it defers, by the choice of that."""
     variants: LruCache[Variant] = field(default_factory=lambda: LruCache[Variant](16))
     variants_in_parts: LruCache[VariantInParts] = field(default_factory=lambda: LruCache[VariantInParts](16))
     estimates: LruCache[Estimate] = field(default_factory=lambda: LruCache[Estimate](16))
@@ -121,7 +121,7 @@ class PreparedOperation:
         return found
 
     def in_parts(self, variables: Mapping[str, object]) -> VariantInParts:
-        """The same for an operation in which fragments are deferred."""
+        """The same for an operation that defers something."""
         values = self.conditions(variables)
         found = self.variants_in_parts.peek(values)
         if found is None:
@@ -136,10 +136,13 @@ class PreparedOperation:
                 typename_key=self.plan.plan.typename,
                 introspection=introspection,
                 denied=self.denied,
+                streams=self.plan.plan.streams,
             )
-            whole = {name: without_defer(fragment) for name, fragment in self.fragments.items()}
+            names = self.supergraph.deferring_directives
+            whole = {name: at_once(fragment, names) for name, fragment in self.fragments.items()}
             asked = tuple(
-                IntrospectionField(schema, self.operation, whole, map(without_defer, one)) for one in introspection
+                IntrospectionField(schema, self.operation, whole, [at_once(node, names) for node in nodes])
+                for nodes in introspection
             )
             found = VariantInParts(shape, asked)
             self.variants_in_parts.put(values, found)

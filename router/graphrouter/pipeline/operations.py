@@ -30,7 +30,7 @@ from graphrouter.execution.errors import error_object
 from graphrouter.execution.prepare import PreparedPlan
 from graphrouter.json_text import fault_of
 from graphrouter.options import RouterOptions
-from graphrouter.pipeline.deferring import deferred_fragments, without_defer
+from graphrouter.pipeline.deferring import Choice, at_once, deferred
 from graphrouter.pipeline.documents import Documents
 from graphrouter.pipeline.operation import PreparedOperation
 from graphrouter.pipeline.planner import Planner
@@ -57,7 +57,7 @@ class Operations:
         self._documents = documents
         self._list_length = options.limits.list_length
         self._costs = options.limits.cost is not None or options.expose_cost
-        self._defers = supergraph.has_defer
+        self._defers = supergraph.deferring_directives
         self._plans: LruCache[PreparedPlan] = LruCache(options.cached_plans, options.cached_bytes // 4)
         self._preparing: dict[_Key, asyncio.Task[PreparedOperation]] = {}
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="graphrouter-planner")
@@ -102,11 +102,10 @@ class Operations:
         Raises:
             RequestRefused: it cannot be executed.
         """
-        deferred = prepared.deferred
-        if deferred is None or prepared.operation.operation.value != "query":
+        if prepared.deferred is None or prepared.operation.operation.value != "query":
             return None
-        chosen = deferred.chosen(variables)
-        if not any(chosen):
+        chosen = prepared.deferred.chosen(variables)
+        if all(count is None for count in chosen):
             return None
         found = prepared.deferring.get(chosen)
         if found is None:
@@ -141,18 +140,17 @@ class Operations:
     ) -> PreparedOperation:
         operation = _operation(document, operation_name)
         own = separate_operations(document)[operation.name.value if operation.name else ""]
-        deferred = deferred_fragments(own) if self._defers else None
-        if deferred is None:
+        found = deferred(own, self._defers) if self._defers else None
+        if found is None:
             return self._ready(operation, own, labels, denied)
-        whole = without_defer(own)
+        whole = at_once(own, self._defers)
         prepared = self._ready(_operation(whole, None), whole, labels, denied)
-        prepared.deferred = deferred
+        prepared.deferred = found
         return prepared
 
-    def _prepare_in_parts(self, prepared: PreparedOperation, chosen: tuple[bool, ...]) -> PreparedOperation:
-        deferred = prepared.deferred
-        assert deferred is not None  # noqa: S101  # as `in_parts` has seen
-        own = deferred.with_numbers(chosen)
+    def _prepare_in_parts(self, prepared: PreparedOperation, chosen: Choice) -> PreparedOperation:
+        assert prepared.deferred is not None  # noqa: S101  # as `in_parts` has seen
+        own = prepared.deferred.with_numbers(chosen)
         found = self._ready(_operation(own, None), own, *prepared.asked)
         prepared.deferring.put(chosen, found)
         return found

@@ -21,6 +21,8 @@ from graphrouter.planning.plan import (
     OperationKind,
     Path,
     Representation,
+    Stream,
+    Streams,
     TypeIs,
     outermost,
 )
@@ -120,10 +122,11 @@ class Fetch:
 
 @dataclass(slots=True)
 class FetchGraph:
-    """The fetches of an operation."""
+    """The fetches of an operation, and its lists whose rest comes later."""
 
     kind: OperationKind
     fetches: list[Fetch]
+    streams: Streams = field(default_factory=dict[tuple[str, ...], Stream])
 
     def dependents(self, fetch: Fetch) -> list[Fetch]:
         """The fetches that wait for this one directly."""
@@ -321,11 +324,14 @@ def _selected_lines(selected: Selected, depth: int) -> Iterator[str]:
 
 
 def path_text(path: Path) -> str:
-    """`products.@.review|[Book]`: response keys, `@` for each list, and the types that objects are narrowed to."""
+    """`products.@.review|[Book]`: response keys, `@` for each list, and the types that objects are narrowed to. Of a
+    list that comes in two parts, `@[:5]` are the first items and `@[5:]` the others."""
     parts: list[str] = []
     for part in path:
         if isinstance(part, Key):
             parts += [part.name, *["@"] * part.lists]
+            if part.slice:
+                parts[-part.lists] += str(part.slice)
         elif parts:
             parts[-1] += f"|[{','.join(sorted(part.types))}]"
     return ".".join(parts)

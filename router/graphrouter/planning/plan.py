@@ -11,7 +11,7 @@ that can be prepared is prepared here: documents are complete texts, so that exe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
@@ -19,14 +19,31 @@ OperationKind: TypeAlias = Literal["query", "mutation", "subscription"]
 
 
 @dataclass(frozen=True, slots=True)
+class Slice:
+    """Some items of a list: the first `count` of them, or where `rest` is true those after them."""
+
+    count: int
+    rest: bool = False
+
+    def of(self, length: int) -> range:
+        """The indices of these items in a list of a length."""
+        return range(length)[self.count :] if self.rest else range(length)[: self.count]
+
+    def __str__(self) -> str:
+        return f"[{self.count}:]" if self.rest else f"[:{self.count}]"
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """Step into the object's field with this response key; every list met on the way is spread over its items.
 
     `lists` says for readers how many lists are within one another there; it makes no difference to what a path means.
+    Where there is a `slice`, the field has a list, and only these of its items are meant.
     """
 
     name: str
     lists: int = field(default=0, compare=False)
+    slice: Slice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +66,24 @@ class Condition:
     wanted: bool
 
 
+DEFER: Final = "defer"
+STREAM: Final = "stream"
+
+
 @dataclass(frozen=True, slots=True)
 class Deferral:
-    """A place of an operation at which a fragment is deferred.
+    """A place of an operation at which a fragment is deferred, or the rest of a list.
 
-    `number` is that of its `@defer`, which has it for its label (`pipeline/deferring.py`); `path` are the response keys
-    that lead to the objects with the fragment, `parent` is the deferral that it stands in. A named fragment may put one
-    `@defer` at several places.
+    `number` is that of its directive, which has it for its label (`pipeline/deferring.py`); `path` are the response
+    keys that lead to the objects with the fragment, or to the list. `parent` is the deferral that a fragment stands in;
+    a list has none, as what its rest comes after is known where the list is. A named fragment may put one directive at
+    several places.
     """
 
     number: int
     path: tuple[str, ...] = ()
     parent: Deferral | None = None
+    directive: Literal["defer", "stream"] = DEFER
 
     def around(self) -> Iterator[Deferral]:
         """The deferrals that it stands in, the nearest first."""
@@ -69,8 +92,6 @@ class Deferral:
             yield deferral
             deferral = deferral.parent
 
-
-DEFER: Final = "defer"
 
 Deferrals: TypeAlias = frozenset[Deferral]
 """What belongs to several deferred fragments comes with the first of them."""
@@ -83,6 +104,18 @@ def outermost(deferrals: Iterable[Deferral]) -> Deferrals:
     """Those that stand in none of the others: what comes with one of them is there for the ones inside."""
     found = frozenset(deferrals)
     return frozenset(one for one in found if found.isdisjoint(one.around()))
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A `@stream` of an operation: its number, and how many items of the list are there at once."""
+
+    number: int
+    initial_count: int
+
+
+Streams: TypeAlias = Mapping[tuple[str, ...], Stream]
+"""By the response keys that lead to the list. It holds for every list there, whatever the types around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,10 +320,11 @@ class QueryPlan:
     Objects of an abstract type have their `__typename` in the merged data wherever the client asks for it or has a
     fragment that depends on it; where only the interface's own fields are asked for, it may be missing. Another field
     that the client calls `__typename` is in the merged data under the key `typename`. Where one of the `refusals`
-    holds, nothing is to be fetched.
+    holds, nothing is to be fetched. `streams` are the lists whose rest comes later.
     """
 
     kind: OperationKind
     fetches: tuple[Fetch, ...]
     typename: str = "_typename"
     refusals: tuple[Refusal, ...] = ()
+    streams: Streams = field(default_factory=dict[tuple[str, ...], Stream])

@@ -77,7 +77,7 @@ class QueryPlanner:
         """The plan of an operation that is valid against the API schema; PlanningError if there is none."""
         operation, demands, refusals = self._reachable(self.normalize(document, operation_name))
         fetches = self.build_fetch_graph(operation, choose(demands))
-        return replace(assemble(self.query_graph, operation, fetches), refusals=refusals)
+        return replace(assemble(self.query_graph, operation, fetches), refusals=refusals, streams=operation.streams)
 
     def _reachable(self, operation: Operation) -> tuple[Operation, Demands, tuple[Refusal, ...]]:
         """The operation without what nobody can answer, its paths, and when that is asked for all the same."""
@@ -102,6 +102,7 @@ class QueryPlanner:
     def build_fetch_graph(self, operation: Operation, chosen: tuple[Step, ...]) -> FetchGraph:
         """The fourth stage, with its passes run."""
         fetches = build_fetch_graph(self.query_graph, operation.kind, chosen)
+        fetches.streams = operation.streams
         optimize(fetches)
         return fetches
 

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from graphrouter.planning.names import Names
-from graphrouter.planning.plan import AT_ONCE, NO_DIRECTIVES, Condition, Deferrals, Directives, OperationKind
+from graphrouter.planning.plan import (
+    AT_ONCE,
+    DEFER,
+    NO_DIRECTIVES,
+    STREAM,
+    Condition,
+    Deferrals,
+    Directives,
+    OperationKind,
+    Stream,
+    Streams,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
     """A field: `arguments` and `directives` are canonical text, `variables` the names that these mention.
 
-    A field that is asked for with different directives is several fields under one response key.
+    A field that is asked for with different directives is several fields under one response key. `stream` makes no
+    difference to what is selected.
     """
 
     response_key: str
@@ -23,6 +35,7 @@ class Field:
     directives: str = ""
     variables: frozenset[str] = frozenset()
     selections: Selections = ()
+    stream: Stream | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +73,8 @@ class Operation:
     """What is to be planned: one operation without named fragments. `root_type` is the type of its selections.
 
     `names` are those that the planner has drawn for what it adds. `directives` are those on the operation itself, as
-    far as they may stand on the operations that subgraphs are sent, by the kind of these.
+    far as they may stand on the operations that subgraphs are sent, by the kind of these. `streams` are the lists whose
+    rest comes later.
     """
 
     kind: OperationKind
@@ -70,6 +84,7 @@ class Operation:
     selections: Selections
     names: Names
     directives: Mapping[OperationKind, Directives]
+    streams: Streams = field(default_factory=dict[tuple[str, ...], Stream])
 
     def __str__(self) -> str:
         definitions = ",".join(variable.definition for variable in self.variables.values())
@@ -83,9 +98,11 @@ def conditions_text(conditions: tuple[Condition, ...]) -> str:
 
 
 def deferrals_text(deferrals: Deferrals) -> str:
-    """` @defer(1)`: the numbers of the directives."""
-    numbers = sorted({str(one.number) for one in deferrals})
-    return f" @defer({','.join(numbers)})" if numbers else ""
+    """` @defer(1) @stream(0)`: the numbers of the directives."""
+    numbers = {
+        name: sorted({str(one.number) for one in deferrals if one.directive == name}) for name in (DEFER, STREAM)
+    }
+    return "".join(f" @{name}({','.join(found)})" for name, found in numbers.items() if found)
 
 
 def _lines(selections: Selections, depth: int) -> str:
@@ -96,6 +113,8 @@ def _line(selection: Selection, depth: int) -> str:
     if isinstance(selection, Field):
         alias = "" if selection.response_key == selection.name else f"{selection.response_key}: "
         head = f"{alias}{selection.name}{selection.arguments}{selection.directives}"
+        if selection.stream:
+            head += f" @stream({selection.stream.number})"
     else:
         on = f" on {selection.type_condition}" if selection.type_condition else ""
         head = f"...{on}{conditions_text(selection.conditions)}{selection.directives}"

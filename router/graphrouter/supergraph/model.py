@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
-from graphql import GraphQLDeferDirective, GraphQLSchema, specified_directives
+from graphql import GraphQLDeferDirective, GraphQLSchema, GraphQLStreamDirective, specified_directives
 
 from graphrouter.supergraph.access import Access
 from graphrouter.supergraph.field_set import FieldSet
@@ -29,6 +29,8 @@ EXECUTABLE_LOCATIONS = frozenset(
     }
 )
 """https://spec.graphql.org/draft/#ExecutableDirectiveLocation"""
+
+_DEFERRING: Final = (GraphQLDeferDirective, GraphQLStreamDirective)
 
 TypeKind: TypeAlias = Literal["object", "interface", "union", "enum", "input", "scalar"]
 RootKind: TypeAlias = Literal["query", "mutation", "subscription"]
@@ -209,17 +211,21 @@ class Supergraph:
     access: AccessRules = field(default_factory=AccessRules)
 
     def with_defer(self) -> Supergraph:
-        """The supergraph whose clients may defer fragments. One that has a directive of this name is left as it is."""
-        if any(directive.name == GraphQLDeferDirective.name for directive in self.api_schema.directives):
+        """The supergraph whose clients may defer fragments and stream lists. Where it has a directive of one of these
+        names, that is left as it is."""
+        own = {directive.name for directive in self.api_schema.directives}
+        added = [directive for directive in _DEFERRING if directive.name not in own]
+        if not added:
             return self
         known = self.api_schema.to_kwargs()
-        known["directives"] = (*self.api_schema.directives, GraphQLDeferDirective)
+        known["directives"] = (*self.api_schema.directives, *added)
         return replace(self, api_schema=GraphQLSchema(**known))
 
-    @property
-    def has_defer(self) -> bool:
-        """Whether clients may defer fragments; a directive of the subgraphs that has the name means something else."""
-        return any(directive is GraphQLDeferDirective for directive in self.api_schema.directives)
+    @cached_property
+    def deferring_directives(self) -> frozenset[str]:
+        """The directives by which clients may have something later; one of the subgraphs that has such a name means
+        something else."""
+        return frozenset(one.name for one in self.api_schema.directives if any(one is known for known in _DEFERRING))
 
     def with_labels(self, on: frozenset[str]) -> Supergraph:
         """The supergraph while these labels, and no others, are on."""
@@ -249,7 +255,7 @@ class Supergraph:
         Every subgraph of a supergraph that was composed here understands them.
         """
         own = {directive.name for directive in specified_directives}
-        own |= {GraphQLDeferDirective.name} if self.has_defer else set()
+        own |= self.deferring_directives
         found = {
             directive.name: frozenset(location.name for location in directive.locations) & EXECUTABLE_LOCATIONS
             for directive in self.api_schema.directives

@@ -14,13 +14,15 @@ from graphrouter import GraphQLAnswer, GraphQLRequest
 from graphrouter.http.capacity import EndpointLimits
 from graphrouter.http.endpoint import GraphQLEndpoint
 from graphrouter.http.parts import asked_format
-from graphrouter.request import AnswerPart, Completed, Increment, Pending, error_object
+from graphrouter.request import AnswerPart, Completed, Increment, Items, Pending, error_object
 from infra.patience import seconds
 
 CURRENT = "multipart/mixed"
 OLD = "multipart/mixed;deferSpec=20220824"
 A = Pending("0", ["a", 0], "later")
 B = Pending("1", ["b"], None)
+L = Pending("0", ["l"], "later")
+M = Pending("1", ["m"], None)
 ERROR = error_object("no", "NULL_VALUE", path=["b", "x"])
 FIRST = AnswerPart(has_next=True, first=GraphQLAnswer({"a": [{}], "b": {}}, [], {}), pending=[A, B])
 PARTS = (
@@ -99,6 +101,29 @@ async def test_parts_are_written_in_the_format_of_2022_for_who_asks_for_it() -> 
         {"incremental": [{"data": None, "path": ["b"], "errors": [ERROR]}], "hasNext": False},
         {"hasNext": False},
     ]
+
+
+async def test_items_are_written_in_both_formats() -> None:
+    lists = [
+        AnswerPart(has_next=True, first=GraphQLAnswer({"l": [1], "m": []}, [], {}), pending=[L, M]),
+        AnswerPart(
+            has_next=False,
+            incremental=[Items(L, 1, [2, 3], [ERROR])],
+            completed=[Completed(L, [], 1), Completed(M, [ERROR], 0)],
+        ),
+    ]
+    assert bodies(await answered(Scripted(*lists), CURRENT))[1] == {
+        "incremental": [{"items": [2, 3], "id": "0", "errors": [ERROR]}],
+        "completed": [{"id": "0"}, {"id": "1", "errors": [ERROR]}],
+        "hasNext": False,
+    }
+    assert bodies(await answered(Scripted(*lists), OLD))[1] == {
+        "incremental": [
+            {"items": [2, 3], "path": ["l", 1], "label": "later", "errors": [ERROR]},
+            {"items": None, "path": ["m", 0], "errors": [ERROR]},
+        ],
+        "hasNext": False,
+    }
 
 
 async def test_what_only_announces_or_completes_is_not_told_in_the_format_of_2022() -> None:

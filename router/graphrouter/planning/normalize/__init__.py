@@ -13,6 +13,7 @@ from graphrouter.planning.normalize.drop_repeated import drop_repeated
 from graphrouter.planning.normalize.flatten import flatten_fragments
 from graphrouter.planning.normalize.merge import merge_equal
 from graphrouter.planning.normalize.place_deferrals import place_deferrals
+from graphrouter.planning.normalize.place_streams import place_streams
 from graphrouter.planning.normalize.read import read_operation
 from graphrouter.planning.normalize.separate_root_fields import separate_root_fields
 from graphrouter.planning.selection import Operation
@@ -23,6 +24,7 @@ PASSES: tuple[Callable[[Operation, Supergraph], Operation], ...] = (
     separate_root_fields,
     merge_equal,
     place_deferrals,
+    place_streams,
     drop_repeated,
 )
 

@@ -17,6 +17,7 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     InlineFragmentNode,
+    IntValueNode,
     OperationDefinitionNode,
     SelectionNode,
     StringValueNode,
@@ -30,11 +31,13 @@ from graphrouter.planning.names import Names, data_key, draw_names
 from graphrouter.planning.plan import (
     DEFER,
     NO_DIRECTIVES,
+    STREAM,
     Condition,
     Deferral,
     Deferrals,
     Directives,
     OperationKind,
+    Stream,
 )
 from graphrouter.planning.selection import (
     Field,
@@ -133,16 +136,27 @@ class _Reader:
             case InlineFragmentNode():
                 on = node.type_condition.name.value if node.type_condition else None
                 inner = self.selections(node.selection_set.selections, below)
-                yield Fragment(on, conditions, inner, self._kept(node), _deferrals(node))
+                yield Fragment(on, conditions, inner, self._kept(node), self._deferrals(node))
             case FragmentSpreadNode():
                 on = self._fragments[node.name.value].type_condition.name.value
                 named = self._named(node.name.value, below)
-                yield Fragment(on, conditions, named, self._kept(node), _deferrals(node))
+                yield Fragment(on, conditions, named, self._kept(node), self._deferrals(node))
             case _:
                 raise TypeError(f"Expected a selection, found {node.kind}.")
 
     def _kept(self, node: SelectionNode) -> Directives:
         return _directives(node.directives, self._allowed, "INLINE_FRAGMENT")
+
+    def _deferrals(self, node: SelectionNode) -> Deferrals:
+        """Where it stands is found when all fragments are in place (`place_deferrals`)."""
+        labels = (
+            argument.value.value
+            for directive in node.directives or ()
+            if directive.name.value == DEFER and DEFER not in self._allowed
+            for argument in directive.arguments or ()
+            if isinstance(argument.value, StringValueNode) and argument.value.value.isdecimal()
+        )
+        return frozenset(Deferral(int(label)) for label in labels)
 
     def _named(self, name: str, depth: int) -> Selections:
         if name in self._read:
@@ -169,18 +183,6 @@ class _Reader:
             raise PlanningError(
                 "OPERATION_TOO_LARGE", f"The operation has more than {self._max} selections, fragments written out."
             )
-
-
-def _deferrals(node: SelectionNode) -> Deferrals:
-    """Where it stands is found when all fragments are in place (`place_deferrals`)."""
-    labels = (
-        argument.value.value
-        for directive in node.directives or ()
-        if directive.name.value == DEFER
-        for argument in directive.arguments or ()
-        if isinstance(argument.value, StringValueNode) and argument.value.value.isdecimal()
-    )
-    return frozenset(Deferral(int(label)) for label in labels)
 
 
 def _conditions(directives: Iterable[DirectiveNode]) -> Conditions | None:
@@ -217,7 +219,18 @@ def _field(node: FieldNode, selections: Selections, names: Names, allowed: Allow
         directives=directives.text,
         variables=directives.variables.union(name for value in values for name in _variables(value)),
         selections=selections,
+        stream=None if STREAM in allowed else _stream(node),
     )
+
+
+def _stream(node: FieldNode) -> Stream | None:
+    for directive in node.directives or ():
+        if directive.name.value == STREAM:
+            values = {argument.name.value: argument.value for argument in directive.arguments or ()}
+            label, count = values.get("label"), values.get("initialCount")
+            if isinstance(label, StringValueNode) and label.value.isdecimal() and isinstance(count, IntValueNode):
+                return Stream(int(label.value), int(count.value))
+    return None
 
 
 def _variables(value: ValueNode) -> Iterator[str]:

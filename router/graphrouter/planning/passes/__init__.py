@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from graphrouter.planning.fetch_graph import FetchGraph
+from graphrouter.planning.passes.divide_streams import divide_streams
 from graphrouter.planning.passes.drop_empty import drop_empty
 from graphrouter.planning.passes.drop_redundant_waits import drop_redundant_waits
 from graphrouter.planning.passes.merge_same_place import merge_same_place
@@ -17,6 +18,7 @@ PASSES: tuple[Callable[[FetchGraph], None], ...] = (
     mutate_in_order,
     drop_redundant_waits,
     set_depths,
+    divide_streams,
 )
 
 
