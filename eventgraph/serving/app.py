@@ -42,7 +42,7 @@ from graphrouter.http.endpoint import GraphQLEndpoint
 from graphrouter.http.websocket import WebSocketEndpoint, WebSocketSettings
 from graphrouter.request import GraphQLAnswer, GraphQLRequest, RequestRefused, StreamItem
 from graphrouter.request import error_object as request_error
-from graphrouter.telemetry.operations import NOT_READ, OperationMetrics
+from graphrouter.telemetry.operations import NOT_READ
 from graphrouter.telemetry.tracing import CURRENT, Tracing
 
 LIMITS: Final = EndpointLimits(body_bytes=10 * 1024 * 1024, concurrent=1_000)
@@ -68,7 +68,7 @@ def subgraph_app(  # noqa: PLR0913  # what it serves, and one word for each way 
     the same time, None: as `LIMITS` has it. `subscriptions` makes what answers the schema's subscriptions, where it has
     any."""
     limits = LIMITS if streams is None else replace(LIMITS, streams=streams)
-    executor = _Executor(schema, gate, writes, actors, subscriptions, metrics.operations if metrics else None)
+    executor = _Executor(schema, gate, writes, actors, subscriptions, metrics)
     # What has begun is finished: a change whose client has gone is a change all the same.
     endpoint = GraphQLEndpoint(
         lambda: executor,
@@ -106,11 +106,13 @@ class _Executor(Generic[ViewT]):
         writes: object,
         actors: ActorKeys | None,
         subscriptions: Callable[[Documents], Subscriptions[ViewT]] | None,
-        metrics: OperationMetrics | None,
+        metrics: SubgraphMetrics | None,
     ) -> None:
-        self._metrics = metrics
+        self._metrics = metrics.operations if metrics is not None else None
         self._actors = actors
         self._documents = Documents(schema)
+        if metrics is not None:
+            metrics.watch(self._documents.statistics)
         self._gate = gate
         self._writes = writes
         self._subscriptions = subscriptions(self._documents) if subscriptions else None

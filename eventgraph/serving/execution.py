@@ -10,6 +10,7 @@ invalid as for what is valid.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -51,6 +52,19 @@ class InvalidDocument(Exception):
         self.errors = errors
 
 
+@dataclass(slots=True)
+class DocumentStatistics:
+    """What became of the look-ups of documents; `seconds` were spent on reading and validating those that were new."""
+
+    hits: int = 0
+    misses: int = 0
+    evictions: int = 0
+    seconds: float = 0.0
+    entries: int = 0
+    characters: int = 0
+    """How long all texts are that are kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A valid document and its operations by name."""
@@ -75,16 +89,18 @@ class Documents:
     def __init__(self, schema: FederatedSchema) -> None:
         self.schema = schema.compiled
         self._kept: OrderedDict[str, Document | InvalidDocument] = OrderedDict()
-        self._kept_characters = 0
+        self.statistics = DocumentStatistics()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="documents")
 
     async def prepare(self, text: str) -> Document:
         """Raises InvalidDocument."""
         found = self._kept.get(text)
         if found is None:
-            found = await asyncio.get_running_loop().run_in_executor(self._worker, self._prepared, text)
+            self.statistics.misses += 1
+            found = await asyncio.get_running_loop().run_in_executor(self._worker, self._timed, text)
             self._keep(text, found)
         else:
+            self.statistics.hits += 1
             self._kept.move_to_end(text)
         if isinstance(found, InvalidDocument):
             raise InvalidDocument(found.errors)
@@ -112,10 +128,20 @@ class Documents:
         if len(text) > _KEPT_LIMIT or text in self._kept:
             return
         self._kept[text] = found
-        self._kept_characters += len(text)
-        while self._kept_characters > _KEPT_CHARACTERS:
+        statistics = self.statistics
+        statistics.characters += len(text)
+        while statistics.characters > _KEPT_CHARACTERS:
             oldest, _ = self._kept.popitem(last=False)
-            self._kept_characters -= len(oldest)
+            statistics.characters -= len(oldest)
+            statistics.evictions += 1
+        statistics.entries = len(self._kept)
+
+    def _timed(self, text: str) -> Document | InvalidDocument:
+        began = time.perf_counter()
+        try:
+            return self._prepared(text)
+        finally:
+            self.statistics.seconds += time.perf_counter() - began
 
     def _prepared(self, text: str) -> Document | InvalidDocument:
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support import promtool
 from tests.support.distributed import Engines, distributed_parts, part
 from tests.support.kith import RunningKith, kith_up, running_kith
 
@@ -50,6 +51,11 @@ APPENDS = {
     "messaging_client_sent_messages_total",
     "eventkernel_append_group_size_count",
     "eventkernel_ledger_backlog",
+    "graphql_server_document_cache_requests_total",
+    "graphql_server_document_cache_evictions_total",
+    "graphql_server_document_cache_entries",
+    "graphql_server_document_cache_size",
+    "graphql_server_document_cache_miss_duration_seconds_total",
 }
 VIEWS = {
     "messaging_client_consumed_messages_total",
@@ -139,6 +145,7 @@ async def test_the_embedded_mode_tells_everything_in_one_place(tmp_path: Path) -
         for view in ("users", "friends", "recommendations"):
             check_view(found, view)
         assert names(found) >= PROCESS_MANAGERS
+        assert await promtool.remarks((await running.client.get(f"{running.origin}/metrics")).text) == ""
         consumed = "messaging_client_consumed_messages_total"
         assert value(found, consumed, messaging_consumer_group_name="users") == 2
         assert await running.stop() == 0

@@ -20,6 +20,9 @@ from typer.testing import CliRunner, Result
 
 from graphrouter.cli import app
 from infra.patience import seconds
+from tests.support import promtool
+from tests.support.kith import clean_environment
+from tests.support.otlp import receiver
 from tests.support.raw_server import OK, raw_server
 from tests.support.tiny_subgraph import reviews_subgraph, users_subgraph
 
@@ -402,6 +405,43 @@ async def test_serve_composes_the_subgraphs_that_it_is_given(subgraph_urls: dict
     serving.terminate()
     await serving.communicate()
     assert response.json()["data"] == {"me": {"name": "Ada", "reviews": [{"body": "first"}, {"body": "third"}]}}
+
+
+async def test_serve_tells_its_metrics_exports_its_traces_and_logs_each_request(
+    tmp_path: Path, subgraph_urls: dict[str, str]
+) -> None:
+    config: dict[str, object] = {
+        "subgraphs": {name: {"url": url} for name, url in subgraph_urls.items()},
+        "server": {"port": 0, "log_level": "warning", "log_format": "json", "access_log": True},
+        "metrics": {"operations": ["Mine"]},
+    }
+    async with receiver() as spans:
+        config["tracing"] = {"endpoint": f"{spans.url}/v1/traces", "trust_clients": True}
+        (tmp_path / "router.yaml").write_text(json.dumps(config))
+        serving = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "graphrouter", "serve", "--config", str(tmp_path / "router.yaml")),
+            env={**clean_environment(), "OTEL_BSP_SCHEDULE_DELAY": "100"},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert serving.stderr is not None
+        url = (await asyncio.wait_for(serving.stderr.readline(), seconds(20))).decode().strip()
+        async with httpx.AsyncClient(timeout=seconds(20)) as client:
+            for flags in ("00", "01"):
+                sent = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-{flags}"}
+                asked = {"query": "query Mine { me { name reviews { body } } }"}
+                assert "errors" not in (await client.post(url, json=asked, headers=sent)).json()
+            metrics = (await client.get(url.replace("/graphql", "/metrics"))).text
+            found = await spans.until(lambda found: any(span.kind == "server" for span in found))
+        serving.terminate()
+        _, said = await serving.communicate()
+    assert {(span.service, span.trace_id) for span in found} == {("graphrouter", "a" * 32)}
+    assert sorted(span.kind for span in found) == ["client", "client", "internal", "server"]
+    assert 'graphql_server_operation_duration_seconds_count{graphql_operation_name="Mine"' in metrics
+    assert await promtool.remarks(metrics) == ""
+    lines = [json.loads(line) for line in said.decode().splitlines()]
+    assert [line["logger"] for line in lines] == ["graphrouter.access"] * 2
+    assert [line["trace_id"] for line in lines] == ["a" * 32] * 2
+    assert [line["event"].split(" ms ")[1] for line in lines] == ["operation=Mine errors=-"] * 2
 
 
 @pytest.mark.parametrize(

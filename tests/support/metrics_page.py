@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from eventgraph.running import metrics as readers
-from eventgraph.serving import metrics as appends
+from eventgraph.serving import metrics as subgraphs
 from graphrouter.telemetry import process, router
 from graphrouter.telemetry.measures import Metric, exposed
 
@@ -16,7 +16,7 @@ PAGE: Final = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 DECLARED: Final[Sequence[tuple[str, Sequence[Metric]]]] = (
     ("Requests, operations, subgraphs, caches", router.METRICS),
-    ("Appends to the logs", appends.METRICS),
+    ("Subgraphs: appends to the logs, documents", subgraphs.METRICS),
     ("Views and process managers", readers.METRICS),
     ("The process", process.METRICS),
 )
@@ -28,8 +28,8 @@ Generated from the declarations in the code by `python -m tests.support.metrics_
 
 Every process tells what it has counted at `/metrics`, in Prometheus' text format, or in OpenMetrics' where the request
 accepts it: `kith up`, `kith serve` for a subgraph or the router, `kith project`, and `graphrouter serve`. A process
-tells what it does itself: a router of requests and subgraphs, a subgraph of its requests and appends, and who keeps a
-view of that view.
+tells what it does itself: a router of requests and subgraphs, a subgraph of its requests, documents and appends, and
+who keeps a view of that view.
 
 Whoever reaches a server's port can read it, under the same rules for `Host` as everything else. It has no personal
 data, and names no stream and no client. `KITH_METRICS_PORT` (and `KITH_METRICS_HOST`, by default 127.0.0.1) takes it to

@@ -289,7 +289,10 @@ async def test_documents_are_kept_up_to_a_total_length(monkeypatch: pytest.Monke
     for text in (texts[0], texts[1], texts[0], texts[2], texts[3]):
         await documents.prepare(text)
     assert list(documents._kept) == [texts[0], texts[2]]  # the one that was used longest ago has gone
-    assert documents._kept_characters == len(texts[0]) + len(texts[2])
+    told = documents.statistics
+    assert told.characters == len(texts[0]) + len(texts[2])
+    assert (told.hits, told.misses, told.evictions, told.entries) == (1, 4, 1, 2)
+    assert told.seconds > 0
 
 
 async def test_turns_are_given_in_the_order_of_asking() -> None:

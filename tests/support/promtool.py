@@ -1,0 +1,32 @@
+"""Prometheus' own judgement of metrics: `promtool check metrics` (Debian's package `prometheus`)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+
+import pytest
+
+_OF_OPENTELEMETRY = (
+    'process_open_file_descriptor_count non-histogram and non-summary metrics should not have "_count" suffix\n'
+)
+"""Said of a name that is OpenTelemetry's."""
+
+
+async def remarks(text: str) -> str:
+    """What it has to say of metrics in Prometheus' text format; nothing where they are right, also as OpenTelemetry
+    has it."""
+    if shutil.which("promtool") is None:
+        assert "CI" not in os.environ, "CI has promtool"
+        pytest.skip("promtool is not installed (Debian's package prometheus)")
+    process = await asyncio.create_subprocess_exec(
+        "promtool",
+        "check",
+        "metrics",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate(text.encode())
+    return said.decode().replace(_OF_OPENTELEMETRY, "")
