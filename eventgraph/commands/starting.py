@@ -1,4 +1,4 @@
-"""The commands that start something: `up`, `serve`, `project`, and the keys that they need, `claims-keys`.
+"""The commands that start something: `up`, `serve`, `project`, `console`, and the keys that they need, `claims-keys`.
 
 What a command runs is imported inside of it, because the version and completion should not wait for servers and schemas
 to load. `{command}` and the other words in braces are the system's (`cli.py`).
@@ -195,6 +195,51 @@ def project(
     uvloop.run(serve_part(Part(system, view, Work.KEEPING), settings, engine_settings(system), typer.echo))
 
 
+def console(
+    ctx: typer.Context,
+    host: Annotated[str | None, typer.Option(help="The address to listen on. [127.0.0.1]", show_default=False)] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(help="0 takes any free one. [the first one after the subgraphs' ports]", show_default=False),
+    ] = None,
+    router_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where a browser finds the router, for the playground. [http://127.0.0.1:9000/]",
+            show_default=False,
+        ),
+    ] = None,
+    allow_hosts: AllowHostsOption = None,
+    log_level: Annotated[
+        str | None, typer.Option(help="debug, info, warning or error. [warning]", show_default=False)
+    ] = None,
+) -> None:
+    """Serve the console of the distributed mode until Ctrl-C: status, events, what waits, rebuilds, in a browser.
+
+    `{command} up` has it at its own port. It needs what the operators' commands need: the engines' settings and the
+    claims keys.
+
+    Example: {command} console --port 9010
+    """
+    import uvloop
+
+    from eventgraph.running.console_process import ConsoleProcessSettings, serve_console
+    from eventgraph.running.settings import engine_settings, loaded
+
+    system = declared(ctx)
+    settings = loaded(
+        system,
+        ConsoleProcessSettings,
+        host=host,
+        port=port,
+        router_url=router_url,
+        allow_hosts=allow_hosts,
+        log_level=log_level,
+    )
+    uvloop.run(serve_console(system, settings, engine_settings(system), typer.echo))
+
+
 def claims_keys(ctx: typer.Context) -> None:
     """Print new claims keys for the distributed mode: secrets, drawn once before the first start and kept for ever.
 
@@ -209,5 +254,6 @@ COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
     "up": up,
     "serve": serve,
     "project": project,
+    "console": console,
     "claims-keys": claims_keys,
 }

@@ -86,8 +86,8 @@ async def serve_part(
         servers = Servers(serve.drain_seconds, serve.connection_limits)
         servers.stop_on_signals()
         traced = stack.enter_context(traces(f"{part.system.name}-{part.name}", part.system.version, "kafka"))
-        opening = _Opening(engines, serve, metrics, traced.subgraph(part.name))
-        found = await _opened(stack, part, servers, opening)
+        opening = Opening(engines, serve, metrics, traced.subgraph(part.name))
+        found = await opened_when_ready(stack, part, servers, opening)
         if found is None:
             return
         status = StatusSource(part.system, "the engines", [found.subgraph])
@@ -109,7 +109,7 @@ async def serve_part(
 
 
 @dataclass(frozen=True, slots=True)
-class _Opening:
+class Opening:
     """What a subgraph is opened with."""
 
     engines: EngineSettings
@@ -131,7 +131,7 @@ class _Opening:
         )
 
 
-async def _opened(stack: AsyncExitStack, part: Part, servers: Servers, opening: _Opening) -> Opened | None:
+async def opened_when_ready(stack: AsyncExitStack, part: Part, servers: Servers, opening: Opening) -> Opened | None:
     """The subgraph, as soon as its engines answer; None where the process is to stop before that."""
     log = structlog.get_logger()
     loop = asyncio.get_running_loop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from infra import patience
 from tests.e2e.test_operating import create, with_a_parked_stream
+from tests.support.distributed import Engines, distributed_kith, part
 from tests.support.kith import Json, RunningKith, kith_up, running_kith
 from tests.support.tokens import AUDIENCE, ISSUER, SigningKey, bearer, key_set
 
@@ -20,14 +22,21 @@ pytestmark = pytest.mark.asyncio(loop_scope="function")
 PAGES = ("status", "console/events", "console/parked", "console/rebuild")
 
 
+def origin_of(kith: RunningKith) -> str:
+    """Where the console is: at the router's, or a process of its own."""
+    found = re.search(r"(http://\S+)/(?:graphql|status)$", kith.banner, re.MULTILINE)
+    assert found, kith.banner
+    return found[1]
+
+
 async def get(kith: RunningKith, what: str, **asked: str) -> Json:
-    response = await kith.client.get(f"{kith.origin}/console/api/{what}", params=asked)
+    response = await kith.client.get(f"{origin_of(kith)}/console/api/{what}", params=asked)
     assert response.status_code == 200, response.text
     return response.json()
 
 
 async def order(kith: RunningKith, what: str, **body: str) -> httpx.Response:
-    return await kith.client.post(f"{kith.origin}/console/api/{what}", json=body)
+    return await kith.client.post(f"{origin_of(kith)}/console/api/{what}", json=body)
 
 
 async def rebuilt(kith: RunningKith, view: str) -> Json:
@@ -37,6 +46,7 @@ async def rebuilt(kith: RunningKith, view: str) -> Json:
             (line,) = [one for one in (await get(kith, "rebuilds"))["views"] if one["view"] == view]
             if not line["running"]:
                 return line
+            await asyncio.sleep(0.02)  # the system needs the processor
 
 
 APP = "http://app.example"
@@ -174,3 +184,27 @@ async def test_a_console_that_only_shows_tells_no_data_and_asks_for_the_scope_of
         ]
         assert [one.status_code for one in answers] == [401, 403, 200, 403, 403, 403]
         assert (await kith.client.get(f"{url}/session", headers=ours)).json()["acts"] is False
+
+
+@pytest.mark.engines
+async def test_on_the_engines_the_console_is_a_process_of_its_own(engines: Engines) -> None:
+    async with distributed_kith(engines) as system, part(engines, "console", "--router-url", system.origin) as kith:
+        shown = await kith.client.get(f"{origin_of(kith)}/status", headers={"accept": "text/html"})
+        assert f'href="{system.origin}"' in shown.text
+        bookmark = [await create(system, name) for name in ("Ada", "Bob", "Cleo")][-1]["bookmark"]
+        found = await get(kith, "events", before=bookmark)
+        assert {one["type"] for one in found["events"]} == {"users.UserCreated"}
+        everybody = await get(kith, "events")
+        assert len(everybody["events"]) == 3
+        (ada,) = (await get(kith, "events", stream=everybody["events"][2]["subject"], data="1"))["events"]
+        assert json.loads(ada["data"])["first_name"] == "Ada"
+        url = f"{origin_of(kith)}/console/api/events/follow"
+        async with kith.client.stream("GET", url, params={"after": everybody["head"]}) as following:
+            await create(system, "Dan")
+            assert [one["type"] for one in await anext(told(following.aiter_lines()))] == ["users.UserCreated"]
+        skipped = await order(kith, "skip", view="users", stream=ada["subject"], reason="nothing waits")
+        assert skipped.status_code == 404
+        assert (await order(kith, "rebuild", view="users")).status_code == 202
+        line = await rebuilt(kith, "users")
+        assert line["outcome"]["build"] == line["live"]
+        assert await kith.stop() == 0
