@@ -428,7 +428,7 @@ async def test_serve_tells_its_metrics_exports_its_traces_and_logs_each_request(
         async with httpx.AsyncClient(timeout=seconds(20)) as client:
             for flags in ("00", "01"):
                 sent = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-{flags}"}
-                asked = {"query": "query Mine { me { name reviews { body } } }"}
+                asked = {"query": "query Mine { me { name reviews { body } } }", "operationName": "Mine"}
                 assert "errors" not in (await client.post(url, json=asked, headers=sent)).json()
             metrics = (await client.get(url.replace("/graphql", "/metrics"))).text
             found = await spans.until(lambda found: any(span.kind == "server" for span in found))

@@ -380,7 +380,7 @@ def _run(reader: _Reader, source: Source) -> None:
     if reader.counted is not None and reader.metrics.port is not None:
         for_metrics = _listen(reader.metrics.host, reader.metrics.port)
     typer.echo(f"http://{server.host}:{listener.getsockname()[1]}/graphql", err=True)
-    with asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()) as runner:
         runner.run(_serve(reader, source, listener, for_metrics))
 
 
