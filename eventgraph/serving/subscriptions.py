@@ -2,7 +2,8 @@
 
 A message is sent when the view shows its event, and its data are as of then or later. Its bookmark is the event's
 place, not how far the view is by now: so whoever resumes from it is told of every event after this one, and of none
-again. Between messages it is told now and then how far the subscription is.
+again. It names the ends of the logs beside, too, by which the event was decided: others complete the message at it.
+Between messages it is told now and then how far the subscription is.
 """
 
 from __future__ import annotations
@@ -54,6 +55,27 @@ class FeedGate(Gate[ViewT_co], Protocol[ViewT_co]):
     ) -> ServedBuild[ViewT_co]: ...
 
 
+class Beside:
+    """The ends of logs beside a feed's own. They are asked for once for all the changes that have been read by then, by
+    whatever subscription: what a change was decided by was on the logs before it was."""
+
+    def __init__(self, changes: ChangeFeed, logs: Sequence[LogReader]) -> None:
+        self._changes = changes
+        self._logs = logs
+        self._read = Position()
+        self._ends = Position()
+        self._asking = asyncio.Lock()
+
+    async def ends(self, change: Position) -> Position:
+        """Raises Unavailable where a log does not answer."""
+        async with self._asking:
+            if not self._read.covers(change):
+                read = self._changes.read  # before it is asked
+                self._ends = Position.joined([await log.head() for log in self._logs])
+                self._read = read
+            return self._ends
+
+
 @dataclass(frozen=True, slots=True)
 class Feed:
     """What a field of the type Subscription follows: the changes that concern the value of its argument."""
@@ -62,7 +84,7 @@ class Feed:
     changes: ChangeFeed
     neighbours: Callable[[Any, str], Awaitable[Collection[str]]] | None = None
     """Whose changes concern a value, too, by the questions of the view (`Around`)."""
-    beside: Sequence[LogReader] = ()
+    beside: Beside | None = None
     """Logs whose ends, as they are when a change is told, a message shows."""
 
 
@@ -144,16 +166,19 @@ class Subscribed(Generic[ViewT]):
         Raises:
             StreamInterrupted: a log or the view does not answer; the subscription can be resumed.
         """
-        before = ""
+        before, beside = "", Position()
         try:
             around = None if self.feed.neighbours is None else partial(self._neighbours, self.feed.neighbours)
             async with aclosing(self.feed.changes.changes(self.key, self.after, self.of.quiet, around)) as changes:
                 async for told in changes:
-                    text = told.bookmark.encode()
+                    if told.change is not None and self.feed.beside is not None:
+                        beside = await self.feed.beside.ends(told.change.position)
+                    bookmark = told.bookmark.join(Bookmark(beside)) if beside.offsets else told.bookmark
+                    text = bookmark.encode()
                     if told.change is None:
                         yield StreamProgress(text)
                     else:
-                        while (message := await self._message(told.change, told.bookmark, text)) is None:
+                        while (message := await self._message(told.change, beside, bookmark, text)) is None:
                             yield StreamProgress(before)
                         yield message
                     before = text
@@ -169,14 +194,11 @@ class Subscribed(Generic[ViewT]):
         build = await self.of.gate.reach(position, (), _VIEW_SECONDS)
         return await neighbours(build.as_of(position), self.key)
 
-    async def _message(self, change: Change, bookmark: Bookmark, text: str) -> GraphQLAnswer | None:
+    async def _message(self, change: Change, beside: Position, bookmark: Bookmark, text: str) -> GraphQLAnswer | None:
         """None where the view is not there yet."""
         stream = WrittenStream(*change.partition, change.stream)
         try:
-            position = change.position
-            for log in self.feed.beside:
-                position = position.join(await log.head())
-            build = await self.of.gate.reach(position, (stream,), _VIEW_SECONDS)
+            build = await self.of.gate.reach(change.position.join(beside), (stream,), _VIEW_SECONDS)
         except StreamParked as parked:  # told, for waiting does not help and whoever listens is to know of the event
             return GraphQLAnswer(None, [error_object_of(parked)], {"bookmark": text})
         except OutOfDate:

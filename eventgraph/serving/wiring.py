@@ -11,7 +11,7 @@ from eventgraph.serving.app import subgraph_app
 from eventgraph.serving.metrics import SubgraphMetrics
 from eventgraph.serving.readiness import Readiness, readiness_of
 from eventgraph.serving.served import ServedSubgraph
-from eventgraph.serving.subscriptions import Feed, Subscriptions
+from eventgraph.serving.subscriptions import Beside, Feed, Subscriptions
 from eventgraph.serving.tracing import TracedSubgraph
 from eventgraph.system import ChangesOf, Subgraph
 from eventkernel.errors import Unavailable
@@ -95,11 +95,10 @@ def _feed(followed: ChangesOf, subgraph: Subgraph[ViewT], adapters: Adapters[Vie
     if not {followed.log, *followed.beside} <= subgraph.codecs.keys():
         raise TypeError(f"{subgraph.name}: expected subscriptions to follow logs that its view is filled from")
     source = Source(adapters.logs[followed.log], subgraph.codecs[followed.log])
-    beside = [adapters.logs[name] for name in followed.beside]
-    if followed.around is None:
-        return Feed(followed.argument, ChangeFeed([source], followed.keys), None, beside)
-    changes = ChangeFeed([source], followed.keys, links=followed.around.links)
-    return Feed(followed.argument, changes, followed.around.neighbours, beside)
+    around = followed.around
+    changes = ChangeFeed([source], followed.keys, links=around.links if around else None)
+    beside = Beside(changes, [adapters.logs[name] for name in followed.beside]) if followed.beside else None
+    return Feed(followed.argument, changes, around.neighbours if around else None, beside)
 
 
 def _handlers(subgraph: Subgraph[ViewT], adapters: Adapters[ViewT], tracer: Tracer) -> CommandHandlers | None:

@@ -14,7 +14,7 @@ versions that it was told, by its bookmark too, and is not told them again.
 A key may have neighbours, whose events concern it as well, and events that concern the key itself make and end them.
 Who they are belongs to a subscription's place: it is asked for once, as of where the subscription begins, and follows
 from the events that come. The shared reader is ahead of that. So it offers the events of all who have been neighbours
-since, and the subscription leaves out what does not concern it where it stands.
+since the subscription was where it is, and the subscription leaves out what does not concern it where it stands.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from eventkernel.errors import CheckpointMismatch, CorruptData, Unavailable
+from eventkernel.errors import CheckpointMismatch, CorruptData, TooCostly, Unavailable
 from eventkernel.events import Partition, Position, Record, RecordedEvent
 from eventkernel.reading.bookmark import ANY_STREAM, Bookmark, WrittenStream
 from eventkernel.reading.following import Source, following
@@ -58,6 +58,9 @@ _AT_ONCE: Final = 500
 
 _VERSIONS: Final = 16
 """Of so many streams a subscription knows the version that it was told last; a bookmark names no more."""
+
+_NEIGHBOURS: Final = 10_000
+"""How many neighbours a subscription's key may have. Of those that it has had it keeps at most twice as many."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -103,6 +106,11 @@ class ChangeFeed:
         self._following: _Following | None = None
         self._catching_up = asyncio.Semaphore(_CATCHING_UP)
 
+    @property
+    def read(self) -> Position:
+        """How far the shared reader is: whatever has been told is before it."""
+        return Position() if self._following is None else self._following.position
+
     async def changes(
         self, key: str, after: Bookmark, quiet: float, neighbours_at: NeighboursAt | None = None
     ) -> AsyncGenerator[Told, None]:
@@ -113,7 +121,9 @@ class ChangeFeed:
         `neighbours_at` raises is raised.
 
         Raises:
-            Unavailable: a log cannot be read, or is another history than the one that was read; ask again.
+            Unavailable: a log cannot be read, or is another history than the one that was read, or too many have been
+                neighbours since the beginning; ask again.
+            TooCostly: the key has come to have too many neighbours.
         """
         with self._listening(key) as (listener, shared):
             await shared.begun(_BEGIN_SECONDS)
@@ -121,22 +131,20 @@ class ChangeFeed:
             if neighbours_at is not None:
                 circle.neighbours.update(await neighbours_at(place.position))
                 self._listen(listener, circle.neighbours)
-            begun, known = shared.position, len(listener.keys)
+            begun, known = shared.position, listener.added
             yield Told(place.bookmark())
             while True:
                 while not place.position.covers(begun):
-                    try:
-                        missed, read = await self._on_a_log(listener, place.position, begun)
-                    except CheckpointMismatch as mismatch:
-                        raise Unavailable(str(mismatch)) from mismatch
+                    missed, read = await self._on_a_log(listener, place.position, begun)
                     for change in missed:
                         if circle.has(change) and place.takes(change):
                             circle.turn(change)
                             yield Told(place.bookmark(), change)
                     place.reached(read)
-                    if len(listener.keys) > known:  # what concerns the new ones the shared reader has not offered yet
-                        begun, known = shared.position, len(listener.keys)
+                    if listener.added > known:  # what concerns the new ones the shared reader has not offered yet
+                        begun, known = shared.position, listener.added
                 while not listener.has_missed():
+                    self._forget_former(listener, circle)
                     waiting = await listener.next(quiet)
                     shared.check()
                     if waiting is not None:
@@ -161,17 +169,28 @@ class ChangeFeed:
             yield listener, shared
         finally:
             shared.listeners.discard(listener)
-            for one in listener.keys:
-                self._listeners[one].discard(listener)
-                if not self._listeners[one]:
-                    del self._listeners[one]
+            self._listen_no_more(listener, set(listener.keys))
             if not shared.listeners:
                 shared.end()
 
     def _listen(self, listener: _Listener, keys: Iterable[str]) -> None:
         for key in keys:
-            listener.keys.add(key)
-            self._listeners.setdefault(key, set()).add(listener)
+            if key not in listener.keys:
+                listener.keys.add(key)
+                listener.added += 1
+                self._listeners.setdefault(key, set()).add(listener)
+
+    def _forget_former(self, listener: _Listener, circle: _Circle) -> None:
+        """Where nothing waits, the subscription is where the shared reader is: former neighbours are none there."""
+        if listener.is_idle() and len(listener.keys) > 1 + len(circle.neighbours):
+            self._listen_no_more(listener, listener.keys - circle.neighbours - {listener.key})
+
+    def _listen_no_more(self, listener: _Listener, keys: Collection[str]) -> None:
+        for key in keys:
+            listener.keys.discard(key)
+            self._listeners[key].discard(listener)
+            if not self._listeners[key]:
+                del self._listeners[key]
 
     def _tell(self, record: Record) -> None:
         keys, links = self._concerned(record)
@@ -180,7 +199,7 @@ class ChangeFeed:
             return
         change = self._change(record, keys, links)
         for listener in concerned:
-            if links and listener.key in keys:
+            if links and listener.key in keys and not listener.has_missed():  # else it reads of them on the log
                 self._listen(listener, keys)
             listener.offer(change)
 
@@ -189,7 +208,13 @@ class ChangeFeed:
     ) -> tuple[Sequence[Change], Position]:
         """What concerns the listener's keys between two positions, on the first log of which there is something to
         read, and how far that is: more is not read when enough is found. Keys that become neighbours are listened to
-        from there on."""
+        from there on.
+
+        Raises:
+            Unavailable: as for `changes`.
+        """
+        if len(listener.keys) > 2 * _NEIGHBOURS:
+            raise Unavailable(f"more than {2 * _NEIGHBOURS} have been neighbours: begin again with those of now")
         behind = {one: end for one, end in until.items() if after.offsets.get(one, 0) < end}
         log = next(one.log for one in behind)
         left = {partition.number: end for partition, end in behind.items() if partition.log == log}
@@ -212,8 +237,14 @@ class ChangeFeed:
                     break
         return found, read
 
-    def _subscribed(self, log: str, after: Position, partitions: Collection[int]) -> AsyncGenerator[Batch, None]:
-        return self._sources[log].log.subscribe(Checkpoint(after.within([log])), frozenset(partitions))
+    async def _subscribed(self, log: str, after: Position, partitions: Collection[int]) -> AsyncGenerator[Batch, None]:
+        subscribed = self._sources[log].log.subscribe(Checkpoint(after.within([log])), frozenset(partitions))
+        async with aclosing(subscribed) as batches:
+            try:
+                async for batch in batches:
+                    yield batch
+            except CheckpointMismatch as mismatch:
+                raise Unavailable(str(mismatch)) from mismatch
 
     def _concerned(self, record: Record) -> tuple[Collection[str], bool]:
         """The keys that a record concerns, and whether it makes them neighbours. None where it has no event, or one
@@ -304,12 +335,14 @@ class _Following:
 class _Listener:
     """What waits for one subscription."""
 
-    __slots__ = ("_missed", "_queue", "_woken", "key", "keys")
+    __slots__ = ("_missed", "_queue", "_woken", "added", "key", "keys")
 
     def __init__(self, key: str) -> None:
         self.key = key
         self.keys: set[str] = set()
-        """Those that it listens to: its own, and all who have been neighbours."""
+        """Those that it listens to: its own, and all who have been neighbours since where the subscription is."""
+        self.added = 0
+        """How many have been added to these since the beginning."""
         self._queue: deque[Change] = deque()
         self._woken: asyncio.Future[None] | None = None
         self._missed = False
@@ -317,6 +350,10 @@ class _Listener:
     def has_missed(self) -> bool:
         """Whether something did not fit: what waited is forgotten, and has to be read on the logs."""
         return self._missed
+
+    def is_idle(self) -> bool:
+        """Whether nothing waits."""
+        return not self._queue and not self._missed
 
     def clear(self) -> None:
         self._queue.clear()
@@ -362,6 +399,8 @@ class _Circle:
             others = set(change.keys) - {self._key}
             if change.links:
                 self.neighbours |= others
+                if len(self.neighbours) > _NEIGHBOURS:
+                    raise TooCostly(f"expected a key with at most {_NEIGHBOURS} neighbours, found one with more")
             else:
                 self.neighbours -= others
 

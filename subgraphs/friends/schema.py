@@ -29,6 +29,7 @@ from subgraphs.friends.domain import (
     Reason,
     RemoveFriend,
 )
+from subgraphs.friends.events import USERS_LOG
 from subgraphs.friends.projection import FriendshipDoc, UserDoc, evolve_friendship
 from subgraphs.friends.replica import UserReplica
 from subgraphs.friends.views import Friend, FriendQuestions
@@ -275,7 +276,8 @@ def users_of(recorded: RecordedEvent) -> Sequence[str]:
     return event.users if isinstance(event, domain.FriendAdded | FriendRemoved) else ()
 
 
-SUBSCRIPTIONS: Final = {"friendshipsChanged": ChangesOf("friends", users_of, "userId")}
+# A new user's friendship may be here before the user.
+SUBSCRIPTIONS: Final = {"friendshipsChanged": ChangesOf("friends", users_of, "userId", beside=(USERS_LOG,))}
 
 
 async def _run(

@@ -69,6 +69,16 @@ async def test_each_event_of_the_user_is_one_message_that_shows_it(subscribed: S
         assert third.data["friendCount"] == 1
 
 
+async def test_a_message_s_bookmark_names_the_users_by_whom_others_complete_it(subscribed: Subscribed) -> None:
+    social = subscribed.social
+    async with listening(subscribed.transport, CHANGED, ADA) as listener:
+        await social.create("eve")
+        await social.add("ada", "eve")
+        bookmark = Bookmark.decode((await listener.next()).bookmark)
+    ends = await social.users_log.head()
+    assert bookmark.position.within(log for log, _ in ends) == ends
+
+
 async def test_it_resumes_from_each_bookmark_that_it_gave(subscribed: Subscribed) -> None:
     social = subscribed.social
     async with listening(subscribed.transport, CHANGED, ADA) as listener:

@@ -6,21 +6,24 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice, pairwise, permutations
+from unittest.mock import patch
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventkernel.errors import Unavailable
+from eventkernel.errors import TooCostly, Unavailable
 from eventkernel.events import Partition, Position, RecordedEvent
+from eventkernel.reading import change_feed
 from eventkernel.reading.bookmark import Bookmark, WrittenStream
 from eventkernel.reading.change_feed import ChangeFeed, Told
 from eventkernel.reading.following import Source
 from eventkernel.retrying import Backoff
+from eventkernel.writing.store import Batch, Checkpoint
 from infra.patience import seconds
 from tests.support.doors import CODEC, Hung
 from tests.support.scripted_log import ScriptedLog
@@ -433,6 +436,71 @@ async def test_what_comes_of_a_neighbour_while_it_is_found_on_the_log_is_not_mis
             assert names([await told(changes), await told(changes)]) == ["door-cellar~hall", "door-cellar~well"]
 
 
+async def test_who_is_a_neighbour_no_longer_is_not_listened_to_any_more() -> None:
+    log = ScriptedLog("doors")
+    rooms, feed = rooms_of(log)
+    rooms.toggle("hall", "attic")
+    async with aclosing(feed.changes("hall", Bookmark(), QUIET, partial(rooms.of, "hall"))) as changes:
+        await told(changes)
+        for other in ("attic", "cellar"):
+            rooms.toggle("hall", other)
+            await told(changes)
+        assert set(feed._listeners) == {"hall", "cellar"}
+
+
+async def test_a_key_that_comes_to_have_too_many_neighbours_is_refused() -> None:
+    log = ScriptedLog("doors")
+    rooms, feed = rooms_of(log)
+    rooms.toggle("hall", "attic")
+    with patch.object(change_feed, "_NEIGHBOURS", 1):
+        async with aclosing(feed.changes("hall", Bookmark(), QUIET, partial(rooms.of, "hall"))) as changes:
+            await told(changes)
+            rooms.toggle("hall", "cellar")
+            with pytest.raises(TooCostly, match="at most 1 neighbours"):
+                await told(changes)
+
+
+class ByThree(ScriptedLog):
+    """Delivers three records at a time."""
+
+    async def subscribe(
+        self, after: Checkpoint, partitions: frozenset[int] | None = None
+    ) -> AsyncGenerator[Batch, None]:
+        async with aclosing(super().subscribe(after, partitions)) as batches:
+            async for batch in batches:
+                for start in range(0, len(batch.records), 3):
+                    records = batch.records[start : start + 3]
+                    yield replace(batch, records=records, next_offset=records[-1].offset + 1)
+
+
+async def test_one_that_finds_too_many_former_neighbours_on_the_log_begins_again_where_it_is() -> None:
+    log = ByThree("doors")
+    rooms, feed = rooms_of(log)
+    rooms.toggle("attic", "roof")
+    bookmark = Bookmark(await log.head())
+    for other in "abcdef":
+        rooms.toggle("hall", other)
+        rooms.toggle(other, "roof")
+        rooms.toggle("hall", other)
+    found: list[int] = []
+    interruptions: list[str] = []
+    with patch.object(change_feed, "_NEIGHBOURS", 2), patch.object(change_feed, "_AT_ONCE", 3):
+        while len(found) < 18:
+            async with aclosing(feed.changes("hall", bookmark, QUIET, partial(rooms.of, "hall"))) as changes:
+                await told(changes)
+                while len(found) < 18:
+                    try:
+                        one = await told(changes)
+                    except Unavailable as interruption:
+                        interruptions.append(str(interruption))
+                        break
+                    assert one.change is not None
+                    found.append(one.change.offset)
+                    bookmark = one.bookmark
+    assert found == list(range(1, 19))
+    assert interruptions == ["more than 4 have been neighbours: begin again with those of now"]
+
+
 ROOMS = ("a", "b", "c", "d", "e")
 
 
@@ -441,9 +509,10 @@ ROOMS = ("a", "b", "c", "d", "e")
     st.integers(0, 10_000),
     st.integers(0, 10),
     st.lists(st.tuples(st.integers(0, 6), st.integers(1, 5)), max_size=8),
+    st.sampled_from((1, 3, 64)),
 )
 def test_over_any_reconnections_what_concerns_the_neighbours_of_each_moment_is_told(
-    writes: list[tuple[str, str]], seed: int, before: int, sessions: list[tuple[int, int]]
+    writes: list[tuple[str, str]], seed: int, before: int, sessions: list[tuple[int, int]], queue: int
 ) -> None:
     async def run() -> None:
         log = ScriptedLog("doors", 1, seed)
@@ -479,4 +548,5 @@ def test_over_any_reconnections_what_concerns_the_neighbours_of_each_moment_is_t
                         bookmark = one.bookmark
         assert found == rooms.told_to("a", begin)
 
-    asyncio.run(run())
+    with patch.object(change_feed, "_QUEUE", queue):
+        asyncio.run(run())
