@@ -42,7 +42,8 @@ def keys_of(bookmark: str) -> Mapping[str, int]:
 
 
 class Proxy:
-    """A port that stays, whoever is behind it."""
+    """A port that stays, whoever is behind it. While there is nobody, `behind` is empty: the port of a process that has
+    been killed may be anybody's by now."""
 
     def __init__(self) -> None:
         self.behind = ""
@@ -61,8 +62,10 @@ class Proxy:
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        where = urlsplit(self.behind)
         try:
-            where = urlsplit(self.behind)
+            if not self.behind:
+                raise ConnectionRefusedError
             there_reader, there_writer = await asyncio.open_connection(where.hostname, where.port)
         except OSError:
             writer.transport.abort()
@@ -99,10 +102,14 @@ class Mortal:
     proxies: dict[str, Proxy] = field(default_factory=dict[str, Proxy])
     urls: dict[str, str] = field(default_factory=dict[str, str])
     running: dict[str, AsyncExitStack] = field(default_factory=dict[str, AsyncExitStack])
-    origin: str = ""
+
+    @property
+    def url(self) -> str:
+        """Where clients find the router."""
+        return self.urls["router"]
 
     async def start(self) -> None:
-        for name in SUBGRAPHS:
+        for name in (*SUBGRAPHS, "router"):
             self.proxies[name] = Proxy()
             self.urls[name] = await self.stack.enter_async_context(self.proxies[name].listening())
         await asyncio.gather(*map(self.restart, self.starts))
@@ -110,16 +117,22 @@ class Mortal:
 
     async def restart(self, process: str) -> None:
         """SIGKILL, and another one in its place."""
+        for name in (process,) if process in self.proxies else SUBGRAPHS:
+            self.proxies[name].behind = ""
         if process in self.running:
             await self.running.pop(process).aclose()
         self.running[process] = await self.stack.enter_async_context(AsyncExitStack())
-        if process == "router":
-            environment = {f"KITH_{name.upper()}_URL": url for name, url in self.urls.items()}
-            serving = running_kith("serve", "router", "--port", "0", environment=environment)
-            self.origin = (await self.running[process].enter_async_context(serving)).origin
-        else:
-            for name, url in (await self.running[process].enter_async_context(self.starts[process]())).items():
-                self.proxies[name].behind = url
+        started = await self.running[process].enter_async_context(
+            self._router() if process == "router" else self.starts[process]()
+        )
+        for name, url in started.items():
+            self.proxies[name].behind = url
+
+    @asynccontextmanager
+    async def _router(self) -> AsyncGenerator[Mapping[str, str]]:
+        environment = {f"KITH_{name.upper()}_URL": self.urls[name] for name in SUBGRAPHS}
+        async with running_kith("serve", "router", "--port", "0", environment=environment) as running:
+            yield {"router": running.origin}
 
     async def ask_until_done(self, client: httpx.AsyncClient, query: str, given: dict[str, Json]) -> Json:
         """Again with the same key, until it is acknowledged."""
@@ -127,7 +140,7 @@ class Mortal:
         while True:
             with contextlib.suppress(httpx.HTTPError, json.JSONDecodeError):
                 body = {"query": query, "variables": variables}
-                answer = (await client.post(f"{self.origin}/graphql", json=body)).json()
+                answer = (await client.post(self.url, json=body)).json()
                 if "errors" not in answer:
                     return answer["data"]
             await asyncio.sleep(0.05)
@@ -165,10 +178,8 @@ class Follower:
         if self.last_bookmark:
             headers["last-event-id"] = self.last_bookmark
         body = {"query": self.query, "variables": {"id": self.user}}
-        url = f"{self.system.origin}/graphql"
-        async with client.stream(
-            "POST", url, json=body, headers=headers, timeout=httpx.Timeout(60, read=None)
-        ) as found:
+        timeout = httpx.Timeout(60, read=None)
+        async with client.stream("POST", self.system.url, json=body, headers=headers, timeout=timeout) as found:
             if found.status_code != 200:
                 return
             async with aclosing(events_of(found.aiter_lines())) as events:
@@ -181,7 +192,7 @@ class Follower:
                         self._reached(event.id)
 
     async def _socket(self) -> None:
-        url = f"{self.system.origin}/graphql".replace("http", "ws", 1)
+        url = self.system.url.replace("http", "ws", 1)
         protocols = [Subprotocol("graphql-transport-ws")]
         async with connect(
             url, subprotocols=protocols, additional_headers=WAIT, open_timeout=seconds(30), ping_interval=None
@@ -203,7 +214,8 @@ class Follower:
                             self._reached(bookmark)
                     case _:
                         assert message["type"] == "error", message
-                        assert {error["extensions"]["code"] for error in message["payload"]} == {"UNAVAILABLE"}
+                        codes = {error["extensions"]["code"] for error in message["payload"]}
+                        assert codes == {"UNAVAILABLE"}, message
                         return
 
     def _reached(self, bookmark: str) -> None:
