@@ -31,6 +31,21 @@ NOTED = """(() => {
   };
 })()"""
 
+# How many streams have begun, and how many of them the page has ended, from now on.
+STREAMS = """(() => {
+  const plain = window.fetch;
+  window.streams = { begun: 0, stopped: 0 };
+  window.fetch = async (url, options) => {
+    const response = await plain(url, options);
+    if (response.headers.get("content-type")?.startsWith("text/event-stream")) {
+      streams.begun += 1;
+      options.signal.addEventListener("abort", () => (streams.stopped += 1));
+    }
+    return response;
+  };
+})()"""
+ADD = "mutation ($one: ID!, $other: ID!) { addFriend(input: {userId: $one, friendId: $other}) { version } }"
+
 pytestmark = pytest.mark.browser
 
 
@@ -55,14 +70,19 @@ async def clicked(page: Page) -> None:
     await page.wait_for("sent.length && !document.querySelector('.graphiql-spinner')")
 
 
-async def run(page: Page, tab: str, shown: str) -> None:
-    """Runs a prepared tab by the mouse, and waits until the answer shows this."""
+async def selected(page: Page, tab: str) -> None:
+    """Opens a prepared tab by the mouse."""
     number = await page.wait_for(
         f"1 + [...document.querySelectorAll('.graphiql-tab')].findIndex((one) => one.textContent.startsWith('{tab}'))"
     )
     await page.click(f".graphiql-tab:nth-child({number}) button")
     await page.wait_for(f"document.querySelector('.graphiql-tab-active')?.textContent.startsWith('{tab}')")
     await page.wait_for(f"{QUERY}?.includes('{tab}')")
+
+
+async def run(page: Page, tab: str, shown: str) -> None:
+    """Runs a prepared tab by the mouse, and waits until the answer shows this."""
+    await selected(page, tab)
     await clicked(page)
     await page.wait_for(f"{RESULT}?.includes({json.dumps(shown)})")
 
@@ -129,6 +149,26 @@ async def test_bookmark_and_past_are_controls(tmp_path: Path) -> None:
         assert "forgotten" in await page.wait_for("document.getElementById('told').textContent")
         assert await page.evaluate("document.getElementById('bookmark').value") == ""
         await run(page, "Users", '"firstName": "Grace"')
+        assert page.problems == []
+
+
+async def test_a_subscription_shows_each_message_until_it_is_stopped(tmp_path: Path) -> None:
+    async with kith_up(tmp_path / "data") as kith, chromium_page(tmp_path / "profile") as page:
+        created = await kith.ask(EXAMPLES[0].query, dict(EXAMPLES[0].variables))
+        found = await kith.ask("{ users(first: 3) { edges { node { id firstName } } } }", bookmark=created.bookmark)
+        first, second, third = [edge["node"] for edge in found.data["users"]["edges"]]
+        await opened(page, kith.origin)
+        await page.evaluate(STREAMS)
+        await selected(page, "LiveRecommendations")
+        await page.click(".graphiql-execute-button")
+        await page.wait_for("streams.begun === 1")
+        await kith.ask(ADD, {"one": first["id"], "other": second["id"]})
+        await page.wait_for(f"{RESULT}?.includes('\"recommendations\": []')")
+        await kith.ask(ADD, {"one": second["id"], "other": third["id"]})
+        await page.wait_for(f'{RESULT}?.includes(\'"firstName": "{third["firstName"]}"\')')
+        await page.wait_for("document.querySelector('.graphiql-execute-button').ariaLabel.startsWith('Stop')")
+        await page.click(".graphiql-execute-button")
+        await page.wait_for("streams.stopped === 1")
         assert page.problems == []
 
 
