@@ -173,7 +173,7 @@ class RouterOptions:
     """Plans that are kept."""
     cached_bytes: int = 512 * 1024 * 1024
     """Memory that the caches may take, as far as it can be told: half of it for documents, a quarter for plans, an
-    eighth for answers to introspection."""
+    eighth each for answers to introspection and for the structs that subgraphs' answers are read into."""
     health_paths: Mapping[str, str] = field(default_factory=dict[str, str])
     """Per subgraph, a path that readiness asks by GET, instead of the query `{__typename}`."""
     health_seconds: float = 2.0

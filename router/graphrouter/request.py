@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NotRequired, TypeAlias, TypedDict, cast
+from typing import TYPE_CHECKING, Final, NotRequired, TypeAlias, TypedDict, cast
+
+import msgspec
 
 from graphrouter.json_text import dumps, dumps_in_pieces
 
@@ -95,6 +97,25 @@ class GraphQLAnswer:
     refused: bool = False
     status: int = 400
     _text: list[bytes] = field(default_factory=list[bytes], init=False, repr=False, compare=False)
+    _struct: msgspec.Struct | None = field(default=None, init=False, repr=False, compare=False)
+    """What `data` is made of where nobody has looked at it yet: its text needs no dicts."""
+
+    @classmethod
+    def of_struct(cls, data: msgspec.Struct, errors: list[ErrorObject], extensions: dict[str, object]) -> GraphQLAnswer:
+        """An answer whose data are a struct, with fields by the names of the response keys."""
+        answer = cls(None, errors, extensions)
+        object.__setattr__(answer, "_struct", data)
+        object.__delattr__(answer, "data")
+        return answer
+
+    if not TYPE_CHECKING:  # a checker would take it that there is every attribute
+
+        def __getattr__(self, name: str) -> object:
+            if name != "data" or self._struct is None:
+                raise AttributeError(name)
+            data = msgspec.to_builtins(self._struct)
+            object.__setattr__(self, "data", data)
+            return data
 
     @property
     def bookmark(self) -> str | None:
@@ -118,8 +139,13 @@ class GraphQLAnswer:
     def text(self) -> bytes:
         """The same as JSON; written once, however many requests share the answer."""
         if not self._text:
-            self._text.append(dumps(self.body()))
+            self._text.append(dumps(self.body()) if self._struct is None else self._text_of(self._struct))
         return self._text[0]
+
+    def _text_of(self, data: msgspec.Struct) -> bytes:
+        errors = b'"errors":%b,' % dumps(self.errors) if self.errors else b""
+        extensions = b',"extensions":%b' % dumps(self.extensions) if self.extensions else b""
+        return b'{%b"data":%b%b}' % (errors, msgspec.json.encode(data), extensions)
 
     def write_in_pieces(self) -> None:
         """Writes the text of a large answer, in a thread: between the pieces others get their turn."""

@@ -36,7 +36,8 @@ from graphrouter.execution.collect import FieldCollector
 from graphrouter.execution.denied import Denied
 from graphrouter.execution.merge import JsonObject
 from graphrouter.execution.misfits import Position, ShapeErrors
-from graphrouter.execution.shape import Composite, Fields, OutputType, Shape, ShapeCompiler
+from graphrouter.execution.output_types import OutputType
+from graphrouter.execution.shape import Composite, Fields, Shape, ShapeCompiler
 from graphrouter.json_text import Json
 from graphrouter.planning.plan import (
     AT_ONCE,

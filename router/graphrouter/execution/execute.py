@@ -47,7 +47,7 @@ from graphrouter.transport import (
 
 T = TypeVar("T")
 
-_LEAST_OBJECT_BYTES = 3
+LEAST_OBJECT_BYTES = 3
 """With a comma; until the answers have so many bytes for each object that may be, there is nothing to count."""
 
 _UNCOUNTED_COPIES = 100
@@ -341,15 +341,17 @@ class Execution:
 
     async def _ask(self, prepared: PreparedFetch, body: bytes) -> tuple[JsonObject | None, list[object]]:
         """The `data` and the `errors` of one subgraph request."""
-        if self.given is not None and self.given[0] is prepared:
-            response = self.given[1]
-        else:
-            response = await self._sent(prepared, body)
+        response = await self._response(prepared, body)
         answer = await self._answer(prepared, response)
         self._join_bookmark(prepared, response, answer)
         data: Json = answer.get("data")
         raw_errors: Json = answer.get("errors")
         return data if data.__class__ is dict else None, raw_errors if raw_errors.__class__ is list else []
+
+    async def _response(self, prepared: PreparedFetch, body: bytes) -> SubgraphResponse:
+        if self.given is not None and self.given[0] is prepared:
+            return self.given[1]
+        return await self._sent(prepared, body)
 
     async def _sent(self, prepared: PreparedFetch, body: bytes) -> SubgraphResponse:
         fetch = prepared.fetch
@@ -372,7 +374,7 @@ class Execution:
         self._bytes += len(response.body)
         self.is_large = self.is_large or self._bytes > LARGE_BYTES
         answer = await self._step(partial(_read, response)) if self.is_large else _read(response)
-        if self._bytes > _LEAST_OBJECT_BYTES * self.max_objects:
+        if self._bytes > LEAST_OBJECT_BYTES * self.max_objects:
             counting = partial(_count_new, prepared.fetch, answer.get("data"))
             self._count(await self._step(counting) if self.is_large else counting())
         return answer

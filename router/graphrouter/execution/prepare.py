@@ -124,6 +124,11 @@ class PreparedFetch:
             for (_, reader), before in zip(group.targets, group.strays.before, strict=True):
                 reader.strays = before
 
+    @property
+    def selections(self) -> SelectionSetNode:
+        """Of the document's operation."""
+        return self._operation.selection_set
+
     @cached_property
     def _operation(self) -> OperationDefinitionNode:
         definitions = parse(self.fetch.document).definitions

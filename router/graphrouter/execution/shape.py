@@ -59,7 +59,6 @@ from graphql import (
     GraphQLError,
     GraphQLInterfaceType,
     GraphQLList,
-    GraphQLNonNull,
     GraphQLObjectType,
     GraphQLScalarType,
     GraphQLSchema,
@@ -75,9 +74,7 @@ from graphrouter.execution.collect import FieldCollector
 from graphrouter.execution.denied import NOTHING_DENIED, Denied
 from graphrouter.execution.merge import JsonObject
 from graphrouter.execution.misfits import Leaf, Position, ShapeErrors
-
-OutputType: TypeAlias = Any
-"""Any type of a field; graphql-core's wrappers are generic in a way that strict checkers cannot follow."""
+from graphrouter.execution.output_types import OutputType, unwrapped
 
 Shape: TypeAlias = Callable[[JsonObject, Position, ShapeErrors], JsonObject | None]
 
@@ -112,13 +109,6 @@ def compile_shape(  # noqa: PLR0913 - what a shape depends on
     compiler.denied = denied
     entry = compiler.object_function(root, (operation.selection_set,))
     return compiler.function(entry)
-
-
-def _unwrap(type_: OutputType) -> tuple[bool, OutputType]:
-    """Whether a type is nullable, and the type without its non-null mark."""
-    if isinstance(type_, GraphQLNonNull):
-        return False, cast("Any", type_).of_type
-    return True, type_
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +208,7 @@ class ShapeCompiler:
             if not nodes:
                 variable = f"a{place}"
                 checks.append(f" {variable} = e.deny(p, {literal})")
-                if not _unwrap(type_.fields[field_name].type)[0]:
+                if not unwrapped(type_.fields[field_name].type)[0]:
                     checks.append(" return None")
                 entries.append(f"{literal}: {variable}")
                 continue
@@ -267,7 +257,7 @@ class ShapeCompiler:
 
     def _weight_of(self, type_: OutputType, nodes: list[FieldNode]) -> _Weight:
         """What a field's value counts."""
-        inner = _unwrap(type_)[1]
+        inner = unwrapped(type_)[1]
         if isinstance(inner, GraphQLList):
             return _Weight(0, not is_leaf_type(get_named_type(cast("Any", inner))))
         if is_leaf_type(inner):
@@ -283,7 +273,7 @@ class ShapeCompiler:
 
     def _check(self, variable: str, key: str, type_: OutputType, nodes: list[FieldNode]) -> Iterable[str]:
         """The lines that complete the value in `variable`, read under `key`."""
-        nullable, inner = _unwrap(type_)
+        nullable, inner = unwrapped(type_)
         if is_leaf_type(inner):
             return self._check_leaf(variable, key, inner, nullable)
         call = f"{variable} = {self._field_completer(inner, nodes, nullable)}({variable}, (p, {key}), e)"
@@ -412,7 +402,7 @@ class ShapeCompiler:
         if key in self._written:
             return self._written[key]
         name = self._written[key] = self._name("l")
-        nullable, inner = _unwrap(item)
+        nullable, inner = unwrapped(item)
         body = [f"def {name}(v, p, e):", " if v.__class__ is not list: return e.no_list(v, p)"]
         numbered = "enumerate(v)"
         if start:

@@ -17,6 +17,8 @@ from graphrouter.execution.merge import JsonObject
 from graphrouter.execution.misfits import ShapeErrors
 from graphrouter.execution.prepare import PreparedFetch
 from graphrouter.execution.shape import Shape
+from graphrouter.execution.structs.execute import StructExecution
+from graphrouter.execution.structs.plan import StructPlan, StructPlans
 from graphrouter.json_text import dumps
 from graphrouter.limits import LimitExceeded
 from graphrouter.options import RouterOptions
@@ -25,6 +27,9 @@ from graphrouter.request import ErrorObject, GraphQLAnswer
 from graphrouter.transport import SubgraphResponse
 
 Made = TypeVar("Made")
+
+_RUNS_AFTER_A_MISFIT = 20
+"""How many runs of an operation do without structs after one whose answers did not fit: it was done twice in part."""
 
 _SHAPING_SECONDS = 5.0
 """How long a large response may be shaped beyond the request's time."""
@@ -41,6 +46,7 @@ class Answering:
         # Hooks of subgraphs may look at who asks.
         self._joins = options.join_equal_requests and not options.hooks.of_subgraphs
         self._flights: Flights[GraphQLAnswer] = Flights()
+        self._structs = StructPlans(options.cached_bytes // 8)
 
     async def answer(
         self,
@@ -54,7 +60,8 @@ class Answering:
         explanation: Explanation | None = None,
     ) -> GraphQLAnswer:
         """The answer to one request; equal queries that are in flight at the same time may share theirs."""
-        execution = self.execution(prepared, variables, headers, bookmark, deadline)
+        structs = None if self._options.expose_cost else prepared.structs(self._structs)
+        execution = self.execution(prepared, variables, headers, bookmark, deadline, structs)
         execution.explanation = explanation
         if prepared.operation.operation.value == "mutation":
             return await self._to_the_end(self._finish(prepared, execution, introspected, extensions))
@@ -86,9 +93,11 @@ class Answering:
         headers: tuple[tuple[str, str], ...],
         bookmark: str,
         deadline: float,
+        structs: StructPlan | None = None,
     ) -> Execution:
         """A run of the operation's plan that has not begun."""
-        return Execution(
+        run = Execution if structs is None else partial(StructExecution, structs=structs)
+        return run(
             prepared.plan,
             self._subgraphs,
             variables,
@@ -128,15 +137,23 @@ class Answering:
         variables = execution.variables
         if self._options.expose_cost:
             extensions["cost"] = await self.cost(prepared, execution)
-        variant = prepared.variant(variables, execution.sharing.found_any)
+        struct = execution.shaped if isinstance(execution, StructExecution) else None
+        data: JsonObject | None = None
         shape_errors = ShapeErrors(self._options.limits.objects, introspected)
-        data = await self.shaped(variant.shape, execution, shape_errors)
+        if struct is None:
+            if isinstance(execution, StructExecution):
+                prepared.rests = _RUNS_AFTER_A_MISFIT
+            variant = prepared.variant(variables, execution.sharing.found_any)
+            data = await self.shaped(variant.shape, execution, shape_errors)
         if bookmark := execution.bookmark if resume is None else resume:
             extensions["bookmark"] = bookmark
         if execution.explanation is not None:
             extensions["explain"] = execution.explanation.told(prepared.plan)
-        answer = GraphQLAnswer(data, prepared.told(execution.errors.as_list(), variables), extensions)
-        self.note(prepared, execution, started, answer.errors)
+        told = prepared.told(execution.errors.as_list(), variables)
+        self.note(prepared, execution, started, told)
+        if struct is not None:
+            return GraphQLAnswer.of_struct(struct, told, extensions)
+        answer = GraphQLAnswer(data, told, extensions)
         if execution.is_large or shape_errors.objects > LARGE_COUNT:
             await self._background.run(answer.write_in_pieces)
         return answer

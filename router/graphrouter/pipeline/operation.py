@@ -18,6 +18,7 @@ from graphrouter.execution.estimate import Estimate
 from graphrouter.execution.introspection import IntrospectionField
 from graphrouter.execution.prepare import PreparedPlan
 from graphrouter.execution.shape import Shape, compile_shape
+from graphrouter.execution.structs.plan import StructPlan, StructPlans
 from graphrouter.json_text import fault_of
 from graphrouter.pipeline.deferring import Deferred, at_once
 from graphrouter.pipeline.refusals import located
@@ -71,8 +72,23 @@ class PreparedOperation:
     """The operation with what it defers, by the choice of that."""
     variants: LruCache[Variant] = field(default_factory=lambda: LruCache[Variant](16))
     variants_in_parts: LruCache[VariantInParts] = field(default_factory=lambda: LruCache[VariantInParts](16))
+    rests: int = 1
+    """For how many runs its answers are not read into structs: the first one, as many operations have no second, and
+    some after an answer that did not fit."""
+    _structs: tuple[StructPlan | None] | None = None
     estimates: LruCache[Estimate] = field(default_factory=lambda: LruCache[Estimate](16))
     costs: LruCache[Cost] = field(default_factory=lambda: LruCache[Cost](16))
+
+    def structs(self, plans: StructPlans) -> StructPlan | None:
+        """What the answers of this run are read into, if they are."""
+        if self.rests:
+            self.rests -= 1
+            return None
+        if self._structs is None:
+            suited = not self.condition_variables and self.denied is NOTHING_DENIED
+            found = plans.make(self.supergraph, self.operation, self.fragments, self.plan) if suited else None
+            self._structs = (found,)
+        return self._structs[0]
 
     def conditions(self, variables: Mapping[str, object]) -> tuple[bool, ...]:
         return tuple([variables.get(name) is True for name in self.condition_variables])
