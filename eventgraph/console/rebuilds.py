@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from eventgraph.console.orders import Orders
-from eventgraph.console.status import subgraph_line
+from eventgraph.console.status import line_for_people
 from eventgraph.serving.served import ServedSubgraph
 from eventkernel.errors import KernelError, NotFound, Unavailable
 
@@ -34,6 +34,8 @@ class RebuildLine(msgspec.Struct, frozen=True, rename="camel"):
     total: int
     running: bool
     outcome: Outcome | None
+    unreadable: str = ""
+    """Why nothing is known of the view."""
 
 
 class Rebuilds:
@@ -94,7 +96,7 @@ class Rebuilds:
     async def _line(self, subgraph: ServedSubgraph) -> RebuildLine:
         # First: whoever reads that it has ended reads the build that it has made live.
         running, outcome = subgraph.name in self._running, self._outcomes.get(subgraph.name)
-        view = (await subgraph_line(subgraph)).view
+        view = (await line_for_people(subgraph)).view
         done, total = (0, 0) if view.filling is None else view.filling.progress()
         return RebuildLine(
             view=subgraph.name,
@@ -105,6 +107,7 @@ class Rebuilds:
             total=total,
             running=running,
             outcome=outcome,
+            unreadable="" if view.readable else view.troubles[0].error,
         )
 
 

@@ -10,8 +10,9 @@ from typing import Final
 
 import msgspec
 
-from eventgraph.serving.served import ServedSubgraph
+from eventgraph.serving.served import ProcessWorker, ServedSubgraph
 from eventgraph.system import System
+from eventkernel.errors import KernelError
 
 
 class _Json(msgspec.Struct, frozen=True, rename="camel"):
@@ -55,6 +56,8 @@ class BuildLine(_Json, frozen=True):
     parked: tuple[ParkedLine, ...]
     troubles: tuple[TroubleLine, ...]
     events_folded: int
+    parked_known: bool = True
+    """False: the engine does not answer now, and what is parked is not known."""
 
     def progress(self) -> tuple[int, int]:
         """How many records are dealt with, of how many."""
@@ -70,6 +73,8 @@ class ViewLine(_Json, frozen=True):
     troubles: tuple[TroubleLine, ...]
     rebuilds: int = 0
     """Builds that this process has filled and made live, the first one too."""
+    readable: bool = True
+    """False: it could not be asked how it is, and nothing of it is known but the trouble that says why."""
 
 
 class ProcessLine(_Json, frozen=True):
@@ -80,6 +85,8 @@ class ProcessLine(_Json, frozen=True):
     parked: tuple[ParkedLine, ...]
     troubles: tuple[TroubleLine, ...]
     reactions: int
+    parked_known: bool = True
+    """As a build's."""
 
 
 class SubgraphLine(_Json, frozen=True):
@@ -154,7 +161,7 @@ class StatusSource:
             process=os.getpid(),
             started=self._started,
             data=self._data,
-            subgraphs=tuple(await asyncio.gather(*map(subgraph_line, self._subgraphs))),
+            subgraphs=tuple(await asyncio.gather(*map(line_for_people, self._subgraphs))),
             caches=msgspec.convert(dict(self._caches()), dict[str, CacheLine]),
         )
 
@@ -170,3 +177,36 @@ async def subgraph_line(subgraph: ServedSubgraph) -> SubgraphLine:
         damage=tuple(subgraph.audit.damage()),
         remarks=tuple(await subgraph.remarks()),
     )
+
+
+async def line_for_people(subgraph: ServedSubgraph) -> SubgraphLine:
+    """The same, for people, who are told of what can be read although something cannot: a damaged file, say."""
+    try:
+        return await subgraph_line(subgraph)
+    except KernelError:
+        pass
+    remarks: Sequence[str] = ()
+    try:
+        view = msgspec.convert(await subgraph.projector.status(), ViewLine, from_attributes=True)
+        remarks = await subgraph.remarks()
+    except KernelError as error:
+        view = ViewLine(subgraph.name, None, None, (_unasked(error),), readable=False)
+    return SubgraphLine(
+        subgraph.name,
+        view,
+        tuple([await _process_for_people(process) for process in subgraph.processes]),
+        tuple(subgraph.audit.flaws()),
+        tuple(subgraph.audit.damage()),
+        tuple(remarks),
+    )
+
+
+async def _process_for_people(process: ProcessWorker) -> ProcessLine:
+    try:
+        return msgspec.convert(await process.status(), ProcessLine, from_attributes=True)
+    except KernelError as error:
+        return ProcessLine(process.name, (), (), (_unasked(error),), 0, parked_known=False)
+
+
+def _unasked(error: KernelError) -> TroubleLine:
+    return TroubleLine("asking how it is", str(error), 1)

@@ -90,12 +90,14 @@ def render(status: SystemStatus, title: str, now: datetime) -> str:
 def _summary(status: SystemStatus) -> str:
     waiting = len(list(status.parked()))
     failing = len(list(_all_troubles(status)))
-    filling = sum(subgraph.view.live is None for subgraph in status.subgraphs)
+    filling = sum(one.view.live is None and one.view.readable for one in status.subgraphs)
+    unreadable = sum(not one.view.readable for one in status.subgraphs)
     remarks = sum(len(subgraph.remarks) for subgraph in status.subgraphs)
     found = [
         (waiting, "stream is parked", "streams are parked"),
         (failing, "thing fails and is being tried again", "things fail and are being tried again"),
         (filling, "view is not there yet", "views are not there yet"),
+        (unreadable, "view cannot be read", "views cannot be read"),
         (remarks, "remark of a view", "remarks of views"),
     ]
     said = [f"{count} {one if count == 1 else many}" for count, one, many in found if count]
@@ -107,7 +109,8 @@ def _summary(status: SystemStatus) -> str:
 def _reader_rows(subgraph: SubgraphLine) -> Iterable[str]:
     view = subgraph.view
     if view.live is None:
-        yield _row(subgraph.name, f"view {view.view}", "none yet", "", "", "", "")
+        state = "none yet" if view.readable else "cannot be read"
+        yield _row(subgraph.name, f"view {view.view}", state, "", "", "", "")
     else:
         yield from _partition_rows(subgraph.name, f"view {view.view}", view.live.build, view.live.partitions)
     if view.filling is not None:
@@ -138,7 +141,18 @@ def _parked(status: SystemStatus) -> str:
         _row(reader, line.stream, str(line.version), f"{line.waiting:,}", line.reason)
         for reader, line in status.parked()
     ]
-    return _table(("where", "stream", "from version", "waiting", "reason"), rows)
+    table = _table(("where", "stream", "from version", "waiting", "reason"), rows)
+    unknown = [name for name, reader in _readers(status) if not reader.parked_known]
+    if not unknown:
+        return table
+    return f"{table if rows else ''}<p>Not known of {escape(', '.join(unknown))}.</p>"
+
+
+def _readers(status: SystemStatus) -> Iterable[tuple[str, BuildLine | ProcessLine]]:
+    for subgraph in status.subgraphs:
+        builds = (subgraph.view.live, subgraph.view.filling)
+        yield from ((subgraph.view.view, build) for build in builds if build is not None)
+        yield from ((process.name, process) for process in subgraph.processes)
 
 
 def _troubles(status: SystemStatus) -> str:
@@ -156,13 +170,8 @@ def _remarks(status: SystemStatus) -> str:
 
 def _all_troubles(status: SystemStatus) -> Iterable[tuple[str, TroubleLine]]:
     for subgraph in status.subgraphs:
-        view = subgraph.view
-        having: list[tuple[str, BuildLine | ProcessLine]] = [
-            (view.view, build) for build in (view.live, view.filling) if build is not None
-        ]
-        having += [(process.name, process) for process in subgraph.processes]
-        yield from ((view.view, trouble) for trouble in view.troubles)
-        yield from ((name, trouble) for name, reader in having for trouble in reader.troubles)
+        yield from ((subgraph.view.view, trouble) for trouble in subgraph.view.troubles)
+    yield from ((name, trouble) for name, reader in _readers(status) for trouble in reader.troubles)
 
 
 def _cache_row(name: str, cache: CacheLine) -> str:

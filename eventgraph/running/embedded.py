@@ -80,7 +80,15 @@ async def run(system: System, settings: Settings, announce: Callable[[str], None
         sources = await _serve_subgraphs(servers, subgraphs, listeners.subgraphs, settings.hosts)
         tracing = traced.router(trusts_clients=settings.trust_traceparent)
         made = partial(
-            SystemRouter, sources, settings, system, settings.router_config, actors, counted, tracing=tracing
+            SystemRouter,
+            sources,
+            settings,
+            system,
+            settings.router_config,
+            actors,
+            counted,
+            tracing=tracing,
+            links={"Console": "status"},
         )
         router = await asyncio.to_thread(made)
         status = StatusSource(system, str(folder.path), subgraphs, router.statistics)

@@ -212,8 +212,9 @@ def _families(line: SubgraphLine) -> Iterator[Family]:
     yield looked_up(REACTIONS, [((process.name,), process.reactions) for process in line.processes])
     yield looked_up(LAG, _of_partitions(readers, lambda partition: partition.lag_events))
     yield looked_up(LAG_DURATION, _of_partitions(readers, lambda partition: partition.lag_seconds))
-    yield looked_up(PARKED, [((name,), len(reader.parked)) for name, reader in readers])
-    waiting = [((name,), sum(stream.waiting for stream in reader.parked)) for name, reader in readers]
+    known = [(name, reader) for name, reader in readers if reader.parked_known]
+    yield looked_up(PARKED, [((name,), len(reader.parked)) for name, reader in known])
+    waiting = [((name,), sum(stream.waiting for stream in reader.parked)) for name, reader in known]
     yield looked_up(PARKED_RECORDS, waiting)
     troubles = [((name,), len(reader.troubles)) for name, reader in readers]
     yield looked_up(TROUBLES, [*troubles, (here, len(view.troubles))])

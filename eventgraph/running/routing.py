@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from starlette.routing import BaseRoute
@@ -49,10 +50,10 @@ class SystemRouter:
     The schemas are known here: a subgraph is not asked for its own, which it may not tell before its view is filled.
     Until then it answers UNAVAILABLE, and the health says why. `config` is the file of the router's configuration. With
     `actors`, subgraphs are told who asks; `metrics` count what the router does, `recent` keeps the last requests,
-    `tracing` traces them.
+    `tracing` traces them. `links` are `RouterOptions.playground_links`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what it is made over, and one word for each thing that it may do
         self,
         sources: Mapping[str, SubgraphSource],
         reach: Reach,
@@ -62,6 +63,8 @@ class SystemRouter:
         metrics: RouterMetrics | None = None,
         recent: RecentRequests | None = None,
         tracing: Tracing | None = None,
+        *,
+        links: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         urls = {name: source if isinstance(source, str) else f"in-process:{name}" for name, source in sources.items()}
         self._sources = sources
@@ -69,6 +72,7 @@ class SystemRouter:
         self._reach = reach
         self._options = RouterOptions(
             examples=tuple(system.examples()),
+            playground_links=links,
             hosts=reach.hosts,
             cors_origins=reach.origins,
             health_paths=dict.fromkeys(sources, "/health/ready"),

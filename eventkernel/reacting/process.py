@@ -97,6 +97,8 @@ class ProcessStatus:
     troubles: tuple[Trouble, ...]
     reactions: int
     """How many reactions were completed since the process began."""
+    parked_known: bool = True
+    """False: where that is kept does not answer now, and `parked` is empty although something may be set aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,12 +250,12 @@ class ProcessManager(Generic[Read]):
     async def status(self) -> ProcessStatus:
         troubles = self._troubles.current()
         position = self._reached.position
+        parked: tuple[ParkedStream, ...] | None = None
         try:
             position = position.join((await self._checkpoints.checkpoint(self.name)).position)
             failed = await self._pending.failing() if self._deadlines is not None else []
             parked = (*parked_streams(await self._checkpoints.parked(self.name)), *parked_streams(failed))
         except Unavailable as error:
-            parked = ()
             troubles = (*troubles, Trouble("asking what is set aside", str(error), 1))
         waiting_since = {} if self._following is None else self._following.waiting_since()
         waiting_since |= self._low_water.waiting_since()
@@ -262,9 +264,10 @@ class ProcessManager(Generic[Read]):
             partitions=await partition_status(
                 self._logs, position, waiting_since, self._clock.now_us(), self._membership.assignment()
             ),
-            parked=parked,
+            parked=parked or (),
             troubles=troubles,
             reactions=self._reacting.completed,
+            parked_known=parked is not None,
         )
 
     async def _follow(self, assignment: Assignment) -> NoReturn:

@@ -82,6 +82,8 @@ class FillingStatus:
     troubles: tuple[Trouble, ...]
     events_folded: int
     """Records with a version since this process follows the build."""
+    parked_known: bool = True
+    """False: the build does not answer now, and `parked` is empty although something may wait."""
 
 
 class Filling(Generic[Doc]):
@@ -155,11 +157,11 @@ class Filling(Generic[Doc]):
 
     async def status(self) -> FillingStatus:
         troubles = self._troubles.current()
+        parked: tuple[ParkedStream, ...] | None = None
         try:
             self._position = (await self.build.checkpoint()).position
             parked = tuple(parked_streams(await self.build.parked()))
         except (Unavailable, BuildRetired) as error:  # what was known before has to do
-            parked = ()
             troubles = (*troubles, Trouble("asking the build", str(error), 1))
         waiting_since = {} if self._following is None else self._following.waiting_since()
         return FillingStatus(
@@ -167,9 +169,10 @@ class Filling(Generic[Doc]):
             partitions=await partition_status(
                 self._logs, self._position, waiting_since, self._clock.now_us(), self._membership.assignment()
             ),
-            parked=parked,
+            parked=parked or (),
             troubles=troubles,
             events_folded=self._events_folded,
+            parked_known=parked is not None,
         )
 
     async def _follow(self, assignment: Assignment) -> NoReturn:

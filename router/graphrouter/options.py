@@ -117,6 +117,8 @@ class RouterOptions:
     """Whether `/` serves GraphiQL."""
     examples: tuple[Example, ...] = ()
     """The playground's tabs."""
+    playground_links: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Pages that the playground leads to: a path from the playground by what the link says."""
     persisted: PersistedOperations | None = None
     """Operations that clients ask for by an id; without it, all operations are asked for by their text."""
     defer: bool = True

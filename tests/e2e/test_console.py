@@ -78,6 +78,7 @@ async def test_what_waits_is_shown_tried_again_skipped_and_rebuilt_by_the_consol
             shown = await kith.client.get(f"{kith.origin}/{page}", headers={"accept": "text/html"})
             assert shown.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; ")
             assert [shown.text.count(f'{other}"') >= 1 for other in PAGES] == [True] * 4
+        assert '<a href="status">Console</a>' in (await kith.client.get(f"{kith.origin}/")).text
         home = await kith.client.get(f"{kith.origin}/console")
         assert (home.status_code, home.headers["location"]) == (307, "status")
 

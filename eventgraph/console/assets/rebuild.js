@@ -26,12 +26,18 @@ function progress(line) {
   return make("p", { class: "progress" }, make("progress", { max: 1, value: part, "aria-label": `rebuild of ${line.view}` }), text);
 }
 
+function state({ live, records, unreadable }) {
+  if (unreadable) return "cannot be read";
+  return live ? `build ${live} · ${count(records)} records` : "no build is live yet";
+}
+
 const card = (line) =>
   make(
     "article",
     { class: "card", "data-view": line.view },
     make("h2", {}, line.view),
-    make("p", { class: "soft" }, line.live ? `build ${line.live} · ${count(line.records)} records` : "no build is live yet"),
+    make("p", { class: "soft" }, state(line)),
+    line.unreadable && make("p", { class: "reason" }, line.unreadable),
     progress(line),
     outcome(line),
     acts &&

@@ -8,8 +8,8 @@ browser checks its hash. https://developer.mozilla.org/docs/Web/Security/Subreso
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 
@@ -44,6 +44,7 @@ class Playground:
     examples: tuple[Example, ...]
     assets: Path = _ASSETS
     shows_plans: bool = True
+    links: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def has_assets(self) -> bool:
@@ -59,6 +60,7 @@ class Playground:
         content = Template((_PAGES / "playground.html").read_text()).substitute(
             head=head,
             hidden="" if self.shows_plans else "hidden",
+            links="".join(map(_link, self.links.items())),
             examples=_in_script(orjson.dumps([_tab(example) for example in self.examples]).decode()),
             scripts="\n    ".join([*map(_script, sources), _START]),
         )
@@ -77,7 +79,7 @@ class Playground:
 
 
 def playground_routes(options: RouterOptions) -> Sequence[BaseRoute]:
-    playground = Playground(options.examples, shows_plans=options.expose_query_plan)
+    playground = Playground(options.examples, shows_plans=options.expose_query_plan, links=options.playground_links)
     return (Route("/", playground.serve_page), Route("/playground/{name}", playground.serve_file))
 
 
@@ -96,6 +98,11 @@ def _tab(example: Example) -> dict[str, object]:
 def _in_script(json: str) -> str:
     """JSON that cannot end the element that it stands in."""
     return json.replace("<", "\\u003c")
+
+
+def _link(link: tuple[str, str]) -> str:
+    text, path = link
+    return f'<a href="{html.escape(path)}">{html.escape(text)}</a>'
 
 
 def _script(source: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from eventgraph.console.history import History
 from eventgraph.console.rebuilds import Rebuilds
 from eventgraph.serving.served import ServedSubgraph
-from eventkernel.errors import InvalidInput, NotFound, Unavailable
+from eventkernel.errors import CorruptData, InvalidInput, NotFound, Unavailable
 from eventkernel.events import Position
 from eventkernel.reading.filling import FillingStatus
 from eventkernel.reading.projector import ProjectorStatus
@@ -142,6 +142,14 @@ async def test_what_goes_on_when_the_process_stops_is_cancelled_and_only_views_a
     await asyncio.sleep(0)
     await rebuilds.aclose()
     assert projecting.ends.cancelled()
+
+
+async def test_a_view_that_cannot_be_read_is_in_the_list_with_the_reason() -> None:
+    damaged, well = Projecting(), Projecting()
+    damaged.failure = CorruptData("b-1.sqlite: malformed")
+    first, second = await Rebuilds([subgraph(damaged), subgraph(well)]).lines()
+    assert (first.live, first.unreadable) == (None, "b-1.sqlite: malformed")
+    assert (second.live, second.unreadable) == ("b-1", "")
 
 
 async def test_the_history_has_rates_and_gaps_where_nothing_is_known() -> None:

@@ -5,12 +5,20 @@ from __future__ import annotations
 from inspect import isawaitable
 from typing import Any, cast
 
+import msgspec
 import pytest
 
+from eventgraph.console.status import BuildLine, StatusSource
+from eventgraph.console.status_page import render
 from eventgraph.running.metrics import sources_of
 from eventgraph.running.servers import Servers
 from eventgraph.serving.served import ServedSubgraph
 from eventkernel.errors import CorruptData, KernelError, Unavailable
+from eventkernel.reacting.process import ProcessStatus
+from eventkernel.reading.filling import FillingStatus
+from eventkernel.reading.projector import ProjectorStatus
+from eventkernel.reading.status import ParkedStream
+from kithgraph.system import SOCIAL_NETWORK
 
 
 class Failing:
@@ -31,3 +39,78 @@ async def test_one_subgraph_whose_readers_cannot_be_asked_takes_no_other_metrics
     assert [(found.metric.name, found.values) for found in await readers] == [
         ("eventgraph.status.readable", {("doors",): 0})
     ]
+
+
+class Answering:
+    """A view, or a process manager, with this status."""
+
+    name = "closing"
+
+    def __init__(self, status: object) -> None:
+        self._status = status
+
+    async def status(self) -> object:
+        if isinstance(self._status, Exception):
+            raise self._status
+        return self._status
+
+
+class Sound:
+    """An audit that finds nothing."""
+
+    def flaws(self) -> tuple[str, ...]:
+        return ()
+
+    def damage(self) -> tuple[str, ...]:
+        return ()
+
+
+STREAM = ParkedStream("door-1", "doors.x", 0, 2, "no such type", 3)
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_what_is_parked_is_told_only_while_it_is_known(known: bool) -> None:
+    parked = (STREAM,) if known else ()
+    filling = FillingStatus("b-1", (), parked, (), 0, parked_known=known)
+    view = Answering(ProjectorStatus("doors", filling, None, ()))
+    process = Answering(ProcessStatus("closing", (), parked, (), 0, parked_known=known))
+    found = ServedSubgraph(
+        "doors", cast("Any", None), "", cast("Any", view), cast("Any", Sound()), [cast("Any", process)]
+    )
+    told = sources_of(Servers(), [found])[-1]()
+    assert isawaitable(told)
+    values = {family.metric.name: family.values for family in await told}
+    streams = {("doors",): 1, ("closing",): 1} if known else {}
+    records = {("doors",): 3, ("closing",): 3} if known else {}
+    assert values["eventgraph.reader.parked_streams"] == streams
+    assert values["eventgraph.reader.parked_records"] == records
+    assert values["eventgraph.view.live"] == {("doors",): 1}
+    status = await StatusSource(SOCIAL_NETWORK, "here", [found]).status()
+    page = render(status, "Doors", status.started)
+    assert ("Not known of doors, closing." in page) is not known
+
+
+@pytest.mark.parametrize("error", [Unavailable("no answer"), CorruptData("users-1.sqlite: malformed")])
+async def test_the_status_tells_of_a_view_that_cannot_be_read_and_of_everything_else(error: KernelError) -> None:
+    process = Answering(ProcessStatus("closing", (), (STREAM,), (), 7))
+    damaged = ServedSubgraph(
+        "doors", cast("Any", None), "", cast("Any", Answering(error)), cast("Any", Sound()), [cast("Any", process)]
+    )
+    filling = FillingStatus("b-1", (), (), (), 0)
+    well = ServedSubgraph(
+        "windows",
+        cast("Any", None),
+        "",
+        cast("Any", Answering(ProjectorStatus("windows", filling, None, ()))),
+        cast("Any", Sound()),
+        [cast("Any", Answering(error))],
+    )
+    status = await StatusSource(SOCIAL_NETWORK, "here", [damaged, well]).status()
+    first, second = status.subgraphs
+    assert (first.view.readable, first.view.live, first.view.troubles[0].error) == (False, None, str(error))
+    assert [one.reactions for one in first.processes] == [7]
+    assert (second.view.readable, second.view.live) == (True, msgspec.convert(filling, BuildLine, from_attributes=True))
+    assert (second.processes[0].troubles[0].error, second.processes[0].parked_known) == (str(error), False)
+    page = render(status, "Doors", status.started)
+    assert "1 view cannot be read" in page
+    assert page.count(str(error)) == 2

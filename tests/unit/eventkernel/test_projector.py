@@ -418,6 +418,10 @@ async def test_what_is_parked_is_shown_with_how_many_wait() -> None:
         await site.settle()
         [parked] = (await site.status()).parked
         assert parked == ParkedStream("a", "doors.1", 0, 2, parked.reason, 3)
+        assert (await site.status()).parked_known
+        site.view.live().available = False
+        status = await site.status()
+        assert (status.parked, status.parked_known) == ((), False), "what is not known is not nothing"
 
 
 async def test_a_save_that_is_under_way_is_finished_before_the_projector_stops() -> None:
