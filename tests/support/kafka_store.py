@@ -29,11 +29,13 @@ KEY = ClaimsKey(bytes(32))
 class KafkaLogOnServers:
     """One log; `open` closes what was opened before, `another` is one more replica beside it."""
 
-    def __init__(self, kafka: str, mongodb: str, name: str, patience: float = 5.0, driver: Driver = "pymongo") -> None:
+    def __init__(
+        self, kafka: str, mongodb: str, name: str, patience: float | None = None, driver: Driver = "pymongo"
+    ) -> None:
         self.clock = ManualClock()
         self.name = name
         self.mongo_url = mongodb
-        self.connection = KafkaConnection(kafka, patience=patience)
+        self.connection = KafkaConnection(kafka, patience=seconds(5) if patience is None else patience)
         self.mongo = MongoConnection(MongoSettings(mongodb, driver=driver))
         self.key = KEY
         self.stores: list[KafkaEventStore] = []
