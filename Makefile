@@ -10,6 +10,8 @@ LOCKED  := uv.lock pyproject.toml router/pyproject.toml
 # One process a core; the tests of one file stay together, because they share running systems.
 PARALLEL := --numprocesses auto --dist loadfile
 MARK    := .venv/.installed
+# Somebody who watches sees what is being downloaded and installed; logs do not need it.
+QUIET   := $(shell [ -t 2 ] || echo --quiet)
 
 export UV_PROJECT_ENVIRONMENT := .venv
 
@@ -100,22 +102,23 @@ $(UV):
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "This Python cannot make virtual environments: install its venv module (on Debian: apt-get install python3-venv)" >&2; exit 1; }
 	@echo "Setting up: uv $(UV_VERSION)"
 	@$(PYTHON) -m venv .uv/$(UV_VERSION)
-	@.uv/$(UV_VERSION)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@.uv/$(UV_VERSION)/bin/python -m pip install $(QUIET) --disable-pip-version-check uv==$(UV_VERSION)
 
 $(MARK)-run: $(LOCKED) | $(UV)
-	@echo "Setting up: locked dependencies into .venv"
-	@$(UV) sync --quiet --frozen --inexact --no-default-groups --extra server --python $(PYTHON)
+	@echo "Setting up: locked dependencies into .venv, compiled"
+	@$(UV) sync $(QUIET) --frozen --inexact --no-default-groups --extra server --compile-bytecode --python $(PYTHON)
+	@$(BIN)/python -m compileall -q $(SOURCES)
 	@router/playground/build-assets
 	@touch $@
 
 $(MARK)-distributed: $(LOCKED) | $(UV)
 	@echo "Setting up: locked dependencies into .venv"
-	@$(UV) sync --quiet --frozen --inexact --no-default-groups --extra server --extra distributed --python $(PYTHON)
+	@$(UV) sync $(QUIET) --frozen --inexact --no-default-groups --extra server --extra distributed --python $(PYTHON)
 	@router/playground/build-assets
 	@touch $(MARK)-run $@
 
 $(MARK)-dev: $(LOCKED) | $(UV)
 	@echo "Setting up: locked dependencies for developers into .venv"
-	@$(UV) sync --quiet --frozen --all-extras --all-groups --python $(PYTHON)
+	@$(UV) sync $(QUIET) --frozen --all-extras --all-groups --python $(PYTHON)
 	@router/playground/build-assets
 	@touch $(MARK)-run $(MARK)-distributed $@

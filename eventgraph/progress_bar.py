@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
 Advance = Callable[[int, int], None]
 """Called with what is done and the total."""
 
@@ -15,6 +12,10 @@ Advance = Callable[[int, int], None]
 @contextmanager
 def progress_bar(title: str, *, quiet: bool = False) -> Generator[Advance]:
     """A bar for as long as the block lasts; none where standard error is no terminal."""
+    # A server that knows of bars, and shows none, does not wait for them to load.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
         yield _silent

@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from eventgraph.commands.options import a_folder, complete_part, complete_view, declared, one_part, one_view
+from eventgraph.loading import loading
 
 AllowHostsOption = Annotated[
     str | None,
@@ -72,10 +73,11 @@ def up(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
     Example: {command} up --port 9100 --data /some/folder
     """
-    import uvloop
+    with loading():
+        import uvloop
 
-    from eventgraph.running.embedded import run
-    from eventgraph.running.settings import load
+        from eventgraph.running.embedded import run
+        from eventgraph.running.settings import load
 
     system = declared(ctx)
     settings = load(
@@ -130,9 +132,10 @@ def serve(  # noqa: PLR0913, PLR0917 - see above
 
     Example: {command} serve router --host 0.0.0.0
     """
-    import uvloop
+    with loading():
+        import uvloop
 
-    from eventgraph.running.settings import ServeSettings, engine_settings, loaded, subgraph_urls
+        from eventgraph.running.settings import ServeSettings, engine_settings, loaded, subgraph_urls
 
     system = declared(ctx)
     if router_config is not None and what != "router":
@@ -148,12 +151,14 @@ def serve(  # noqa: PLR0913, PLR0917 - see above
         log_level=log_level,
     )
     if what == "router":
-        from eventgraph.running.router_process import serve_router
+        with loading():
+            from eventgraph.running.router_process import serve_router
 
         uvloop.run(serve_router(system, settings, subgraph_urls(system), typer.echo))
     else:
-        from eventgraph.running.distributed import Part, serve_part
-        from eventgraph.running.engines import Work
+        with loading():
+            from eventgraph.running.distributed import Part, serve_part
+            from eventgraph.running.engines import Work
 
         part = Part(system, what, Work.ALL if project else Work.ANSWERS)
         uvloop.run(serve_part(part, settings, engine_settings(system), typer.echo))
@@ -184,11 +189,12 @@ def project(
 
     Example: {command} project {view}
     """
-    import uvloop
+    with loading():
+        import uvloop
 
-    from eventgraph.running.distributed import Part, serve_part
-    from eventgraph.running.engines import Work
-    from eventgraph.running.settings import ServeSettings, engine_settings, loaded
+        from eventgraph.running.distributed import Part, serve_part
+        from eventgraph.running.engines import Work
+        from eventgraph.running.settings import ServeSettings, engine_settings, loaded
 
     system = declared(ctx)
     settings = loaded(system, ServeSettings, host=host, port=port, log_level=log_level)

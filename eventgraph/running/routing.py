@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,7 +19,6 @@ from eventgraph.running.settings import Reach
 from eventgraph.system import System
 from graphrouter import GraphRouter, RouterOptions
 from graphrouter.authentication import Authentication
-from graphrouter.configuration import ConfigurationError, Loaded, load
 from graphrouter.http.actors import ActorKeys
 from graphrouter.options import DEFAULT_FORWARDED_HEADERS
 from graphrouter.router import SubgraphSource
@@ -27,21 +27,8 @@ from graphrouter.telemetry.recent import CORRELATION_HEADER, RecentRequests
 from graphrouter.telemetry.router import RouterMetrics
 from graphrouter.telemetry.tracing import Tracing
 
-_SETTINGS_OF_THE_SYSTEM: Final = (
-    "supergraph",
-    "composition",
-    "server.host",
-    "server.port",
-    "server.log_level",
-    "server.log_format",
-    "server.access_log",
-    "server.connections",
-    "metrics.enabled",
-    "metrics.host",
-    "metrics.port",
-    "tracing",
-)
-"""Keys of a router's configuration that have no meaning here: the system itself says it, or knows it."""
+_VARIABLES: Final = "GRAPHROUTER_"
+"""What the names of variables of a router's configuration begin with."""
 
 
 class SystemRouter:
@@ -96,7 +83,7 @@ class SystemRouter:
         """
         try:
             source = await asyncio.to_thread(self.read)
-        except (ConfigurationError, NotUsable) as error:
+        except NotUsable as error:
             raise StartError(f"the router's configuration is refused: {error}") from error
         source.applied()
         self._app = ReloadingApp(source, self.read, routes=routes, signals=bool(source.files))
@@ -110,36 +97,23 @@ class SystemRouter:
         """What the router is made from, as the configuration is now.
 
         Raises:
-            ConfigurationError: it is refused.
-            NotUsable: it says what a system's router cannot be told, or names what cannot be used.
+            NotUsable: the configuration is refused, says what a system's router cannot be told, or names what cannot
+                be used.
         """
-        loaded = load(self._config)
-        if misplaced := self._misplaced(loaded):
-            raise NotUsable(misplaced, loaded.files)
+        if self._config is None and not any(name.startswith(_VARIABLES) for name in os.environ):
+            return self._source(self.router())
+        from eventgraph.running.router_configuration import configured  # noqa: PLC0415  # loads its models
+
+        found = configured(self._options, self._config, self._sources)
         try:
-            router = self.router(loaded)
+            source = self._source(self.router(found.options), found.files)
         except ValueError as error:
-            raise NotUsable(str(error), loaded.files) from error
+            raise NotUsable(str(error), found.files) from error
+        return replace(source, prepared=found.prepared, prepared_seconds=found.prepared_seconds)
 
-        async def make() -> GraphRouter:
-            return router
-
-        reload = loaded.configuration.reload
-        return Source(
-            router.options,
-            make,
-            loaded.files,
-            prepared=reload.prepared_operations,
-            prepared_seconds=reload.prepared_seconds,
-            applied=partial(self._authenticate_by, router.options.authentication),
-        )
-
-    def _authenticate_by(self, authentication: Authentication | None) -> None:
-        self.authentication = authentication
-
-    def router(self, loaded: Loaded) -> GraphRouter:
-        """The router, as it is configured; ValueError where a file that the configuration names cannot be used."""
-        options = loaded.configuration.options(self._options)
+    def router(self, options: RouterOptions | None = None) -> GraphRouter:
+        """The router with these options, as far as the system's own settings leave them; by default the system's."""
+        options = options or self._options
         options = replace(
             options,
             hosts=self._reach.hosts or options.hosts,
@@ -148,20 +122,15 @@ class SystemRouter:
         )
         return GraphRouter.from_supergraph(self._supergraph, self._sources, options)
 
-    def _misplaced(self, loaded: Loaded) -> str:
-        """What the configuration says of things that are the system's to say."""
-        for key in _SETTINGS_OF_THE_SYSTEM:
-            if place := loaded.given_within(tuple(key.split("."))):
-                return f"{place}: {key}: expected keys of a system's router, found one that the system sets itself"
-        for name, subgraph in loaded.configuration.subgraphs.items():
-            place = loaded.place_of(("subgraphs", name))
-            if name not in self._sources:
-                known = ", ".join(sorted(self._sources))
-                return f"{place}: subgraphs: expected one of {known}, found {name[:100]!r}"
-            if subgraph.url is not None:
-                place = loaded.place_of(("subgraphs", name, "url"))
-                return f"{place}: subgraphs.{name}.url: expected no URL, because the system sets it"
-        return ""
+    def _source(self, router: GraphRouter, files: frozenset[Path] = frozenset()) -> Source:
+        async def make() -> GraphRouter:
+            return router
+
+        applied = partial(self._authenticate_by, router.options.authentication)
+        return Source(router.options, make, files, applied=applied)
+
+    def _authenticate_by(self, authentication: Authentication | None) -> None:
+        self.authentication = authentication
 
 
 async def started_router(
@@ -171,8 +140,8 @@ async def started_router(
     actors: ActorKeys | None = None,
     recent: RecentRequests | None = None,
 ) -> GraphRouter:
-    """The router alone, without a server."""
+    """The router alone, without a server or a configuration of its own."""
     made = await asyncio.to_thread(SystemRouter, sources, reach, system, None, actors, None, recent)
-    router = await asyncio.to_thread(made.router, load())
+    router = await asyncio.to_thread(made.router)
     await router.start()
     return router

@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from websockets.typing import Subprotocol
 
 from infra.patience import seconds
 from tests.support.event_stream import listening_at
-from tests.support.kith import Json, kith_up, run_kith, running_kith
+from tests.support.kith import COMMAND, Json, clean_environment, kith_up, run_kith, running_kith
 
 CREATE = 'mutation { createUser(input: {firstName: "Ada", lastName: "Lovelace"}) { user { id } bookmark } }'
 
@@ -38,6 +39,38 @@ async def test_a_second_signal_stops_without_a_word_too(tmp_path: Path, capfd: p
         running.process.send_signal(signal.SIGTERM)
         assert await running.process.wait() == 0
     assert capfd.readouterr().err == ""
+
+
+UNNEEDED = (
+    "aiokafka",
+    "graphrouter.configuration",
+    "graphrouter.planning.check",
+    "jwt",
+    "kithgraph.load.run",
+    "neo4j",
+    "obstore",
+    "pymongo",
+    "rich.progress",
+    "yaml",
+)
+"""What others need: engines, a configuration, tokens, plans that are checked, bars."""
+
+
+async def test_it_imports_nothing_before_it_is_ready_that_it_does_not_need(tmp_path: Path) -> None:
+    command = (sys.executable, "-X", "importtime", str(COMMAND), "up", "--port", "0", "--data", str(tmp_path / "data"))
+    with (tmp_path / "imports").open("wb") as errors:
+        process = await asyncio.create_subprocess_exec(
+            *command, env=clean_environment(), stdout=asyncio.subprocess.PIPE, stderr=errors
+        )
+        assert process.stdout is not None
+        async with asyncio.timeout(seconds(60)):
+            assert b"is ready" in await process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            await process.communicate()
+    told = (tmp_path / "imports").read_text()
+    imported = {line.rpartition("|")[2].strip() for line in told.splitlines() if line.startswith("import time:")}
+    assert "graphrouter.pipeline" in imported
+    assert sorted(imported.intersection(UNNEEDED)) == []
 
 
 async def test_the_banner_names_playground_endpoint_health_and_data(tmp_path: Path) -> None:

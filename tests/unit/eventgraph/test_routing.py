@@ -43,6 +43,18 @@ def test_the_systems_own_settings_win_and_the_rest_is_the_files(tmp_path: Path) 
     assert routed(tmp_path, text, concurrent_streams=6).read().options.concurrent_streams == 6
 
 
+async def test_no_configuration_is_an_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its models are left alone where there is none: then their defaults have to be the options' own."""
+    reach = load(SOCIAL_NETWORK, data=tmp_path, concurrent_streams=3, allow_hosts="a.example")
+    without = SystemRouter(URLS, reach, SOCIAL_NETWORK).read()
+    empty = routed(tmp_path, "{}\n", concurrent_streams=3, allow_hosts="a.example").read()
+    assert without.options == empty.options
+    assert (without.prepared, without.prepared_seconds) == (empty.prepared, empty.prepared_seconds)
+    assert (without.options.hosts, without.options.concurrent_streams) == (("a.example",), 3)
+    monkeypatch.setenv("GRAPHROUTER_LIMITS__DEPTH", "7")
+    assert SystemRouter(URLS, reach, SOCIAL_NETWORK).read().options.limits.depth == 7
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
