@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Final
@@ -75,7 +76,9 @@ def checks(digits: str) -> bool:
 
 def named_in(text: str) -> bool:
     """Whether a text for something else holds what looks like the number of a card: groups of digits side by side whose
-    check digit is right and whose beginning is a brand's, whatever other digits stand before and after them."""
+    check digit is right and whose beginning is a brand's, whatever other digits stand before and after them, in
+    whatever script the digits are."""
+    text = "".join(str(unicodedata.digit(one, one)) for one in text)
     return any(
         checks(digits) and _brand(digits) is not Brand.OTHER
         for run in _RUN.findall(text)

@@ -96,6 +96,8 @@ class _Costing:
 
     key: str
     weight: int | None
+    lists: int
+    """How many lists a value is in. A list below them is a part of a scalar's value."""
     type_: Any
     sets: tuple[SelectionSetNode, ...]
     arguments: Count
@@ -197,13 +199,15 @@ class Cost(Estimate):
         total = 0
         for costing in costings:
             if costing.key in data:
-                total += value_of(costing.arguments, now) + self._of_value(costing, data[costing.key], now)
+                total += value_of(costing.arguments, now) + self._of_value(
+                    costing, data[costing.key], costing.lists, now
+                )
         now.found[place] = total
         return total
 
-    def _of_value(self, costing: _Costing, value: Json, now: Evaluation) -> int:
-        if value.__class__ is list:
-            return sum(self._of_value(costing, item, now) for item in value)
+    def _of_value(self, costing: _Costing, value: Json, lists: int, now: Evaluation) -> int:
+        if lists and value.__class__ is list:
+            return sum(self._of_value(costing, item, lists - 1, now) for item in value)
         if value.__class__ is not dict or is_leaf_type(costing.type_):
             return costing.weight or 0
         type_ = costing.type_
@@ -222,12 +226,13 @@ class Cost(Estimate):
             field = type_.fields.get(name)
             if field is None:
                 continue  # introspection
-            named = unwrap(field.type)[1]
+            lists, named = unwrap(field.type)
             weight = self._weights.get(f"{type_.name}.{name}", self._weights.get(named.name))
             arguments = self._arguments(type_, field, nodes[0])
             if weight or arguments or not is_leaf_type(named):
                 below = tuple(node.selection_set for node in nodes if node.selection_set is not None)
-                found.append(_Costing(self._typename if key == "__typename" else key, weight, named, below, arguments))
+                own = self._typename if key == "__typename" else key
+                found.append(_Costing(own, weight, lists, named, below, arguments))
         return found
 
 

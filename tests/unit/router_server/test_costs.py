@@ -79,6 +79,19 @@ async def test_answers_tell_what_they_were_estimated_to_cost_and_what_they_did()
     assert (await router.execute(PICTURES, {"n": 3})).extensions == {}
 
 
+async def test_a_scalar_costs_once_whatever_is_in_it() -> None:
+    """Also where it is nested deeper than an answer may be, and is told as null."""
+    deep: Any = 1
+    for _ in range(900):
+        deep = [deep]
+    sdl = "scalar JSON @cost(weight: 5) type Query { one: JSON some: [JSON] grid: [[JSON]] }"
+    answers = {"one": deep, "some": [deep, {"a": [1, 2]}, [1, 2, 3]], "grid": [[[1, 2], 3], [[]]]}
+    router = router_over({"json": Weighed(sdl, answers, {})}, RouterOptions(expose_cost=True))
+    answer = await router.execute("{ one some grid }")
+    assert [error["extensions"]["code"] for error in answer.errors] == ["INVALID_VALUE"] * 2
+    assert answer.extensions["cost"]["actual"] == 5 * (1 + 3 + 3)  # type: ignore[index]
+
+
 async def test_what_did_not_come_costs_nothing() -> None:
     router, _, photos = federation(expose_cost=True)
     photos.down = True

@@ -115,6 +115,21 @@ def test_a_number_is_noticed_in_a_text_that_is_for_something_else(number: str) -
     assert not named_in(f"{number}{'0' * 8}")
 
 
+@pytest.mark.parametrize("zero", ["\uff10", "\u0660", "\u0966", "\U0001d7ce"])
+@pytest.mark.parametrize("number", ["4111111111111111", "5555555555554444"])
+def test_a_number_is_noticed_in_the_digits_of_any_script(number: str, zero: str) -> None:
+    """Full-width, Arabic-Indic, Devanagari, bold: whoever reads them, or a program that normalises, has the number."""
+    written = "".join(chr(ord(zero) + int(digit)) for digit in number)
+    assert named_in(f"my card {written}")
+    assert named_in(number[:8] + written[8:])
+    assert named_in(" ".join(written[at : at + 4] for at in range(0, len(number), 4)))
+
+
+@pytest.mark.parametrize("digits", ["\u2074" + "\u00b9" * 15, "\u2463" + "\u2460" * 15])
+def test_raised_and_circled_digits_are_digits(digits: str) -> None:
+    assert named_in(digits)
+
+
 @pytest.mark.parametrize(
     "text", ["123 Oak Street", "12345-6789", "555-666-7777", "4111111111111112", "1 2 3 4 5 6 7 8 9", "9" * 10_000, ""]
 )
