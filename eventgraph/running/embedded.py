@@ -19,6 +19,7 @@ from eventgraph.ports import Adapters
 from eventgraph.running.control_app import control_app
 from eventgraph.running.control_socket import listen_for_control, remove_control
 from eventgraph.running.data_folder import DataFolder
+from eventgraph.running.frontend import PATH, frontend_routes, is_built
 from eventgraph.running.logs import log_to_stderr
 from eventgraph.running.metrics import Exposed, listen_for_metrics, metrics_of, sources_of
 from eventgraph.running.routing import SystemRouter
@@ -96,18 +97,20 @@ async def run(system: System, settings: Settings, announce: Callable[[str], None
         access = Access(settings.console_mode(settings.host), settings.hosts, lambda: router.authentication)
         operated = Operated(system, status, subgraphs, None if counted is None else counted.operations.families)
         pages = await stack.enter_async_context(console(operated, access))
+        routes = [*pages, *exposed.routes, *frontend_routes(settings.web, f"{system.prefix}WEB")]
         control = listen_for_control(folder.path)
         stack.callback(remove_control, folder.path)
         await servers.start(
             [
                 Endpoint(control_app(status, subgraphs), control),
-                Endpoint(await router.app([*pages, *exposed.routes]), listeners.router, ANY_HOST),
+                Endpoint(await router.app(routes), listeners.router, ANY_HOST),
                 *exposed.endpoints,
             ]
         )
         if warning:
             announce(warning)
-        announce(_told(system, folder, listeners, sources, exposed.told))
+        app = {"app": f"{origin_of(listeners.router)}{PATH}"} if is_built(settings.web) else {}
+        announce(_told(system, folder, listeners, sources, {**app, **exposed.told}))
         await servers.until_stopped()
 
 

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from eventgraph.errors import StartError
+from eventgraph.running.frontend import PATH, frontend_routes, is_built
 from eventgraph.running.logs import log_to_stderr
 from eventgraph.running.metrics import Exposed, listen_for_metrics, sources_of
 from eventgraph.running.routing import SystemRouter
@@ -49,10 +50,12 @@ async def serve_router(
         exposed = Exposed.of(serve, metrics_listener, sources_of(servers, (), counted, router.statistics))
         if certificates is not None:
             await stack.enter_async_context(certificates.watched())
-        app = await router.app(exposed.routes)
+        app = await router.app([*exposed.routes, *frontend_routes(serve.web, f"{system.prefix}WEB")])
         await servers.start([Endpoint(app, listener, ANY_HOST, tls_of(certificates)), *exposed.endpoints])
         origin = origin_of(listener, certificates)
         rows = {"playground": f"{origin}/", "endpoint": f"{origin}/graphql", "health": f"{origin}/health/ready"}
+        if is_built(serve.web):
+            rows["app"] = f"{origin}{PATH}"
         if warning:
             announce(warning)
         announce(banner(f"{system.title} {system.version}: the router is ready.", {**rows, **exposed.told, **urls}))

@@ -29,7 +29,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class Reach(BaseSettings):
-    """The hosts and origins that a server accepts requests of."""
+    """The hosts and origins that a server accepts requests of, and what it has beside the API."""
 
     model_config = SettingsConfigDict(frozen=True)
 
@@ -74,6 +74,11 @@ class Reach(BaseSettings):
         default=False,
         description="Whether the router goes on with its clients' traces, which then say whether they are recorded. "
         "Where traces are exported to, OTEL_EXPORTER_OTLP_ENDPOINT says.",
+    )
+
+    web: Path | None = Field(
+        default=None,
+        description="A folder with a built frontend (index.html, and its files in assets/), served at /app.",
     )
 
     @property
