@@ -10,14 +10,19 @@ LOCKED  := uv.lock pyproject.toml router/pyproject.toml
 # One process a core; the tests of one file stay together, because they share running systems.
 PARALLEL := --numprocesses auto --dist loadfile
 MARK    := .venv/.installed
+WEB     := examples/web
+WEB_PACKAGES := $(WEB)/node_modules/.package-lock.json
 # Somebody who watches sees what is being downloaded and installed; logs do not need it.
 QUIET   := $(shell [ -t 2 ] || echo --quiet)
 
 export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run run-distributed dev develop check format test test-engines test-all rehearse audit generate bench bench-router \
+.PHONY: help setup run run-distributed dev develop web check format test test-web test-engines test-all rehearse audit generate bench bench-router \
         simulate fuzz-router lock clean
+
+# Where the frontend is built they serve it at /app; KITH_WEB may name another folder.
+run dev: export KITH_WEB ?= $(CURDIR)/$(WEB)/dist
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +39,8 @@ dev: $(MARK)-dev ## Like run, and start again whenever a source file changes
 	@exec $(BIN)/watchfiles --filter python --sigint-timeout 10 "$(BIN)/kith up $(ARGS)" $(SOURCES)
 
 develop: $(MARK)-dev ## Install everything that developers need into .venv
+
+web: $(WEB)/dist/index.html ## Build the frontend that `make run` serves at /app (needs Node)
 
 check: $(MARK)-dev ## Lint, types, import rules, lock file, generated files
 	$(UV) lock --check --quiet
@@ -55,6 +62,10 @@ format: $(MARK)-dev ## Put sources into shape
 
 test: $(MARK)-dev ## The tests that need Python alone; of campaigns a short version
 	$(BIN)/pytest $(PARALLEL) -m "not (browser or engines or node or wheel or slow)" $(ARGS)
+
+test-web: web ## Lint, types and tests of the frontend alone (needs Node)
+	cd $(WEB) && npm run --silent check
+	cd $(WEB) && npm run --silent test
 
 test-engines: $(MARK)-dev ## The tests on Kafka, MongoDB, Neo4j and S3, which it starts without containers (needs Java, Maven, Go)
 	@$(BIN)/python -m infra.local fetch
@@ -95,7 +106,8 @@ lock: $(UV) ## Resolve dependencies anew
 	$(UV) lock
 
 clean: ## Remove what was installed and cached; data stay
-	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist router/dist
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist router/dist \
+		$(WEB)/node_modules $(WEB)/dist $(WEB)/src/generated
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Kithgraph needs Python 3.11 or later, found %d.%d: name another with make PYTHON=python3.11" % sys.version_info[:2])'
@@ -103,6 +115,18 @@ $(UV):
 	@echo "Setting up: uv $(UV_VERSION)"
 	@$(PYTHON) -m venv .uv/$(UV_VERSION)
 	@.uv/$(UV_VERSION)/bin/python -m pip install $(QUIET) --disable-pip-version-check uv==$(UV_VERSION)
+
+$(WEB_PACKAGES): $(WEB)/package.json $(WEB)/package-lock.json
+	@{ node $(WEB)/check-node.cjs && command -v npm; } >/dev/null 2>&1 || { \
+		echo "make web: expected Node 20.19 or later with npm (https://nodejs.org), found $$(node --version 2>/dev/null || echo none)" >&2; exit 1; }
+	@echo "Setting up: locked packages of the frontend"
+	@cd $(WEB) && npm ci --loglevel error --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+$(WEB)/dist/index.html: $(WEB_PACKAGES) schema.graphql $(shell find $(WEB)/src $(WEB)/*.* -type f -not -path '*/generated/*')
+	@cd $(WEB) && npm run --silent generate && npm run --silent build -- --logLevel warn
+	@touch $@
+	@echo "Built: make run serves it at http://127.0.0.1:9000/app/"
 
 $(MARK)-run: $(LOCKED) | $(UV)
 	@echo "Setting up: locked dependencies into .venv, compiled"
