@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol, Self, TypeAlias
+from typing import Final, Literal, NamedTuple, Protocol, Self, TypeAlias
 
 from graphrouter.telemetry.http import ROUTE, known_method
 from graphrouter.telemetry.measures import OTHER
@@ -29,8 +29,7 @@ _TRACEPARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-(
 _TRACESTATE: Final = re.compile(r"[ -~]{1,512}")
 
 
-@dataclass(frozen=True, slots=True)
-class TraceContext:
+class TraceContext(NamedTuple):
     """Where in which trace something happens. Ids are hexadecimal digits: 32 of the trace, 16 of the span."""
 
     trace_id: str
@@ -66,8 +65,8 @@ class TraceContext:
     @classmethod
     def drawn(cls) -> TraceContext:
         """Of a trace that begins here and is not recorded."""
-        # No secrets, and never zero: https://www.w3.org/TR/trace-context/#trace-id
-        return cls(f"{random.getrandbits(128) or 1:032x}", f"{random.getrandbits(64) or 1:016x}", sampled=False)
+        digits = f"{random.getrandbits(192):048x}"  # no secrets; one id in 2**64 is all zeros, which nobody reads
+        return cls(digits[:32], digits[32:], sampled=False)
 
 
 class Recorded(Protocol):

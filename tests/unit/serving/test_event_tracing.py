@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from eventgraph.serving.request import Headers
 from eventgraph.serving.tracing import EventTracer
 from eventkernel.adapters.memory import MemoryEventStore
 from eventkernel.adapters.memory_views import MemoryBuild, MemoryCheckpointStore, MemoryView
@@ -19,7 +20,7 @@ from eventkernel.reading.projector import Projector, Source
 from eventkernel.reading.views import Projection
 from eventkernel.tracing import NOT_TRACED
 from eventkernel.writing.aggregates import AnyAggregate, CommandHandlers
-from graphrouter.telemetry.tracing import CURRENT, TraceContext
+from graphrouter.telemetry.tracing import CURRENT, Span, TraceContext
 from tests.support.spans import Kept, Spans
 from tests.support.transfers import ACCOUNTS, CODEC, MOVING, TRANSFERS, Credit, Debit, Open, Request
 
@@ -64,6 +65,18 @@ class Money:
 
 def of(spans: Spans, kind: str) -> Sequence[Kept]:
     return [span for span in spans.kept if span.kind == kind]
+
+
+# Requests
+
+
+def test_a_requests_commands_are_within_the_span_of_the_request() -> None:
+    sent = {"traceparent": PASSED.traceparent, "tracestate": "other=1"}
+    with Span(PARENT):
+        metadata = Headers.read(sent).metadata
+    assert (metadata.traceparent, metadata.tracestate) == (PARENT.traceparent, "vendor=1")
+    metadata = Headers.read(sent).metadata
+    assert (metadata.traceparent, metadata.tracestate) == (PASSED.traceparent, "other=1"), "nothing is traced here"
 
 
 # Commands
