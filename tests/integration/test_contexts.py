@@ -11,6 +11,8 @@ from graphrouter import GraphRouter
 from graphrouter.planning.check import check
 from graphrouter.planning.planner import QueryPlanner
 from graphrouter.planning.render import render
+from graphrouter.request import GraphQLRequest
+from tests.support.incremental import merged
 from tests.support.tiny_subgraph import TinySubgraph
 
 LINK = """
@@ -103,6 +105,20 @@ async def ask(query: str, **variables: object) -> tuple[dict[str, Any], list[str
         answer = await router.execute(query, variables=variables)
     asked = [name for name, app in apps.items() for _ in app.requests[composing[name] :]]
     return answer.body(), asked
+
+
+async def test_items_of_a_streamed_list_get_the_value_that_is_around_them() -> None:
+    apps = subgraphs()
+    query = "{ users %s { id last { id amount } } }"
+    async with await GraphRouter.compose(apps) as router:
+        whole = await router.execute(query % "")
+        before = len(apps["bank"].requests)
+        request = GraphQLRequest(query % "@stream(initialCount: 1)")
+        found = merged([part.body() async for part in router.parts(request)])
+    assert (found.data, found.errors, found.parts) == (whole.data, whole.errors, 2)
+    asked = [one["variables"] for one in apps["bank"].requests[before:] if "amount" in one["query"]]
+    counts = [sum(len(values) for name, values in one.items() if isinstance(values, list)) for one in asked]
+    assert sorted(counts) == [1, 3]
 
 
 async def test_every_object_gets_the_value_that_is_around_it_in_one_request() -> None:

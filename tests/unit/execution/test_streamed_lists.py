@@ -21,7 +21,7 @@ from tests.unit.execution.plans import Scripted, routed
 
 PRODUCTS = """
 type Query { product: Product products: [Product!]! maybe: [Product] grid: [[Product]] shown: [Shown!] tags: [String!]
-  numbers: [Int] plain: Plain }
+  numbers: [Int] plain: Plain must: Plain! }
 type Mutation { rename: [Product!] }
 type Product @key(fields: "id") { id: ID! name: String! slow: String }
 type Film @key(fields: "id") { id: ID! tags: [Product!] }
@@ -262,6 +262,44 @@ async def test_the_rest_of_a_list_in_a_fragment_that_failed_does_not_come() -> N
     query = "{ product { id ... @defer { score reviews @stream { text } } } }"
     found = merged(await bodies_of(router, query))
     assert (found.data, found.failed) == ({"product": {"id": "1"}}, [("product",)])
+
+
+async def test_the_rest_of_a_list_that_was_made_and_not_sent_does_not_come() -> None:
+    """The fragment has failed at another object."""
+    answers = {"plain": {"a": 1, "items": [{"id": "1", "name": "x"}]}, "must": None}
+    given = Scripted({"data": answers})
+    query = "{ plain { a } ... @defer { plain { items @stream { name } } must { a } } }"
+    found = merged(await bodies_of(router_of(given, Scripted(entities(scored))), query))
+    assert (found.data, found.failed) == ({"plain": {"a": 1}}, [()])
+
+
+async def test_an_error_in_the_rest_is_not_told_with_a_fragment_around_the_list() -> None:
+    barrier = asyncio.Event()
+    raw = [{"message": "no", "path": ["maybe", 1, "slow"]}]
+    items = [{"id": "1", "slow": "s"}, {"id": "2", "slow": None}]
+
+    def answer(asked: Any) -> Any:
+        if "maybe" in asked["query"]:
+            return {"data": {"maybe": items}, "errors": raw}
+        return {"data": {"tags": ["a"]}}
+
+    router = router_of(Scripted(answer), Scripted(first_at_once(barrier, entities(scored))))
+    query = "{ maybe @stream(initialCount: 1) { slow stars } ... @defer { tags } }"
+    async with aclosing(router.parts(GraphQLRequest(query))) as parts:
+        first, second = await next_body(parts), await next_body(parts)
+        barrier.set()
+        third = await next_body(parts)
+    assert "errors" not in first
+    assert second["incremental"] == [{"data": {"tags": ["a"]}, "id": "1"}]
+    assert [error["path"] for error in third["incremental"][0]["errors"]] == [["maybe", 1, "slow"]]
+
+
+async def test_beside_an_item_of_the_rest_that_is_null_fragments_are_announced() -> None:
+    given = {"data": {"maybe": [{"id": "1", "name": "a"}, {"id": "2", "name": None}, {"id": "3", "name": "c"}]}}
+    router = router_of(Scripted(given), Scripted(entities(scored)))
+    query = "{ maybe @stream(initialCount: 1) { name ... @defer { stars } } }"
+    found = merged(await bodies_of(router, query))
+    assert found.data == {"maybe": [{"name": "a", "stars": -1}, None, {"name": "c", "stars": -3}]}
 
 
 async def test_a_null_that_must_not_be_there_takes_the_rest_and_nothing_else() -> None:

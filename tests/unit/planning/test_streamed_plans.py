@@ -27,14 +27,15 @@ SUBGRAPHS = {
     """,
     "reviews": """
         type Product @key(fields: "id") { id: ID! stars: Int reviews: [Review!] parts: [Part] @external
-          weight: Int @requires(fields: "parts { grams }") }
-        type Part @key(fields: "id") { id: ID! grams: Int @external }
+          weight: Int @requires(fields: "parts { grams }") price: Int @requires(fields: "parts { cents }") }
+        type Part @key(fields: "id") { id: ID! grams: Int @external cents: Int @external }
         type Review @key(fields: "id") { id: ID! text: String by: User }
         type User @key(fields: "id") { id: ID! }
     """,
     "stock": """
-        type Part @key(fields: "id") { id: ID! grams: Int left: Int }
+        type Part @key(fields: "id") @key(fields: "sku") { id: ID! sku: ID! grams: Int left: Int }
     """,
+    "prices": 'type Part @key(fields: "sku") { sku: ID! cents: Int }',
     "users": 'type User @key(fields: "id") { id: ID! name: String }',
 }
 PLANNER = QueryPlanner(
@@ -120,6 +121,15 @@ def test_what_a_field_outside_of_the_items_requires_of_them_is_fetched_for_all()
         "0 shop",
         "1 stock at product.parts.@ after 0",
         "2 reviews at product after 1",
+    ]
+
+
+def test_what_such_a_fetch_waits_for_is_fetched_for_all() -> None:
+    assert heads(f"{{ product {{ parts {TWO} {{ left }} price }} }}") == [
+        "0 shop",
+        "1 stock at product.parts.@ after 0",
+        "3 prices at product.parts.@ after 1",
+        "2 reviews at product after 3",
     ]
 
 
