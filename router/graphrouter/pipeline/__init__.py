@@ -149,6 +149,8 @@ class Pipeline:
                 request = await self._asked(request, deadline)
             prepared, caller = await self._prepared(request, deadline)
             operation = prepared.measured
+            if self._hooks.plan:
+                await self._allowed(request, caller, prepared, deadline)
             answer = await self._run(prepared, request, caller, deadline)
         except Exception as error:  # noqa: BLE001 - see `_refusal`
             answer = _refusal(error)
@@ -178,6 +180,8 @@ class Pipeline:
                     async for part in parts:
                         yield part
                 return
+            if self._hooks.plan:
+                await self._allowed(request, caller, prepared, deadline)
             variables, extensions, wanted = self._checked(prepared, request)
             if wanted == "only":
                 yield await self._told(request, GraphQLAnswer(None, [], extensions), deadline)
@@ -253,9 +257,14 @@ class Pipeline:
                 prepared, caller = await self._planned(request)
             if (here := CURRENT.get()) is not None and here.is_recorded:
                 tell_operation(here, prepared.measured, request.query)
-            if self._hooks.plan:
-                await on_plan(self._hooks, PlannedOperation(request, caller, prepared.plan.plan))
             return prepared, caller
+
+    async def _allowed(
+        self, request: GraphQLRequest, caller: Caller | None, prepared: PreparedOperation, deadline: float
+    ) -> None:
+        """Hooks see the plan that is to be carried out, and may refuse it."""
+        async with asyncio.timeout_at(deadline):
+            await on_plan(self._hooks, PlannedOperation(request, caller, prepared.plan.plan))
 
     async def _planned(self, request: GraphQLRequest) -> tuple[PreparedOperation, Caller | None]:
         caller = await self._callers.of(request.headers)
@@ -329,6 +338,8 @@ class Pipeline:
         if deferred is not None and not self._hooks.response:
             async with asyncio.timeout_at(deadline):
                 prepared = await self._operations.in_parts(whole, whole.variables(request.variables))
+        if self._hooks.plan:
+            await self._allowed(request, caller, prepared or whole, deadline)
         if deferred is None or prepared is None:
             yield await self._told(request, await self._run(whole, request, caller, deadline), deadline)
             return

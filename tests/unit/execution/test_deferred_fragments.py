@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from graphrouter import GraphRouter, Hooks, Limits, RouterOptions, bookmarks
+from graphrouter import GraphRouter, Hooks, Limits, PlannedOperation, RouterOptions, bookmarks
 from graphrouter.execution.execute import Execution
 from graphrouter.http.capacity import EndpointLimits
 from graphrouter.http.endpoint import GraphQLEndpoint
@@ -445,6 +445,22 @@ async def test_the_plan_says_what_is_deferred() -> None:
     bodies = [part.body() async for part in router.parts(request)]
     lines = bodies[0]["extensions"]["queryPlan"]["lines"]  # type: ignore[index]
     assert any('Fetch(service: "reviews"' in line and "@defer(0)" in line for line in lines)
+
+
+async def test_a_hook_sees_the_plan_that_is_carried_out() -> None:
+    """Of an answer in parts it is another one than of the same answer as a whole."""
+    seen: list[list[bool]] = []
+
+    def look(planned: PlannedOperation) -> None:
+        seen.append([bool(fetch.deferrals) for fetch in planned.plan.fetches])
+
+    query = "{ product { name ... @defer { stars } } }"
+    products = Scripted({"data": {"product": {"name": "a", "id": "1"}}})
+    router = router_of(products, Scripted(entities({"stars": 1})), options=RouterOptions(hooks=Hooks(plan=(look,))))
+    await bodies_of(router, query)
+    await router.execute(query)
+    await bodies_of(router, "{ product { name stars } }")
+    assert seen == [[False, True], [False, False], [False, False]]
 
 
 async def test_the_cost_is_told_with_the_last_part() -> None:
