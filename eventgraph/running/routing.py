@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
 
 from starlette.routing import BaseRoute
 
 from eventgraph.describing.schema_files import supergraph_sdl
 from eventgraph.errors import StartError
-from eventgraph.running.settings import Reach
+from eventgraph.running.settings import Reach, configures_router
 from eventgraph.system import System
 from graphrouter import GraphRouter, RouterOptions
 from graphrouter.authentication import Authentication
@@ -26,9 +24,6 @@ from graphrouter.server.reloading import NotUsable, ReloadingApp, Source
 from graphrouter.telemetry.recent import CORRELATION_HEADER, RecentRequests
 from graphrouter.telemetry.router import RouterMetrics
 from graphrouter.telemetry.tracing import Tracing
-
-_VARIABLES: Final = "GRAPHROUTER_"
-"""What the names of variables of a router's configuration begin with."""
 
 
 class SystemRouter:
@@ -100,7 +95,7 @@ class SystemRouter:
             NotUsable: the configuration is refused, says what a system's router cannot be told, or names what cannot
                 be used.
         """
-        if self._config is None and not any(name.startswith(_VARIABLES) for name in os.environ):
+        if self._config is None and not configures_router():
             return self._source(self.router())
         from eventgraph.running.router_configuration import configured  # noqa: PLC0415  # loads its models
 

@@ -343,6 +343,11 @@ def subgraph_urls(system: System) -> Mapping[str, str]:
     return {name: found[f"{name}_url"] for name in system.names}
 
 
+def configures_router() -> bool:
+    """Whether the environment says something of a router's configuration."""
+    return any(name.startswith("GRAPHROUTER_") for name in os.environ)
+
+
 def loaded(system: System, kind: type[SettingsT], /, **options: object) -> SettingsT:
     """The system's settings from the environment, with those options on top that are not None.
 
