@@ -49,6 +49,7 @@ class Page:
 
 PLAYGROUND: Final = Page("Playground", "")
 STATUS: Final = Page("Status", "status")
+STORIES: Final = Page("Stories", "console/stories")
 
 
 class Shell:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from eventgraph.console.access import Access, body_of, told
+from eventgraph.console.access import Access, Answering, body_of, told
 from eventgraph.console.event_filter import Wanted, parse_moment
 from eventgraph.console.follow import followed
 from eventgraph.console.history import EVERY, Counted, History
@@ -24,10 +24,13 @@ from eventgraph.console.mode import Mode
 from eventgraph.console.newest import PAGE, EventPage, newest
 from eventgraph.console.orders import Order, Orders
 from eventgraph.console.rebuilds import Rebuilds
-from eventgraph.console.shell import PLAYGROUND, STATUS, Page, Shell
+from eventgraph.console.shell import PLAYGROUND, STATUS, STORIES, Page, Shell, asset_route
 from eventgraph.console.status import ParkedLine, StatusSource
 from eventgraph.console.status_page import status_routes
 from eventgraph.serving.served import ServedSubgraph
+from eventgraph.stories.api import story_answer
+from eventgraph.stories.facts import SubgraphTeller
+from eventgraph.stories.story import Stories
 from eventgraph.system import System
 from eventkernel.errors import InvalidInput, NotFound, Unavailable
 from eventkernel.events import (
@@ -45,11 +48,12 @@ from eventkernel.writing.codec import EventType
 from eventkernel.writing.envelope import to_attributes
 from eventkernel.writing.store import EventStore
 from graphrouter.http.refusal import HttpRefusal
+from graphrouter.telemetry.recent import RecentRequests
 
 EVENTS: Final = Page("Events", "console/events")
 PARKED: Final = Page("Parked", "console/parked")
 REBUILD: Final = Page("Rebuild", "console/rebuild")
-PAGES: Final = (PLAYGROUND, STATUS, EVENTS, PARKED, REBUILD)
+PAGES: Final = (PLAYGROUND, STATUS, EVENTS, PARKED, REBUILD, STORIES)
 
 _HERE: Final = Path(__file__).parent
 _MOST_PARKED: Final = 500
@@ -66,13 +70,21 @@ _order: Final = msgspec.json.Decoder(Order).decode
 
 @dataclass(frozen=True, slots=True)
 class Operated:
-    """What the console is about: the subgraphs of this process. `operations` counts those of the router, where it is in
-    this process as well."""
+    """What the console is about: the subgraphs of this process. `operations` counts those of the router, and `recent`
+    are its last requests, where it is in this process as well."""
 
     system: System
     source: StatusSource
     subgraphs: Sequence[ServedSubgraph]
     operations: Counted | None = None
+    recent: RecentRequests | None = None
+
+    @property
+    def stories(self) -> Stories | None:
+        """What happened to mutations; None: it cannot be told here."""
+        if self.recent is None:
+            return None
+        return Stories(self.system, [*map(SubgraphTeller, self.subgraphs)], self.recent)
 
 
 @asynccontextmanager
@@ -87,7 +99,8 @@ async def console(
     if access.mode is Mode.OFF:
         yield status_routes(operated.source, Shell(title, [PLAYGROUND, STATUS], elsewhere))
         return
-    shell = Shell(title, PAGES, elsewhere)
+    stories = operated.stories
+    shell = Shell(title, [page for page in PAGES if page != STORIES or stories is not None], elsewhere)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(access.aclose)
         history = History(operated.subgraphs, operated.operations)
@@ -95,7 +108,8 @@ async def console(
         rebuilds = Rebuilds(operated.subgraphs)
         site = _Site(operated, access, history, rebuilds)
         try:
-            yield [*status_routes(operated.source, shell, charts=True), *_pages(shell), site.api()]
+            pages = [*_pages(shell), *([] if stories is None else [_page_route(shell, STORIES, "stories")])]
+            yield [*status_routes(operated.source, shell, charts=True), *pages, site.api(stories)]
         finally:
             looking.cancel()
             with suppress(asyncio.CancelledError):
@@ -103,23 +117,48 @@ async def console(
             await rebuilds.aclose()
 
 
+@asynccontextmanager
+async def stories_console(
+    stories: Stories, access: Access, elsewhere: Mapping[str, str] | None = None
+) -> AsyncGenerator[Sequence[BaseRoute]]:
+    """The console of a process that serves no subgraph: its stories, whose facts other processes tell."""
+    if access.mode is Mode.OFF:
+        yield ()
+        return
+    shell = Shell(stories.title, [PLAYGROUND, STORIES], elsewhere)
+
+    async def home(_request: Request) -> Response:
+        return RedirectResponse(STORIES.path, headers={"cache-control": "no-store"})
+
+    try:
+        yield [
+            Route("/console", home, methods=["GET"]),
+            _page_route(shell, STORIES, "stories"),
+            asset_route(),
+            access.api({"story": story_answer(stories)}, {}),
+        ]
+    finally:
+        await access.aclose()
+
+
+def _page_route(shell: Shell, page: Page, name: str) -> BaseRoute:
+    content = (_HERE / f"{name}.html").read_text()
+
+    async def answer(_request: Request) -> Response:
+        return shell.answer(page, content, scripts=[f"{name}.js"])
+
+    return Route(f"/{page.path}", answer, methods=["GET"])
+
+
 def _pages(shell: Shell) -> Sequence[BaseRoute]:
-    def route(page: Page, name: str) -> BaseRoute:
-        content = (_HERE / f"{name}.html").read_text()
-
-        async def answer(_request: Request) -> Response:
-            return shell.answer(page, content, scripts=[f"{name}.js"])
-
-        return Route(f"/{page.path}", answer, methods=["GET"])
-
     async def home(_request: Request) -> Response:
         return RedirectResponse("status", headers={"cache-control": "no-store"})
 
     return [
         Route("/console", home, methods=["GET"]),
-        route(EVENTS, "events"),
-        route(PARKED, "parked"),
-        route(REBUILD, "rebuild"),
+        _page_route(shell, EVENTS, "events"),
+        _page_route(shell, PARKED, "parked"),
+        _page_route(shell, REBUILD, "rebuild"),
     ]
 
 
@@ -136,8 +175,8 @@ class _Site:
         self._orders = Orders(operated.subgraphs)
         self._followers = 0
 
-    def api(self) -> BaseRoute:
-        looking = {
+    def api(self, stories: Stories | None) -> BaseRoute:
+        looking: dict[str, Answering] = {
             "session": self.session,
             "history": self.history,
             "events": self.events,
@@ -146,7 +185,14 @@ class _Site:
             "waiting": self.waiting,
             "rebuilds": self.rebuilds,
         }
-        acting = {"retry": self.retry, "skip": self.skip, "rebuild": self.rebuild, "cancel": self.cancel}
+        if stories is not None:
+            looking["story"] = story_answer(stories)
+        acting: dict[str, Answering] = {
+            "retry": self.retry,
+            "skip": self.skip,
+            "rebuild": self.rebuild,
+            "cancel": self.cancel,
+        }
         return self._access.api(looking, acting)
 
     async def session(self, _request: Request) -> Response:

@@ -24,13 +24,13 @@ from eventgraph.running.distributed import Opening, Part, opened_when_ready
 from eventgraph.running.engines import Work
 from eventgraph.running.logs import log_to_stderr
 from eventgraph.running.servers import Servers, banner, listen, origin_of, tls_of
-from eventgraph.running.settings import ConsoleSettings, EngineSettings, ServeSettings
+from eventgraph.running.settings import EngineSettings, ServeSettings
 from eventgraph.serving.served import ServedSubgraph, running
 from eventgraph.system import ROUTER_PORT, System
 from graphrouter.server.servers import Endpoint
 
 
-class ConsoleProcessSettings(ServeSettings, ConsoleSettings):
+class ConsoleProcessSettings(ServeSettings):
     """How the console of the distributed mode is served."""
 
     router_url: str = Field(

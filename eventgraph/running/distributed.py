@@ -16,6 +16,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from eventgraph.console.mode import Mode
 from eventgraph.console.status import StatusSource
 from eventgraph.console.status_page import status_routes
 from eventgraph.errors import StartError
@@ -28,6 +29,8 @@ from eventgraph.running.tracing import traces
 from eventgraph.serving.metrics import SubgraphMetrics
 from eventgraph.serving.served import running
 from eventgraph.serving.tracing import TracedSubgraph
+from eventgraph.stories.facts import SubgraphTeller
+from eventgraph.stories.remote import story_route
 from eventgraph.system import System
 from eventkernel.clock import Clock, SteadyClock, SystemClock
 from eventkernel.errors import CannotOpen, CorruptData, Unavailable
@@ -96,6 +99,8 @@ async def serve_part(
         keeps_views = part.work is not Work.ANSWERS
         exposed = Exposed.of(serve, metrics_listener, sources_of(servers, [found.subgraph], keeps_views=keeps_views))
         routes = [*(status_routes(status) if keeps_views else ()), *exposed.routes]
+        if serve.actors is not None or serve.console_mode(serve.host) is not Mode.OFF:
+            routes.append(story_route(SubgraphTeller(found.subgraph), serve.actors))
         rest = Route("/health/{check}" if part.work is Work.KEEPING else "/{path:path}", found.subgraph.app)
         app = Starlette(routes=[*routes, rest])
         app.router.redirect_slashes = False

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from eventgraph.console.access import Access
+from eventgraph.console.mode import Mode
 from eventgraph.console.site import Operated, console
 from eventgraph.console.status import StatusSource
 from eventgraph.errors import StartError
@@ -41,6 +42,7 @@ from eventkernel.writing.store import LogReader
 from graphrouter.http.actors import ActorKeys
 from graphrouter.router import SubgraphSource
 from graphrouter.server.servers import ANY_HOST, Endpoint
+from graphrouter.telemetry.recent import RecentRequests
 from graphrouter.telemetry.router import RouterMetrics
 
 
@@ -79,6 +81,8 @@ async def run(system: System, settings: Settings, announce: Callable[[str], None
             await stack.enter_async_context(running(subgraph.workers))
         stack.push_async_callback(servers.shut_down)
         sources = await _serve_subgraphs(servers, subgraphs, listeners.subgraphs, settings.hosts)
+        mode = settings.console_mode(settings.host)
+        recent = None if mode is Mode.OFF else RecentRequests()
         tracing = traced.router(trusts_clients=settings.trust_traceparent)
         made = partial(
             SystemRouter,
@@ -89,13 +93,15 @@ async def run(system: System, settings: Settings, announce: Callable[[str], None
             actors,
             counted,
             tracing=tracing,
+            recent=recent,
             links={"Console": "status"},
         )
         router = await asyncio.to_thread(made)
         status = StatusSource(system, str(folder.path), subgraphs, router.statistics)
         exposed = Exposed.of(settings, metrics_listener, sources_of(servers, subgraphs, counted, router.statistics))
-        access = Access(settings.console_mode(settings.host), settings.hosts, lambda: router.authentication)
-        operated = Operated(system, status, subgraphs, None if counted is None else counted.operations.families)
+        access = Access(mode, settings.hosts, lambda: router.authentication)
+        operations = None if counted is None else counted.operations.families
+        operated = Operated(system, status, subgraphs, operations, recent)
         pages = await stack.enter_async_context(console(operated, access))
         routes = [*pages, *exposed.routes, *frontend_routes(settings.web, f"{system.prefix}WEB")]
         control = listen_for_control(folder.path)

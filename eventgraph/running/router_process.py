@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 
+from eventgraph.console.access import Access
+from eventgraph.console.mode import Mode
+from eventgraph.console.site import stories_console
 from eventgraph.errors import StartError
 from eventgraph.running.frontend import PATH, frontend_routes, is_built
 from eventgraph.running.logs import log_to_stderr
@@ -15,8 +18,11 @@ from eventgraph.running.routing import SystemRouter
 from eventgraph.running.servers import Servers, banner, listen, origin_of, tls_of
 from eventgraph.running.settings import ServeSettings
 from eventgraph.running.tracing import traces
+from eventgraph.stories.remote import RemoteTeller
+from eventgraph.stories.story import Stories
 from eventgraph.system import ROUTER_PORT, System
 from graphrouter.server.servers import ANY_HOST, Endpoint
+from graphrouter.telemetry.recent import RecentRequests
 from graphrouter.telemetry.router import RouterMetrics
 
 
@@ -44,13 +50,19 @@ async def serve_router(
         servers.stop_on_signals()
         stack.push_async_callback(servers.shut_down)
         counted = RouterMetrics() if serve.metrics else None
+        access = Access(serve.console_mode(serve.host), serve.hosts, lambda: router.authentication)
+        recent = None if access.mode is Mode.OFF else RecentRequests()
         tracing = traced.router(trusts_clients=serve.trust_traceparent)
-        made = partial(SystemRouter, urls, serve, system, serve.router_config, serve.actors, counted, tracing=tracing)
+        config = serve.router_config
+        made = partial(SystemRouter, urls, serve, system, config, serve.actors, counted, tracing=tracing, recent=recent)
         router = await asyncio.to_thread(made)
         exposed = Exposed.of(serve, metrics_listener, sources_of(servers, (), counted, router.statistics))
         if certificates is not None:
             await stack.enter_async_context(certificates.watched())
-        app = await router.app([*exposed.routes, *frontend_routes(serve.web, f"{system.prefix}WEB")])
+        tellers = [RemoteTeller(name, url, serve.actors, partial(router.tls_of, name)) for name, url in urls.items()]
+        stories = Stories(system, tellers, recent or RecentRequests())
+        pages = await stack.enter_async_context(stories_console(stories, access))
+        app = await router.app([*pages, *exposed.routes, *frontend_routes(serve.web, f"{system.prefix}WEB")])
         await servers.start([Endpoint(app, listener, ANY_HOST, tls_of(certificates)), *exposed.endpoints])
         origin = origin_of(listener, certificates)
         rows = {"playground": f"{origin}/", "endpoint": f"{origin}/graphql", "health": f"{origin}/health/ready"}

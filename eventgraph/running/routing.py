@@ -7,16 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from ssl import SSLContext
 from types import MappingProxyType
 
 from starlette.routing import BaseRoute
 
+from eventgraph.console.shell import STORIES
 from eventgraph.describing.schema_files import supergraph_sdl
 from eventgraph.errors import StartError
 from eventgraph.running.settings import Reach, configures_router
 from eventgraph.system import System
 from graphrouter import GraphRouter, RouterOptions
-from graphrouter.authentication import Authentication
 from graphrouter.http.actors import ActorKeys
 from graphrouter.options import DEFAULT_FORWARDED_HEADERS
 from graphrouter.router import SubgraphSource
@@ -64,7 +65,9 @@ class SystemRouter:
             metrics=metrics,
             recent=recent,
             tracing=tracing,
+            story_page="" if recent is None else STORIES.path,
         )
+        self._applied = self._options
         self._supergraph = supergraph_sdl(system, urls)
         self._app: ReloadingApp | None = None
         self.authentication = reach.authentication
@@ -106,6 +109,10 @@ class SystemRouter:
             raise NotUsable(str(error), found.files) from error
         return replace(source, prepared=found.prepared, prepared_seconds=found.prepared_seconds)
 
+    def tls_of(self, name: str) -> SSLContext | None:
+        """What a subgraph behind https has to show, and is shown; None: a certificate that the system trusts."""
+        return self._applied.subgraph_tls_of.get(name, self._applied.subgraph_tls)
+
     def router(self, options: RouterOptions | None = None) -> GraphRouter:
         """The router with these options, as far as the system's own settings leave them; by default the system's."""
         options = options or self._options
@@ -121,11 +128,10 @@ class SystemRouter:
         async def make() -> GraphRouter:
             return router
 
-        applied = partial(self._authenticate_by, router.options.authentication)
-        return Source(router.options, make, files, applied=applied)
+        return Source(router.options, make, files, applied=partial(self._apply, router.options))
 
-    def _authenticate_by(self, authentication: Authentication | None) -> None:
-        self.authentication = authentication
+    def _apply(self, options: RouterOptions) -> None:
+        self._applied, self.authentication = options, options.authentication
 
 
 async def started_router(

@@ -246,7 +246,7 @@ class ArchiveSettings(BaseSettings):
         return self
 
 
-class ServeSettings(Reach):
+class ServeSettings(ConsoleSettings):
     """How one process of the distributed mode serves."""
 
     host: str = Field(default="127.0.0.1", description="The address to listen on.")

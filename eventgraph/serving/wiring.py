@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from eventgraph.ports import Adapters, Ports, ViewT
@@ -15,6 +16,7 @@ from eventgraph.serving.subscriptions import Beside, Feed, Subscriptions
 from eventgraph.serving.tracing import TracedSubgraph
 from eventgraph.system import ChangesOf, Subgraph
 from eventkernel.errors import Unavailable
+from eventkernel.events import Record
 from eventkernel.reacting.checkpoints import CheckpointStore
 from eventkernel.reacting.process import ProcessManager
 from eventkernel.reacting.reactions import Reactions
@@ -24,6 +26,7 @@ from eventkernel.reading.gate import BookmarkGate
 from eventkernel.reading.projector import Projector, Source
 from eventkernel.tracing import NOT_TRACED, Tracer
 from eventkernel.writing.aggregates import CommandHandlers
+from eventkernel.writing.codec import Codec
 from graphrouter.http.actors import ActorKeys
 
 
@@ -87,8 +90,14 @@ def served(
         processes=processes,
         remarks=remarks,
         metrics=metrics,
-        reads=lambda record: record.log in codecs and codecs[record.log].knows(record.type),
+        reads=partial(_reads, codecs, None if store is None else store.log),
     )
+
+
+def _reads(codecs: Mapping[str, Codec], own: str | None, record: Record) -> bool:
+    """Of its own log a view reads everything: a type that it does not know parks the stream."""
+    codec = codecs.get(record.log)
+    return codec is not None and (record.log == own or codec.knows(record.type))
 
 
 def _feed(followed: ChangesOf, subgraph: Subgraph[ViewT], adapters: Adapters[ViewT]) -> Feed:

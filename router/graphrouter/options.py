@@ -119,6 +119,8 @@ class RouterOptions:
     """The playground's tabs."""
     playground_links: Mapping[str, str] = field(default_factory=dict[str, str])
     """Pages that the playground leads to: a path from the playground by what the link says."""
+    story_page: str = ""
+    """A page of this server that tells what a mutation has led to, by `?correlation=…`: the playground leads there."""
     persisted: PersistedOperations | None = None
     """Operations that clients ask for by an id; without it, all operations are asked for by their text."""
     defer: bool = True

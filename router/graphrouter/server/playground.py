@@ -45,6 +45,7 @@ class Playground:
     assets: Path = _ASSETS
     shows_plans: bool = True
     links: Mapping[str, str] = field(default_factory=dict[str, str])
+    story_page: str = ""
 
     @property
     def has_assets(self) -> bool:
@@ -61,6 +62,7 @@ class Playground:
             head=head,
             hidden="" if self.shows_plans else "hidden",
             links="".join(map(_link, self.links.items())),
+            story=html.escape(self.story_page),
             examples=_in_script(orjson.dumps([_tab(example) for example in self.examples]).decode()),
             scripts="\n    ".join([*map(_script, sources), _START]),
         )
@@ -79,7 +81,12 @@ class Playground:
 
 
 def playground_routes(options: RouterOptions) -> Sequence[BaseRoute]:
-    playground = Playground(options.examples, shows_plans=options.expose_query_plan, links=options.playground_links)
+    playground = Playground(
+        options.examples,
+        shows_plans=options.expose_query_plan,
+        links=options.playground_links,
+        story_page=options.story_page,
+    )
     return (Route("/", playground.serve_page), Route("/playground/{name}", playground.serve_file))
 
 

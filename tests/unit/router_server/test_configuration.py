@@ -123,7 +123,7 @@ def test_every_option_of_the_library_has_a_key(folder: Path) -> None:
         one.name for one in fields(RouterOptions) if getattr(options, one.name) == getattr(RouterOptions(), one.name)
     ]
     # What has been counted and kept, and is traced, lasts longer than a configuration; pages are the program's.
-    assert same == ["playground_links", "metrics", "recent", "tracing"]
+    assert same == ["playground_links", "story_page", "metrics", "recent", "tracing"]
     assert isinstance(options.subgraph_tls, ssl.SSLContext)
     assert options.subgraph_tls_of.keys() == {"users"}
     assert options.actor_keys is not None

@@ -10,6 +10,7 @@ const moment = at("moment");
 const position = at("position");
 const answers = at("answers");
 const told = at("told");
+const story = at("story");
 
 const forget = (why = "") => {
   bookmark.value = "";
@@ -52,9 +53,19 @@ export const withControls = (headers, operation) => {
   return { ...given, ...typed };
 };
 
-// Takes over what an answer says of its bookmark.
+// Leads to the page that tells what the last mutation has led to.
+const leadToStory = (correlation, name) => {
+  const { page } = story.dataset;
+  story.hidden = !(page && correlation);
+  if (story.hidden) return;
+  story.href = `${page}?${new URLSearchParams({ correlation })}`;
+  story.textContent = name ? `What happened: ${name}` : "What happened";
+};
+
+// Takes over what an answer says of its bookmark, and of its story.
 export const learn = (answer, operation, name) => {
   told.textContent = "";
+  if (operation === "mutation") leadToStory(answer.extensions?.correlation, name);
   const refused = answer.errors?.some(
     ({ message, extensions }) => extensions?.code === "INVALID_INPUT" && /^(?!as-of).*\bbookmark\b/i.test(message),
   );
