@@ -27,11 +27,15 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 @asynccontextmanager
 async def serving(data: Path) -> AsyncGenerator[RunningKith]:
+    async with running_kith("up", "--port", "0", "--data", str(data), environment=with_the_page()) as kith:
+        yield kith
+
+
+def with_the_page() -> Mapping[str, str]:
+    """The environment in which it is served; skips the test by name where it is not built."""
     if not (DIST / "index.html").is_file():
         pytest.skip("the frontend is not built: `make web` builds it, with npm")
-    options = ("up", "--port", "0", "--data", str(data))
-    async with running_kith(*options, environment={"KITH_WEB": str(DIST)}) as kith:
-        yield kith
+    return {"KITH_WEB": str(DIST)}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -341,6 +345,16 @@ async def test_a_page_of_data_that_are_gone_begins_anew(tmp_path: Path) -> None:
                     "user": {"lastName": folder}
                 }
                 proxy.behind = ""
+
+
+async def test_the_page_is_for_the_hosts_that_the_api_is_for(kith: RunningKith) -> None:
+    for host, status in (("localhost", 200), ("evil.example", 421)):
+        assert (await kith.client.get(f"{kith.origin}/app/", headers={"host": host})).status_code == status
+
+
+async def test_a_router_of_its_own_serves_the_page_too() -> None:
+    async with running_kith("serve", "router", "--port", "0", environment=with_the_page()) as router:
+        assert (await router.client.get(router.line("app"))).text == (DIST / "index.html").read_text()
 
 
 async def test_everything_fits_a_telephone_in_light_and_in_dark(kith: RunningKith, tmp_path: Path) -> None:
