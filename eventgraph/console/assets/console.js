@@ -76,12 +76,20 @@ export const ordering = (action) => async (event) => {
   }
 };
 
-// Calls again and again, while the page is looked at, after as many milliseconds as the last call said.
-export async function again(work) {
-  for (;;) {
-    const pause = document.hidden ? 1000 : await work();
-    await new Promise((resolve) => setTimeout(resolve, pause));
-  }
+// Calls again and again, while the page is looked at, after as many milliseconds as the last call said. Gives a function
+// that has the next call begin at once.
+export function again(work) {
+  let wake = () => {};
+  (async () => {
+    for (;;) {
+      const pause = document.hidden ? 1000 : await work();
+      await new Promise((resolve) => {
+        wake = resolve;
+        setTimeout(resolve, pause);
+      });
+    }
+  })();
+  return () => wake();
 }
 
 export const count = (number) => number.toLocaleString("en");

@@ -3,11 +3,13 @@ import { again, ask, byId, count, make, ordering, say } from "./console.js";
 
 const list = byId("views");
 let acts = false;
+let look = () => {};
 
 async function order(what, view) {
   say("");
   await ask(what, { body: { view } });
   await refresh();
+  look();
 }
 
 function outcome(line) {
@@ -68,7 +70,7 @@ const session = await ask("session").catch((error) => say(error.message, true));
 if (session) {
   acts = session.acts;
   if (!acts) say("This console only shows: it is set to read-only.");
-  again(() =>
+  look = again(() =>
     refresh().catch((error) => {
       say(error.message, true);
       return 5000;

@@ -275,9 +275,11 @@ async def test_checkpoints_that_are_away_for_a_while_lose_nothing() -> None:
         site.checkpoints.available = False
         site.log.put("a", 2, Opened())
         await eventually(process, lambda status: any("checkpoint" in trouble.doing for trouble in status.troubles))
+        assert not (await process.status()).parked_known
         site.checkpoints.available = True
         await site.settle(process)
         assert site.seen == [("a", 2)]
+        assert (await process.status()).parked_known
 
 
 async def test_of_two_events_that_concern_one_another_at_least_one_reaction_sees_the_other() -> None:
