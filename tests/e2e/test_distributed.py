@@ -320,3 +320,32 @@ async def test_every_engine_with_tls_and_passwords(tmp_path: Path) -> None:
         told = await run_kith("doctor", "--distributed", environment=wrong, seconds=120)
         assert told.code == 1
         assert "not this one" not in told.output + told.errors
+
+
+async def test_the_router_tells_a_mutations_story_with_what_each_subgraphs_process_knows(engines: Engines) -> None:
+    async with distributed_kith(engines) as system:
+        answer = await system.ask(
+            CREATE, {"input": {"firstName": "Ada", "lastName": "Lovelace", "idempotencyKey": "k"}}
+        )
+        correlation = answer.body["extensions"]["correlation"]
+        views = set(SUBGRAPHS)
+
+        async def story(**asked: str) -> Json:
+            response = await system.client.get(f"{system.origin}/console/api/story", params=asked)
+            assert response.status_code == 200, response.text
+            return response.json()
+
+        def shown(found: Json) -> dict[str, Json]:
+            events = [event for commit in found.get("commits", []) for event in commit["events"]]
+            return {one["reader"]: one for event in events for one in event.get("outcomes", []) if "atUs" in one}
+
+        async with asyncio.timeout(seconds(60)):
+            while views - shown(found := await story(correlation=correlation)).keys():  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        assert [one["kind"] for one in found["requests"]] == ["mutation"]
+        assert found["requests"][0]["parts"][0]["seen"] == 1
+        assert all(shown(found)[view]["exact"] for view in views)
+        assert (await story(key="k"))["commits"] == found["commits"]
+        page = await system.client.get(f"{system.origin}/console/stories", headers={"accept": "text/html"})
+        assert (page.status_code, "stories.js" in page.text) == (200, True)
+        assert 'data-page="console/stories"' in (await system.client.get(f"{system.origin}/")).text
