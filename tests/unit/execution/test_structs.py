@@ -109,6 +109,14 @@ async def test_an_answer_that_does_not_fit_is_taken_as_ever_and_the_next_runs_do
     assert set(texts[2:]) == {b'{"data":{"users":[{"age":1,"name":"name 1"}]}}'}
 
 
+@pytest.mark.parametrize("number", [0.1, -0.0, 5e-324, 1e15, -1e16, 1e16, 1.5e17, 1e22, 1.5, 7, 10**15, 10**16, 10**17])
+async def test_a_number_keeps_its_text(number: float, shaped: list[str]) -> None:
+    router = routed(a=("type Query { number: Float }", Scripted({"data": {"number": number}})))
+    first, second = [(await router.execute("{ number }")).text() for _ in range(2)]
+    assert second == first
+    assert len(shaped) == (1 if abs(number) < 10**16 else 2)
+
+
 async def test_large_answers_are_not_read_into_structs(shaped: list[str]) -> None:
     name = "n" * (LARGE_BYTES // 2)
     large = {"data": {"users": [{"name": name, "id": "1"}, {"name": name, "id": "2"}]}}
@@ -145,6 +153,7 @@ UNSUITED = [
     "{ __typename __schema { queryType { name } } all { id } }",
     "{ all { far fars { b } } one { far fars { b } } }",
     "mutation { change { id } }",
+    "{ all { size { wide high } } }",
 ]
 SDLS = {
     "a": """
@@ -155,14 +164,18 @@ union Any = Thing
 scalar Free
 enum Tint { RED BLUE }
 type Own { a: Int! b: Int }
+type Size { wide: Int }
 type Thing implements Node @key(fields: "id") {
   id: ID! score: Float flag: Boolean! tags: [[String]] own: Own lists: [[Own!]!] tint: Tint! free: Free kind: Int!
+  size: Size @shareable
 }
 """,
     "b": """
 type Far @key(fields: "b") { b: Int! }
+type Size { high: Int }
 type Thing @key(fields: "id") {
   id: ID! kind: Int! @external far: String @requires(fields: "kind") fars: [Far!]! hidden: String
+  size: Size @shareable
 }
 """,
 }
@@ -180,6 +193,7 @@ THING: dict[str, Any] = {
     "far": "far",
     "fars": [{"b": 1}],
     "hidden": None,
+    "size": {"wide": 1, "high": 2},
 }
 
 
