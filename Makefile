@@ -120,7 +120,7 @@ $(WEB_PACKAGES): $(WEB)/package.json $(WEB)/package-lock.json
 	@{ node $(WEB)/check-node.cjs && command -v npm; } >/dev/null 2>&1 || { \
 		echo "make web: expected Node 20.19 or later with npm (https://nodejs.org), found $$(node --version 2>/dev/null || echo none)" >&2; exit 1; }
 	@echo "Setting up: locked packages of the frontend"
-	@cd $(WEB) && npm ci --loglevel error --ignore-scripts --no-audit --no-fund
+	@cd $(WEB) && npm ci --include dev --loglevel error --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 $(WEB)/dist/index.html: $(WEB_PACKAGES) schema.graphql $(shell find $(WEB)/src $(WEB)/*.* -type f -not -path '*/generated/*')
