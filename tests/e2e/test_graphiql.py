@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import socket
 from collections.abc import AsyncGenerator
@@ -187,3 +188,22 @@ async def test_bar_and_plan_have_the_colours_of_the_theme(page: Page, origin: st
     await page.evaluate(f"document.body.classList.add('graphiql-{other}')")
     assert (await page.evaluate(f"({LIGHTNESS})('#plan')") < 0.2) is (other == "dark")
     assert page.problems == []
+
+
+async def test_an_operation_is_told_by_the_text_that_is_sent(page: Page, origin: str) -> None:
+    """What the editor has parsed may be the text of before: of another tab, with another operation's name."""
+    await page.open(origin)
+    await page.wait_for(f"{QUERY}?.includes('me')")
+    for query, name, kind, told in (
+        ("# mutation A\nquery B { x }\nmutation C { y }", "C", "mutation", "C"),
+        ("subscription Live { a }", "CreateUsers", "subscription", None),
+        ("fragment F on X { a }\nmutation { z }", None, "mutation", None),
+        ('query A { f(a: "} mutation X") }', "A", "query", "A"),
+        ("{ mutation query }", "A", "query", None),
+    ):
+        given = json.dumps({"query": query, "operationName": name})
+        read = (
+            f"import('{origin}/playground/graph.js').then((one) => [one.operationOf(given), one.withNameOfNow(given)])"
+        )
+        found = await page.evaluate(f"((given) => {read})({given})")
+        assert (found[0], found[1].get("operationName")) == (kind, told), query

@@ -52,7 +52,8 @@ async def test_each_fetch_has_its_place_in_the_time_of_the_request() -> None:
     assert found["preparing"]["planning"] > 0
     assert first["start"] + first["milliseconds"] <= second["start"] + rounding
     assert second["start"] + second["milliseconds"] <= found["milliseconds"] + rounding
-    assert found["shaping"]["milliseconds"] >= 0
+    fetched = second["start"] + second["milliseconds"]
+    assert found["milliseconds"] - fetched == pytest.approx(found["shaping"]["milliseconds"], abs=rounding)
 
 
 async def test_a_fetch_tells_its_sizes_and_status() -> None:

@@ -16,12 +16,14 @@ export const operationOf = ({ query, operationName }) => {
   return (named || first)?.[1] ?? "query";
 };
 
-export const ask = async ({ query, variables, operationName }, headers) => {
-  // The editor learns the operation's name a moment after it was typed, and may send one that is gone.
-  const named = operationName && new RegExp(`\\b${operationName}\\b`).test(query);
-  const body = { query, variables, operationName: named ? operationName : undefined };
-  return (await post(body, headers, "application/json")).json();
+// The editor learns the operation's name a moment after it was typed or its tab was chosen, and may send one that is
+// gone.
+export const withNameOfNow = ({ query, variables, operationName }) => {
+  const isThere = operationName && new RegExp(`\\b${operationName}\\b`).test(query);
+  return { query, variables, operationName: isThere ? operationName : undefined };
 };
+
+export const ask = async (request, headers) => (await post(request, headers, "application/json")).json();
 
 const isStream = (response) => response.headers.get("content-type")?.startsWith("text/event-stream");
 
@@ -46,14 +48,14 @@ export const planOfSubscription = async (request, headers) => {
 };
 
 // The messages of a subscription, as they come. A stream that breaks off goes on after the last one.
-export const subscribe = ({ query, variables, operationName }, headers) => {
+export const subscribe = (request, headers) => {
   const stopping = new AbortController();
   async function* messages() {
     let last;
     while (!stopping.signal.aborted) {
       const sent = { ...headers, ...(last ? { "last-event-id": last } : {}) };
       try {
-        const response = await post({ query, variables, operationName }, sent, "text/event-stream", stopping.signal);
+        const response = await post(request, sent, "text/event-stream", stopping.signal);
         if (!isStream(response)) {
           yield await response.json();
           return;

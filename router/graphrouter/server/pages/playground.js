@@ -2,7 +2,7 @@
 
 import { learn, withControls } from "./controls.js";
 import { fill } from "./finding.js";
-import { ask, operationOf, planOfSubscription, subscribe } from "./graph.js";
+import { ask, operationOf, planOfSubscription, subscribe, withNameOfNow } from "./graph.js";
 import * as plan from "./plan.js";
 
 const parts = window.exports;
@@ -47,7 +47,8 @@ plan.onPressed(async () => {
   return ask(request, { ...headers, "query-plan": "only" });
 });
 
-const fetcher = async (asked, { headers } = {}) => {
+const fetcher = async (given, { headers } = {}) => {
+  const asked = withNameOfNow(given);
   if (asked.operationName === "IntrospectionQuery") return ask(asked, headers);
   const operation = operationOf(asked);
   const find = (query) => ask({ query }, withControls(plan.withoutPlan(headers), "query"));
