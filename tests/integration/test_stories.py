@@ -59,6 +59,7 @@ async def test_a_query_tells_which_of_its_parts_have_seen_the_events(tmp_path: P
     async with told_system(SOCIAL_NETWORK, tmp_path, idle=["friends"]) as system:
         first = await system.ask(CREATE, named())
         bookmark = first.data["createUser"]["bookmark"]
+        await system.told(first.body["extensions"]["correlation"], users_have_shown)
         await system.ask(USERS, bookmark=bookmark, headers={"correlation-id": "look", "bookmark-timeout": "0.1"})
         await system.ask(USERS)
         story = await system.stories.of_correlation(first.body["extensions"]["correlation"])
@@ -173,6 +174,10 @@ async def test_what_no_request_can_have_for_a_correlation_is_refused(tmp_path: P
     async with told_system(SHOP, tmp_path) as system:
         with pytest.raises(InvalidInput, match="expected 1 to 512 printable ASCII characters"):
             await system.stories.of_correlation(correlation)
+
+
+def users_have_shown(story: Story) -> bool:
+    return any(outcome.reader == "users" and outcome.state == "shown" for outcome in outcomes(story.commits))
 
 
 def events(story: Story) -> list[EventLine]:
