@@ -23,7 +23,7 @@ class Told:
         event = Event("friends.1", 0, 7, "pair@1", "friends.FriendAdded", "pair", 1, 1, "c", asked.correlation)
         return Found((event,))
 
-    async def outcomes(self, _events: Sequence[Event]) -> Sequence[Outcome]:
+    async def outcomes(self, events: Sequence[Event]) -> Sequence[Outcome]:
         return ()
 
 
