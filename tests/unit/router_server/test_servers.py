@@ -6,7 +6,7 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from unittest.mock import patch
 
@@ -32,6 +32,13 @@ async def test_the_collector_is_set_for_serving_before_anybody_is_waited_for() -
         await waiting
 
 
+@pytest.fixture
+def untouched_collector() -> Iterator[None]:
+    with patch("graphrouter.server.servers.set_collector_for_serving"):
+        yield
+
+
+@pytest.mark.usefixtures("untouched_collector")
 async def test_the_first_signal_drains_every_server_and_the_second_stops_them() -> None:
     servers = Servers(drain_seconds=3600)
     servers.stop_on_signals()
@@ -54,6 +61,7 @@ async def test_the_first_signal_drains_every_server_and_the_second_stops_them() 
         await servers.shut_down()
 
 
+@pytest.mark.usefixtures("untouched_collector")
 async def test_without_a_time_to_drain_the_first_signal_stops() -> None:
     servers = Servers()
     servers.stop_on_signals()
