@@ -18,7 +18,7 @@ from eventkernel.adapters.kafka import opening, publisher, sweeper
 from eventkernel.adapters.kafka.log import KafkaLog
 from eventkernel.adapters.kafka.restoring import Comparison
 from eventkernel.adapters.kafka.sweeper import Sweeper
-from eventkernel.adapters.mongodb import build, ledger
+from eventkernel.adapters.mongodb import build, ledger_entry
 from eventkernel.adapters.mongodb.build import MongoViewBuild
 from eventkernel.adapters.mongodb.ledger_documents import Documents
 from eventkernel.adapters.mongodb.ledger_entry import Entry
@@ -249,7 +249,7 @@ def _older_generations() -> AbstractContextManager[object]:
 
 def _no_turns() -> AbstractContextManager[object]:
     others = itertools.count()
-    return patch.object(ledger, "_turn", lambda tag, time_us: f"tag {tag} {time_us} {next(others)}")
+    return patch.object(ledger_entry, "_turn", lambda tag, time_us: f"tag {tag} {time_us} {next(others)}")
 
 
 def _no_look_at_conditions() -> AbstractContextManager[object]:
