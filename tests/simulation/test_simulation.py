@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.campaign import execute
+from tests.simulation.embedded.mends import MENDS as EMBEDDED_MENDS
 from tests.simulation.faults import SURVIVED
 from tests.simulation.history import run
-from tests.simulation.mends import MENDS
+from tests.simulation.mends import MENDS, Mend
 from tests.simulation.plan import Mix, drawn
 from tests.simulation.shrinking import shrunk, story
 
@@ -50,6 +51,12 @@ def test_a_seed_replays_exactly() -> None:
 def test_two_seeds_are_two_histories() -> None:
     mix = Mix(SURVIVED)
     assert run(drawn(1, mix)).digest != run(drawn(2, mix)).digest
+
+
+@pytest.mark.parametrize("mend", [*MENDS.values(), *EMBEDDED_MENDS.values()], ids=lambda mend: mend.name)
+def test_what_a_mechanism_is_taken_out_of_is_there(mend: Mend) -> None:
+    with mend.without():
+        pass
 
 
 @pytest.mark.slow
