@@ -8,10 +8,12 @@ import io
 import json
 import re
 import subprocess
+import sys
 from code import InteractiveConsole
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 from tests.support.kith import kith_up, run_kith
 
@@ -36,7 +38,8 @@ class Prompt(InteractiveConsole):
     def paste(self, text: str) -> str:
         """What the prompt prints while these lines come one after the other."""
         self.printed, printed = "", io.StringIO()
-        with redirect_stdout(printed):
+        # A prompt shows an error by the hook, where a library (Typer) has set one of its own.
+        with redirect_stdout(printed), patch.object(sys, "excepthook", sys.__excepthook__):
             for line in text.splitlines():
                 self.push(line)
         return printed.getvalue() + self.printed

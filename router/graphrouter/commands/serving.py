@@ -372,13 +372,13 @@ def _run(reader: _Reader, source: Source) -> None:
     import uvicorn
 
     server = reader.server
-    log_to_stderr(server.log_level, server.log_format, server.access_log)
     if source.options.authentication is None and not is_loopback(server.host):
         typer.echo(f"Nobody has to prove who they are: everybody who reaches {server.host} may ask.", err=True)
     listener = _listen(server.host, server.port)
     for_metrics = None
     if reader.counted is not None and reader.metrics.port is not None:
         for_metrics = _listen(reader.metrics.host, reader.metrics.port)
+    log_to_stderr(server.log_level, server.log_format, server.access_log)
     typer.echo(f"http://{server.host}:{listener.getsockname()[1]}/graphql", err=True)
     with asyncio.Runner(loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()) as runner:
         runner.run(_serve(reader, source, listener, for_metrics))
