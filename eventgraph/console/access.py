@@ -63,7 +63,8 @@ class Access:
         authentication: Callable[[], Authentication | None] = lambda: None,
     ) -> None:
         self.mode = mode
-        self._hosts = [host for host in hosts if host != "*"]
+        # With no name at all, HostCheck would take any where the server is not on loopback.
+        self._hosts = [host for host in hosts if host != "*"] or ["localhost"]
         self._authentication = authentication
         self._tokens: tuple[Authentication, Tokens] | None = None
 

@@ -29,7 +29,8 @@ export async function send(path, { body, signal } = {}) {
     body: body === undefined ? undefined : JSON.stringify(body),
   });
   if (response.ok) return response;
-  const error = await response.json().then((answer) => answer.error, () => `HTTP status ${response.status}`);
+  const told = await response.json().catch(() => ({}));
+  const error = told.error ?? told.errors?.[0]?.message ?? `HTTP status ${response.status}`;
   if (response.status === 401) askForToken(error);
   throw new Error(error);
 }

@@ -30,6 +30,7 @@ async def served(
     hosts: Sequence[str] = (),
     authentication: Authentication | None = None,
     failure: Exception | None = None,
+    origin: str = ORIGIN,
 ) -> AsyncGenerator[tuple[httpx.AsyncClient, list[bytes]]]:
     """A client, and the orders that have come through."""
     orders: list[bytes] = []
@@ -46,7 +47,7 @@ async def served(
     access = Access(mode, hosts, lambda: authentication)
     app = Starlette(routes=[access.api({"look": look}, {"act": act})])
     transport = httpx.ASGITransport(app, client=("127.0.0.1", 4))
-    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
+    async with httpx.AsyncClient(transport=transport, base_url=origin) as client:
         yield client, orders
     await access.aclose()
 
@@ -85,15 +86,20 @@ async def test_the_consoles_own_pages_and_what_is_no_browser_get_through(headers
     assert acted.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize("origin", [ORIGIN, "http://192.168.7.5:9000", "http://[fd00::7]:9000"])
 @pytest.mark.parametrize("hosts", [(), ("*",), ("api.example.com", "*")])
-async def test_a_name_that_leads_here_by_rebinding_is_no_name_of_the_console(hosts: Sequence[str]) -> None:
+async def test_a_name_that_leads_here_by_rebinding_is_no_name_of_the_console(
+    hosts: Sequence[str], origin: str
+) -> None:
     rebound = {"host": "evil.example", "sec-fetch-site": "same-origin", "origin": "http://evil.example", **JSON}
-    async with served(hosts=hosts) as (client, orders):
+    async with served(hosts=hosts, origin=origin) as (client, orders):
+        by_address = await client.get("/console/api/look")
         answers = [
             await client.get("/console/api/look", headers=rebound),
             await client.post("/console/api/act", content=b"{}", headers=rebound),
         ]
     assert ([answer.status_code for answer in answers], orders) == ([421, 421], [])
+    assert by_address.status_code == 200
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None])
