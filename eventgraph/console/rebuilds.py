@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 
@@ -12,6 +14,8 @@ from eventgraph.console.orders import Orders
 from eventgraph.console.status import line_for_people
 from eventgraph.serving.served import ServedSubgraph
 from eventkernel.errors import KernelError, NotFound, Unavailable
+
+_log = logging.getLogger(__name__)
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -44,7 +48,7 @@ class Rebuilds:
     def __init__(self, subgraphs: Sequence[ServedSubgraph]) -> None:
         self._subgraphs = subgraphs
         self._orders = Orders(subgraphs)
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, asyncio.Task[Outcome]] = {}
         self._outcomes: dict[str, Outcome] = {}
 
     def start(self, view: str) -> None:
@@ -59,7 +63,9 @@ class Rebuilds:
         if view in self._running:
             raise Unavailable(f"the view {view} is being rebuilt already")
         self._outcomes.pop(view, None)
-        self._running[view] = asyncio.create_task(self._rebuild(subgraph), name=f"rebuild {view}")
+        task = asyncio.create_task(_rebuild(subgraph), name=f"rebuild {view}")
+        task.add_done_callback(partial(self._ended, view))
+        self._running[view] = task
 
     def cancel(self, view: str) -> None:
         """The live build stays as it is.
@@ -81,17 +87,10 @@ class Rebuilds:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _rebuild(self, subgraph: ServedSubgraph) -> None:
-        try:
-            build = await subgraph.projector.rebuild()
-            self._outcomes[subgraph.name] = Outcome(_now(), build=build)
-        except KernelError as error:
-            self._outcomes[subgraph.name] = Outcome(_now(), error=str(error))
-        except asyncio.CancelledError:
-            self._outcomes[subgraph.name] = Outcome(_now(), error="it was cancelled")
-            raise
-        finally:
-            del self._running[subgraph.name]
+    def _ended(self, view: str, task: asyncio.Task[Outcome]) -> None:
+        """A callback of the task: one that is cancelled before it has begun runs nothing of its own."""
+        del self._running[view]
+        self._outcomes[view] = Outcome(_now(), error="it was cancelled") if task.cancelled() else task.result()
 
     async def _line(self, subgraph: ServedSubgraph) -> RebuildLine:
         # First: whoever reads that it has ended reads the build that it has made live.
@@ -109,6 +108,16 @@ class Rebuilds:
             outcome=outcome,
             unreadable="" if view.readable else view.troubles[0].error,
         )
+
+
+async def _rebuild(subgraph: ServedSubgraph) -> Outcome:
+    try:
+        return Outcome(_now(), build=await subgraph.projector.rebuild())
+    except KernelError as error:
+        return Outcome(_now(), error=str(error))
+    except Exception:
+        _log.exception("the view %s could not be rebuilt", subgraph.name)
+        return Outcome(_now(), error="something unexpected happened; the log says what")
 
 
 def _now() -> str:

@@ -129,6 +129,32 @@ async def test_a_rebuild_that_is_cancelled_or_fails_says_so() -> None:
     assert line.outcome.error == "the disk is full"
 
 
+async def test_a_rebuild_that_is_cancelled_before_it_has_begun_is_over() -> None:
+    projecting = Projecting()
+    rebuilds = Rebuilds([subgraph(projecting)])
+    rebuilds.start("doors")
+    rebuilds.cancel("doors")
+    for _ in range(5):
+        await rebuilds.lines()
+    (line,) = await rebuilds.lines()
+    assert line.outcome is not None
+    assert (line.running, line.outcome.error) == (False, "it was cancelled")
+    rebuilds.start("doors")
+    await rebuilds.aclose()
+
+
+async def test_a_rebuild_that_a_defect_ends_says_so_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    projecting = Projecting()
+    rebuilds = Rebuilds([subgraph(projecting)])
+    rebuilds.start("doors")
+    projecting.ends.set_exception(OSError("no space left on device"))
+    while (line := (await rebuilds.lines())[0]).running:
+        pass
+    assert line.outcome is not None
+    assert (line.outcome.build, "unexpected" in line.outcome.error) == ("", True)
+    assert "no space left on device" in caplog.text
+
+
 async def test_what_goes_on_when_the_process_stops_is_cancelled_and_only_views_are_rebuilt() -> None:
     projecting = Projecting()
     doors = subgraph(projecting)
