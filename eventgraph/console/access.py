@@ -88,6 +88,7 @@ class Access:
             try:
                 check_same_origin(request)
                 caller = await self._caller(request)
+                request.state.proved_until = None if caller is None else caller.expires
                 if acts:
                     self._check_acting(request, caller)
                 return await answer(request)

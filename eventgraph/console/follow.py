@@ -7,6 +7,7 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Final
@@ -29,16 +30,21 @@ _Found = Sequence[Record] | KernelError
 
 
 async def followed(
-    logs: Sequence[LogReader], wanted: Wanted, after: Position, tell: Callable[[Record], object]
+    logs: Sequence[LogReader],
+    wanted: Wanted,
+    after: Position,
+    tell: Callable[[Record], object],
+    until: float | None = None,
 ) -> AsyncGenerator[bytes]:
-    """The events to send, for ever; after one named `failed`, which says why a log cannot be read on, no more."""
+    """The events to send, until a moment (seconds since 1970 UTC) or for ever; after one named `failed`, which says why
+    a log cannot be read on, no more."""
     found: asyncio.Queue[_Found] = asyncio.Queue(_WAITING)
     tasks = [asyncio.create_task(_follow(log, wanted, after, found)) for log in logs]
     try:
         yield b": follows\n\n"
-        while True:
+        while (left := _QUIET_SECONDS if until is None else min(_QUIET_SECONDS, until - time.time())) > 0:
             try:
-                async with asyncio.timeout(_QUIET_SECONDS):
+                async with asyncio.timeout(left):
                     some = await found.get()
             except TimeoutError:
                 yield b": quiet\n\n"

@@ -15,6 +15,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from eventgraph.console.access import Access, Answering, body_of, told
 from eventgraph.console.event_filter import Wanted, parse_moment
@@ -173,7 +174,7 @@ class _Site:
         self._history = history
         self._rebuilds = rebuilds
         self._orders = Orders(operated.subgraphs)
-        self._followers = 0
+        self._followers: set[Response] = set()
 
     def api(self, stories: Stories | None) -> BaseRoute:
         looking: dict[str, Answering] = {
@@ -232,26 +233,15 @@ class _Site:
 
     async def follow(self, request: Request) -> Response:
         stores, wanted = self._asked(request.query_params)
-        if self._followers >= _MOST_FOLLOWERS:
-            raise Unavailable(f"{_MOST_FOLLOWERS} browsers follow the logs already, which is the most")
+        tell = partial(_told, values=self._values(request.query_params))
         after = request.query_params.get("after")
         position = Position.joined([await store.head() for store in stores])
         if after is not None:
             position = Bookmark.decode(after).position
-        tell = partial(_told, values=self._values(request.query_params))
-        events = followed(stores, replace(wanted, until=None), position, tell)
-
-        async def counted() -> AsyncGenerator[bytes]:
-            self._followers += 1
-            try:
-                async with aclosing(events):
-                    async for event in events:
-                        yield event
-            finally:
-                self._followers -= 1
-
-        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        return StreamingResponse(counted(), media_type="text/event-stream", headers=headers)
+        if len(self._followers) >= _MOST_FOLLOWERS:
+            raise Unavailable(f"{_MOST_FOLLOWERS} browsers follow the logs already, which is the most")
+        events = followed(stores, replace(wanted, until=None), position, tell, request.state.proved_until)
+        return _Following(events, self._followers)
 
     async def parked(self, _request: Request) -> Response:
         status = await self._source.status()
@@ -316,6 +306,24 @@ class _Site:
             if (name, line.stream) == (view, stream) and log in {"", line.log}:
                 return line
         raise NotFound(f"nothing of the stream {stream[:100]!r} waits in {view[:100]!r}")
+
+
+class _Following(StreamingResponse):
+    """Tells events until the browser is gone, and is one of the followers meanwhile."""
+
+    def __init__(self, events: AsyncGenerator[bytes], followers: set[Response]) -> None:
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        super().__init__(events, media_type="text/event-stream", headers=headers)
+        self._events = events
+        self._followers = followers
+        followers.add(self)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with aclosing(self._events):  # a browser that reads nothing leaves them where they are
+                await super().__call__(scope, receive, send)
+        finally:
+            self._followers.discard(self)
 
 
 def _told(record: Record, values: bool) -> dict[str, Any]:
