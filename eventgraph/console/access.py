@@ -42,6 +42,7 @@ _JSON: Final = "application/json"
 _HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _LARGEST_BODY: Final = 16_384
 _SHOWN: Final = 200
+_STATUS_OF_TOKEN: Final = {"AUTHENTICATION_UNAVAILABLE": 503}
 
 _log: Final = logging.getLogger(__name__)
 
@@ -95,7 +96,8 @@ class Access:
             except HttpRefusal as refusal:
                 return refused(refusal.status, str(refusal))
             except RequestRefused as error:
-                return refused(401, error.errors[0]["message"])
+                first = error.errors[0]
+                return refused(_STATUS_OF_TOKEN.get(str(first["extensions"]["code"]), 401), first["message"])
             except StartError as error:
                 return refused(400, str(error))
             except BuildRetired as error:
@@ -146,9 +148,17 @@ def check_same_origin(request: Request) -> None:
         ours = site in {"same-origin", "none"}
     else:
         origin = request.headers.get("origin")
-        ours = origin is None or urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower()
+        ours = origin is None or _netloc(origin) == request.headers.get("host", "").lower()
     if not ours:
         raise HttpRefusal(403, "CROSS_SITE", "this is for the console's own pages, not for those of another origin")
+
+
+def _netloc(origin: str) -> str:
+    """Empty, as no Host is, of what is no origin."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 async def body_of(request: Request) -> bytes:

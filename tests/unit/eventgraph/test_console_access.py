@@ -59,6 +59,7 @@ CROSS_SITE: Mapping[str, Mapping[str, str]] = {
     "an older browser": {"origin": "https://evil.example"},
     "an older browser, another port": {"origin": "http://127.0.0.1:3000"},
     "a sandboxed frame": {"origin": "null"},
+    "no origin at all": {"origin": "http://["},
     "an origin that begins like ours": {"origin": f"{ORIGIN}.evil.example"},
     "an origin with ours as its user": {"origin": "http://127.0.0.1:9000@evil.example"},
     "ours in Origin, another site by the browser": {"sec-fetch-site": "cross-site", "origin": ORIGIN},
@@ -143,6 +144,13 @@ async def test_where_callers_prove_who_they_are_a_token_needs_the_scope_of_the_c
             acted = await client.post("/console/api/act", content=b"{}", headers={**JSON, **headers})
         assert (looked.status_code, acted.status_code) == (status, status), name
         assert bool(orders) == (status == 200), name
+
+
+async def test_where_the_keys_of_an_issuer_cannot_be_read_a_token_is_not_called_wrong(tmp_path: Path) -> None:
+    settings = Authentication((Issuer(ISSUER, str(tmp_path / "none.json"), (AUDIENCE,)),))
+    async with served(authentication=settings) as (client, _):
+        looked = await client.get("/console/api/look", headers=bearer(SigningKey().token(scope="console")))
+    assert looked.status_code == 503
 
 
 @pytest.mark.parametrize(
