@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -65,6 +66,8 @@ _MOST_FOLLOWERS: Final = 16
 _PATIENCE: Final = 20.0
 """Seconds that reading a page of the logs may take."""
 _OF_THE_KERNEL: Final = (COMMAND_REMEMBERED, COMMAND_REFUSED, STREAM_RESUMED)
+_WITHOUT_VERSION: Final = frozenset({COMMAND_REMEMBERED, COMMAND_REFUSED})
+"""What reading a stream leaves out: it is looked for among all records."""
 
 _order: Final = msgspec.json.Decoder(Order).decode
 
@@ -335,7 +338,7 @@ def _told(record: Record, values: bool) -> dict[str, Any]:
 
 
 async def _page(stores: Sequence[EventStore], wanted: Wanted, before: Position) -> EventPage:
-    if len(wanted.streams) != 1:
+    if len(wanted.streams) != 1 or wanted.types & _WITHOUT_VERSION:
         return await newest(stores, wanted, before)
     # One stream is read by itself, however far back its events lie.
     (stream,) = wanted.streams
@@ -343,13 +346,10 @@ async def _page(stores: Sequence[EventStore], wanted: Wanted, before: Position) 
         read = await asyncio.gather(*(store.read_stream(stream) for store in stores))
     except Unavailable:  # it waits behind a gap: what stands on the log is what an operator is looking for
         return await newest(stores, wanted, before)
-    records = [
-        one
-        for records in read
-        for one in records
-        if wanted.has(one) and one.offset < before.get(Partition(one.log, one.partition), 0)
-    ]
-    records.sort(key=lambda one: (one.time_us, one.version), reverse=True)
+    # Each log in its own order, also where a clock was set back: the next page begins at an offset.
+    merged = heapq.merge(*(reversed(records) for records in read), key=lambda one: one.time_us, reverse=True)
+    ends = before.offsets
+    records = [one for one in merged if wanted.has(one) and one.offset < ends.get(Partition(one.log, one.partition), 0)]
     some = records[:PAGE]
     rest = Position()
     if len(records) > PAGE:

@@ -87,7 +87,7 @@ class Browser:
 
 
 @asynccontextmanager
-async def serving(log: Log, access: Access | None = None) -> AsyncGenerator[ASGIApp]:
+async def serving(log: ScriptedLog, access: Access | None = None) -> AsyncGenerator[ASGIApp]:
     doors = subgraph(Projecting(), cast("Any", log))
     operated = Operated(SOCIAL_NETWORK, StatusSource(SOCIAL_NETWORK, "memory", [doors]), [doors])
     async with console(operated, access or Access(Mode.ON)) as routes:
