@@ -12,7 +12,6 @@ https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Preven
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -43,8 +42,6 @@ _HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosni
 _LARGEST_BODY: Final = 16_384
 _SHOWN: Final = 200
 _STATUS_OF_TOKEN: Final = {"AUTHENTICATION_UNAVAILABLE": 503}
-
-_log: Final = logging.getLogger(__name__)
 
 
 Answering = Callable[[Request], Awaitable[Response]]
@@ -89,9 +86,9 @@ class Access:
             try:
                 check_same_origin(request)
                 caller = await self._caller(request)
-                request.state.proved_until = None if caller is None else caller.expires
+                request.state.caller = caller
                 if acts:
-                    self._check_acting(request, caller)
+                    self._check_acting(request)
                 return await answer(request)
             except HttpRefusal as refusal:
                 return refused(refusal.status, str(refusal))
@@ -124,14 +121,12 @@ class Access:
             raise HttpRefusal(403, "FORBIDDEN", f"expected a token with the scope {SCOPE!r}, found one without it")
         return caller
 
-    def _check_acting(self, request: Request, caller: Caller | None) -> None:
+    def _check_acting(self, request: Request) -> None:
         if self.mode is not Mode.ON:
             raise HttpRefusal(403, "FORBIDDEN", "this console only shows: it is set to read-only")
         # Of another origin it cannot be sent without asking first. https://fetch.spec.whatwg.org/#cors-safelisted-request-header
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
             raise HttpRefusal(415, "UNSUPPORTED_MEDIA_TYPE", f"expected the content type {_JSON}, found another one")
-        who = "somebody" if caller is None else caller.actor
-        _log.warning("console: %s asks for %s", who, request.url.path.rpartition("/")[2])
 
     async def aclose(self) -> None:
         if self._tokens is not None:

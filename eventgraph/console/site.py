@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -49,6 +50,7 @@ from eventkernel.reading.bookmark import Bookmark
 from eventkernel.writing.codec import EventType
 from eventkernel.writing.envelope import to_attributes
 from eventkernel.writing.store import EventStore
+from graphrouter.authentication.caller import Caller
 from graphrouter.http.refusal import HttpRefusal
 from graphrouter.telemetry.recent import RecentRequests
 
@@ -68,6 +70,8 @@ _PATIENCE: Final = 20.0
 _OF_THE_KERNEL: Final = (COMMAND_REMEMBERED, COMMAND_REFUSED, STREAM_RESUMED)
 _WITHOUT_VERSION: Final = frozenset({COMMAND_REMEMBERED, COMMAND_REFUSED})
 """What reading a stream leaves out: it is looked for among all records."""
+
+_log: Final = logging.getLogger(__name__)
 
 _order: Final = msgspec.json.Decoder(Order).decode
 
@@ -243,7 +247,9 @@ class _Site:
             position = Bookmark.decode(after).position
         if len(self._followers) >= _MOST_FOLLOWERS:
             raise Unavailable(f"{_MOST_FOLLOWERS} browsers follow the logs already, which is the most")
-        events = followed(stores, replace(wanted, until=None), position, tell, request.state.proved_until)
+        caller: Caller | None = request.state.caller
+        proved_until = None if caller is None else caller.expires
+        events = followed(stores, replace(wanted, until=None), position, tell, proved_until)
         return _Following(events, self._followers)
 
     async def parked(self, _request: Request) -> Response:
@@ -359,9 +365,14 @@ async def _page(stores: Sequence[EventStore], wanted: Wanted, before: Position) 
 
 async def _order_of(request: Request) -> Order:
     try:
-        return _order(await body_of(request))
+        order = _order(await body_of(request))
     except msgspec.MsgspecError as error:
         raise InvalidInput(f"the order: {error}") from None
+    caller: Caller | None = request.state.caller
+    who = "somebody" if caller is None else caller.actor
+    what = request.url.path.rpartition("/")[2]
+    _log.warning("console: %s orders: %s, view %.100r, stream %.200r", who, what, order.view, order.stream)
+    return order
 
 
 def _types(system: System, log: str) -> Sequence[str]:
