@@ -22,6 +22,8 @@ class Order(msgspec.Struct, frozen=True):
     reason: str = ""
     log: str = ""
     tag: str = ""
+    version: int = 0
+    """Of the record that the person has seen; 0: whichever waits."""
 
 
 class Orders:

@@ -275,7 +275,13 @@ class _Site:
         return told({})
 
     async def skip(self, request: Request) -> Response:
-        await self._orders.skip(await _order_of(request))
+        order = await _order_of(request)
+        if order.version:
+            first = (await self._waiting_line(order.view, order.stream, order.log)).version
+            if first != order.version:
+                waits = f"version {first} is the first that waits now"
+                raise HttpRefusal(409, "CONFLICT", f"version {order.version} does not wait any more: {waits}")
+        await self._orders.skip(order)
         return told({})
 
     async def rebuild(self, request: Request) -> Response:

@@ -29,7 +29,7 @@ function skipForm(entry) {
     const button = form.querySelector("button");
     button.disabled = true;
     try {
-      await order("skip", entry, { reason: reason.value });
+      await order("skip", entry, { reason: reason.value, log: entry.log, version: entry.version });
     } catch (error) {
       say(error.message, true);
       button.disabled = false;

@@ -87,8 +87,10 @@ class Browser:
 
 
 @asynccontextmanager
-async def serving(log: ScriptedLog, access: Access | None = None) -> AsyncGenerator[ASGIApp]:
-    doors = subgraph(Projecting(), cast("Any", log))
+async def serving(
+    log: ScriptedLog, access: Access | None = None, projecting: Projecting | None = None
+) -> AsyncGenerator[ASGIApp]:
+    doors = subgraph(projecting or Projecting(), cast("Any", log))
     operated = Operated(SOCIAL_NETWORK, StatusSource(SOCIAL_NETWORK, "memory", [doors]), [doors])
     async with console(operated, access or Access(Mode.ON)) as routes:
         yield Starlette(routes=list(routes))
