@@ -58,7 +58,7 @@ async def parked(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[tup
     """A system with a stream that waits in the view of users, which no test changes, and another one."""
     data = tmp_path_factory.mktemp("console") / "data"
     stream = await with_a_parked_stream(data)
-    for version in (1, 2):
+    for version in (1, 2, 3):
         put_on_log(data, OTHER, version, "users.UserRenamed")
     async with kith_up(data) as kith:
         yield kith, stream
@@ -101,10 +101,26 @@ async def test_every_page_fits_a_phone_and_can_be_read_in_light_and_in_dark(
     assert foreign == []
 
 
+async def write_while_something_changes(page: Page, kith: RunningKith, stream: str, card: str) -> None:
+    """What somebody has begun to write is not taken away by what becomes of another stream."""
+    opens = f"document.querySelector(\"[data-stream='{stream}'] .open-skip\").click()"
+    await page.evaluate(opens)
+    await page.wait_for("document.activeElement.name === 'reason'")
+    await page.type("half")
+    skip = {"view": "users", "stream": OTHER, "reason": "by somebody else", "version": 1}
+    assert (await kith.client.post(f"{kith.origin}/console/api/skip", json=skip)).status_code == 200
+    looks = "performance.getEntriesByType('resource').filter((one) => one.name.endsWith('/api/parked')).length"
+    before = await page.evaluate(looks)
+    await page.wait_for(f"{looks} > {before} + 1")
+    assert await page.evaluate("document.activeElement.value") == "half"
+    await page.evaluate(opens)
+    await page.wait_for(f"document.querySelector(\"{card}\")?.textContent.includes('from version 2 on')")
+
+
 async def test_what_waits_is_tried_again_and_skipped_by_clicks_and_a_view_is_rebuilt(
     page: Page, parked: tuple[RunningKith, str]
 ) -> None:
-    kith, _ = parked
+    kith, stream = parked
     card = f"[data-view=users][data-stream='{OTHER}']"
     await seen(page, 420, "light")
     await page.open(f"{kith.origin}/status")
@@ -112,7 +128,8 @@ async def test_what_waits_is_tried_again_and_skipped_by_clicks_and_a_view_is_reb
     await page.click("nav a[href$='console/parked']")
     await page.click(f"{card} button.retry")
     await page.wait_for(f"document.getElementById('said').textContent.includes('{OTHER} in users still waits')")
-    for then in ("from version 2 on", "goes on"):
+    await write_while_something_changes(page, kith, stream, card)
+    for then in ("from version 3 on", "goes on"):
         await page.click(f"{card} .open-skip")
         await page.wait_for("document.activeElement.name === 'reason'")
         await page.type("by hand")

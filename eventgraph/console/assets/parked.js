@@ -10,7 +10,7 @@ const key = ({ view, stream, log }) => JSON.stringify([view, stream, log]);
 async function order(what, entry, body) {
   await ask(what, { body: { view: entry.view, stream: entry.stream, ...body } });
   shown = "";
-  const left = (await refresh()).find((one) => key(one) === key(entry));
+  const left = (await refresh(true)).find((one) => key(one) === key(entry));
   const name = `${entry.stream} in ${entry.view}`;
   if (left) say(`${name} still waits from version ${left.version} on: ${left.reason}`, true);
   else say(`${name} goes on.`);
@@ -80,11 +80,12 @@ function card(entry) {
   );
 }
 
-async function refresh() {
+async function refresh(ordered = false) {
   const { streams, all } = await ask("parked");
   const now = JSON.stringify(streams);
-  // What somebody is writing or reading in a card stays while nothing has changed.
-  if (now !== shown) {
+  // What somebody is writing in a card stays, and what they are reading while nothing has changed.
+  const writes = !ordered && list.querySelector(".skip:not([hidden])");
+  if (now !== shown && !writes) {
     shown = now;
     const more = all > streams.length ? [make("p", { class: "soft" }, `${count(all)} streams wait; ${streams.length} are shown.`)] : [];
     list.replaceChildren(...streams.map(card), ...more);
