@@ -115,7 +115,7 @@ async def _rebuild(subgraph: ServedSubgraph) -> Outcome:
         return Outcome(_now(), build=await subgraph.projector.rebuild())
     except KernelError as error:
         return Outcome(_now(), error=str(error))
-    except Exception:
+    except Exception:  # noqa: BLE001  # whoever looks is told that it has ended
         _log.exception("the view %s could not be rebuilt", subgraph.name)
         return Outcome(_now(), error="something unexpected happened; the log says what")
 

@@ -89,9 +89,7 @@ async def test_the_consoles_own_pages_and_what_is_no_browser_get_through(headers
 
 @pytest.mark.parametrize("origin", [ORIGIN, "http://192.168.7.5:9000", "http://[fd00::7]:9000"])
 @pytest.mark.parametrize("hosts", [(), ("*",), ("api.example.com", "*")])
-async def test_a_name_that_leads_here_by_rebinding_is_no_name_of_the_console(
-    hosts: Sequence[str], origin: str
-) -> None:
+async def test_a_name_that_leads_here_by_rebinding_is_no_name_of_the_console(hosts: Sequence[str], origin: str) -> None:
     rebound = {"host": "evil.example", "sec-fetch-site": "same-origin", "origin": "http://evil.example", **JSON}
     async with served(hosts=hosts, origin=origin) as (client, orders):
         by_address = await client.get("/console/api/look")

@@ -32,10 +32,13 @@ class Log(ScriptedLog):
     def __init__(self) -> None:
         super().__init__("doors.x")
         self.asked = 0
+        self.twenty_ask = asyncio.Event()
         self.answers = asyncio.Event()
 
     async def head(self) -> Position:
         self.asked += 1
+        if self.asked == 20:
+            self.twenty_ask.set()
         await self.answers.wait()
         return await super().head()
 
@@ -100,8 +103,7 @@ async def test_no_more_browsers_follow_than_may_where_they_come_at_once() -> Non
     log = Log()
     async with serving(log) as app:
         browsers = [Browser(app) for _ in range(20)]
-        while log.asked < 20:
-            await asyncio.sleep(0)
+        await log.twenty_ask.wait()
         log.answers.set()
         assert Counter([await browser.status for browser in browsers]) == {200: 16, 503: 4}
         for browser in browsers:
