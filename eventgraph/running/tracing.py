@@ -28,11 +28,13 @@ class Traces:
         return self.settings.tracing(self.recorder, trusts_parents=trusts_clients)
 
     def subgraph(self, name: str) -> TracedSubgraph | None:
-        """Who asks a subgraph is a router, whose traces it goes on with."""
+        """Who asks a subgraph is a router, whose traces it goes on with. The router has decided whichever sampler there
+        is: a trace is recorded whole, or not."""
         requests = self.settings.tracing(self.recorder, trusts_parents=True)
         if requests is None:
             return None
-        return TracedSubgraph(replace(requests, subgraph=name), EventTracer(requests.recorder, self.logs))
+        of_router = replace(requests, subgraph=name, follows_parents=True)
+        return TracedSubgraph(of_router, EventTracer(requests.recorder, self.logs))
 
 
 NO_TRACES = Traces()

@@ -33,7 +33,7 @@ class TracingSettings:
     endpoint: str | None = None
     ratio: float = 1.0
     follows_parents: bool = True
-    """Whether a parent that is trusted decides."""
+    """Whether a parent that is trusted decides; its trace is gone on with in either case."""
 
     @classmethod
     def read(
@@ -99,7 +99,7 @@ class TracingSettings:
         """Of an endpoint whose callers are trusted, or not; None without a recorder."""
         if recorder is None:
             return None
-        return Tracing(recorder, self.ratio, trusts_parents=trusts_parents and self.follows_parents)
+        return Tracing(recorder, self.ratio, trusts_parents=trusts_parents, follows_parents=self.follows_parents)
 
 
 def _ratio(text: str) -> float:

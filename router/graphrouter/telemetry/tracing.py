@@ -191,12 +191,14 @@ class Tracing:
 
     A request that names its parent (`traceparent`) goes on with that trace, and is recorded if that is; with
     `trusts_parents` unset it begins a trace of its own, so that strangers neither choose ids nor have everything
-    recorded. Of traces that begin here, `ratio` (0 to 1) are recorded. `subgraph` is the name of the one that is asked.
+    recorded. Of traces that begin here, `ratio` (0 to 1) are recorded; with `follows_parents` unset, of all requests,
+    whatever their parents say. `subgraph` is the name of the one that is asked.
     """
 
     recorder: Recorder = field(repr=False)
     ratio: float = 1.0
     trusts_parents: bool = False
+    follows_parents: bool = True
     subgraph: str = ""
 
     def request(self, method: str, scheme: str, headers: Mapping[str, str]) -> Span:
@@ -205,12 +207,15 @@ class Tracing:
         if (traceparent := headers.get("traceparent")) is not None:
             parent = TraceContext.read(traceparent, headers.get("tracestate"))
         if parent is not None and self.trusts_parents:
-            if not parent.sampled:
-                return Span(parent)
+            if not (parent.sampled if self.follows_parents else self._draws()):
+                return Span(parent._replace(sampled=False))
             return self._recorded(method, scheme, parent, None)
-        if random.random() >= self.ratio:  # noqa: S311 - no secret
+        if not self._draws():
             return Span(TraceContext.drawn())
         return self._recorded(method, scheme, None, parent)
+
+    def _draws(self) -> bool:
+        return random.random() < self.ratio  # noqa: S311 - no secret
 
     def _recorded(self, method: str, scheme: str, parent: TraceContext | None, link: TraceContext | None) -> Span:
         method = known_method(method)

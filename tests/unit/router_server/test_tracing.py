@@ -72,6 +72,11 @@ class Served:
         return (await self.client.post("/graphql", json={"query": query}, headers=headers)).json()
 
 
+def sent_by(router: Served) -> list[str]:
+    """The `traceparent` of each request to a subgraph."""
+    return [request["traceparent"] for request in (*router.users.requests, *router.reviews.requests)]
+
+
 @asynccontextmanager
 async def served(tracing: Tracing | None, **options: Any) -> AsyncGenerator[Served]:
     users, reviews = Asked(users_subgraph()), Asked(reviews_subgraph())
@@ -165,6 +170,17 @@ async def test_a_trusted_parent_is_gone_on_with_and_decides(sent: str, recorded:
     else:
         assert spans.kept == []
         assert asked["traceparent"] == PASSED
+
+
+@pytest.mark.parametrize(("sent", "ratio"), [(RECORDED, 0), (PASSED, 1)])
+async def test_a_trusted_parent_is_gone_on_with_also_where_the_sampler_does_not_ask_it(sent: str, ratio: int) -> None:
+    spans = Spans()
+    tracing = Tracing(spans, ratio, trusts_parents=True, follows_parents=False)
+    async with served(tracing) as router:
+        await router.ask(traceparent=sent)
+    assert [span.trace_id for span in map(TraceContext.read, sent_by(router)) if span] == [TRACE] * 2
+    assert [span.parent is not None for span in spans.kept if span.kind == "server"] == [True] * ratio
+    assert all(traceparent.endswith(f"-0{ratio}") for traceparent in sent_by(router))
 
 
 async def test_a_strangers_parent_is_a_link_and_decides_nothing() -> None:
@@ -358,11 +374,12 @@ def test_a_sampler_that_is_not_known_is_told_and_the_default_holds(caplog: pytes
 def test_a_parent_counts_where_it_is_trusted_and_the_sampler_asks_for_it() -> None:
     spans = Spans()
     followed = TracingSettings(True, None, 1, follows_parents=True)
-    assert [one.trusts_parents for one in (
+    own = TracingSettings(True, None, 1, follows_parents=False)
+    assert [(one.trusts_parents, one.follows_parents) for one in (
         followed.tracing(spans, trusts_parents=True),
         followed.tracing(spans, trusts_parents=False),
-        TracingSettings(True, None, 1, follows_parents=False).tracing(spans, trusts_parents=True),
-    ) if one] == [True, False, False]  # fmt: skip
+        own.tracing(spans, trusts_parents=True),
+    ) if one] == [(True, True), (False, True), (True, False)]  # fmt: skip
     assert followed.tracing(None, trusts_parents=True) is None
 
 

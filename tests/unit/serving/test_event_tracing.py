@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from eventgraph.running.tracing import Traces
 from eventgraph.serving.request import Headers
 from eventgraph.serving.tracing import EventTracer
 from eventkernel.adapters.memory import MemoryEventStore
@@ -20,6 +21,7 @@ from eventkernel.reading.projector import Projector, Source
 from eventkernel.reading.views import Projection
 from eventkernel.tracing import NOT_TRACED
 from eventkernel.writing.aggregates import AnyAggregate, CommandHandlers
+from graphrouter.telemetry.settings import TracingSettings
 from graphrouter.telemetry.tracing import CURRENT, Span, TraceContext
 from tests.support.spans import Kept, Spans
 from tests.support.transfers import ACCOUNTS, CODEC, MOVING, TRANSFERS, Credit, Debit, Open, Request
@@ -77,6 +79,21 @@ def test_a_requests_commands_are_within_the_span_of_the_request() -> None:
     assert (metadata.traceparent, metadata.tracestate) == (PARENT.traceparent, "vendor=1")
     metadata = Headers.read(sent).metadata
     assert (metadata.traceparent, metadata.tracestate) == (PASSED.traceparent, "other=1"), "nothing is traced here"
+
+
+ROUTER_DECIDES = ["always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off"]
+
+
+@pytest.mark.parametrize("sampler", ROUTER_DECIDES)
+@pytest.mark.parametrize("parent", [PARENT, PASSED], ids=["recorded", "not recorded"])
+def test_a_subgraph_goes_on_with_its_routers_trace_whichever_sampler_there_is(
+    sampler: str, parent: TraceContext
+) -> None:
+    settings = TracingSettings.read(endpoint="http://127.0.0.1:4318", environment={"OTEL_TRACES_SAMPLER": sampler})
+    traced = Traces(settings, Spans()).subgraph("users")
+    assert traced is not None
+    span = traced.requests.request("POST", "http", {"traceparent": parent.traceparent})
+    assert (span.context.trace_id, span.is_recorded) == (parent.trace_id, parent.sampled)
 
 
 # Commands
