@@ -50,6 +50,11 @@ _STATUS_OF_REFUSAL: Final = {
 }
 _FAULTS: Final = frozenset({"INTERNAL_ERROR", "HOOK_FAILED"})
 """Codes of defects here."""
+_NOT_THE_CLIENTS: Final = _FAULTS.union(
+    ("NOT_READY", "OVERLOADED", "UNAVAILABLE"),
+    (code for code, status in _STATUS_OF_REFUSAL.items() if status >= 500),
+)
+"""Codes of requests that fail without being their clients' fault."""
 
 _NAME: Final = re.compile(r"[_A-Za-z][_0-9A-Za-z]*")
 _CODE: Final = re.compile(r"[!-+\--~]{1,100}")
@@ -383,6 +388,11 @@ def _status(answer: GraphQLAnswer, media_type: bytes) -> int:
         # A defect of the executor stands alone; an error of this code at a place in the data is a subgraph's.
         return 500 if first and code in _FAULTS and answer.data is None and "path" not in first else 200
     return _STATUS_OF_REFUSAL.get(str(code), answer.status if media_type is GRAPHQL_RESPONSE else 200)
+
+
+def is_servers_failure(errors: Sequence[ErrorObject]) -> bool:
+    """Whether a request that ends with these errors, and has no status, has failed here and not at its client."""
+    return errors[0]["extensions"]["code"] in _NOT_THE_CLIENTS
 
 
 def _tell(span: Span, answer: GraphQLAnswer, status: int) -> None:

@@ -32,6 +32,7 @@ from graphrouter.http.endpoint import (
     StreamingExecutor,
     again,
     first_of,
+    is_servers_failure,
     log_request,
     read_headers,
 )
@@ -338,7 +339,7 @@ class _Connection:
         if (metrics := self._endpoint.capacity.metrics) is not None:
             metrics.told(errors)
         if errors and (here := CURRENT.get()) is not None:
-            here.fail(str(errors[0]["extensions"]["code"]))
+            here.fail(str(errors[0]["extensions"]["code"]), here=is_servers_failure(errors))
         log_request(self._endpoint.access, "WEBSOCKET", request, errors, 101, time.perf_counter() - started)
 
     async def _answers(self, operation_id: str, operation: _Operation, request: GraphQLRequest) -> list[ErrorObject]:

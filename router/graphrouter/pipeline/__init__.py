@@ -253,8 +253,13 @@ class Pipeline:
         if self._persisted is not None:
             request = replace(request, query=self._persisted.text_of(request))
         async with asyncio.timeout_at(deadline):
-            with within("graphql.plan"):
-                prepared, caller = await self._planned(request)
+            with within("graphql.plan") as span:
+                try:
+                    prepared, caller = await self._planned(request)
+                except RequestRefused as refused:
+                    if span is not None:
+                        span.fail(str(refused.errors[0]["extensions"]["code"]), here=False)
+                    raise
             if (here := CURRENT.get()) is not None and here.is_recorded:
                 tell_operation(here, prepared.measured, request.query)
             return prepared, caller

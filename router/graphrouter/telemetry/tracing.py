@@ -152,9 +152,10 @@ class Span:
         if self._token is not None:
             CURRENT.reset(self._token)
         if self._recorded is not None:
-            if kind is not None and not self._failed:
+            # Who is cancelled has not failed: the client has gone, or has ended its subscription.
+            if isinstance(error, Exception) and not self._failed:
                 code = getattr(error, "code", None)
-                self.fail(code if isinstance(code, str) else kind.__name__)
+                self.fail(code if isinstance(code, str) else type(error).__name__)
             self._recorded.end()
 
 

@@ -16,7 +16,7 @@ from graphrouter import GraphRouter, RouterOptions
 from graphrouter.http.capacity import Capacity, EndpointLimits
 from graphrouter.http.websocket import WebSocketEndpoint, WebSocketSettings
 from graphrouter.pipeline.traced import document_hash
-from graphrouter.request import GraphQLAnswer
+from graphrouter.request import GraphQLAnswer, error_object
 from graphrouter.server.app import create_app
 from graphrouter.server.logs import log_to_stderr, set_access_log
 from graphrouter.telemetry.settings import TracingSettings, TracingUnavailable
@@ -264,6 +264,8 @@ async def test_what_a_client_does_wrong_is_told_and_is_no_failure_of_the_router(
     assert (invalid.failed, invalid.attributes["error.type"]) == (False, "GRAPHQL_VALIDATION_FAILED")
     assert (put.failed, put.attributes["error.type"]) == (False, "METHOD_NOT_ALLOWED")
     assert put.attributes["http.response.status_code"] == 405
+    plan = spans.one("internal")
+    assert (plan.failed, plan.attributes["error.type"]) == (False, "GRAPHQL_VALIDATION_FAILED")
     assert (unknown.name, unknown.attributes["http.request.method"]) == ("HTTP /graphql", "_OTHER")
     assert all(span.ended for span in spans.kept)
 
@@ -302,21 +304,45 @@ async def test_the_opening_of_a_subscription_is_recorded_and_its_messages_are_no
     assert len([span for span in spans.kept if span.kind == "client"]) == 1, "that of the first message"
 
 
+def traced_websockets(executor: Scripted, spans: Spans) -> WebSocketEndpoint:
+    capacity, settings = Capacity(EndpointLimits(1_000, 10)), WebSocketSettings(init_seconds=FOREVER)
+    return WebSocketEndpoint(lambda: executor, capacity, settings, tracing=Tracing(spans))
+
+
 async def test_each_operation_over_a_websocket_is_a_request_of_its_own() -> None:
     spans = Spans()
-    executor = Scripted(GraphQLAnswer({"n": 1}, [], {}))
-    endpoint = WebSocketEndpoint(
-        lambda: executor,
-        Capacity(EndpointLimits(1_000, 10)),
-        WebSocketSettings(init_seconds=FOREVER),
-        tracing=Tracing(spans),
-    )
-    async with connected(endpoint) as socket:
+    async with connected(traced_websockets(Scripted(GraphQLAnswer({"n": 1}, [], {})), spans)) as socket:
         await socket.opened()
         for name in ("1", "2"):
             socket.subscribe(name)
             await socket.of("complete")
     assert [(span.name, span.parent, span.ended) for span in spans.kept] == [("GET /graphql", None, True)] * 2
+
+
+async def test_a_subscription_that_its_client_ends_has_not_failed() -> None:
+    spans = Spans()
+    async with connected(traced_websockets(Scripted(GraphQLAnswer({"n": 1}, [], {}), held=True), spans)) as socket:
+        await socket.opened()
+        socket.subscribe("1")
+        await socket.of("next")
+        socket.say(id="1", type="complete")
+    (span,) = spans.kept
+    assert (span.ended, span.failed) == (True, False)
+    assert "error.type" not in span.attributes
+
+
+@pytest.mark.parametrize(
+    ("code", "failed"), [("GRAPHQL_VALIDATION_FAILED", False), ("REQUEST_TIMEOUT", True), ("INTERNAL_ERROR", True)]
+)
+async def test_what_is_refused_over_a_websocket_is_told_as_over_http(code: str, failed: bool) -> None:
+    spans = Spans()
+    refused = GraphQLAnswer(None, [error_object("it is refused", code)], {}, refused=True)
+    async with connected(traced_websockets(Scripted(refused), spans)) as socket:
+        await socket.opened()
+        socket.subscribe("1")
+        await socket.of("error")
+    (span,) = spans.kept
+    assert (span.failed, span.attributes["error.type"]) == (failed, code)
 
 
 # What is told of documents
