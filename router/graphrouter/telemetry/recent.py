@@ -76,9 +76,9 @@ class RecentRequests:
         errors: Sequence[Mapping[str, Any]],
         fetched: Fetched,
     ) -> None:
-        """A request that began then has come to its end. It keeps no plan and no header alive."""
+        """A request that began then has come to its end. It keeps no plan and no header alive, and nothing long."""
         codes = tuple([str(error["extensions"]["code"])[:_LONGEST] for error in errors[:_CODES]]) if errors else ()
-        flat: list[object] = [correlation_of(headers), kind, name, at, time.time(), codes]
+        flat: list[object] = [correlation_of(headers), kind, name[:_LONGEST], at, time.time(), codes]
         for subgraph, place, given in fetched[:_PARTS]:
             flat += (subgraph, place, _text(given))
         (self._queries if kind == "query" else self._changes).append(tuple(flat))
@@ -117,7 +117,7 @@ def _told(kept: _Kept) -> RecentRequest:
     correlation, kind, name, at, end, codes = cast("tuple[str, str, str, float, float, tuple[str, ...]]", kept[:_HEAD])
     rest = cast("tuple[str, ...]", kept[_HEAD:])
     parts = tuple([AnsweredPart(*rest[start : start + 3]) for start in range(0, len(rest), 3)])
-    return RecentRequest(correlation, kind, name[:_LONGEST], at, end - at, tuple(dict.fromkeys(codes)), parts)
+    return RecentRequest(correlation, kind, name, at, end - at, tuple(dict.fromkeys(codes)), parts)
 
 
 def _text(given: Sequence[object]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import pytest
@@ -140,6 +141,23 @@ async def test_a_correlation_that_is_too_long_is_neither_kept_nor_echoed(correla
 
     assert "correlation" not in answer.extensions
     assert not recent.of(correlation)
+
+
+class Text(str):
+    """One that can be seen to be gone."""
+
+    __slots__ = ("__weakref__",)
+
+
+def test_a_long_name_does_not_stay_in_memory() -> None:
+    """Names are their clients', and may be as long as a request."""
+    recent, name = RecentRequests(), Text("N" * 1_000_000)
+    kept = weakref.ref(name)
+    recent.executed("query", name, (("correlation-id", "c"),), 1.0, (), [])
+    del name
+
+    assert kept() is None
+    assert [len(one.name) for one in recent.of("c")] == [200]
 
 
 async def test_long_names_and_many_parts_are_cut() -> None:
