@@ -74,13 +74,15 @@ class Delivering:
                 self._answering.note(prepared, execution, started, answer.errors)
                 yield answer
                 return
+            errors = [*answer.errors]
             yield AnswerPart(has_next=True, first=answer, pending=pending)
             while delivery.is_pending:
                 await arrivals.until(delivery.has_arrived)
                 part = await _or_the_end(delivery)
+                errors += part.errors
                 if not part.has_next:
                     part = replace(part, extensions={**part.extensions, **await self._ended(prepared, execution)})
-                    self._answering.note(prepared, execution, started, part.errors)
+                    self._answering.note(prepared, execution, started, errors)
                 yield part
         finally:
             running.cancel()

@@ -119,6 +119,18 @@ async def test_an_answer_in_parts_is_kept_once_with_all_of_them() -> None:
     assert [(part.subgraph, part.bookmark) for part in found.parts] == [("products", EARLY), ("reviews", LATE)]
 
 
+async def test_what_goes_wrong_in_each_part_of_an_answer_is_kept() -> None:
+    recent, nameless = RecentRequests(), product()
+    nameless["data"]["product"]["name"] = None
+    nameless["errors"] = [{"message": "?", "path": ["product", "name"], "extensions": {"code": "NAMELESS"}}]
+    router = router_of(recent, Scripted(nameless), Scripted(SubgraphUnreachable("gone")))
+    request = GraphQLRequest("{ product { name ... @defer { stars } } }", headers={"correlation-id": "c"})
+    parts = [part async for part in router.parts(request)]
+
+    assert len(parts) == 2
+    assert recent.of("c")[0].codes == ("NAMELESS", "SUBREQUEST_FAILED")
+
+
 async def test_a_bounded_number_is_kept_and_queries_push_out_no_change() -> None:
     recent = RecentRequests(kept=2)
     router = router_of(recent, Scripted(product("add"), product()))
