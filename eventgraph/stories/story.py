@@ -13,9 +13,10 @@ are those that this process's router remembers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 from eventgraph.stories.facts import LOOKED_THROUGH, MOST_EVENTS, Asked, Event, Facts, Found, Outcome, Teller
 from eventgraph.system import System
@@ -28,8 +29,13 @@ from graphrouter.telemetry.recent import AnsweredPart, RecentRequest, RecentRequ
 
 LONGEST: Final = 512
 """Characters of a correlation."""
+_MOST_REQUESTS: Final = 500
+"""Of a correlation, in one story: a client may send the same one with whatever it asks."""
 _LATER: Final = 20
 """Queries that came after the events, and are told whoever asked them."""
+
+_Offsets: TypeAlias = Mapping[Partition, Sequence[int]]
+"""Where events stand."""
 
 
 class SeenBy(Facts, frozen=True, kw_only=True):
@@ -143,21 +149,24 @@ class Stories:
 
     async def _of_events(self, correlation: str, found: Sequence[Event], notes: list[str]) -> Story:
         events = sorted(found, key=lambda event: (event.time_us, event.log, event.partition, event.offset))
-        requests = self._recent.of(correlation) if correlation else ()
+        requests: Sequence[RecentRequest] = self._recent.of(correlation) if correlation else ()
         if not requests:
             kept = self._recent.kept_since("mutation")
             notes.append(f"Its request is not known: this process knows those since {_text(round(kept * 1e6))}.")
+        if len(requests) > _MOST_REQUESTS:
+            notes.append(f"There are more requests than are told: these are the last {_MOST_REQUESTS}.")
+            requests = requests[-_MOST_REQUESTS:]
         later: Sequence[RecentRequest] = ()
         if events:
-            ours = {id(one) for one in requests}
             after = self._recent.queries_since(events[0].time_us / 1e6)
-            later = [one for one in after if one.correlation != correlation and id(one) not in ours][:_LATER]
+            later = [one for one in after if not correlation or one.correlation != correlation][:_LATER]
         outcomes = await self._outcomes(events, notes)
+        read = {name: _offsets(events, logs) for name, logs in self._read.items()}
         return Story(
             correlation=correlation,
-            requests=tuple(self._request(one, events) for one in requests),
+            requests=tuple(_request(one, read) for one in requests),
             commits=tuple(self._commits(events, outcomes)),
-            later=tuple(self._request(one, events) for one in later),
+            later=tuple(_request(one, read) for one in later),
             notes=tuple(notes),
         )
 
@@ -224,23 +233,33 @@ class Stories:
                 names.append(process.name)
         return " or ".join(names) or "a process manager"
 
-    def _request(self, request: RecentRequest, events: Sequence[Event]) -> RequestLine:
-        return RequestLine(
-            at=moment(round(request.at * 1e6)),
-            seconds=request.seconds,
-            kind=request.kind,
-            name=request.name,
-            codes=request.codes,
-            parts=tuple(self._seen_by(part, events) for part in request.parts),
-        )
 
-    def _seen_by(self, part: AnsweredPart, events: Sequence[Event]) -> SeenBy:
-        """A subgraph's bookmark has what others' logs were when it was asked, too: that says nothing of its view."""
-        read = self._read.get(part.subgraph, frozenset())
-        concerned = [event for event in events if event.version and log_name(event.log) in read]
-        position = _position(part.bookmark)
-        seen = [event for event in concerned if position.get(Partition(event.log, event.partition), 0) > event.offset]
-        return SeenBy(subgraph=part.subgraph, place=part.place, seen=len(seen), of=len(concerned))
+def _offsets(events: Iterable[Event], logs: Container[str]) -> _Offsets:
+    """Those of the events that stand on these logs, in ascending order."""
+    found: dict[Partition, list[int]] = {}
+    for event in events:
+        if event.version and log_name(event.log) in logs:
+            found.setdefault(Partition(event.log, event.partition), []).append(event.offset)
+    return {partition: sorted(offsets) for partition, offsets in found.items()}
+
+
+def _request(request: RecentRequest, read: Mapping[str, _Offsets]) -> RequestLine:
+    """`read` has the events that each subgraph reads."""
+    return RequestLine(
+        at=moment(round(request.at * 1e6)),
+        seconds=request.seconds,
+        kind=request.kind,
+        name=request.name,
+        codes=request.codes,
+        parts=tuple(_seen_by(part, read.get(part.subgraph, {})) for part in request.parts),
+    )
+
+
+def _seen_by(part: AnsweredPart, concerned: _Offsets) -> SeenBy:
+    """A subgraph's bookmark has what others' logs were when it was asked, too: that says nothing of its view."""
+    position = _position(part.bookmark)
+    seen = sum(bisect_left(offsets, position.get(partition, 0)) for partition, offsets in concerned.items())
+    return SeenBy(subgraph=part.subgraph, place=part.place, seen=seen, of=sum(map(len, concerned.values())))
 
 
 def _line(event: Event, outcomes: Sequence[Outcome]) -> EventLine:

@@ -43,3 +43,29 @@ async def test_a_part_has_seen_what_its_view_reads_before_its_bookmark(
 
     (part,) = story.requests[0].parts
     assert (part.seen, part.of) == seen
+
+
+def asked(recent: RecentRequests, name: str, correlation: str, at: float) -> None:
+    recent.executed("query", name, (("correlation-id", correlation),), at, (), [])
+
+
+async def test_of_very_many_requests_the_last_ones_are_told() -> None:
+    recent = RecentRequests()
+    for number in range(600):
+        asked(recent, f"Query{number}", "c", number)
+
+    story = await Stories(SOCIAL_NETWORK, [Told()], recent).of_correlation("c")
+
+    assert [request.name for request in story.requests] == [f"Query{number}" for number in range(100, 600)]
+    assert story.notes == ("There are more requests than are told: these are the last 500.",)
+
+
+async def test_queries_without_a_correlation_come_after_events_without_one_too() -> None:
+    recent = RecentRequests()
+    for correlation in ("", "other"):
+        asked(recent, f"After{correlation}", correlation, 2.0)
+
+    story = await Stories(SOCIAL_NETWORK, [Told()], recent).of_command("anonymous", "a-key")
+
+    assert (story.correlation, story.requests) == ("", ())
+    assert [request.name for request in story.later] == ["After", "Afterother"]
