@@ -125,7 +125,10 @@ form.addEventListener("submit", (submitted) => {
 const asked = new URLSearchParams(location.search);
 for (const name of names) form.elements[name].value = asked.get(name) ?? "";
 if (asked.get("correlation") || asked.get("key")) {
+  // Each look may read the ends of all logs, so the longer a page is open the less often it looks.
+  let pause = 1000;
   again(async () => {
+    pause = Math.min(pause * 1.2, 30000);
     try {
       const story = await ask(`story?${asked}`);
       const now = JSON.stringify(story);
@@ -133,10 +136,10 @@ if (asked.get("correlation") || asked.get("key")) {
       if (now !== shown) show(story);
       shown = now;
       say("");
-      return unfinished(story.commits ?? []) ? 1000 : 5000;
+      return unfinished(story.commits ?? []) ? pause : Math.max(pause, 5000);
     } catch (error) {
       say(error.message, true);
-      return 5000;
+      return Math.max(pause, 5000);
     }
   });
 } else {
