@@ -13,7 +13,7 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 from eventgraph.serving.served import ServedSubgraph
-from eventkernel.errors import CorruptData, Unavailable
+from eventkernel.errors import CorruptData, KernelError, Unavailable
 from eventkernel.events import COMMAND_REFUSED, FENCE, Record
 from eventkernel.writing.refusals import Refused
 
@@ -127,7 +127,7 @@ class Asked(Facts, frozen=True):
 
 
 class Teller(Protocol):
-    """What tells the facts of one subgraph. Both raise `Unavailable` where it cannot be told now."""
+    """What tells the facts of one subgraph. `events` and `outcomes` raise a `KernelError` where they cannot be told."""
 
     @property
     def name(self) -> str: ...
@@ -180,7 +180,7 @@ class SubgraphTeller:
         for process in self._subgraph.processes:
             try:
                 reaction = await process.reaction_to(record)
-            except Unavailable as error:
+            except KernelError as error:
                 found.append(Outcome(*event.key, process.name, "process", "unknown", str(error)))
                 continue
             if reaction is not None:
@@ -191,7 +191,7 @@ class SubgraphTeller:
     async def _shown(self, event: Event, record: Record) -> Outcome:
         try:
             showing = await self._subgraph.projector.showing(record)
-        except Unavailable as error:
+        except KernelError as error:
             return Outcome(*event.key, self.name, "view", "unknown", str(error))
         told = Outcome(*event.key, self.name, "view", showing.state, showing.reason)
         if showing.shown is None:

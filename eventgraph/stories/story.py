@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 
 from eventgraph.stories.facts import LOOKED_THROUGH, MOST_EVENTS, Asked, Event, Facts, Found, Outcome, Teller
 from eventgraph.system import System
-from eventkernel.errors import InvalidInput, Unavailable
+from eventkernel.errors import InvalidInput, KernelError
 from eventkernel.events import Partition, Position, log_name, moment, names_of
 from eventkernel.reading.bookmark import Bookmark
 from eventkernel.writing.commands import command_id
@@ -174,7 +174,7 @@ class Stories:
         async def ask(teller: Teller) -> Found:
             try:
                 return await teller.events(asked)
-            except Unavailable as error:
+            except KernelError as error:
                 notes.append(f"The log of {teller.name} cannot be read now: {error}.")
                 return Found()
 
@@ -184,7 +184,7 @@ class Stories:
         async def ask(teller: Teller) -> Sequence[Outcome]:
             try:
                 return await teller.outcomes(events) if events else ()
-            except Unavailable as error:
+            except KernelError as error:
                 notes.append(f"What {teller.name} has made of it cannot be told now: {error}.")
                 return ()
 

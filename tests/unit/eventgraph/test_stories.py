@@ -1,17 +1,24 @@
-"""Which events a part of an answer has seen: those of logs that its subgraph reads, before its bookmark."""
+"""What a story makes of what it is told: which events a part of an answer has seen, and what cannot be told."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 import pytest
 
-from eventgraph.stories.facts import Asked, Event, Found, Outcome
+from eventgraph.serving.served import ServedSubgraph
+from eventgraph.stories.facts import Asked, Event, Found, Outcome, SubgraphTeller
 from eventgraph.stories.story import Stories
+from eventkernel.errors import CorruptData
 from eventkernel.events import Position
 from eventkernel.reading.bookmark import Bookmark
 from graphrouter.telemetry.recent import RecentRequests
 from kithgraph.system import SOCIAL_NETWORK
+
+
+def added(correlation: str) -> Event:
+    return Event("friends.1", 0, 7, "pair@1", "friends.FriendAdded", "pair", 1, 1, "c", correlation)
 
 
 class Told:
@@ -20,8 +27,7 @@ class Told:
     name = "friends"
 
     async def events(self, asked: Asked) -> Found:
-        event = Event("friends.1", 0, 7, "pair@1", "friends.FriendAdded", "pair", 1, 1, "c", asked.correlation)
-        return Found((event,))
+        return Found((added(asked.correlation),))
 
     async def outcomes(self, events: Sequence[Event]) -> Sequence[Outcome]:
         return ()
@@ -69,3 +75,34 @@ async def test_queries_without_a_correlation_come_after_events_without_one_too()
 
     assert (story.correlation, story.requests) == ("", ())
     assert [request.name for request in story.later] == ["After", "Afterother"]
+
+
+class Damaged:
+    """A log, a view and a process manager of which nothing can be read."""
+
+    name = "users"
+
+    async def fail(self, *_asked: object) -> Any:
+        raise CorruptData("users.sqlite: malformed")
+
+    events = outcomes = showing = reaction_to = fail
+
+
+async def test_what_is_damaged_hides_nothing_of_what_others_tell() -> None:
+    story = await Stories(SOCIAL_NETWORK, [Told(), cast("Any", Damaged())], RecentRequests()).of_correlation("c")
+
+    assert [commit.log for commit in story.commits] == ["friends"]
+    told = [note for note in story.notes if note.endswith(": users.sqlite: malformed.")]
+    assert [note.partition(" cannot ")[0] for note in told] == ["The log of users", "What users has made of it"]
+
+
+async def test_a_view_and_a_process_manager_that_cannot_be_read_are_told_as_such() -> None:
+    damaged = cast("Any", Damaged())
+    subgraph = ServedSubgraph("doors", damaged, "", damaged, damaged, [damaged], reads=lambda _record: True)
+
+    outcomes = await SubgraphTeller(subgraph).outcomes([added("c")])
+
+    assert [(one.kind, one.state, one.reason) for one in outcomes] == [
+        ("view", "unknown", "users.sqlite: malformed"),
+        ("process", "unknown", "users.sqlite: malformed"),
+    ]
