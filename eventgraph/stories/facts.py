@@ -7,7 +7,8 @@ happened, when, and where.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from typing import Final, Literal, Protocol
 
 import msgspec
@@ -23,6 +24,8 @@ MOST_EVENTS: Final = 200
 """Of a partition, in one story."""
 _SIDE_BY_SIDE: Final = 8
 """Questions to a view or a process manager at one time."""
+_TURN_SECONDS: Final = 5.0
+"""How long a look through a log waits for those before it: who asks goes away, and does not take the look along."""
 
 
 class Facts(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -158,10 +161,22 @@ class SubgraphTeller:
             return Found()
         if asked.command:
             return Found(tuple(map(Event.of, await store.read_command(asked.command))))
-        async with self._looking:
+        async with self._turn():
             found = await store.read_correlated(asked.correlation, LOOKED_THROUGH, MOST_EVENTS)
         events = tuple(Event.of(record) for record in found.records if record.type != FENCE)
         return Found(events, found.since_us, found.more)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None]:
+        try:
+            async with asyncio.timeout(_TURN_SECONDS):
+                await self._looking.acquire()
+        except TimeoutError:
+            raise Unavailable(f"others are looking through it for more than {_TURN_SECONDS:g} s") from None
+        try:
+            yield
+        finally:
+            self._looking.release()
 
     async def outcomes(self, events: Sequence[Event]) -> Sequence[Outcome]:
         places = asyncio.Semaphore(_SIDE_BY_SIDE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -10,9 +11,10 @@ import pytest
 from eventgraph.serving.served import ServedSubgraph
 from eventgraph.stories.facts import Asked, Event, Found, Outcome, SubgraphTeller
 from eventgraph.stories.story import Stories
-from eventkernel.errors import CorruptData
+from eventkernel.errors import CorruptData, Unavailable
 from eventkernel.events import Position
 from eventkernel.reading.bookmark import Bookmark
+from eventkernel.writing.store import Correlated
 from graphrouter.telemetry.recent import RecentRequests
 from kithgraph.system import SOCIAL_NETWORK
 
@@ -106,3 +108,31 @@ async def test_a_view_and_a_process_manager_that_cannot_be_read_are_told_as_such
         ("view", "unknown", "users.sqlite: malformed"),
         ("process", "unknown", "users.sqlite: malformed"),
     ]
+
+
+class Slow:
+    """A log that takes its time to be looked through."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.may = asyncio.Event()
+
+    async def read_correlated(self, *_asked: object) -> Correlated:
+        self.asked.set()
+        await self.may.wait()
+        return Correlated([], None, False)
+
+
+async def test_looks_through_a_log_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eventgraph.stories.facts._TURN_SECONDS", 0)
+    log, nothing = Slow(), cast("Any", None)
+    teller = SubgraphTeller(ServedSubgraph("doors", nothing, "", nothing, nothing, store=cast("Any", log)))
+    first = asyncio.create_task(teller.events(Asked(correlation="c")))
+    await log.asked.wait()
+
+    with pytest.raises(Unavailable, match="others are looking through it"):
+        await teller.events(Asked(correlation="c"))
+
+    log.may.set()
+    assert await first == Found()
+    assert await teller.events(Asked(correlation="c")) == Found()
