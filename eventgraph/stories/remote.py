@@ -30,6 +30,8 @@ SCOPE: Final = "console"
 """What the signed header allows."""
 _ASKS: Final = Actor("router", frozenset({SCOPE}))
 _SECONDS: Final = 15.0
+_CLOCKS_DIFFER: Final = 30.0
+"""Seconds that a subgraph's clock may be ahead of the router's, as for GraphQL."""
 _LARGEST_BODY: Final = 4 * 1024 * 1024
 _JSON: Final = "application/json"
 
@@ -93,7 +95,7 @@ class RemoteTeller:
         return self._read(await self._answer(Question(events=tuple(events))), _outcomes)
 
     async def _answer(self, question: Question) -> bytes:
-        headers = () if self._actors is None else ((HEADER, self._actors.sign(_ASKS, _SECONDS)),)
+        headers = () if self._actors is None else ((HEADER, self._actors.sign(_ASKS, _SECONDS + _CLOCKS_DIFFER)),)
         transport = HttpTransport(self._url, tls=self._tls(), max_response_bytes=_LARGEST_BODY)
         deadline = asyncio.get_running_loop().time() + _SECONDS
         try:

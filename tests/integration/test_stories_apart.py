@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,7 +24,8 @@ from kithgraph.system import SOCIAL_NETWORK
 from tests.integration.test_stories import CREATE, named
 from tests.support.stories import ToldSystem, is_over, told_system
 
-KEYS = ActorKeys([secrets.token_bytes(32)])
+KEY = secrets.token_bytes(32)
+KEYS = ActorKeys([KEY])
 
 
 @asynccontextmanager
@@ -78,6 +80,12 @@ async def test_a_subgraph_with_keys_tells_only_a_router_that_has_them(tmp_path: 
     async with told_system(SOCIAL_NETWORK, tmp_path) as system, apart(system) as urls:
         with pytest.raises(Unavailable, match="HTTP status 401"):
             await RemoteTeller("users", urls[0], actors).events(Asked(correlation="c"))
+
+
+async def test_a_subgraph_whose_clock_is_ahead_tells_its_router_all_the_same(tmp_path: Path) -> None:
+    ahead = ActorKeys([KEY], now=lambda: time.time() + 30)
+    async with told_system(SOCIAL_NETWORK, tmp_path) as system, apart(system, ahead) as urls:
+        assert (await RemoteTeller("users", urls[0], KEYS).events(Asked(correlation="c"))).events == ()
 
 
 async def test_an_actor_without_the_scope_is_told_nothing(tmp_path: Path) -> None:
