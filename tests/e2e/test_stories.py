@@ -10,13 +10,21 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from starlette.applications import Starlette
 
+from eventgraph.console.access import Access
+from eventgraph.console.mode import Mode
+from eventgraph.console.site import stories_console
+from eventgraph.running.servers import Servers, listen, origin_of
 from graphrouter.server.playground import Playground
+from graphrouter.server.servers import Endpoint
 from infra import patience
+from kithgraph.system import SOCIAL_NETWORK
 from tests.e2e.test_operating import CREATE, create, with_a_parked_stream
 from tests.e2e.test_playground import ARTIFACTS, clicked, opened
 from tests.support.chromium import Page, chromium_page
 from tests.support.kith import Json, RunningKith, kith_up, running_kith
+from tests.support.stories import told_system
 
 VIEWS = {"users", "friends", "recommendations"}
 
@@ -136,6 +144,8 @@ async def test_the_playground_leads_from_a_mutations_answer_to_its_story(tmp_pat
         assert "users.UserCreated" in text
         assert "saw all" in text
         assert "Lovelace" not in text
+        leads = await page.evaluate("document.querySelector('.commit h2 a').pathname")
+        assert leads == "/console/events"
         await keep(page, "story")
         await page.call("Emulation.setDeviceMetricsOverride", width=420, height=800, deviceScaleFactor=1, mobile=False)
         await page.prefer("dark")
@@ -161,6 +171,26 @@ async def test_a_story_is_asked_for_by_its_form_and_shows_what_others_wrote_as_t
         await page.wait_for("document.getElementById('story').textContent.includes('Nothing is known of it here')")
         assert await page.evaluate("document.querySelectorAll('main img').length") == 0
         assert page.problems == []
+
+
+@pytest.mark.browser
+async def test_a_story_leads_to_no_page_of_events_where_there_is_none(tmp_path: Path) -> None:
+    async with (
+        told_system(SOCIAL_NETWORK, tmp_path / "data") as system,
+        stories_console(system.stories, Access(Mode.ON)) as routes,
+        chromium_page(tmp_path / "profile") as page,
+    ):
+        answer = await system.ask(CREATE, {"first": "Ada", "name": None, "key": None})
+        servers, listener = Servers(), listen("127.0.0.1", 0)
+        await servers.start([Endpoint(Starlette(routes=[*routes]), listener)])
+        try:
+            asked = urlencode({"correlation": answer.body["extensions"]["correlation"]})
+            await page.open(f"{origin_of(listener)}/console/stories?{asked}")
+            await page.wait_for("document.querySelector('.commit h2') !== null")
+            assert await page.evaluate("document.querySelectorAll('.commit h2 a').length") == 0
+            assert page.problems == []
+        finally:
+            await servers.shut_down()
 
 
 async def shows_every_view(page: Page) -> None:

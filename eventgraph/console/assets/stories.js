@@ -44,6 +44,10 @@ function event(one) {
   );
 }
 
+// A router apart from its subgraphs has no page of events.
+const eventsPage = [...document.querySelectorAll("nav a")].find(({ pathname }) => pathname.endsWith("/console/events"));
+const stream = (name) => (eventsPage ? make("a", { href: `${eventsPage.href}?${new URLSearchParams({ stream: name })}` }, name) : name);
+
 function commit(one) {
   const by = one.by ? `by ${one.by}, because of ${one.because}` : "by the request";
   const where = `${one.log} · ${by} · ${time(one.at)}${one.actor ? ` · actor ${one.actor}` : ""}`;
@@ -52,7 +56,7 @@ function commit(one) {
   return make(
     "article",
     { class: "card commit", "data-stream": one.stream, "data-by": one.by },
-    make("h2", { class: "mono" }, make("a", { href: `events?${new URLSearchParams({ stream: one.stream })}` }, one.stream)),
+    make("h2", { class: "mono" }, stream(one.stream)),
     make("p", { class: "soft" }, where),
     refused,
     nothing,
