@@ -119,6 +119,7 @@ async def test_a_transfer_is_told_with_its_whole_saga(tmp_path: Path) -> None:
             "mutation ($input: TransferInput!) { transfer(input: $input) { transfer { id } bookmark } }",
             {"input": {"sourceId": source, "targetId": target, "amount": "30.00 EUR"}},
         )
+        bank.bookmark = answer.data["transfer"]["bookmark"]  # else the next query may be before the transfer
         assert (await bank.over(answer.data["transfer"]["transfer"]["id"]))[0] in OVER
         story = await system.told(
             answer.body["extensions"]["correlation"],
