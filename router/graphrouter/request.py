@@ -113,9 +113,9 @@ class GraphQLAnswer:
         def __getattr__(self, name: str) -> object:
             if name != "data" or self._struct is None:
                 raise AttributeError(name)
-            data = msgspec.to_builtins(self._struct)
-            object.__setattr__(self, "data", data)
-            return data
+            object.__setattr__(self, "data", msgspec.to_builtins(self._struct))
+            object.__setattr__(self, "_struct", None)
+            return self.data
 
     @property
     def bookmark(self) -> str | None:

@@ -73,6 +73,16 @@ async def test_data_read_into_structs_are_dicts_to_whoever_looks(shaped: list[st
         getattr(second, "nothing_such")  # noqa: B009 -- no checker takes the attribute itself
 
 
+async def test_data_that_somebody_has_looked_at_are_what_is_written(shaped: list[str]) -> None:
+    router = routed(a=(USERS, Scripted(users("1"))), b=(AGES, Scripted(ages(10))))
+    answers = [await router.execute(QUERY) for _ in range(2)]
+    assert shaped == ["dicts"]
+    for one in answers:
+        assert one.data is not None
+        one.data["users"] = []
+    assert [one.text() for one in answers] == [b'{"data":{"users":[]}}'] * 2
+
+
 def test_an_answer_of_a_struct_is_written_with_its_errors_and_extensions_around() -> None:
     struct = defstruct("Query", [("f0", Any)], rename={"f0": "a"})(1)
     answer = GraphQLAnswer.of_struct(struct, [{"message": "m", "extensions": {}}], {"bookmark": "b"})
