@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
+import msgspec
 import pytest
 from graphql import OperationDefinitionNode, parse
 from msgspec import defstruct
@@ -15,7 +17,7 @@ from graphrouter import GraphRouter, RouterOptions
 from graphrouter.execution.background import LARGE_BYTES
 from graphrouter.execution.execute import Execution
 from graphrouter.execution.prepare import PreparedPlan
-from graphrouter.execution.structs.plan import StructPlan, StructPlans
+from graphrouter.execution.structs.plan import StructPlans
 from graphrouter.pipeline.answering import Answering
 from graphrouter.request import GraphQLAnswer
 from graphrouter.transport import SubgraphResponse
@@ -248,16 +250,35 @@ async def test_structs_are_made_while_those_in_use_fit_into_their_memory(shaped:
         assert shaped == made
 
 
-def test_structs_whose_operation_is_forgotten_make_room() -> None:
+def test_structs_of_forgotten_operations_make_room_when_they_are_gone() -> None:
     router = things()
     supergraph = router.supergraph
     document = parse("{ all { id score } }")
     operation = cast("OperationDefinitionNode", document.definitions[0])
     plan = PreparedPlan.of(router.planner.plan(document))
-    size = cast("StructPlan", StructPlans(10**9).make(supergraph, operation, {}, plan)).bytes
-    plans = StructPlans(size)
-    kept = plans.make(supergraph, operation, {}, plan)
-    assert kept is not None
-    assert plans.make(supergraph, operation, {}, plan) is None
-    del kept
-    assert plans.make(supergraph, operation, {}, plan) is not None
+    plans = StructPlans(20_000)  # for one of them
+    gc.disable()
+    try:
+        kept = plans.make(supergraph, operation, {}, plan)
+        assert kept is not None
+        assert plans.make(supergraph, operation, {}, plan) is None
+        del kept
+        assert plans.make(supergraph, operation, {}, plan) is None
+        gc.collect()
+        assert plans.make(supergraph, operation, {}, plan) is not None
+    finally:
+        gc.enable()
+
+
+async def test_no_struct_is_made_for_operations_of_very_many_objects(
+    shaped: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"f{number}" for number in range(20)]
+    sdl = f"type Query {{ t: T }} type T {{ x: Int {' '.join(f'{name}: T' for name in names)} }}"
+    inner = " ".join(f"{name} {{ x }}" for name in names)
+    query = f"{{ t {{ {' '.join(f'{name} {{ {inner} }}' for name in names)} }} }}"
+    router = routed(a=(sdl, Scripted({"data": {"t": None}})))
+    monkeypatch.delattr(msgspec, "defstruct")
+    for _ in range(2):
+        assert (await router.execute(query)).text() == b'{"data":{"t":null}}'
+    assert shaped == ["dicts", "dicts"]

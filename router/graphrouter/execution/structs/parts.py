@@ -198,18 +198,29 @@ def _nullable(type_: OutputType) -> tuple[bool, ...]:
 
 
 class StructMaker:
-    """Makes the structs of one plan, inner ones first. `visible` is the schema that clients see."""
+    """Makes the structs of one plan, inner ones first; Unsuited where they take more than `max_bytes`. `visible` is the
+    schema that clients see."""
 
-    def __init__(self, visible: GraphQLSchema) -> None:
+    def __init__(self, visible: GraphQLSchema, max_bytes: int) -> None:
         self._visible = visible
+        self._max_bytes = max_bytes
         self.bytes = 0
         """What all of them take in memory, roughly."""
+        self.first: type[Struct] | None = None
+        """The one that was made first."""
+
+    def expect(self, structs: int) -> None:
+        """Unsuited where so many are too many; it is told before any is made."""
+        if structs * _STRUCT_BYTES > self._max_bytes:
+            raise Unsuited
 
     def define(self, name: str, fields: Mapping[str, tuple[Annotation, str]], *slots: str) -> type[Struct]:
         """A struct of required fields, given by attribute as type and key, with slots in it. It knows no other keys."""
         self.bytes += _STRUCT_BYTES + _FIELD_BYTES * (len(fields) + len(slots))
+        if self.bytes > self._max_bytes:
+            raise Unsuited
         # No key of an answer leads to a slot: of whatever JSON has there, nothing is unset.
-        return msgspec.defstruct(
+        struct = msgspec.defstruct(
             name,
             [
                 *((attribute, type_) for attribute, (type_, _) in fields.items()),
@@ -219,6 +230,8 @@ class StructMaker:
             forbid_unknown_fields=True,
             gc=False,
         )
+        self.first = self.first or struct
+        return struct
 
     def make(self, part: Part) -> type[Struct]:
         fields = {one.attribute: (self._annotation(part, one), key) for key, one in part.fields.items()}
