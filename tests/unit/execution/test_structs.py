@@ -18,6 +18,7 @@ from graphrouter.execution.background import LARGE_BYTES
 from graphrouter.execution.execute import Execution
 from graphrouter.execution.prepare import PreparedPlan
 from graphrouter.execution.structs.plan import StructPlans
+from graphrouter.limits import Limits
 from graphrouter.pipeline.answering import Answering
 from graphrouter.request import GraphQLAnswer
 from graphrouter.transport import SubgraphResponse
@@ -129,13 +130,33 @@ async def test_a_number_keeps_its_text(number: float, shaped: list[str]) -> None
     assert len(shaped) == (1 if abs(number) < 10**16 else 2)
 
 
-async def test_large_answers_are_not_read_into_structs(shaped: list[str]) -> None:
+@pytest.mark.parametrize("objects", [100_000, 10**6])
+async def test_large_answers_are_not_read_into_structs(objects: int, shaped: list[str]) -> None:
     name = "n" * (LARGE_BYTES // 2)
     large = {"data": {"users": [{"name": name, "id": "1"}, {"name": name, "id": "2"}]}}
-    router = routed(a=(USERS, Scripted(large)), b=(AGES, Scripted(ages(1, 2))))
-    first, second = [(await router.execute(QUERY)).text() for _ in range(2)]
+    options = RouterOptions(limits=Limits(objects=objects))
+    router = routed(options, a=(USERS, Scripted(large)))
+    first, second = [(await router.execute("{ users { name id } }")).text() for _ in range(2)]
     assert shaped == ["dicts", "dicts"]
     assert second == first
+
+
+@pytest.mark.parametrize(("objects", "size"), [(10**6, LARGE_BYTES), (200, 600)])
+async def test_answers_that_are_too_large_only_together_are_not_read_into_structs(
+    objects: int, size: int, shaped: list[str]
+) -> None:
+    texts = 'type User @key(fields: "id") { id: ID! age: String! }'
+    for length, made in ((2 * size // 5, ["dicts"]), (3 * size // 5, ["dicts", "dicts"])):
+        shaped.clear()
+        text = "n" * length
+        router = routed(
+            RouterOptions(limits=Limits(objects=objects)),
+            a=(USERS, Scripted({"data": {"users": [{"name": text, "id": "1"}]}})),
+            b=(texts, Scripted({"data": {"_entities": [{"age": text}]}})),
+        )
+        first, second = [(await router.execute(QUERY)).text() for _ in range(2)]
+        assert shaped == made
+        assert second == first
 
 
 async def test_entities_whose_copies_make_a_large_answer_are_not_read_into_structs(shaped: list[str]) -> None:
@@ -234,6 +255,31 @@ async def test_what_may_differ_from_object_to_object_is_not_read_into_structs(qu
     assert shaped == ["dicts", "dicts"]
     assert second == first
     assert b"errors" not in second
+
+
+async def test_numbers_that_only_python_takes_for_equal_are_keys_of_two_entities(shaped: list[str]) -> None:
+    keyed = 'type User @key(fields: "id mark") { id: ID! mark: Float! %s }'
+    found = {"data": {"users": [{"id": "1", "mark": mark, "name": "n"} for mark in (1, 1.0)]}}
+    asked = Scripted(ages(10, 20))
+    router = routed(
+        a=("type Query { users: [User!]! } " + keyed % "name: String", Scripted(found)),
+        b=(keyed % "age: Int!", asked),
+    )
+    texts = [(await router.execute(QUERY)).text() for _ in range(2)]
+    assert texts == [b'{"data":{"users":[{"age":10,"name":"n"},{"age":20,"name":"n"}]}}'] * 2
+    assert [len(representations) for representations in asked.representations] == [2, 2]
+    assert shaped == ["dicts", "dicts"]
+
+
+async def test_a_key_that_the_caller_may_not_see_is_not_told(shaped: list[str]) -> None:
+    link = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key", "@authenticated"])'
+    private = f'{link} type Query {{ users: [User!]! }} type User @key(fields: "id") {{ id: ID @authenticated }}'
+    public = f'{link} type User @key(fields: "id") {{ id: ID age: Int! }}'
+    router = routed(a=(private, Scripted({"data": {"users": [{"id": "1"}]}})), b=(public, Scripted(ages(10))))
+    first, second = [(await router.execute("{ users { id age } }")).text() for _ in range(2)]
+    assert second == first
+    assert json.loads(second)["data"] == {"users": [{"id": None, "age": 10}]}
+    assert shaped == ["dicts", "dicts"]
 
 
 async def test_structs_are_made_while_those_in_use_fit_into_their_memory(shaped: list[str]) -> None:
