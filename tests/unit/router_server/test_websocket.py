@@ -260,7 +260,12 @@ class Guarded(Scripted):
 
 
 @pytest.mark.parametrize(
-    "payload", [{"Authorization": "Bearer right"}, {"headers": {"authorization": "Bearer right", "x": 1}, "y": {}}]
+    "payload",
+    [
+        {"Authorization": "Bearer right"},
+        {"headers": {"authorization": "Bearer right", "x": 1}, "y": {}},
+        {"headers": {"authorization": "Bearer wrong"}, "authorization": "Bearer right"},
+    ],
 )
 async def test_credentials_of_the_initialisation_are_headers_of_each_operation(payload: dict[str, Any]) -> None:
     executor = Guarded(message(1))
@@ -324,6 +329,19 @@ async def test_operations_run_beside_one_another_and_end_alone() -> None:
         socket.say(type="complete", id="9")  # of an operation that has ended just now
         socket.say(type="ping")
         assert await socket.next() == {"type": "pong"}
+
+
+async def test_an_operation_that_its_client_has_ended_is_told_no_more() -> None:
+    executor = Scripted(held=True)
+    async with connected(endpoint_of(executor, gives_up=False)) as socket:
+        await socket.opened()
+        socket.subscribe("1")
+        socket.say(type="complete", id="1")
+        socket.say(type="ping")
+        assert await socket.next() == {"type": "pong"}
+        executor.held.set()
+        await asyncio.wait_for(executor.ended.wait(), seconds(10))
+    assert socket.from_app.empty()
 
 
 async def test_an_executor_without_streams_answers_queries() -> None:

@@ -377,6 +377,17 @@ async def test_a_client_that_does_not_read_ends_and_costs_what_the_socket_holds(
     await until(lambda: not server.state.tasks)
 
 
+async def test_what_a_client_sends_gives_it_no_more_time_to_read(server: Server) -> None:
+    client = await server.opened()
+    client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+    client.frame(TEXT, b"much")
+    (connection,) = server.state.connections
+    await until(lambda: not connection._writable.is_set())
+    connection.data_received(b"\x89\x80abcd")  # a ping that was on its way
+    server.wait(31)
+    await until(lambda: not server.state.connections)
+
+
 async def test_messages_that_the_app_does_not_take_stay_in_the_socket(server: Server) -> None:
     client = await server.opened()
     server.reads.clear()

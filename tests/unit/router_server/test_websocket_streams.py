@@ -102,6 +102,22 @@ async def test_what_is_asked_and_what_comes() -> None:
     assert server.subprotocol == "graphql-transport-ws"
 
 
+async def test_a_ping_of_the_subgraph_is_answered() -> None:
+    class Pinging(Scripted):
+        async def __call__(self, connection: ServerConnection) -> None:
+            await connection.recv()
+            await connection.send('{"type":"connection_ack"}')
+            await connection.recv()
+            await connection.send('{"type":"ping"}')
+            self.got.append(json.loads(await connection.recv()))
+            await connection.send(json.dumps(COMPLETE))
+
+    server = Pinging()
+    async with streams_of(server) as streams:
+        await asyncio.wait_for(read(streams), seconds(30))
+    assert server.got == [{"type": "pong"}]
+
+
 async def test_an_error_is_the_last_message() -> None:
     errors = [{"message": "no such user", "extensions": {"code": "INVALID_INPUT"}}]
     async with streams_of(Scripted(NEXT, {"id": "1", "type": "error", "payload": errors})) as streams:
