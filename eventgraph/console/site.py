@@ -377,7 +377,7 @@ async def _order_of(request: Request) -> Order:
     caller: Caller | None = request.state.caller
     who = "somebody" if caller is None else caller.actor
     what = request.url.path.rpartition("/")[2]
-    _log.warning("console: %s orders: %s, view %.100r, stream %.200r", who, what, order.view, order.stream)
+    _log.warning("console: %s asks for %s, view %.100r, stream %.200r", who, what, order.view, order.stream)
     return order
 
 

@@ -30,7 +30,7 @@ async def test_each_order_has_one_line_with_who_gave_it_what_it_is_and_of_what(
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9000") as client:
             assert (await client.post("/console/api/cancel", json=order)).status_code == 404
     lines = [record.getMessage() for record in caplog.records if record.name == "eventgraph.console.site"]
-    assert lines == [r"console: ada orders: cancel, view 'doors', stream 'door-1\nforged line'"]
+    assert lines == [r"console: ada asks for cancel, view 'doors', stream 'door-1\nforged line'"]
 
 
 class Parked(Projecting):
