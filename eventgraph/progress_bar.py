@@ -13,8 +13,8 @@ Advance = Callable[[int, int], None]
 def progress_bar(title: str, *, quiet: bool = False) -> Generator[Advance]:
     """A bar for as long as the block lasts; none where standard error is no terminal."""
     # A server that knows of bars, and shows none, does not wait for them to load.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415  # most commands show no bar
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415  # most commands show no bar
 
     console = Console(stderr=True)
     if quiet or not console.is_terminal:

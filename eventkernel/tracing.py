@@ -29,10 +29,10 @@ class Tracer(Protocol):
 
 
 class _NotTraced:
-    def command(self, log: str, command: object, metadata: Metadata) -> AbstractContextManager[Metadata]:  # noqa: ARG002
+    def command(self, log: str, command: object, metadata: Metadata) -> AbstractContextManager[Metadata]:  # noqa: ARG002  # nothing is traced
         return nullcontext(metadata)
 
-    def reaction(self, process: str, record: Record) -> AbstractContextManager[str | None]:  # noqa: ARG002
+    def reaction(self, process: str, record: Record) -> AbstractContextManager[str | None]:  # noqa: ARG002  # nothing is traced
         return nullcontext(record.traceparent)
 
     def applied(self, view: str, records: Iterable[Record], began_ns: int) -> None:
