@@ -41,7 +41,7 @@ class UserReplica:
             for user in unknown:
                 view = await self._caught_up(user, request.timeout)
             known = await view.users(ids)
-        request.join(Bookmark((await view.checkpoint()).position))
+        request.join(Bookmark((await view.shown()).position))  # others may be in the midst of a save to this view
         return tuple(user for user in ids if user not in known or known[user].deleted)
 
     async def _caught_up(self, user: str, timeout: float) -> FriendView:

@@ -11,6 +11,7 @@ import pytest
 
 from eventkernel.events import EncodedEvent
 from eventkernel.reading.bookmark import Bookmark
+from eventkernel.writing.store import Checkpoint
 from subgraphs.friends.adapters.sqlite import SqliteFriendView
 from subgraphs.friends.domain import Pair
 from tests.support.social import ADD, REMOVE, Social, at_work, opened
@@ -207,6 +208,27 @@ async def test_what_a_mutation_decided_on_is_in_its_bookmark(social: Social) -> 
     await social.add("a", "b")
     head = (await social.users_log.head()).join(await social.friends_log.head())
     assert social.bookmark.position == head
+
+
+async def test_what_a_mutation_decided_on_is_in_its_bookmark_before_the_views_checkpoint_is(
+    social: Social, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without transactions a save writes its documents first: a new user is known before the checkpoint says so."""
+    await friends_of(social, "a")
+    social.bookmark = Bookmark()
+    view = social.friends_view.live()
+    saved, nothing_reached = await view.checkpoint(), Checkpoint()
+
+    async def shown() -> Checkpoint:
+        return saved
+
+    async def checkpoint() -> Checkpoint:
+        return nothing_reached
+
+    monkeypatch.setattr(view, "shown", shown)
+    monkeypatch.setattr(view, "checkpoint", checkpoint)
+    await social.friends.ask(ADD, {"input": {"userId": "a", "friendId": "b"}})
+    assert social.bookmark.position.covers(await social.users_log.head())
 
 
 async def test_events_of_users_that_are_made_after_this_was_written_stop_nothing(social: Social) -> None:
