@@ -18,7 +18,7 @@ QUIET   := $(shell [ -t 2 ] || echo --quiet)
 export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run run-distributed dev develop web check format test test-web test-engines test-all rehearse audit generate bench bench-router \
+.PHONY: help setup run run-distributed dev develop web docs check format test test-web test-engines test-all rehearse audit generate bench bench-router \
         simulate fuzz-router lock clean
 
 # Where the frontend is built they serve it at /app; KITH_WEB may name another folder.
@@ -41,6 +41,9 @@ dev: $(MARK)-dev ## Like run, and start again whenever a source file changes
 develop: $(MARK)-dev ## Install everything that developers need into .venv
 
 web: $(WEB)/dist/index.html ## Build the frontend that `make run` serves at /app (needs Node)
+
+docs: $(MARK)-dev ## Build the documentation's site into ./site; make docs ARGS=serve shows it on port 8000 and follows edits
+	@$(BIN)/python -m infra.site $(ARGS)
 
 check: $(MARK)-dev ## Lint, types, import rules, lock file, generated files
 	$(UV) lock --check --quiet
@@ -106,7 +109,7 @@ lock: $(UV) ## Resolve dependencies anew
 	$(UV) lock
 
 clean: ## Remove what was installed and cached; data stay
-	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist router/dist \
+	rm -rf .venv .uv .cache/site site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist router/dist \
 		$(WEB)/node_modules $(WEB)/dist $(WEB)/src/generated
 
 $(UV):
