@@ -87,6 +87,9 @@ class ProcessLine(_Json, frozen=True):
     reactions: int
     parked_known: bool = True
     """As a build's."""
+    deadlines: int | None = None
+    """As the kernel's status has them."""
+    overdue_seconds: float = 0.0
 
 
 class SubgraphLine(_Json, frozen=True):

@@ -98,7 +98,7 @@ async def run(system: System, settings: Settings, announce: Callable[[str], None
         )
         router = await asyncio.to_thread(made)
         status = StatusSource(system, str(folder.path), subgraphs, router.statistics)
-        exposed = Exposed.of(settings, metrics_listener, sources_of(servers, subgraphs, counted, router.statistics))
+        exposed = Exposed.of(settings, metrics_listener, sources_of(servers, subgraphs, router.measured()))
         access = Access(mode, settings.hosts, lambda: router.authentication)
         operations = None if counted is None else counted.operations.families
         operated = Operated(system, status, subgraphs, operations, recent)

@@ -23,7 +23,6 @@ from graphrouter.telemetry.exposition import PATH, Source, metrics_app, metrics_
 from graphrouter.telemetry.http import connections
 from graphrouter.telemetry.measures import Family, Labels, Metric, looked_up
 from graphrouter.telemetry.process import ProcessMetrics
-from graphrouter.telemetry.router import RouterMetrics, caches
 
 _READER: Final = ("messaging.consumer.group.name",)
 _PARTITION: Final = (*_READER, "messaging.destination.name", "messaging.destination.partition.id")
@@ -42,6 +41,21 @@ REACTIONS: Final = Metric(
     "{reaction}",
     _READER,
     "Completed reactions of a process manager.",
+)
+DEADLINES: Final = Metric(
+    "eventgraph.process_manager.deadlines",
+    "gauge",
+    "{deadline}",
+    _READER,
+    "Deadlines of a process manager that are to come, or over and not dealt with yet.",
+)
+OVERDUE: Final = Metric(
+    "eventgraph.process_manager.overdue_duration",
+    "gauge",
+    "s",
+    _READER,
+    "How long the oldest of these deadlines has been over; 0 where none is. One whose reaction has failed waits among "
+    "the parked streams, and is due again half a minute later.",
 )
 LAG: Final = Metric(
     "eventgraph.reader.lag",
@@ -100,6 +114,13 @@ BACKLOG: Final = Metric(
     _LOG,
     "Commits in the ledger that are not known to be on the log yet; on SQLite there are none.",
 )
+READY: Final = Metric(
+    "eventgraph.subgraph.ready",
+    "gauge",
+    "{subgraph}",
+    ("graphql.subgraph.name",),
+    "1 where the subgraph can do its work, as its `/health/ready` tells it with the reasons; else 0.",
+)
 READABLE: Final = Metric(
     "eventgraph.status.readable",
     "gauge",
@@ -111,7 +132,7 @@ READABLE: Final = Metric(
 
 METRICS: Final = (
     CONSUMED, REACTIONS, LAG, LAG_DURATION, PARKED, PARKED_RECORDS, TROUBLES, LIVE, REBUILDS, REBUILDING, FLAWS,
-    DAMAGE, BACKLOG, READABLE,
+    DAMAGE, BACKLOG, DEADLINES, OVERDUE, READY, READABLE,
 )  # fmt: skip
 
 _ASKING_SECONDS: Final = 5.0
@@ -123,18 +144,16 @@ _log = structlog.get_logger()
 def sources_of(
     servers: Servers,
     subgraphs: Sequence[ServedSubgraph],
-    router: RouterMetrics | None = None,
-    statistics: Callable[[], Mapping[str, object]] = dict,
+    router: Sequence[Source] = (),
     *,
     keeps_views: bool = True,
 ) -> Sequence[Source]:
-    """What a process tells: of the subgraphs and of the router that it serves, and of itself; of views and process
-    managers where it keeps them."""
-    found: list[Source] = [ProcessMetrics().families, connections(lambda: servers.connections)]
-    if router is not None:
-        found += [router.families, caches(statistics)]
+    """What a process tells: of itself, of the router that it serves (`SystemRouter.measured`), of its subgraphs; of
+    views and process managers where it keeps them."""
+    found: list[Source] = [ProcessMetrics().families, connections(lambda: servers.connections), *router]
     found += [subgraph.metrics.families for subgraph in subgraphs if subgraph.metrics is not None]
     found += [_backlog(subgraph.name, subgraph.store) for subgraph in subgraphs if subgraph.store is not None]
+    found += map(_readiness, subgraphs)
     if keeps_views:
         found += map(_readers, subgraphs)
     return found
@@ -169,6 +188,18 @@ class Exposed:
 def metrics_of(names: Iterable[str], system: str) -> Mapping[str, SubgraphMetrics]:
     """The metrics of subgraphs, by their names."""
     return {name: SubgraphMetrics(name, system) for name in names}
+
+
+def _readiness(subgraph: ServedSubgraph) -> Source:
+    async def families() -> Iterable[Family]:
+        try:
+            async with asyncio.timeout(_ASKING_SECONDS):
+                ready = not (await subgraph.readiness()).reasons
+        except (KernelError, TimeoutError):
+            ready = False
+        return [looked_up(READY, [((subgraph.name,), ready)])]
+
+    return families
 
 
 def _readers(subgraph: ServedSubgraph) -> Source:
@@ -210,6 +241,9 @@ def _families(line: SubgraphLine) -> Iterator[Family]:
         done, of = view.filling.progress()
         yield looked_up(REBUILDING, [(here, done / of if of else 1.0)])
     yield looked_up(REACTIONS, [((process.name,), process.reactions) for process in line.processes])
+    timed = [((one.name,), one.deadlines, one.overdue_seconds) for one in line.processes if one.deadlines is not None]
+    yield looked_up(DEADLINES, [(name, waiting) for name, waiting, _ in timed])
+    yield looked_up(OVERDUE, [(name, seconds) for name, _, seconds in timed])
     yield looked_up(LAG, _of_partitions(readers, lambda partition: partition.lag_events))
     yield looked_up(LAG_DURATION, _of_partitions(readers, lambda partition: partition.lag_seconds))
     known = [(name, reader) for name, reader in readers if reader.parked_known]

@@ -56,7 +56,7 @@ async def serve_router(
         config = serve.router_config
         made = partial(SystemRouter, urls, serve, system, config, serve.actors, counted, tracing=tracing, recent=recent)
         router = await asyncio.to_thread(made)
-        exposed = Exposed.of(serve, metrics_listener, sources_of(servers, (), counted, router.statistics))
+        exposed = Exposed.of(serve, metrics_listener, sources_of(servers, (), router.measured()))
         if certificates is not None:
             await stack.enter_async_context(certificates.watched())
         tellers = [RemoteTeller(name, url, serve.actors, partial(router.tls_of, name)) for name, url in urls.items()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,8 +22,10 @@ from graphrouter.http.actors import ActorKeys
 from graphrouter.options import DEFAULT_FORWARDED_HEADERS
 from graphrouter.router import SubgraphSource
 from graphrouter.server.reloading import NotUsable, ReloadingApp, Source
+from graphrouter.telemetry.exposition import Source as MetricsSource
+from graphrouter.telemetry.measures import Family
 from graphrouter.telemetry.recent import CORRELATION_HEADER, RecentRequests
-from graphrouter.telemetry.router import RouterMetrics
+from graphrouter.telemetry.router import RouterMetrics, caches
 from graphrouter.telemetry.tracing import Tracing
 
 
@@ -90,6 +92,14 @@ class SystemRouter:
     def statistics(self) -> Mapping[str, object]:
         """Of the caches of the router that serves."""
         return {} if self._app is None else self._app.statistics()
+
+    def measured(self) -> Sequence[MetricsSource]:
+        """What tells its metrics; nothing where nothing is counted."""
+        counted = self._options.metrics
+        return () if counted is None else (counted.families, caches(self.statistics), self._configuration)
+
+    def _configuration(self) -> Iterable[Family]:
+        return () if self._app is None else self._app.families()
 
     def read(self) -> Source:
         """What the router is made from, as the configuration is now.

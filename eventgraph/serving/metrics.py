@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from eventgraph.serving.execution import DocumentStatistics
+from eventkernel.writing.store import Commit
 from graphrouter.telemetry.http import HttpMetrics
 from graphrouter.telemetry.measures import Counter, Family, Histogram, Metric, looked_up
 from graphrouter.telemetry.operations import OperationMetrics
@@ -20,6 +21,13 @@ APPEND_DURATION: Final = Metric(
     "How long appends to the log took until they were durable; `error.type` is what an append was refused with.",
 )
 EVENTS: Final = Metric("messaging.client.sent.messages", "counter", "{message}", _LOG, "Events put on the log.")
+EVENTS_BY_TYPE: Final = Metric(
+    "eventgraph.log.events",
+    "counter",
+    "{event}",
+    ("messaging.destination.name", "cloudevents.event_type"),
+    "The same by their types, as the system's declaration names them.",
+)
 GROUP_SIZE: Final = Metric(
     "eventkernel.append.group_size", "histogram", "{commit}", _LOG,
     "Appends that went to the disk, or to the brokers, together.",
@@ -52,8 +60,8 @@ DOCUMENT_DURATION: Final = Metric(
 )
 
 METRICS: Final = (
-    APPEND_DURATION, EVENTS, GROUP_SIZE, DOCUMENT_REQUESTS, DOCUMENT_EVICTIONS, DOCUMENT_ENTRIES, DOCUMENT_CHARACTERS,
-    DOCUMENT_DURATION,
+    APPEND_DURATION, EVENTS, EVENTS_BY_TYPE, GROUP_SIZE, DOCUMENT_REQUESTS, DOCUMENT_EVICTIONS, DOCUMENT_ENTRIES,
+    DOCUMENT_CHARACTERS, DOCUMENT_DURATION,
 )  # fmt: skip
 
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -67,18 +75,21 @@ class AppendMetrics:
         self._log = (system, log)
         self._duration = Histogram(APPEND_DURATION, _SECONDS)
         self._events = Counter(EVENTS)
+        self._types = Counter(EVENTS_BY_TYPE)
         self._sizes = Histogram(GROUP_SIZE, _SIZES)
 
-    def appended(self, events: int, seconds: float, error: str) -> None:
+    def appended(self, commit: Commit | None, seconds: float, error: str) -> None:
         self._duration.observe(("append", *self._log, error), seconds)
-        if events:
-            self._events.add(self._log, events)
+        if commit is not None and commit.events and commit.records:
+            self._events.add(self._log, commit.events)
+            for record in commit.records:
+                self._types.add((self._log[1], record.type))
 
     def grouped(self, commits: int) -> None:
         self._sizes.observe(self._log, commits)
 
     def families(self) -> Iterable[Family]:
-        return (self._duration.family(), self._events.family(), self._sizes.family())
+        return (self._duration.family(), self._events.family(), self._types.family(), self._sizes.family())
 
 
 class SubgraphMetrics:

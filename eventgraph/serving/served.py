@@ -11,6 +11,7 @@ from typing import Protocol
 from starlette.types import ASGIApp
 
 from eventgraph.serving.metrics import SubgraphMetrics
+from eventgraph.serving.readiness import Readiness
 from eventkernel.events import Record
 from eventkernel.reacting.process import ProcessStatus, ReactionStatus
 from eventkernel.reading.projector import ProjectorStatus, Showing
@@ -60,6 +61,10 @@ async def _no_remarks() -> Sequence[str]:
     return ()
 
 
+async def _ready() -> Readiness:
+    return Readiness()
+
+
 def _nothing(_record: Record) -> bool:
     return False
 
@@ -81,6 +86,8 @@ class ServedSubgraph:
     processes: Sequence[ProcessWorker] = ()
     store: EventStore | None = None
     """Where its commands go; None: it takes none."""
+    readiness: Callable[[], Awaitable[Readiness]] = _ready
+    """Whether it can do its work, as its health tells it."""
     remarks: Callable[[], Awaitable[Sequence[str]]] = _no_remarks
     """What the view has for an operator to know, as `ViewBuild.remarks`; nothing while it does not answer."""
     metrics: SubgraphMetrics | None = None

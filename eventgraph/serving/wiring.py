@@ -86,6 +86,7 @@ def served(
             subgraph.projection, sources, view, membership=adapters.membership, audit=audit, tracer=tracer
         ),
         audit=audit,
+        readiness=readiness,
         store=store,
         processes=processes,
         remarks=remarks,

@@ -51,6 +51,8 @@ class PendingDeadlines:
         self._records: dict[tuple[str, int], tuple[int, Record]] = {}
         self._queue: list[tuple[int, str, int]] = []
         """Ordered by time. What is not in `_records` with the same time is out of date."""
+        self._called: dict[tuple[str, int], int] = {}
+        """When those were due that have been given out and are not over."""
         self._read_to = ""
         """The last stream of which the stored deadlines were read again."""
 
@@ -88,15 +90,31 @@ class PendingDeadlines:
         found: list[Record] = []
         while self._queue and self._queue[0][0] <= now_us:
             due, stream, version = heapq.heappop(self._queue)
-            known = self._records.get((stream, version))
-            if known is not None and known[0] == due:
-                found.append(known[1])
+            if not self._out_of_date(due, stream, version):
+                self._called[stream, version] = due
+                found.append(self._records[stream, version][1])
         return found
+
+    @property
+    def count(self) -> int:
+        """How many are to come, or due and not over."""
+        return len(self._records)
+
+    def overdue_us(self, now_us: int) -> int:
+        """For how long the oldest one has been due; 0 where none is."""
+        while self._queue and self._out_of_date(*self._queue[0]):
+            heapq.heappop(self._queue)
+        oldest = [*self._called.values(), *(due for due, _, _ in self._queue[:1])]
+        return max(0, now_us - min(oldest, default=now_us))
+
+    def _out_of_date(self, due: int, stream: str, version: int) -> bool:
+        known = self._records.get((stream, version))
+        return known is None or known[0] != due
 
     async def over(self, record: Record) -> None:
         """The reaction is done."""
         await self._forget(record, [])
-        self._records.pop((record.stream, record.version), None)
+        self._drop(record)
 
     async def failed(self, record: Record, reason: str, again_us: int) -> None:
         """It is to be tried again then; the reason is kept meanwhile."""
@@ -119,12 +137,17 @@ class PendingDeadlines:
     async def skip(self, record: Record, reason: str) -> None:
         """Nothing is done any more; a mark with the reason stays."""
         await self._forget(record, [ParkedRecord(record, reason, skipped=True)])
+        self._drop(record)
+
+    def _drop(self, record: Record) -> None:
         self._records.pop((record.stream, record.version), None)
+        self._called.pop((record.stream, record.version), None)
 
     def _add(self, record: Record, due: int) -> None:
         known = self._records.get((record.stream, record.version))
         if known is None or known[0] != due:
             self._records[record.stream, record.version] = due, record
+            self._called.pop((record.stream, record.version), None)
             heapq.heappush(self._queue, (due, record.stream, record.version))
 
     async def _store(self, record: Record, reason: str) -> None:

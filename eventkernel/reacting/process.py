@@ -99,6 +99,10 @@ class ProcessStatus:
     """How many reactions were completed since the process began."""
     parked_known: bool = True
     """False: where that is kept does not answer now, and `parked` is empty although something may be set aside."""
+    deadlines: int | None = None
+    """How many are to come, or over and not dealt with; None where no event has one."""
+    overdue_seconds: float = 0.0
+    """How long the oldest of them has been over; 0 where none is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +272,8 @@ class ProcessManager(Generic[Read]):
             troubles=troubles,
             reactions=self._reacting.completed,
             parked_known=parked is not None,
+            deadlines=None if self._deadlines is None else self._pending.count,
+            overdue_seconds=self._pending.overdue_us(self._clock.now_us()) / 1_000_000,
         )
 
     async def _follow(self, assignment: Assignment) -> NoReturn:

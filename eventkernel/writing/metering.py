@@ -12,8 +12,9 @@ from eventkernel.writing.store import Commit
 class AppendMeter(Protocol):
     """Counts what one store does. Nothing of it waits, and nothing is raised."""
 
-    def appended(self, events: int, seconds: float, error: str) -> None:
-        """An append has come to its end: so many events are new on the log, or the name of what was raised."""
+    def appended(self, commit: Commit | None, seconds: float, error: str) -> None:
+        """An append has come to its end: with this commit, whose records are new on the log, or with None and the name
+        of what was raised."""
         ...
 
     def grouped(self, commits: int) -> None:
@@ -24,13 +25,12 @@ class AppendMeter(Protocol):
 async def metered(meter: AppendMeter, appending: Awaitable[Commit]) -> Commit:
     """What an append comes to, and the meter is told of it."""
     started = time.perf_counter()
-    events, error = 0, "CancelledError"
+    commit, error = None, "CancelledError"
     try:
-        commit = await appending
-        events, error = (commit.events if commit.records else 0), ""
+        commit, error = await appending, ""
     except Exception as failure:
         error = type(failure).__name__
         raise
     finally:
-        meter.appended(events, time.perf_counter() - started, error)
+        meter.appended(commit, time.perf_counter() - started, error)
     return commit

@@ -26,10 +26,12 @@ PROCESS = {
     "asyncio_eventloop_delay_seconds",
     "http_server_open_connections",
     "http_server_refused_connections_total",
+    "http_server_connection_limit",
 }
 REQUESTS = {
     "http_server_request_duration_seconds_count",
     "http_server_active_requests",
+    "http_server_request_limit",
     "graphql_server_active_streams",
     "graphql_server_operation_duration_seconds_count",
     "graphql_server_operation_errors_total",
@@ -45,10 +47,14 @@ ROUTER = REQUESTS | {
     "graphql_router_cache_entries",
     "graphql_router_cache_size_bytes",
     "graphql_router_cache_miss_duration_seconds_total",
+    "graphql_router_configuration_generation",
+    "graphql_router_configuration_refused",
 }
 APPENDS = {
     "messaging_client_operation_duration_seconds_count",
     "messaging_client_sent_messages_total",
+    "eventgraph_log_events_total",
+    "eventgraph_subgraph_ready",
     "eventkernel_append_group_size_count",
     "eventkernel_ledger_backlog",
     "graphql_server_document_cache_requests_total",
@@ -111,6 +117,8 @@ def check_router(found: Samples) -> None:
     errors = "graphql_server_operation_errors_total"
     assert value(found, errors, graphql_operation_type="mutation", error_type="USERNAME_TAKEN") == 1
     assert value(found, "graphql_server_limit_hits_total", error_type="TOO_DEEP") == 1
+    assert value(found, "graphql_router_configuration_generation") == 1
+    assert value(found, "graphql_router_configuration_refused") == 0
     asked = {"graphql_subgraph_name": "users", "http_response_status_code": "200"}
     assert value(found, "http_client_request_duration_seconds_count", **asked) == 5
 
@@ -119,6 +127,9 @@ def check_users(found: Samples, system: str) -> None:
     assert names(found) >= REQUESTS - {"graphql_server_limit_hits_total"} | APPENDS
     log = {"messaging_system": system, "messaging_destination_name": "users"}
     assert value(found, "messaging_client_sent_messages_total", **log) == 2
+    types = {"messaging_destination_name": "users", "cloudevents_event_type": "users.UserCreated"}
+    assert value(found, "eventgraph_log_events_total", **types) == 2
+    assert value(found, "eventgraph_subgraph_ready", graphql_subgraph_name="users") == 1
     appends = "messaging_client_operation_duration_seconds_count"
     assert value(found, appends, messaging_operation_name="append", **log) == 2
     assert value(found, "eventkernel_ledger_backlog", messaging_destination_name="users") == 0

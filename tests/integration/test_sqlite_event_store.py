@@ -405,9 +405,9 @@ class Meter:
         self.appends: list[tuple[int, str]] = []
         self.groups: list[int] = []
 
-    def appended(self, events: int, seconds: float, error: str) -> None:
+    def appended(self, commit: Commit | None, seconds: float, error: str) -> None:
         assert seconds >= 0
-        self.appends.append((events, error))
+        self.appends.append((len(commit.records) if commit else 0, error))
 
     def grouped(self, commits: int) -> None:
         self.groups.append(commits)

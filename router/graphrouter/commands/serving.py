@@ -34,6 +34,7 @@ from graphrouter.supergraph import SupergraphError
 from graphrouter.telemetry.exposition import Source as MetricsSource
 from graphrouter.telemetry.exposition import metrics_app, metrics_route
 from graphrouter.telemetry.http import connections
+from graphrouter.telemetry.measures import Family
 from graphrouter.telemetry.process import ProcessMetrics
 from graphrouter.telemetry.router import RouterMetrics, caches
 from graphrouter.telemetry.settings import TracingSettings, TracingUnavailable
@@ -417,7 +418,16 @@ def _metrics_of(reader: _Reader, counted: RouterMetrics, servers: Servers) -> Se
     def statistics() -> Mapping[str, object]:
         return {} if reader.app is None else reader.app.statistics()
 
-    return (ProcessMetrics().families, counted.families, caches(statistics), connections(lambda: servers.connections))
+    def configuration() -> Iterable[Family]:
+        return () if reader.app is None else reader.app.families()
+
+    return (
+        ProcessMetrics().families,
+        counted.families,
+        caches(statistics),
+        configuration,
+        connections(lambda: servers.connections),
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -111,6 +111,11 @@ class Connections:
         """How many are open, without those that were turned away."""
         return len(self._open)
 
+    @property
+    def most(self) -> int:
+        """How many there may be."""
+        return self.limits.connections
+
     def replace(self, connection: Watched, by: Watched) -> None:
         """Gives the place of one that was admitted to another one, which goes on with it."""
         self.leave(connection)

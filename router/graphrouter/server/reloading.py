@@ -35,6 +35,8 @@ from graphrouter.request import clipped
 from graphrouter.server.app import Served, routed_app
 from graphrouter.server.collector import set_collector_for_serving
 from graphrouter.subgraph_sdl import SubgraphUnavailable
+from graphrouter.telemetry.measures import Family, looked_up
+from graphrouter.telemetry.router import GENERATION, REFUSED
 
 _log = logging.getLogger("graphrouter.server")
 
@@ -171,6 +173,11 @@ class ReloadingApp:
     def statistics(self) -> Mapping[str, object]:
         """Those of the router that serves."""
         return {} if self._generation.router is None else self._generation.router.statistics()
+
+    def families(self) -> Iterable[Family]:
+        """What is told of reloads to whoever reads metrics."""
+        yield looked_up(GENERATION, [((), self._generation.number)])
+        yield looked_up(REFUSED, [((), self._refused is not None)])
 
     def notes(self) -> Mapping[str, object]:
         """What readiness tells of reloads: since when the configuration serves, and why a later one was refused."""

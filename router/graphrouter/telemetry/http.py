@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
-from weakref import WeakSet
+from weakref import ReferenceType, WeakSet, ref
 
 from graphrouter.telemetry.measures import OTHER, Counter, Family, Histogram, Labels, Metric, looked_up
 
@@ -25,6 +25,13 @@ ACTIVE_REQUESTS: Final = Metric(
     (_SUBGRAPH,),
     "Requests that are executed, by HTTP or WebSocket.",
 )
+REQUEST_LIMIT: Final = Metric(
+    "http.server.request_limit",
+    "gauge",
+    "{request}",
+    (_SUBGRAPH,),
+    "Requests that are admitted at the same time; an adaptive limit is lower while the event loop is never idle.",
+)
 ACTIVE_STREAMS: Final = Metric(
     "graphql.server.active_streams", "gauge", "{stream}", (_SUBGRAPH,), "Open streams of answers: subscriptions."
 )
@@ -39,12 +46,16 @@ LIMIT_HITS: Final = Metric(
 OPEN_CONNECTIONS: Final = Metric(
     "http.server.open_connections", "gauge", "{connection}", (), "Connections of clients, on all ports of the process."
 )
+CONNECTION_LIMIT: Final = Metric(
+    "http.server.connection_limit", "gauge", "{connection}", (), "Connections that are admitted, on all ports together."
+)
 REFUSED_CONNECTIONS: Final = Metric(
     "http.server.refused_connections", "counter", "{connection}", (), "Connections that were one too many."
 )
 
 METRICS: Final = (
-    REQUEST_DURATION, ACTIVE_REQUESTS, ACTIVE_STREAMS, LIMIT_HITS, OPEN_CONNECTIONS, REFUSED_CONNECTIONS,
+    REQUEST_DURATION, ACTIVE_REQUESTS, REQUEST_LIMIT, ACTIVE_STREAMS, LIMIT_HITS, OPEN_CONNECTIONS, CONNECTION_LIMIT,
+    REFUSED_CONNECTIONS,
 )  # fmt: skip
 
 LIMITS: Final = frozenset(
@@ -75,6 +86,9 @@ class Running(Protocol):
     @property
     def running(self) -> int: ...
 
+    @property
+    def limit(self) -> int: ...
+
 
 class Capacity(Protocol):
     """What is taken of an endpoint's limits, as far as it is counted."""
@@ -93,6 +107,9 @@ class Connections(Protocol):
     def open(self) -> int: ...
 
     @property
+    def most(self) -> int: ...
+
+    @property
     def refused(self) -> int: ...
 
 
@@ -102,6 +119,7 @@ def connections(servers: Callable[[], Iterable[Connections]]) -> Callable[[], It
     def families() -> Iterable[Family]:
         found = list(servers())
         yield looked_up(OPEN_CONNECTIONS, [((), sum(one.open for one in found))])
+        yield looked_up(CONNECTION_LIMIT, [((), sum(one.most for one in found))])
         yield looked_up(REFUSED_CONNECTIONS, [((), sum(one.refused for one in found))])
 
     return families
@@ -117,10 +135,13 @@ class HttpMetrics:
         self._labels: dict[tuple[str, int], Labels] = {}
         """By method and status, which are few."""
         self._capacities: WeakSet[Capacity] = WeakSet()
+        self._latest: ReferenceType[Capacity] | None = None
+        """The one that new requests go to."""
 
     def watch(self, capacity: Capacity) -> None:
         """From now on, what is taken of a capacity is told, as long as somebody has it."""
         self._capacities.add(capacity)
+        self._latest = ref(capacity)
 
     def answered(self, method: str, status: int, errors: Sequence[Mapping[str, Any]], seconds: float) -> None:
         """A request was answered."""
@@ -143,5 +164,7 @@ class HttpMetrics:
         here: Labels = (self._subgraph,)
         yield self._duration.family()
         yield looked_up(ACTIVE_REQUESTS, [(here, sum(one.requests.running for one in self._capacities))])
+        if self._latest is not None and (latest := self._latest()) is not None:
+            yield looked_up(REQUEST_LIMIT, [(here, latest.requests.limit)])
         yield looked_up(ACTIVE_STREAMS, [(here, sum(one.streams.running for one in self._capacities))])
         yield self._limits.family()

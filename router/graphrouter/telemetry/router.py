@@ -52,9 +52,25 @@ CACHE_DURATION: Final = Metric(
     "Time spent on making what was not there: parsing and validating, or planning.",
 )
 
+GENERATION: Final = Metric(
+    "graphql.router.configuration.generation",
+    "gauge",
+    "{generation}",
+    (),
+    "The number of the configuration that serves, counted from 1 since the start; 0: there is no router yet, and "
+    "nothing is answered.",
+)
+REFUSED: Final = Metric(
+    "graphql.router.configuration.refused",
+    "gauge",
+    "{configuration}",
+    (),
+    "1 where the configuration that was read last was refused, and the one before goes on; else 0.",
+)
+
 METRICS: Final = (
     *http.METRICS, *operations.METRICS, FETCHES, SUBGRAPH_DURATION, SUBGRAPH_ACTIVE, MESSAGES, CACHE_REQUESTS,
-    CACHE_EVICTIONS, CACHE_ENTRIES, CACHE_SIZE, CACHE_DURATION,
+    CACHE_EVICTIONS, CACHE_ENTRIES, CACHE_SIZE, CACHE_DURATION, GENERATION, REFUSED,
 )  # fmt: skip
 
 

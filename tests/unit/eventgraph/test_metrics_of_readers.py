@@ -12,6 +12,7 @@ from eventgraph.console.status import BuildLine, StatusSource
 from eventgraph.console.status_page import render
 from eventgraph.running.metrics import sources_of
 from eventgraph.running.servers import Servers
+from eventgraph.serving.readiness import Readiness
 from eventgraph.serving.served import ServedSubgraph
 from eventkernel.errors import CorruptData, KernelError, Unavailable
 from eventkernel.reacting.process import ProcessStatus
@@ -114,3 +115,38 @@ async def test_the_status_tells_of_a_view_that_cannot_be_read_and_of_everything_
     page = render(status, "Doors", status.started)
     assert "1 view cannot be read" in page
     assert page.count(str(error)) == 2
+
+
+@pytest.mark.parametrize("deadlines", [None, 3])
+async def test_deadlines_are_told_where_events_have_some(deadlines: int | None) -> None:
+    live = FillingStatus("b-1", (), (), (), 0)
+    view = Answering(ProjectorStatus("doors", live, None, ()))
+    process = Answering(ProcessStatus("closing", (), (), (), 0, deadlines=deadlines, overdue_seconds=1.5))
+    found = ServedSubgraph(
+        "doors", cast("Any", None), "", cast("Any", view), cast("Any", Sound()), [cast("Any", process)]
+    )
+    told = sources_of(Servers(), [found])[-1]()
+    assert isawaitable(told)
+    values = {family.metric.name: family.values for family in await told}
+    assert values["eventgraph.process_manager.deadlines"] == ({} if deadlines is None else {("closing",): 3})
+    assert values["eventgraph.process_manager.overdue_duration"] == ({} if deadlines is None else {("closing",): 1.5})
+
+
+@pytest.mark.parametrize(
+    ("readiness", "told"),
+    [(Readiness(), 1), (Readiness(warnings=["parked"]), 1), (Readiness(["no log"]), 0), (Unavailable("no view"), 0)],
+)
+async def test_readiness_is_told_also_where_the_views_are_kept_elsewhere(
+    readiness: Readiness | Unavailable, told: int
+) -> None:
+    async def asked() -> Readiness:
+        if isinstance(readiness, Unavailable):
+            raise readiness
+        return readiness
+
+    nothing = cast("Any", None)
+    subgraph = ServedSubgraph("doors", nothing, "", nothing, nothing, readiness=asked)
+    families = sources_of(Servers(), [subgraph], keeps_views=False)[-1]()
+    assert isawaitable(families)
+    found = {family.metric.name: family.values for family in await families}
+    assert found == {"eventgraph.subgraph.ready": {("doors",): told}}

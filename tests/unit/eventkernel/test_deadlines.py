@@ -224,3 +224,42 @@ async def test_a_deadline_that_is_to_come_is_told_of_its_record() -> None:
         site.clock.advance(61)
         await late.called()
         assert await process.reaction_to(record) == ReactionStatus("done")
+
+
+async def test_the_oldest_deadline_that_is_over_and_not_dealt_with_is_told() -> None:
+    log, pending = ScriptedLog("doors.1"), PendingDeadlines("watch", MemoryCheckpointStore())
+    for version in (1, 2, 3):
+        log.put("a", version, Opened())
+    first, second, third = log.partitions[0]
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    at = round(moment.timestamp()) * 1_000_000
+    assert (pending.count, pending.overdue_us(at)) == (0, 0)
+    for number, record in enumerate((first, second, third)):
+        await pending.set(record, moment + timedelta(seconds=10 * number))
+    assert (pending.count, pending.overdue_us(at - 1)) == (3, 0)
+    assert pending.overdue_us(at + 7) == 7, "nobody has looked for it"
+    assert pending.due(at) == [first]
+    assert pending.overdue_us(at + 8) == 8, "its reaction is under way"
+    await pending.over(first)
+    assert (pending.count, pending.overdue_us(at + 10_000_003)) == (2, 3)
+    assert pending.due(at + 10_000_003) == [second]
+    await pending.failed(second, "no reason", at + 40_000_000)
+    assert pending.overdue_us(at + 20_000_001) == 1, "the next one; that which has failed is set aside"
+    await pending.skip(third, "not needed")
+    assert (pending.count, pending.overdue_us(at + 39_999_999)) == (1, 0)
+    assert pending.overdue_us(at + 40_000_005) == 5
+
+
+async def test_a_process_manager_tells_of_its_deadlines() -> None:
+    site, late = Site(), Late()
+    site.log.put("a", 1, OAK)
+    site.log.put("a", 2, Opened())
+    async with site.at_work(site.process(deadlines=late.deadlines())) as process:
+        await site.settle(process)
+        status = await process.status()
+        assert (status.deadlines, status.overdue_seconds) == (1, 0.0)
+        site.clock.advance(61)
+        await late.called()
+        status = await process.status()
+        assert (status.deadlines, status.overdue_seconds) == (0, 0.0)
+    assert (await site.process().status()).deadlines is None, "no event has one"

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from graphrouter import Example, GraphRouter, Limits, PersistedOperations, RouterOptions
 from graphrouter.error_codes import GROUPS
-from graphrouter.http.capacity import EndpointLimits
+from graphrouter.http.capacity import Capacity, EndpointLimits
 from graphrouter.http.connections import ConnectionLimits, Connections
 from graphrouter.http.endpoint import GraphQLEndpoint
 from graphrouter.request import GraphQLAnswer, GraphQLRequest, StreamItem, error_object
@@ -291,15 +291,16 @@ class Connection:
 
 async def test_connections_that_are_open_or_turned_away_are_counted() -> None:
     held = Connections(ConnectionLimits(connections=1))
+    limits = {"http.server.connection_limit": {(): 1}, "http.server.refused_connections": {(): 1}}
     one, two = Connection(), Connection()
     assert held.admit(one)
     assert not held.admit(two)
     told = {family.metric.name: dict(family.values) for family in connections(lambda: [held])()}
-    assert told == {"http.server.open_connections": {(): 1}, "http.server.refused_connections": {(): 1}}
+    assert told == {"http.server.open_connections": {(): 1}, **limits}
     held.leave(one)
     held.leave(two)
     told = {family.metric.name: dict(family.values) for family in connections(lambda: [held])()}
-    assert told == {"http.server.open_connections": {(): 0}, "http.server.refused_connections": {(): 1}}
+    assert told == {"http.server.open_connections": {(): 0}, **limits}
 
 
 class Streaming:
@@ -323,7 +324,7 @@ async def test_an_open_stream_is_no_request_under_way_and_has_no_duration() -> N
 
     def told() -> dict[str, object]:
         return {
-            family.metric.name: family.values["",] for family in metrics.families() if family.metric.kind == "gauge"
+            family.metric.name: family.values["",] for family in metrics.families() if "active" in family.metric.name
         }
 
     transport = httpx.ASGITransport(endpoint)
@@ -350,3 +351,23 @@ async def test_an_event_loop_that_is_late_is_told() -> None:
     assert isinstance(found, Distribution)
     assert found.counts[-1] == sum(found.counts) == 1
     assert found.sum >= 10
+
+
+def test_the_limit_of_requests_is_that_of_the_app_that_serves() -> None:
+    metrics = HttpMetrics()
+
+    def limit() -> dict[tuple[str, ...], object]:
+        return {
+            labels: value
+            for family in metrics.families()
+            if family.metric.name == "http.server.request_limit"
+            for labels, value in family.values.items()
+        }
+
+    assert limit() == {}
+    former = Capacity(EndpointLimits(1_000, 10), metrics)
+    assert limit() == {("",): 10}
+    former.begin_request()
+    following = Capacity(EndpointLimits(1_000, 20), metrics)
+    assert limit() == {("",): 20}, "the former one finishes what it has begun and takes nothing more"
+    assert former.requests.running + following.requests.running == 1

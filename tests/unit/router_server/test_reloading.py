@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapp
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -451,3 +451,31 @@ async def test_a_websocket_of_a_router_that_is_replaced_is_closed_after_its_last
             await client.opened()
             client.subscribe("1", "{ name }")
             assert (await client.of("next"))["payload"]["data"] == {"name": "two"}
+
+
+async def test_metrics_tell_which_configuration_serves_and_that_a_later_one_was_refused() -> None:
+    one, two = Router("one"), Router("two")
+
+    def told(world: World) -> dict[str, float]:
+        return {
+            family.metric.name.removeprefix("graphql.router.configuration."): float(cast("float", family.values[()]))
+            for family in world.app.families()
+        }
+
+    def refused() -> Source:
+        raise ValueError("not a configuration")
+
+    async with serving(source_of(one)) as world:
+        await world.generation(1)
+        assert told(world) == {"generation": 1, "refused": 0}
+        await world.reload(refused)
+        await world.until(lambda found: "refused" in found["configuration"])
+        assert told(world) == {"generation": 1, "refused": 1}
+        await world.reload(lambda: source_of(two))
+        await world.generation(2)
+        assert told(world) == {"generation": 2, "refused": 0}
+
+
+async def test_metrics_tell_that_there_is_no_router_yet() -> None:
+    app = ReloadingApp(source_of(Router("one")), lambda: source_of(Router("two")))
+    assert [family.values for family in app.families()] == [{(): 0}, {(): 0}]
