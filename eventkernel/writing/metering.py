@@ -25,12 +25,10 @@ class AppendMeter(Protocol):
 async def metered(meter: AppendMeter, appending: Awaitable[Commit]) -> Commit:
     """What an append comes to, and the meter is told of it."""
     started = time.perf_counter()
-    commit, error = None, "CancelledError"
     try:
-        commit, error = await appending, ""
-    except Exception as failure:
-        error = type(failure).__name__
+        commit = await appending
+    except BaseException as failure:
+        meter.appended(None, time.perf_counter() - started, type(failure).__name__)
         raise
-    finally:
-        meter.appended(commit, time.perf_counter() - started, error)
+    meter.appended(commit, time.perf_counter() - started, "")
     return commit

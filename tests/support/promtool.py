@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 
-import pytest
+from tests.support.installed import installed
 
 _OF_OPENTELEMETRY = (
     'process_open_file_descriptor_count non-histogram and non-summary metrics should not have "_count" suffix\n'
@@ -17,11 +15,8 @@ _OF_OPENTELEMETRY = (
 async def remarks(text: str) -> str:
     """What it has to say of metrics in Prometheus' text format; nothing where they are right, also as OpenTelemetry
     has it."""
-    if shutil.which("promtool") is None:
-        assert "CI" not in os.environ, "CI has promtool"
-        pytest.skip("promtool is not installed (Debian's package prometheus)")
     process = await asyncio.create_subprocess_exec(
-        "promtool",
+        installed("promtool", "prometheus"),
         "check",
         "metrics",
         stdin=asyncio.subprocess.PIPE,
