@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -213,7 +213,7 @@ def is_counter(series: str) -> bool:
 
 def samples(series: str, phases: Sequence[Value]) -> str:
     """A value for each minute, as promtool reads them."""
-    values = itertools.chain.from_iterable([value] * MINUTES for value in phases)
+    values: Iterable[Value] = [value for value in phases for _ in range(MINUTES)]
     if is_counter(series):
         values = itertools.accumulate((value or 0) * 60 for value in values)
     return " ".join("_" if value is None else f"{value:.6f}" for value in values)
@@ -254,12 +254,13 @@ def silent_test(alert: str, values: Mapping[str, float]) -> Mapping[str, Any]:
 
 def evaluate(folder: Path, tests: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     """Runs the tests of each alert on its rule alone, which is quicker than on all of them. JSON is YAML."""
-    files: list[Path] = []
+    files: list[str] = []
     for alert, of_alert in tests.items():
         rules = folder / f"{alert}.rules.json"
         rules.write_text(json.dumps({"groups": [{"name": "one", "rules": [RULES[alert]]}]}))
-        files.append(folder / f"{alert}.tests.json")
-        files[-1].write_text(json.dumps({"rule_files": [rules.name], "evaluation_interval": "1m", "tests": of_alert}))
+        file = folder / f"{alert}.tests.json"
+        files.append(str(file))
+        file.write_text(json.dumps({"rule_files": [rules.name], "evaluation_interval": "1m", "tests": of_alert}))
     command = [installed("promtool", "prometheus"), "test", "rules", *files]
     found = subprocess.run(command, check=False, capture_output=True, text=True)
     assert found.returncode == 0, found.stdout + found.stderr
