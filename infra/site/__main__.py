@@ -14,6 +14,7 @@ from typing import Any, Final
 from watchfiles import watch
 
 from infra.site.generated import pages as generated_pages
+from infra.site.mermaid import Unexpected, script
 from infra.site.staging import ROOT, PageError, navigation, repository_pages, stage
 
 SETTINGS: Final = Path(__file__).with_name("zensical.toml")
@@ -29,7 +30,11 @@ def lay_out(work: Path) -> Path:
     settings["plugins"]["mkdocstrings"]["handlers"]["python"]["paths"] = [str(ROOT), str(ROOT / "router")]
     settings["docs_dir"] = "pages"
     settings["site_dir"] = "html"  # Zensical writes nowhere outside of its project
-    stage(pages, work / "pages")
+    drawing = script(WORK)
+    if drawing is not None:
+        fences = {"name": "mermaid", "class": "mermaid"}
+        settings["markdown_extensions"]["pymdownx"]["superfences"]["custom_fences"] = [fences]
+    stage(pages, work / "pages", drawing)
     made = work / "mkdocs.yml"
     made.write_text(json.dumps(settings, indent=1))  # JSON is YAML
     return made
@@ -52,7 +57,7 @@ def serve(work: Path, arguments: list[str]) -> int:
         for _ in watch(ROOT, watch_filter=lambda _change, path: path.endswith(".md") and ".cache" not in path):
             try:
                 lay_out(work)
-            except (PageError, OSError) as error:
+            except (PageError, Unexpected, OSError) as error:
                 print(error, file=sys.stderr)
 
     settings = lay_out(work)
@@ -78,7 +83,7 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         code = main()
-    except PageError as error:
+    except (PageError, Unexpected) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         code = 0

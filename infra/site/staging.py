@@ -23,6 +23,7 @@ Nav: TypeAlias = "str | Mapping[str, Sequence[Nav]]"
 
 _FENCED: Final = re.compile(r"(^ *```.*?^ *```[ \t]*$)", re.MULTILINE | re.DOTALL)
 _LINK: Final = re.compile(r"(?P<image>!?)\[(?P<text>(?:\[[^\]]*\]|[^\[\]])*)\]\((?P<target>[^()\s]+)\)")
+_DRAWING: Final = "assets/mermaid.js"
 _LANGUAGES: Final = {".ts": "typescript", ".py": "python", ".graphql": "graphql", ".yaml": "yaml", ".toml": "toml"}
 """What is shown on a page of its own, and how it is coloured. Other files are copied, for download."""
 
@@ -40,11 +41,17 @@ def repository_pages() -> list[str]:
     return sorted(path.relative_to(ROOT).as_posix() for path in found)
 
 
-def stage(pages: Mapping[str, str], folder: Path) -> None:
-    """Writes the pages (path: text) below a folder, with what they link to, and removes whatever else is there."""
-    staged: dict[str, bytes] = {}
+def stage(pages: Mapping[str, str], folder: Path, drawing: bytes | None = None) -> None:
+    """Writes the pages (path: text) below a folder, with what they link to, and removes whatever else is there.
+
+    `drawing` is the script that draws diagrams; only pages that have some load it.
+    """
+    staged: dict[str, bytes] = {} if drawing is None else {_DRAWING: drawing}
     for path, text in pages.items():
-        staged[path] = _text(path, text, pages, staged).encode()
+        made = _text(path, text, pages, staged)
+        if drawing is not None and "\n```mermaid\n" in made:
+            made += f'\n<script src="{"../" * path.count("/")}{_DRAWING}"></script>\n'
+        staged[path] = made.encode()
     for path, content in staged.items():
         target = folder / path
         if not target.is_file() or target.read_bytes() != content:  # what is unchanged is not built anew

@@ -161,3 +161,14 @@ async def test_a_reader_searches_and_nobody_else_is_asked(origin: str, tmp_path:
         await page.wait_for(f"[...{dialog}.querySelectorAll('a')].some(a => a.href.includes('/docs/bookmarks.html'))")
         assert [url for url in page.requested if not url.startswith((origin, "data:", "blob:", "about:"))] == []
         assert page.problems == []
+
+
+@pytest.mark.browser
+@pytest.mark.node
+async def test_diagrams_are_drawn_by_a_script_of_the_site(origin: str, tmp_path: Path) -> None:
+    async with chromium_page(tmp_path) as page:
+        await page.open(f"{origin}/docs/architecture.html")
+        await page.wait_for("document.querySelectorAll('article div.mermaid').length === 2")
+        assert await page.evaluate("document.querySelectorAll('article pre.mermaid').length") == 0
+        assert [url for url in page.requested if not url.startswith((origin, "data:", "blob:", "about:"))] == []
+        assert page.problems == []

@@ -88,3 +88,11 @@ def test_what_is_no_page_any_more_goes_and_what_is_unchanged_stays_as_it_was(tmp
     staged(tmp_path, "a\n")
     assert not (tmp_path / "docs/old.md").exists()
     assert (tmp_path / "docs/page.md").stat().st_mtime_ns == before
+
+
+def test_only_pages_with_diagrams_load_the_script_that_draws_them(tmp_path: Path) -> None:
+    diagram = "# A page\n\n```mermaid\nflowchart LR\n  a --> b\n```\n"
+    stage({"README.md": "# Home\n", "docs/page.md": diagram}, tmp_path, b"draw()")
+    assert (tmp_path / "docs/page.md").read_text() == f'{diagram}\n<script src="../assets/mermaid.js"></script>\n'
+    assert (tmp_path / "README.md").read_text() == "# Home\n"
+    assert (tmp_path / "assets/mermaid.js").read_bytes() == b"draw()"
