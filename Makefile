@@ -55,6 +55,9 @@ check: $(MARK)-dev ## Lint, types, import rules, lock file, generated files
 	$(BIN)/kith schema --check
 	$(BIN)/bank schema --check --folder examples/bank
 	$(BIN)/shop schema --check --folder examples/shop
+	$(BIN)/kith schema check --operations $(WEB)/src
+	$(BIN)/bank schema check --folder examples/bank
+	$(BIN)/shop schema check --folder examples/shop
 	$(BIN)/graphrouter config schema --check router/configuration.schema.json
 	$(BIN)/graphrouter config reference --check router/configuration.md
 	$(BIN)/python -m tests.support.metrics_page --check

@@ -9,12 +9,13 @@ are texts, numbers too; the data are JSON. Schemas are draft 07, which is what A
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
+from typing import Any, Final
 
 import msgspec
 
+from eventgraph.describing.event_schemas import data_schema, personal_fields, untitled
 from eventgraph.system import EventTypes, System
-from eventkernel.events import COMMAND_REFUSED, COMMAND_REMEMBERED, FENCE, STREAM_RESUMED, DomainEvent, Personal
+from eventkernel.events import COMMAND_REFUSED, COMMAND_REMEMBERED, FENCE, STREAM_RESUMED, DomainEvent
 from eventkernel.writing.codec import EventType
 from eventkernel.writing.envelope import attributes_schema
 from eventkernel.writing.fences import FenceData
@@ -102,7 +103,7 @@ def _messages(topics: Mapping[str, Iterable[type[DomainEvent]]]) -> _Json:
     )
     (refused,) = msgspec.json.schema_components([Refused])[1].values()
     described[COMMAND_REFUSED] = _message(
-        COMMAND_REFUSED, "A command that was refused, so that it has no other answer.", _untitled(refused)
+        COMMAND_REFUSED, "A command that was refused, so that it has no other answer.", untitled(refused)
     )
     described[STREAM_RESUMED] = _message(
         STREAM_RESUMED,
@@ -111,7 +112,7 @@ def _messages(topics: Mapping[str, Iterable[type[DomainEvent]]]) -> _Json:
     )
     (fence,) = msgspec.json.schema_components([FenceData])[1].values()
     described[FENCE] = _message(
-        FENCE, "The first record of each partition, and of each generation in it.", _untitled(fence)
+        FENCE, "The first record of each partition, and of each generation in it.", untitled(fence)
     )
     return described
 
@@ -119,10 +120,6 @@ def _messages(topics: Mapping[str, Iterable[type[DomainEvent]]]) -> _Json:
 def message_of(event_type: type[DomainEvent]) -> _Json:
     """The message of an event type, under its tag; its old names are named."""
     return _message(_tag(event_type), vars(event_type)["__doc__"], _payload(event_type), event_type.old_names)
-
-
-def _untitled(schema: _Json) -> _Json:
-    return {name: value for name, value in schema.items() if name not in {"title", "description"}}
 
 
 def _message(tag: str, summary: str | None, payload: _Json, old_names: Sequence[str] = ()) -> _Json:
@@ -151,42 +148,12 @@ def _record_trait() -> _Json:
 
 
 def _payload(event_type: type[DomainEvent]) -> _Json:
-    """The schema of an event's data: its fields without its type, which is an attribute."""
-    (whole,), components = msgspec.json.schema_components([event_type])
-    schema = components.pop(whole["$ref"].rpartition("/")[2])
-    personal = {name for name, hint in get_type_hints(event_type, include_extras=True).items() if _is_personal(hint)}
-    payload: _Json = {"type": "object", "properties": {}}
-    for name, described in schema["properties"].items():
-        if name == "type":
-            continue
-        value = _draft_07(described, components)
-        payload["properties"][name] = (
-            {"description": "Personal data.", "anyOf": [value, _ENCRYPTED]} if name in personal else value
-        )
-    required = [name for name in schema["required"] if name != "type"]
-    return payload | ({"required": required} if required else {})
-
-
-def _is_personal(hint: object) -> bool:
-    return get_origin(hint) is Annotated and any(isinstance(mark, Personal) for mark in get_args(hint)[1:])
-
-
-def _draft_07(schema: _Json | list[Any] | str | float | None, components: Mapping[str, _Json]) -> Any:
-    """A schema by itself: types that it names are put in their places (one that holds itself is any value there), and
-    a tuple's items have another name (`prefixItems` came with draft 2020-12)."""
-    if isinstance(schema, list):
-        return [_draft_07(one, components) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
-        others = {other: described for other, described in components.items() if other != name}
-        return _draft_07(_untitled(components.get(name, {})), others)
-    found = {name: _draft_07(described, components) for name, described in schema.items()}
-    if "prefixItems" not in found:
-        return found
-    rest = {name: value for name, value in found.items() if name not in {"prefixItems", "items"}}
-    return rest | {"items": found["prefixItems"], "additionalItems": False}
+    """The schema of an event's data, of which a personal field may be encrypted."""
+    payload = data_schema(event_type)
+    for name in personal_fields(event_type):
+        clear = payload["properties"][name]
+        payload["properties"][name] = {"description": "Personal data.", "anyOf": [clear, _ENCRYPTED]}
+    return payload
 
 
 def _envelope() -> _Json:

@@ -1,0 +1,1 @@
+"""What a release promised, and whether today's declaration keeps it: `schema check`."""

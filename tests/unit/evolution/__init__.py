@@ -1,0 +1,1 @@
+"""What a release promised, compared with today."""
