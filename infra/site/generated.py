@@ -13,10 +13,16 @@ from typing import Final, TypeAlias, cast
 
 import typer
 import typer.main
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
 from typer.core import TyperCommand, TyperGroup
 
 from bank.system import BANK
 from eventgraph.cli import command_line
+from eventgraph.running import settings
+from eventgraph.running.settings import settings_of
+from eventgraph.system import System
 from graphrouter.cli import app as graphrouter
 from infra.site.staging import ROOT
 from kithgraph.system import SOCIAL_NETWORK
@@ -29,11 +35,21 @@ _PACKAGES: Final[Mapping[str, tuple[Path, str]]] = {
     "eventgraph": (ROOT / "eventgraph", "How a system is declared: `from eventgraph import Subgraph, System`."),
     "graphrouter": (ROOT / "router" / "graphrouter", "The router as a library: `from graphrouter import GraphRouter`."),
 }
+_HEADINGS: Final = {
+    "Reach": "Every server",
+    "ConsoleSettings": "The console",
+    "Settings": "The embedded mode",
+    "EngineSettings": "Kafka, MongoDB and Neo4j",
+    "ArchiveSettings": "Archives",
+    "ServeSettings": "A process of the distributed mode",
+    "SubgraphUrls": "The subgraphs",
+}
 
 
 def pages() -> dict[str, str]:
     """The generated pages: path and text."""
     made = {f"commands/{name}.md": text for name, text in _command_lines()}
+    made["settings.md"] = _settings(SOCIAL_NETWORK)
     for name, (folder, about) in _PACKAGES.items():
         made[f"python/{name}.md"] = _python_names(name, folder, about)
     return made
@@ -53,6 +69,45 @@ def _python_names(package: str, folder: Path, about: str) -> str:
         for name in sorted(names):
             lines += [f"::: {module}.{name}", ""]
     return "\n".join(lines)
+
+
+def _settings(system: System) -> str:
+    """A page with every variable of a system's environment, by what reads it."""
+    lines = [
+        "# Settings",
+        "",
+        "Every setting is a variable of the environment. Its name begins with the name of the system: here with",
+        f"`{system.prefix}`, for a system named bank with `BANK_`. In the distributed mode a setting may also be a",
+        f"file of that name, in lower case, in the folder that `{system.prefix}SECRETS` names (`/run/secrets`).",
+        "",
+        "The router has settings beside these: [its configuration](router/configuration.md).",
+        "",
+    ]
+    for kind in vars(settings).values():
+        if isinstance(kind, type) and issubclass(kind, BaseSettings) and kind.__module__ == settings.__name__:
+            fields = settings_of(system, kind).model_fields
+            inherited = {name for parent in kind.__bases__ for name in getattr(parent, "model_fields", ())}
+            rows = [_setting(system, name, field) for name, field in fields.items() if name not in inherited]
+            about = (inspect.getdoc(kind) or "").replace("`subgraph_urls`", "")
+            lines += [
+                f"## {kind.__name__}",
+                "",
+                about,
+                "",
+                "| Variable | | Default |",
+                "| --- | --- | --- |",
+                *rows,
+                "",
+            ]
+    return "\n".join(lines)
+
+
+def _setting(system: System, name: str, field: FieldInfo) -> str:
+    default = field.default
+    if isinstance(default, SecretStr):
+        default = default.get_secret_value()
+    shown = "" if default in (None, "") else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+    return f"| `{system.prefix}{name.upper()}` | {_cell(field.description or '')} | {shown} |"
 
 
 def _command_lines() -> Iterator[tuple[str, str]]:

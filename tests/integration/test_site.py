@@ -127,7 +127,8 @@ def test_search_knows_every_page_and_no_listing_of_a_source(work: Path) -> None:
     assert {page for page, wanted in pages.items() if not wanted} & found == set()
 
 
-def test_the_reference_has_each_command_and_each_public_name(site: Path) -> None:
+def test_the_reference_has_settings_commands_and_public_names(site: Path) -> None:
+    assert "KITH_KAFKA_IN_SYNC_REPLICAS" in (site / "settings.html").read_text()
     assert {"kith-rebuild", "kith-parked-retry"} <= Read((site / "commands/kith.html").read_text()).anchors
     assert "graphrouter-config-schema" in Read((site / "commands/graphrouter.html").read_text()).anchors
     assert "eventkernel.decider.Decider" in Read((site / "python/eventkernel.html").read_text()).anchors
