@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Protocol, cast
 import typer
 import typer.main
 
-from eventgraph.commands import archiving, checking, copying, describing, parked, starting
+from eventgraph.commands import archiving, backup, checking, copying, describing, parked, starting
 from eventgraph.commands.options import declared
 from eventgraph.errors import StartError
 from eventgraph.system import System
@@ -69,6 +69,7 @@ def command_line(system: System) -> Command:
         app.command(name)(function)
     app.add_typer(parked.app, name="parked")
     app.add_typer(archiving.app, name="archive")
+    app.add_typer(backup.app, name="backup")
     app.add_typer(describing.app, name="schema")
     for function in system.commands:
         app.command()(function)

@@ -1,11 +1,13 @@
 """The data folder of the embedded mode: one format version, one process at a time, a place for everything.
 
+A back-up has the logs with their claims keys and `processes.sqlite`.
+
 data/
   <system>.json            the format's version
   lock                     held by the process that writes here
   logs/<name>.sqlite       the truth: one event log per owning subgraph, its claims key beside it
   views/<name>/            what is derived from the logs and can be rebuilt
-  processes.sqlite         how far the process managers are
+  processes.sqlite         how far the process managers are, and which reactions were left out for good
   snapshots.sqlite         what long streams had become; may be deleted while nothing runs
 """
 
@@ -32,6 +34,7 @@ FORMAT: Final = 1
 
 
 _DRAFT: Final = "import.draft"
+_PROCESSES: Final = "processes.sqlite"
 
 _PRIVATE: Final = 0o700
 """A new data folder's mode: what is in its files may be personal."""
@@ -45,6 +48,11 @@ def log_file(folder: Path, name: str) -> Path:
 def marker_file(folder: Path, system: System) -> Path:
     """What says that this is a data folder of the system, and in which format."""
     return folder / f"{system.mark}.json"
+
+
+def processes_file(folder: Path) -> Path:
+    """Where a data folder keeps how far the process managers are."""
+    return folder / _PROCESSES
 
 
 def logs_behind_views(folder: Path, system: System) -> Sequence[str]:
@@ -66,15 +74,18 @@ class DataFolder:
 
         Raises:
             StartError: it cannot be written, another process has it, a newer release wrote it, it is another system's,
-                or a log is gone.
+                or a log is gone, or its filling was broken off.
         """
         path = path.absolute()
         try:
-            _make(path)
+            missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+            path.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
             # Without a buffer: what a full disk did not take would be written, and raise, once more on closing.
             lock = (path / "lock").open("ab+", buffering=0)
             try:
                 _take(lock, path)
+                _refuse_half_filled(path)
+                _make_places(path, missing)
                 _check_format(path, system)
                 _check_logs(path, system)
             except BaseException:
@@ -92,7 +103,7 @@ class DataFolder:
 
     @property
     def processes(self) -> Path:
-        return self.path / "processes.sqlite"
+        return processes_file(self.path)
 
     @property
     def snapshots(self) -> Path:
@@ -107,39 +118,58 @@ class DataFolder:
         self._lock.close()
 
 
+def check_folder(path: Path, system: System) -> None:
+    """That there is a data folder of the system which this release reads, and that no log of it is gone. Changes
+    nothing, also beside a process that runs on it.
+
+    Raises:
+        StartError: otherwise.
+    """
+    marker = marker_file(path, system)
+    if not marker.exists():
+        _refuse_anothers(path, system)
+        raise StartError(f"there is no data folder of {system.title} at {path}: it has no {marker.name}")
+    _check_marker(marker, path, system)
+    _check_logs(path, system)
+
+
 @contextmanager
 def filling_folder(path: Path, system: System) -> Generator[Path]:
     """A draft of a data folder, which takes the place of a missing or empty one when the block ends well.
 
-    Where the block raises, the folder is as it was. One that was killed left a lock and a draft behind: that counts as
-    empty.
+    The draft has a folder `logs`, and may get a file of the process managers. Where the block raises, the folder is as
+    it was. One that was killed left all but the logs in their place: that counts as empty.
 
     Raises:
         StartError: the folder is not empty, another process has it, or it cannot be written.
     """
     path = path.absolute()
     was_there = path.exists()
+    draft, marker = path / _DRAFT, marker_file(path, system)
     try:
         path.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
-        found = sorted(entry.name for entry in path.iterdir() if entry.name not in {"lock", _DRAFT})
-        if found:
-            raise StartError(f"the data folder {path} is not empty, it has {found[0]}: name another one")
-        draft = path / _DRAFT
+        _check_empty(path, system)
         with (path / "lock").open("ab+", buffering=0) as lock:
-            _take(lock, path)
+            _lock(lock, path)
             try:
+                _sign(lock)
                 shutil.rmtree(draft, ignore_errors=True)
                 (draft / "logs").mkdir(parents=True)
+                processes_file(path).unlink(missing_ok=True)
                 yield draft
                 sync_folder(draft / "logs")
+                if processes_file(draft).exists():
+                    processes_file(draft).rename(processes_file(path))
+                _write_marker(marker)  # all that is in the folder by now is on the disk with it
                 (draft / "logs").rename(path / "logs")
-                _write_marker(marker_file(path, system))
             except BaseException:
                 shutil.rmtree(draft, ignore_errors=True)
-                (path / "lock").unlink()
+                for name in _half_filled(path, system):
+                    (path / name).unlink(missing_ok=True)
                 if not was_there:
                     path.rmdir()
                 raise
+            sync_folder(path)
             draft.rmdir()
     except BrokenPipeError:
         raise
@@ -147,10 +177,34 @@ def filling_folder(path: Path, system: System) -> Generator[Path]:
         raise StartError(f"the data folder {path} cannot be written: {error.strerror}") from error
 
 
-def _make(path: Path) -> None:
-    """A data folder, empty where it is missing: its own name is on the disk, and those of the folders in it."""
-    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-    path.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+def _half_filled(path: Path, system: System) -> Sequence[str]:
+    """The files that whoever fills a folder puts in it before the logs."""
+    marker = marker_file(path, system).name
+    return (_PROCESSES, marker, f"{marker}.draft", "lock")
+
+
+def _check_empty(path: Path, system: System) -> None:
+    left = {_DRAFT, *_half_filled(path, system)} if _is_half_filled(path) else {"lock"}
+    if found := sorted(entry.name for entry in path.iterdir() if entry.name not in left):
+        raise StartError(f"the data folder {path} is not empty, it has {found[0]}: name another one")
+
+
+def _is_half_filled(path: Path) -> bool:
+    """Whether somebody fills the folder, or was killed while doing so."""
+    return (path / _DRAFT).exists() and not (path / "logs").exists()
+
+
+def _refuse_half_filled(path: Path) -> None:
+    """A system that starts there would be an empty one."""
+    if _is_half_filled(path):
+        raise StartError(
+            f"the data folder {path} is half filled, by an import or a restore that is under way or was broken off: "
+            "do that once more, or name another folder with --data"
+        )
+
+
+def _make_places(path: Path, missing: Sequence[Path]) -> None:
+    """The folders in a data folder: their names are on the disk, and those of the folders that were missing."""
     (path / "logs").mkdir(exist_ok=True)
     (path / "views").mkdir(exist_ok=True)
     for folder in (path, *(made.parent for made in missing)):
@@ -159,6 +213,11 @@ def _make(path: Path) -> None:
 
 
 def _take(lock: IO[bytes], path: Path) -> None:
+    _lock(lock, path)
+    _sign(lock)
+
+
+def _lock(lock: IO[bytes], path: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -170,18 +229,26 @@ def _take(lock: IO[bytes], path: Path) -> None:
         ) from None
     except OSError as error:
         raise StartError(f"the data folder {path} cannot be locked: {error.strerror}") from error
+
+
+def _sign(lock: IO[bytes]) -> None:
+    """Say in it which process has it."""
     lock.truncate(0)
     lock.write(str(os.getpid()).encode())
 
 
 def _check_format(path: Path, system: System) -> None:
     marker = marker_file(path, system)
-    try:
-        found = json.loads(marker.read_bytes())["format"]
-    except FileNotFoundError:
+    if marker.exists():
+        _check_marker(marker, path, system)
+    else:
         _refuse_anothers(path, system)
         _write_marker(marker)
-        return
+
+
+def _check_marker(marker: Path, path: Path, system: System) -> None:
+    try:
+        found = json.loads(marker.read_bytes())["format"]
     except (ValueError, KeyError, TypeError) as error:
         raise StartError(f"{marker} is damaged: expected a JSON object with the number `format`") from error
     except OSError as error:

@@ -207,7 +207,8 @@ class Disk:
 
 
 def test_whatever_a_start_or_an_acknowledgement_relies_on_is_on_the_disk_before(tmp_path: Path) -> None:
-    """The claims key, the folder, a pointer to a live build, a build that was filled in bulk, checkpoints, appends."""
+    """The claims key, the folder, a pointer to a live build, a build that was filled in bulk, checkpoints, appends,
+    a back-up, what was restored from it."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     trace, data = tmp_path / "trace", tmp_path / "data"
@@ -223,4 +224,4 @@ def test_whatever_a_start_or_an_acknowledgement_relies_on_is_on_the_disk_before(
             assert not disk.contents, f"{word[1]}: not on the disk: {disk.contents}"
             assert not disk.names, f"{word[1]}: their folders do not have them on the disk: {disk.names}"
             safe += 1
-    assert safe == said.count("SAFE") == 11
+    assert safe == said.count("SAFE") == 13

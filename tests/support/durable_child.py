@@ -6,6 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+from eventgraph.operating.backup import create, restore
 from eventgraph.running.data_folder import DataFolder
 from eventkernel.adapters.sqlite.checkpoints import SqliteCheckpointStore
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
@@ -54,6 +55,11 @@ async def run(data: Path) -> None:
         await checkpoints.save("one", upto(10))
         say("checkpoint of a process manager")
         await checkpoints.aclose()
+        back_up, restored = data.with_name(f"{data.name}-backup"), data.with_name(f"{data.name}-restored")
+        create(SOCIAL_NETWORK, data, back_up)
+        say("back-up")
+        restore(SOCIAL_NETWORK, back_up, restored)
+        say("restored folder")
         await view.aclose()
         await store.aclose()
 

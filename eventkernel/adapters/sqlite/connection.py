@@ -40,6 +40,16 @@ def open_writer(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def open_copy(path: Path) -> sqlite3.Connection:
+    """The connection that fills a new file with another one's pages: without write-ahead logging, which would write
+    all of them twice.
+
+    Raises:
+        Unavailable: the file cannot be opened.
+    """
+    return _open(path, "rwc")
+
+
 def log_ahead(connection: sqlite3.Connection, path: Path) -> None:
     """Let a connection write durably from now on, beside readers.
 
