@@ -129,26 +129,32 @@ def restore(
         Path | None, typer.Option(help="The folder to fill: missing or empty.", parser=a_folder, metavar="FOLDER")
     ] = None,
     distributed: DistributedOption = False,
+    until: Annotated[
+        str | None, typer.Option(metavar="MOMENT", help="As the last run had it that was finished until this moment.")
+    ] = None,
 ) -> None:
     """Make the same system from an archive, in a new data folder: same entities, idempotency keys, claims.
 
     With --distributed it is made on empty topics instead, as `{command} migrate` does, with new log ids.
 
+    A moment is written as 2026-01-31T12:00:00Z, with its offset from UTC, or as 2026-01-31.
+
     Example: {command} archive restore --archive s3://bucket/some/place --keys claims.keys --data /another/folder
     """
+    from eventgraph.console.event_filter import parse_moment
     from eventgraph.operating import archive as archiving
 
     if (data is None) != distributed:
         raise StartError("archive restore: expected either --data FOLDER or --distributed")
     system = declared(ctx)
-    store = _store(system, archive)
+    store, at_most = _store(system, archive), None if until is None else parse_moment(until)
     if data is not None:
-        restored: Mapping[str, int] = archiving.restore(system, store, claims_keys, data)
+        restored: Mapping[str, int] = archiving.restore(system, store, claims_keys, data, at_most)
     else:
         from eventgraph.operating.engines_installation import EnginesInstallation
 
         settings = EnginesInstallation.from_environment(system).settings
-        restored = archiving.restore_to_engines(system, store, claims_keys, settings)
+        restored = archiving.restore_to_engines(system, store, claims_keys, settings, at_most)
     for log, records in restored.items():
         typer.echo(f"{log}: {records:,} records")
 

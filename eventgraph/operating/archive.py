@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
+from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
@@ -162,8 +163,11 @@ def write_keys(installation: Installation, file: Path) -> Sequence[str]:
     return list(secrets)
 
 
-def restore(system: System, store: ObjectStore, keys: Path, data: Path) -> dict[str, int]:
-    """Make a data folder, which must be missing or empty, out of an archive; the number of records by log id.
+def restore(
+    system: System, store: ObjectStore, keys: Path, data: Path, until: datetime | None = None
+) -> dict[str, int]:
+    """Make a data folder, which must be missing or empty, out of an archive as it was at its end or `until` a moment;
+    the number of records by log id.
 
     A log that had one partition is the same log there, with its id. One that had several is another one: its records
     stand elsewhere.
@@ -175,7 +179,7 @@ def restore(system: System, store: ObjectStore, keys: Path, data: Path) -> dict[
     secrets = read_keys(system, keys)
 
     async def fill(draft: Path) -> dict[str, int]:
-        logs = await archived_logs(store)
+        logs = await archived_logs(store, until)
         _check_names(system, [log.log for log in logs])
         total, done = sum(log.archive.records for log in logs), 0
         restored: dict[str, int] = {}
@@ -191,7 +195,9 @@ def restore(system: System, store: ObjectStore, keys: Path, data: Path) -> dict[
         return _told(f"{store.name} cannot be restored", lambda: fill(draft))
 
 
-def restore_to_engines(system: System, store: ObjectStore, keys: Path, settings: EngineSettings) -> Mapping[str, int]:
+def restore_to_engines(
+    system: System, store: ObjectStore, keys: Path, settings: EngineSettings, until: datetime | None = None
+) -> Mapping[str, int]:
     """Make a distributed system of an archive: checked to its end in a folder that is thrown away, then copied to
     logs with new ids.
 
@@ -202,7 +208,7 @@ def restore_to_engines(system: System, store: ObjectStore, keys: Path, settings:
 
     with tempfile.TemporaryDirectory(prefix=f"{system.name}-restore-") as folder:
         data = Path(folder) / "data"
-        restore(system, store, keys, data)
+        restore(system, store, keys, data, until)
         return migrate(system, data, settings)
 
 

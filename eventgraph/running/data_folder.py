@@ -78,8 +78,7 @@ class DataFolder:
         """
         path = path.absolute()
         try:
-            missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-            path.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+            missing = _made(path)
             # Without a buffer: what a full disk did not take would be written, and raise, once more on closing.
             lock = (path / "lock").open("ab+", buffering=0)
             try:
@@ -144,10 +143,9 @@ def filling_folder(path: Path, system: System) -> Generator[Path]:
         StartError: the folder is not empty, another process has it, or it cannot be written.
     """
     path = path.absolute()
-    was_there = path.exists()
     draft, marker = path / _DRAFT, marker_file(path, system)
     try:
-        path.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        missing = _made(path)
         _check_empty(path, system)
         with (path / "lock").open("ab+", buffering=0) as lock:
             _lock(lock, path)
@@ -166,10 +164,10 @@ def filling_folder(path: Path, system: System) -> Generator[Path]:
                 shutil.rmtree(draft, ignore_errors=True)
                 for name in _half_filled(path, system):
                     (path / name).unlink(missing_ok=True)
-                if not was_there:
+                if missing:
                     path.rmdir()
                 raise
-            sync_folder(path)
+            _sync_names(path, missing)
             draft.rmdir()
     except BrokenPipeError:
         raise
@@ -203,10 +201,21 @@ def _refuse_half_filled(path: Path) -> None:
         )
 
 
+def _made(path: Path) -> Sequence[Path]:
+    """Make a folder where it is missing; which folders were, itself and those above it."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+    return missing
+
+
 def _make_places(path: Path, missing: Sequence[Path]) -> None:
     """The folders in a data folder: their names are on the disk, and those of the folders that were missing."""
     (path / "logs").mkdir(exist_ok=True)
     (path / "views").mkdir(exist_ok=True)
+    _sync_names(path, missing)
+
+
+def _sync_names(path: Path, missing: Sequence[Path]) -> None:
     for folder in (path, *(made.parent for made in missing)):
         with suppress(PermissionError):  # one that is only gone through cannot be opened, and was there before
             sync_folder(folder)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from eventkernel.archiving.chain import manifests
-from eventkernel.archiving.layout import LARGEST_SEGMENT, LogArchive, Manifest, Segment, records_of
+from eventkernel.archiving.layout import LARGEST_SEGMENT, LogArchive, Segment, records_of
 from eventkernel.archiving.objects import ObjectStore
 from eventkernel.errors import CannotOpen, CorruptData
 from eventkernel.events import Position, Record
@@ -55,22 +56,26 @@ class ArchivedLog:
         return Batch(self.log, number, records, next_offset, self.archive.reached[number].generation)
 
 
-async def archived_logs(store: ObjectStore) -> Sequence[ArchivedLog]:
-    """The logs of an archive as its last closed manifest has them: nothing in them refers to what is not there.
+async def archived_logs(store: ObjectStore, until: datetime | None = None) -> Sequence[ArchivedLog]:
+    """The logs of an archive as its last closed manifest has them, or the last one that was written `until` then.
 
     Raises:
-        CannotOpen: there is no archive, or no run was ever finished.
+        CannotOpen: there is no archive, or no run was ever finished, or none until then.
         CorruptData: the chain of manifests is damaged; the message names the object.
         Unavailable: the store cannot be read.
     """
-    closed: Manifest | None = None
+    closed, first = None, ""
     segments: list[Segment] = []
     counted = 0
     async for manifest in manifests(store):
         segments += manifest.segments
         if manifest.closed:
-            closed, counted = manifest, len(segments)
+            first = first or manifest.written
+            if until is None or datetime.fromisoformat(manifest.written) <= until:
+                closed, counted = manifest, len(segments)
     if closed is None:
+        if first and until is not None:
+            raise CannotOpen(f"{store.name}: its first run was finished at {first}, after {until.isoformat()}")
         what = "its first run was broken off" if segments else "there is none"
         raise CannotOpen(f"{store.name}: expected an archive, found no closed manifest: {what}")
     by_log: dict[str, dict[int, list[Segment]]] = {log: {} for log in closed.logs}

@@ -162,7 +162,7 @@ class Archiver:
             Manifest(
                 number=chain.next_number,
                 previous=chain.digest,
-                written=moment(self.clock.now_us()).isoformat(timespec="seconds").replace("+00:00", "Z"),
+                written=moment(self.clock.now_us()).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
                 closed=closed,
                 logs=dict(logs),
                 segments=tuple(segments),

@@ -25,6 +25,7 @@ BENCHMARKS = (
     "recommendations",
     "router",
     "shop",
+    "sizes",
     "system",
     *ON_ENGINES,
 )

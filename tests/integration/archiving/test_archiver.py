@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -30,9 +31,9 @@ from eventkernel.archiving.layout import (
 )
 from eventkernel.archiving.objects import ObjectStore
 from eventkernel.archiving.verification import Fault, Verification
-from eventkernel.clock import SystemClock
+from eventkernel.clock import ManualClock, SystemClock
 from eventkernel.errors import CannotOpen, CheckpointMismatch, CorruptData, Unavailable
-from eventkernel.events import EncodedEvent, Position, Record
+from eventkernel.events import EncodedEvent, Position, Record, moment
 from eventkernel.writing.store import Batch, Checkpoint, LogReader
 
 SMALL = 700
@@ -207,6 +208,26 @@ async def test_a_system_is_restored_as_its_last_finished_run_had_it(tmp_path: Pa
     assert len(list((tmp_path / "manifests").glob("*.json"))) == 2
     archived = {log.log: log.archive.records for log in await archived_logs(store)}
     assert archived == {logs[0].log: 10, logs[1].log: 0}
+
+
+async def test_a_system_is_restored_as_a_run_had_it_that_was_finished_until_a_moment(tmp_path: Path) -> None:
+    store, logs, clock = FolderStore(tmp_path), new_logs(), ManualClock()
+    moments: list[datetime] = []
+    for _ in range(3):
+        await fill(logs[0], 2)
+        await Archiver(store, logs, clock, segment_bytes=SMALL).run()
+        moments.append(moment(clock.now_us()))
+        clock.advance(60)
+    tick = timedelta(milliseconds=1)
+    for until, records in ((moments[0], 4), (moments[1] - tick, 4), (moments[1], 8), (moments[2] + tick, 12)):
+        first, _ = await archived_logs(store, until)
+        assert first.archive.records == records == sum(len(batch.records) for batch in await batches(first))
+    with pytest.raises(CannotOpen, match=r"its first run was finished at 2023-11-14T22:13:20\.000Z, after"):
+        await archived_logs(store, moments[0] - tick)
+
+
+async def batches(log: ArchivedLog) -> list[Batch]:
+    return [batch async for batch in log.subscribe(Checkpoint())]
 
 
 async def test_an_archive_of_which_no_run_was_finished_is_refused(tmp_path: Path) -> None:
