@@ -1,7 +1,7 @@
 """Copies of several files as they were at one moment, also beside their writers (https://www.sqlite.org/backup.html).
 
 While a reading transaction begins on each file, all of them are locked against writers, which wait for it as for one
-another: a few milliseconds. Whatever is copied afterwards is what those transactions see, however long it takes. So an
+another: a moment. Whatever is copied afterwards is what those transactions see, however long it takes. So an
 effect in one file is never without its cause in another one, in whichever direction the files refer to one another.
 """
 
