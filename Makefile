@@ -18,7 +18,7 @@ QUIET   := $(shell [ -t 2 ] || echo --quiet)
 export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run run-distributed dev develop web docs check format test test-web test-engines test-all rehearse audit generate bench bench-router \
+.PHONY: help setup run run-distributed dev develop web docs check format test test-web test-engines test-all rehearse audit generate manifests bench bench-router \
         simulate fuzz-router lock clean
 
 # Where the frontend is built they serve it at /app; KITH_WEB may name another folder.
@@ -61,6 +61,9 @@ check: $(MARK)-dev ## Lint, types, import rules, lock file, generated files
 	$(BIN)/graphrouter config schema --check router/configuration.schema.json
 	$(BIN)/graphrouter config reference --check router/configuration.md
 	$(BIN)/python -m tests.support.metrics_page --check
+	$(BIN)/kith helm-values --check infra/helm/systems/kith.yaml
+	$(BIN)/bank helm-values --check infra/helm/systems/bank.yaml
+	$(BIN)/shop helm-values --check infra/helm/systems/shop.yaml
 
 format: $(MARK)-dev ## Put sources into shape
 	$(BIN)/ruff check --fix .
@@ -73,7 +76,7 @@ test-web: web ## Lint, types and tests of the frontend alone (needs Node)
 	cd $(WEB) && npm run --silent check
 	cd $(WEB) && npm run --silent test
 
-test-engines: $(MARK)-dev ## The tests on Kafka, MongoDB, Neo4j and S3, which it starts without containers (needs Java, Maven, Go)
+test-engines: $(MARK)-dev ## The tests on Kafka, MongoDB, Neo4j and S3, and of the Helm chart, which it starts without containers (needs Java, Maven, Go)
 	@$(BIN)/python -m infra.local fetch
 	$(BIN)/pytest $(PARALLEL) -m engines $(ARGS)
 
@@ -93,7 +96,7 @@ fuzz-router: $(MARK)-dev ## 10,000 operations over random subgraphs against one 
 audit: $(MARK)-dev ## Every case of the federation audit beside the repository, strict, in-process and over HTTP
 	@$(BIN)/python -m tests.support.router_audit
 
-generate: $(MARK)-dev ## Write the generated files anew: schemas, frames of docs/planner.md, the router's settings, docs/metrics.md
+generate: $(MARK)-dev ## Write the generated files anew: schemas, frames of docs/planner.md, the router's settings, docs/metrics.md, values for Helm
 	$(BIN)/kith schema
 	$(BIN)/bank schema --folder examples/bank
 	$(BIN)/shop schema --folder examples/shop
@@ -101,6 +104,12 @@ generate: $(MARK)-dev ## Write the generated files anew: schemas, frames of docs
 	$(BIN)/graphrouter config schema --output router/configuration.schema.json
 	$(BIN)/graphrouter config reference --output router/configuration.md
 	$(BIN)/python -m tests.support.metrics_page
+	$(BIN)/kith helm-values > infra/helm/systems/kith.yaml
+	$(BIN)/bank helm-values > infra/helm/systems/bank.yaml
+	$(BIN)/shop helm-values > infra/helm/systems/shop.yaml
+
+manifests: $(MARK)-dev ## Write the plain manifests of infra/kubernetes anew from the Helm chart (needs Go)
+	@$(BIN)/python -m infra.manifests
 
 bench: $(MARK)-dev ## Measure speed, in ratios where it can be; some: make bench ARGS="appends rebuild"
 	@$(BIN)/python -m tests.benchmark $(ARGS)

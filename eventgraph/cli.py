@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Protocol, cast
 import typer
 import typer.main
 
-from eventgraph.commands import archiving, backup, checking, copying, describing, parked, starting
+from eventgraph.commands import archiving, backup, checking, copying, deploying, describing, parked, starting
 from eventgraph.commands.options import declared
 from eventgraph.errors import StartError
 from eventgraph.system import System
@@ -71,6 +71,7 @@ def command_line(system: System) -> Command:
     app.add_typer(archiving.app, name="archive")
     app.add_typer(backup.app, name="backup")
     app.add_typer(describing.app, name="schema")
+    app.command("helm-values")(deploying.helm_values)
     for function in system.commands:
         app.command()(function)
     made = cast("Command", typer.main.get_command(app))

@@ -7,8 +7,8 @@
         server.processes[1].kill()
 
 Each server has its own folder, ports, log and readiness probe. What is installed for it stands beside its module
-(`pom.xml`, `requirements.txt`, `module.txt`), is fetched as a package of Maven, Python or Go at first use and is kept
-in the user's cache.
+(`pom.xml`, `requirements.txt`, `module.txt`, `go.mod`), is fetched as a package of Maven, Python or Go at first use and
+is kept in the user's cache.
 SecantusDB, which speaks MongoDB's protocol, is GPL-2: it lives in a virtual environment of its own and is a tool of
 tests, never a part of the product.
 """

@@ -17,6 +17,7 @@ from infra.local.addresses import Address
 from infra.local.errors import ServerError
 from infra.local.kafka import fetch as fetch_kafka
 from infra.local.kafka import kafka
+from infra.local.kubernetes.programs import fetch as fetch_kubernetes
 from infra.local.mongodb import fetch as fetch_mongodb
 from infra.local.mongodb import mongodb
 from infra.local.neo4j import fetch as fetch_neo4j
@@ -98,6 +99,8 @@ def _up(options: argparse.Namespace) -> None:
 def _fetch(_options: argparse.Namespace) -> None:
     for fetch in (fetch_kafka, fetch_mongodb, fetch_neo4j, fetch_s3):
         print(fetch())
+    for program in fetch_kubernetes():
+        print(program)
 
 
 def _down(options: argparse.Namespace) -> None:

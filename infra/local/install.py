@@ -7,6 +7,7 @@ is complete, and of two that install at once one wins and the other's is thrown 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -54,6 +55,26 @@ def go_program(module: Path) -> Path:
     def build(folder: Path) -> None:
         go = tool("go", f"Building {name}")
         run([go, "install", package], f"Building {name} with Go", variables=os.environ | {"GOBIN": str(folder)})
+
+    return _installed(f"{name}-{version}", build) / name
+
+
+def go_tool(module: Path, package: str, name: str) -> Path:
+    """The program of a Go package that a module's `go.mod` requires, in `<name>-<version>` of the cache.
+
+    Args:
+        module: the folder of `go.mod` and `go.sum`, which pin everything that the program is made of.
+        package: the package's path.
+        name: what the program is called.
+    """
+    versions = re.findall(r"^\t(\S+) (v\S+)", (module / "go.mod").read_text(encoding="utf-8"), re.MULTILINE)
+    version = next(version for path, version in versions if package == path or package.startswith(f"{path}/"))
+
+    def build(folder: Path) -> None:
+        go = tool("go", f"Building {name}")
+        options = ["-mod=readonly", "-trimpath", "-ldflags=-s -w", "-o", str(folder / name)]
+        variables = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": ""}
+        run([go, "build", "-C", str(module), *options, package], f"Building {name} with Go", variables=variables)
 
     return _installed(f"{name}-{version}", build) / name
 

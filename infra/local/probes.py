@@ -51,14 +51,24 @@ def mongodb_answers(port: int, authority: Path | None) -> bool:
         return False
 
 
-def s3_answers(port: int) -> bool:
-    """Whether the question for its health is answered."""
+def http_answers(port: int, path: str, authority: Path | None = None, token: str = "") -> bool:
+    """Whether a question by GET is answered with 200, over TLS where an authority is given."""
+    question = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+    question += f"Authorization: Bearer {token}\r\n\r\n" if token else "\r\n"
     try:
-        with socket.create_connection(("127.0.0.1", port), _SECONDS) as connection:
-            connection.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
-            return _receive(connection, 12) == b"HTTP/1.1 200"
+        with socket.create_connection(("127.0.0.1", port), _SECONDS) as plain:
+            if authority is None:
+                return _answers_ok(plain, question)
+            context = ssl.create_default_context(cafile=str(authority))
+            with context.wrap_socket(plain, server_hostname="127.0.0.1") as encrypted:
+                return _answers_ok(encrypted, question)
     except OSError:
         return False
+
+
+def _answers_ok(connection: socket.socket, question: str) -> bool:
+    connection.sendall(question.encode("ascii"))
+    return _receive(connection, 12) == b"HTTP/1.1 200"
 
 
 def _mongodb_hello(connection: socket.socket) -> bool:

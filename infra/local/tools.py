@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from infra.local.errors import MissingTool, ServerError
 
 _INSTALL = {
-    "go": "Go, 1.25 or later (https://go.dev/doc/install)",
+    "go": "Go, 1.26 or later (https://go.dev/doc/install)",
     "java": "a Java runtime, 17 or later (on Debian: apt-get install openjdk-17-jre-headless)",
     "mvn": "Maven (on Debian: apt-get install maven)",
     "openssl": "OpenSSL (on Debian: apt-get install openssl)",

@@ -264,7 +264,7 @@ def test_without_go_a_first_start_says_what_to_install(tmp_path: Path, monkeypat
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with pytest.raises(
-        MissingTool, match=r"Building versitygw needs `go`, which is not on the PATH: install Go, 1\.25"
+        MissingTool, match=r"Building versitygw needs `go`, which is not on the PATH: install Go, 1\.26"
     ):
         s3(tmp_path / "server")
     assert list((tmp_path / "cache").rglob("*")) == [tmp_path / "cache/kithgraph", tmp_path / "cache/kithgraph/servers"]

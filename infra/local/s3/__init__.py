@@ -15,7 +15,7 @@ import msgspec
 from infra.local import install
 from infra.local.addresses import S3Address
 from infra.local.ports import free_ports
-from infra.local.probes import s3_answers
+from infra.local.probes import http_answers
 from infra.local.process import Server, ServerProcess
 from infra.local.remembered import remembered
 
@@ -62,7 +62,7 @@ def s3(folder: Path, *, port: int | None = None) -> Server[S3Address]:
         # What belongs to an object stands beside it in files: not every file system has extended attributes.
         [*command, "posix", "--sidecar", str(folder / "attributes"), str(folder / "data")],
         ports=(store.port,),
-        answers=partial(s3_answers, store.port),
+        answers=partial(http_answers, store.port, "/health"),
         variables={"ROOT_ACCESS_KEY": store.access_key, "ROOT_SECRET_KEY": store.secret_key},
     )
     return Server(address, (process,))

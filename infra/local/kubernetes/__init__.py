@@ -1,0 +1,1 @@
+"""Helm, and what Kubernetes' objects are checked with, built and installed without containers."""
