@@ -61,6 +61,7 @@ check: $(MARK)-dev ## Lint, types, import rules, lock file, generated files
 	$(BIN)/graphrouter config schema --check router/configuration.schema.json
 	$(BIN)/graphrouter config reference --check router/configuration.md
 	$(BIN)/python -m tests.support.metrics_page --check
+	$(BIN)/python -m infra.observability.dashboards --check
 	$(BIN)/kith helm-values --check infra/helm/systems/kith.yaml
 	$(BIN)/bank helm-values --check infra/helm/systems/bank.yaml
 	$(BIN)/shop helm-values --check infra/helm/systems/shop.yaml
@@ -104,6 +105,7 @@ generate: $(MARK)-dev ## Write the generated files anew: schemas, frames of docs
 	$(BIN)/graphrouter config schema --output router/configuration.schema.json
 	$(BIN)/graphrouter config reference --output router/configuration.md
 	$(BIN)/python -m tests.support.metrics_page
+	$(BIN)/python -m infra.observability.dashboards
 	$(BIN)/kith helm-values > infra/helm/systems/kith.yaml
 	$(BIN)/bank helm-values > infra/helm/systems/bank.yaml
 	$(BIN)/shop helm-values > infra/helm/systems/shop.yaml

@@ -6,6 +6,7 @@ is complete, and of two that install at once one wins and the other's is thrown 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -45,6 +46,18 @@ def python_environment(requirements: Path) -> Path:
         run([str(folder / "venv" / "bin" / "python"), *pip], f"Fetching {name} with pip")
 
     return _installed(name, make) / "venv" / "bin" / "python"
+
+
+def go_sources(module: Path) -> Path:
+    """The program of a Go module of ours, by its folder, in `<name>-<fingerprint of its files>` of the cache."""
+    files = [file for file in sorted(module.iterdir()) if file.name in {"go.mod", "go.sum"} or file.suffix == ".go"]
+    fingerprint = hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+    def build(folder: Path) -> None:
+        go = tool("go", f"Building {module.name}")
+        run([go, "build", "-C", str(module), "-o", str(folder / module.name), "."], f"Building {module.name} with Go")
+
+    return _installed(f"{module.name}-{fingerprint}", build) / module.name
 
 
 def go_program(module: Path) -> Path:

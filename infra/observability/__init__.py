@@ -1,0 +1,1 @@
+"""Alert rules, routes of alerts and dashboards, for whatever system of subgraphs."""
