@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Protocol, cast
 import typer
 import typer.main
 
-from eventgraph.commands import archiving, backup, checking, copying, deploying, describing, parked, starting
+from eventgraph.commands import archiving, backup, checking, copying, deploying, describing, loading, parked, starting
 from eventgraph.commands.options import declared
 from eventgraph.errors import StartError
 from eventgraph.system import System
@@ -64,7 +64,8 @@ def command_line(system: System) -> Command:
         context_settings={"help_option_names": ["-h", "--help"], "obj": system},
     )
     app.callback(help=system.about)(_system)
-    functions = {**starting.COMMANDS, **copying.COMMANDS, **checking.COMMANDS}
+    functions = {**starting.COMMANDS, **copying.COMMANDS, **checking.COMMANDS, **loading.COMMANDS}
+    functions |= {function.__name__.replace("_", "-"): function for function in system.commands}
     for name, function in functions.items():
         app.command(name)(function)
     app.add_typer(parked.app, name="parked")
@@ -72,8 +73,6 @@ def command_line(system: System) -> Command:
     app.add_typer(backup.app, name="backup")
     app.add_typer(describing.app, name="schema")
     app.command("helm-values")(deploying.helm_values)
-    for function in system.commands:
-        app.command()(function)
     made = cast("Command", typer.main.get_command(app))
     _put_in(_words(system), made)
     return made

@@ -24,6 +24,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Generic, cast
 
 from eventgraph.ports import Ports, ViewT
@@ -189,7 +190,10 @@ class System:
     examples: Callable[[], Sequence[Example]] = tuple
     """What the playground has prepared, a tab each."""
     commands: Sequence[Callable[..., None]] = ()
-    """Commands of its own beside the operators': Typer's functions, each with its help as a docstring."""
+    """Commands of its own beside the operators': Typer's functions, each with its help as a docstring. One with
+    the name of an operators' command takes its place."""
+    workload: Path | None = None
+    """The file of what the command `load` asks (`eventgraph/load/workload.py`)."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

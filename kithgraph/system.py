@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from eventgraph import System
@@ -30,4 +31,5 @@ SOCIAL_NETWORK: Final = System(
     installation="kithgraph",
     examples=_examples,
     commands=(load,),
+    workload=Path(__file__).parent / "load" / "operations.toml",
 )

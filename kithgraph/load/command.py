@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from eventgraph.commands.loading import (
+    ENDPOINT,
+    ArrivalsOption,
+    Asked,
+    DurationOption,
+    EndpointOption,
+    InFlightOption,
+    JsonOption,
+    MaxErrorsOption,
+    MaxP99Option,
+    MixOption,
+    OperationsOption,
+    RampOption,
+    RateOption,
+    ReportOption,
+    StageOption,
+    TimeoutOption,
+    TokenOption,
+    open_loop,
+)
+from eventgraph.commands.options import declared
 from eventgraph.errors import StartError
 
 if TYPE_CHECKING:
@@ -14,7 +36,7 @@ if TYPE_CHECKING:
 
     from kithgraph.load.network import Network
 
-ENDPOINT: Final = "http://127.0.0.1:9000/graphql"
+_TIMEOUT: Final = "30s"
 
 
 class Preset(StrEnum):
@@ -25,7 +47,8 @@ class Preset(StrEnum):
     PARALLEL = "parallel"
 
 
-def load(
+def load(  # noqa: PLR0913, PLR0917  # a parameter is an option
+    ctx: typer.Context,
     preset: Annotated[
         Preset | None,
         typer.Argument(
@@ -53,19 +76,93 @@ def load(
         int | None,
         typer.Option(min=1, max=1000, help="How many requests are under way at a time. [32]", show_default=False),
     ] = None,
-    seed: Annotated[int, typer.Option(help="What the network is drawn from.")] = 1,
-    endpoint: Annotated[str, typer.Option(help="Where the API is.")] = ENDPOINT,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and no progress bar.")] = False,
+    seed: Annotated[int, typer.Option(help="What the network, or the open loop, is drawn from.")] = 1,
+    endpoint: EndpointOption = ENDPOINT,
+    rate: RateOption = None,
+    duration: DurationOption = None,
+    ramp: RampOption = None,
+    stage: StageOption = None,
+    arrivals: ArrivalsOption = "constant",
+    mix: MixOption = None,
+    operations: OperationsOption = None,
+    in_flight: InFlightOption = None,
+    timeout: TimeoutOption = _TIMEOUT,
+    token_file: TokenOption = None,
+    report: ReportOption = None,
+    max_errors: MaxErrorsOption = None,
+    max_p99: MaxP99Option = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Load a running system, and compare every answer with a model of the network.
+    """Load a running system, and compare every answer with a model of the network; or load it in open loop.
 
     Other data may be in the system: the people that this makes up only befriend one another. They stay there.
     Exit code 1 where an answer is not what the model says.
 
+    With --rate, --ramp or --stage in open loop: requests arrive by a schedule, whether or not the system keeps up, and
+    latencies are counted from its moments. Nothing is compared. Exit code 1 where --max-errors or --max-p99 is not
+    kept, 130 after Ctrl-C.
+
     Example: {command} load parallel
 
     Example: {command} load --people 10000 --friends-per-person 20 --requests 5000 --seed 7
+
+    Example: {command} load --stage 30s@50..400 --stage 2m@400 --report load.html
     """
+    sizes = {"people": people, "friends_per_person": friends_per_person, "requests": requests}
+    only_open = {
+        "duration": duration,
+        "mix": mix,
+        "operations": operations,
+        "in_flight": in_flight,
+        "token_file": token_file,
+        "report": report,
+        "max_errors": max_errors,
+        "max_p99": max_p99,
+        "arrivals": None if arrivals == "constant" else arrivals,
+        "timeout": None if timeout == _TIMEOUT else timeout,
+    }
+    if rate is None and not ramp and not stage:
+        _refuse(only_open, "load: expected --rate, --ramp or --stage with")
+        _closed_loop(preset, sizes, concurrency, seed, endpoint, as_json=as_json)
+        return
+    _refuse({"preset": preset, **sizes, "concurrency": concurrency}, "load: expected no --rate, --ramp or --stage with")
+    asked = Asked(
+        rate=rate,
+        duration=duration,
+        ramp=ramp,
+        stages=stage or (),
+        arrivals=arrivals,
+        mix=mix,
+        operations=operations,
+        in_flight=in_flight,
+        timeout=timeout,
+        seed=seed,
+        endpoint=endpoint,
+        token_file=token_file,
+        reports=report or (),
+        max_errors=max_errors,
+        max_p99=max_p99,
+        as_json=as_json,
+    )
+    open_loop(declared(ctx), asked)
+
+
+def _refuse(given: Mapping[str, object], expected: str) -> None:
+    """Options of one way to load do not go with those of the other."""
+    found = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
+    if found:
+        raise StartError(f"{expected} {', '.join(found).replace('--preset', 'a preset')}")
+
+
+def _closed_loop(
+    preset: Preset | None,
+    sizes: Mapping[str, int | None],
+    concurrency: int | None,
+    seed: int,
+    endpoint: str,
+    *,
+    as_json: bool,
+) -> None:
     # Imported here, because the version and completion should not wait for them to load.
     import random  # noqa: PLC0415
 
@@ -77,7 +174,6 @@ def load(
     from kithgraph.load.run import run  # noqa: PLC0415
 
     draw = random.Random(seed)  # noqa: S311  # no secret: the same seed gives the same network
-    sizes = {"people": people, "friends_per_person": friends_per_person, "requests": requests}
     network = _network(preset, draw, {name: value for name, value in sizes.items() if value is not None}, concurrency)
     console = Console()
     uvloop.run(reach(endpoint))

@@ -1,12 +1,20 @@
-"""`kith load` against a running system: every answer is what the generator's own model of the network says."""
+"""`load` against running systems: in closed loop every answer is what the generator's own model of the network says, in
+open loop every request that arrives is accounted for."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from tests.support.kith import Json, RunningKith, run_kith
+from bank.system import BANK
+from eventgraph.load.workload import read
+from eventgraph.system import System
+from kithgraph.load.client import AGAIN
+from kithgraph.system import SOCIAL_NETWORK
+from shop.system import SHOP
+from tests.support.kith import Json, RunningKith, kith_up, run_kith
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -44,3 +52,45 @@ async def test_the_requests_of_a_preset_with_the_refusals_that_it_provokes(
     assert told["requests"]["load"] == requests
     codes = {row["operation"]: row["errors"] for row in told["operations"] if row["part"] == "load"}
     assert set(codes["addFriend"]) == {"ALREADY_EXISTS", "INVALID_INPUT"}
+
+
+async def open_loop(running: RunningKith, system: str, *options: str) -> Json:
+    """What forty requests in two seconds come to, in JSON."""
+    finished = await run_kith(
+        "load", *("--rate", "20", "--duration", "2s", "--timeout", "60s"), *options, "--json",
+        *("--endpoint", f"{running.origin}/graphql"), seconds=200, system=system,
+    )  # fmt: skip
+    assert finished.errors == ""
+    assert finished.code == 0
+    return json.loads(finished.output)
+
+
+def all_came_and_were_answered(told: Json) -> bool:
+    """Whatever was not is what a busy system says of itself, and what a client may ask again."""
+    everything = told["all"]
+    return (
+        everything["arrived"] == everything["answered"] + everything["timedOut"] + everything["notStarted"] == 40
+        and everything["latency"]["count"] == 40
+        and set(everything["errors"]) <= {*AGAIN, "TIMEOUT", "NOT_STARTED"}
+    )
+
+
+def evenly(system: System) -> str:
+    """A mix of all that a system brings."""
+    assert system.workload is not None
+    return ",".join(f"{name}=1" for name in read(system.workload).operations)
+
+
+async def test_requests_that_arrive_by_a_schedule(kith: RunningKith) -> None:
+    told = await open_loop(kith, "kith", "--mix", evenly(SOCIAL_NETWORK))
+    assert all_came_and_were_answered(told)
+    assert told["askedRate"] == 20
+    assert all(line["arrived"] for line in told["operations"])
+
+
+@pytest.mark.parametrize("system", [BANK, SHOP], ids=lambda system: str(system.name))
+async def test_the_examples_are_loaded_with_what_they_bring(system: System, tmp_path: Path) -> None:
+    async with kith_up(tmp_path / "data", system=system.name) as running:
+        told = await open_loop(running, system.name, "--mix", evenly(system))
+    assert all_came_and_were_answered(told)
+    assert all(line["arrived"] for line in told["operations"])

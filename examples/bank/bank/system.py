@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bank.accounts.subgraph import ACCOUNTS
@@ -28,4 +29,5 @@ BANK: Final = System(
     distribution="kithgraph",
     examples=_examples,
     commands=(audit, transfers, drive),
+    workload=Path(__file__).parent / "load.toml",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from eventgraph import System
@@ -27,4 +28,5 @@ SHOP: Final = System(
     subgraphs=(ACCOUNTS, ORDERS),
     distribution="kithgraph",
     examples=_examples,
+    workload=Path(__file__).parent / "load.toml",
 )

@@ -13,7 +13,7 @@ import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import uvicorn
 from starlette.applications import Starlette
@@ -203,8 +203,14 @@ class FakeKith:
         ]
 
 
+class Served(Protocol):
+    """What has an app to serve."""
+
+    app: Starlette
+
+
 @asynccontextmanager
-async def serving(kith: FakeKith) -> AsyncGenerator[str]:
+async def serving(kith: Served) -> AsyncGenerator[str]:
     """The endpoint's address, while it is served."""
     server = uvicorn.Server(uvicorn.Config(kith.app, port=0, log_level="critical", lifespan="off"))
     task = asyncio.create_task(server.serve())
