@@ -28,17 +28,17 @@ Generated from the declarations in the code by `python -m tests.support.metrics_
 
 Every process tells what it has counted at `/metrics`, in Prometheus' text format, or in OpenMetrics' where the request
 accepts it: `kith up`, `kith serve` for a subgraph or the router, `kith project`, and `graphrouter serve`. A process
-tells what it does itself: a router of requests and subgraphs, a subgraph of its requests, documents and appends, and
-who keeps a view of that view.
+tells what it does itself: a router reports requests and subgraphs; a subgraph reports its requests, documents and
+appends; a process that keeps a view reports that view.
 
-Whoever reaches a server's port can read it, under the same rules for `Host` as everything else. It has no personal
-data, and names no stream and no client. `KITH_METRICS_PORT` (and `KITH_METRICS_HOST`, by default 127.0.0.1) takes it to
-a port of its own; `KITH_METRICS=false` counts nothing. For `graphrouter serve` these are `metrics.port`, `metrics.host`
+Anybody who reaches a server's port can read it, under the same rules for `Host` as everything else. It has no personal
+data, and names no stream and no client. `KITH_METRICS_PORT` (and `KITH_METRICS_HOST`, by default 127.0.0.1) moves it to
+a port of its own; `KITH_METRICS=false` turns it off. For `graphrouter serve` these are `metrics.port`, `metrics.host`
 and `metrics.enabled` ([router/configuration.md](../router/configuration.md)).
 
-Clients choose the names of their operations, so only known ones are told: trusted operations, the playground's
-examples, and what `metrics.operations` lists in the router's configuration. All others are one, `_OTHER`; one without
-a name has an empty one. A method or a code beyond what is known becomes `_OTHER` as well.
+Clients choose the names of their operations, so only known names are labels: trusted operations, the playground's
+examples, and what `metrics.operations` lists in the router's configuration. All others are counted as `_OTHER`; an
+operation without a name has an empty label. An unknown method or code becomes `_OTHER` as well.
 
 ```yaml
 scrape_configs:
