@@ -66,7 +66,7 @@ from graphrouter.request import (
 from graphrouter.supergraph import Access, Supergraph
 from graphrouter.telemetry.operations import NOT_READ
 from graphrouter.telemetry.recent import correlated, correlation_of
-from graphrouter.telemetry.tracing import CURRENT, within
+from graphrouter.telemetry.tracing import CURRENT
 from graphrouter.transport import StreamingTransport, SubgraphTransport
 
 _log = logging.getLogger("graphrouter.pipeline")
@@ -253,15 +253,16 @@ class Pipeline:
         if self._persisted is not None:
             request = replace(request, query=self._persisted.text_of(request))
         async with asyncio.timeout_at(deadline):
-            with within("graphql.plan") as span:
+            here = CURRENT.get()
+            if here is None or not here.is_recorded:
+                return await self._planned(request)
+            with here.child("graphql.plan", "internal", {}) as span:
                 try:
                     prepared, caller = await self._planned(request)
                 except RequestRefused as refused:
-                    if span is not None:
-                        span.fail(str(refused.errors[0]["extensions"]["code"]), here=False)
+                    span.fail(str(refused.errors[0]["extensions"]["code"]), here=False)
                     raise
-            if (here := CURRENT.get()) is not None and here.is_recorded:
-                tell_operation(here, prepared.measured, request.query)
+            tell_operation(here, prepared.measured, request.query)
             return prepared, caller
 
     async def _allowed(

@@ -133,7 +133,7 @@ class Answering:
         started = self.watch(execution) if resume is None else 0.0
         await execution.run()
         if (metrics := self._options.metrics) is not None:
-            metrics.fetched(prepared.operation.operation.value, execution.sent)
+            metrics.fetched(prepared.plan.plan.kind, execution.sent)
         variables = execution.variables
         if self._options.expose_cost:
             extensions["cost"] = await self.cost(prepared, execution)

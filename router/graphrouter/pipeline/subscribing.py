@@ -27,7 +27,7 @@ from graphrouter.pipeline.hooking import HookFailed, SubgraphHooks
 from graphrouter.pipeline.operation import PreparedOperation
 from graphrouter.planning.plan import RootFetch
 from graphrouter.request import RequestRefused, StreamInterrupted, StreamItem, StreamProgress
-from graphrouter.telemetry.tracing import CURRENT, traced_headers
+from graphrouter.telemetry.tracing import CURRENT
 from graphrouter.transport import (
     StreamingTransport,
     SubgraphRequest,
@@ -161,7 +161,7 @@ class Subscribing:
     def _request(self, subscription: Subscription, first: PreparedFetch, bookmark: str) -> SubgraphRequest:
         headers = subscription.headers() if not bookmark else (*subscription.headers(), ("bookmark", bookmark))
         if (here := CURRENT.get()) is not None:
-            headers = traced_headers(headers, here.context)
+            headers = (*headers, *here.headers)
         return SubgraphRequest(first.body(subscription.variables), headers, self._deadline(first))
 
     async def _hooked(self, first: PreparedFetch, asked: SubgraphRequest, answer: SubgraphResponse) -> SubgraphResponse:

@@ -1,8 +1,8 @@
 """Traces: the span that a task is in, where its trace comes from, and whether it is recorded.
 
 Most traces are not recorded, so the decision comes first: a request that is not recorded gets no span, only ids, which
-stand in log lines and go on to subgraphs with the flag that says so. Recording is a `Recorder`'s, which is loaded only
-where traces are exported (`otlp.py`).
+stand in log lines and go on to subgraphs with the flag that says so. They are drawn for the first of these. Recording
+is a `Recorder`'s, which is loaded only where traces are exported (`otlp.py`).
 
 https://www.w3.org/TR/trace-context/, https://opentelemetry.io/docs/specs/semconv/
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple, Protocol, Self, TypeAlias
@@ -22,6 +21,7 @@ from graphrouter.telemetry.measures import OTHER
 
 Kind: TypeAlias = Literal["internal", "server", "client", "producer", "consumer"]
 Attributes: TypeAlias = Mapping[str, str | int]
+Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 TRACE_HEADERS: Final = frozenset({"traceparent", "tracestate"})
 
@@ -62,12 +62,6 @@ class TraceContext(NamedTuple):
         state = tracestate if tracestate and _TRACESTATE.fullmatch(tracestate) else ""
         return cls(trace_id, span_id, bool(int(flags, 16) & 1), state)
 
-    @classmethod
-    def drawn(cls) -> TraceContext:
-        """Of a trace that begins here and is not recorded."""
-        digits = f"{random.getrandbits(192):048x}"  # no secrets; one id in 2**64 is all zeros, which nobody reads
-        return cls(digits[:32], digits[32:], sampled=False)
-
 
 class Recorded(Protocol):
     """A span that is recorded."""
@@ -104,26 +98,47 @@ class Recorder(Protocol):
 
 class Span:
     """What a task does, while it is entered; its end is left with the block. Where nothing is recorded it has only its
-    place in the trace."""
+    place in the trace. Without one a trace begins here that is not recorded, and its ids are drawn when somebody asks.
+    """
 
-    __slots__ = ("_failed", "_recorded", "_recorder", "_token", "context")
+    __slots__ = ("_context", "_failed", "_headers", "_recorded", "_recorder", "_token", "is_recorded")
 
     def __init__(
-        self, context: TraceContext, recorded: Recorded | None = None, recorder: Recorder | None = None
+        self, context: TraceContext | None, recorded: Recorded | None = None, recorder: Recorder | None = None
     ) -> None:
-        self.context = context
+        self.is_recorded = recorded is not None
+        self._context = context
+        self._headers: Headers | None = None
         self._recorded = recorded
         self._recorder = recorder
         self._token: Token[Span | None] | None = None
         self._failed = False
 
+    @property
+    def context(self) -> TraceContext:
+        if self._context is None:
+            _, trace_id, span_id, _ = self.headers[0][1].split("-")
+            self._context = TraceContext(trace_id, span_id, sampled=False)
+        return self._context
+
+    @property
+    def headers(self) -> Headers:
+        """What is sent to a subgraph, so that it goes on with the trace."""
+        if self._headers is None:
+            if self._context is None:  # no secrets; one id in 2**64 is all zeros, which nobody reads
+                digits = random.randbytes(24).hex()  # noqa: S311
+                self._headers = (("traceparent", f"00-{digits[:32]}-{digits[32:]}-00"),)
+            else:
+                state = self._context.state
+                self._headers = (
+                    ("traceparent", self._context.traceparent),
+                    *((("tracestate", state),) if state else ()),
+                )
+        return self._headers
+
     @classmethod
     def of(cls, recorded: Recorded, recorder: Recorder) -> Span:
         return cls(recorded.context, recorded, recorder)
-
-    @property
-    def is_recorded(self) -> bool:
-        return self._recorded is not None
 
     def set(self, name: str, value: str | int) -> None:
         """Sets an attribute, which has nothing personal."""
@@ -162,28 +177,12 @@ class Span:
 CURRENT: Final[ContextVar[Span | None]] = ContextVar("span", default=None)
 """The span that the task is in; None where nothing is traced."""
 
-_NO_SPAN: Final = nullcontext()
-_NOTHING: Final[Attributes] = {}
-
-
-def within(name: str, attributes: Attributes = _NOTHING) -> AbstractContextManager[Span | None]:
-    """A block that is a span within the current one, where that is recorded."""
-    here = CURRENT.get()
-    return here.child(name, "internal", attributes) if here is not None and here.is_recorded else _NO_SPAN
-
 
 def record_no_more() -> None:
     """What follows in this task is not recorded: it may have no end."""
     here = CURRENT.get()
     if here is not None and here.is_recorded:
         CURRENT.set(Span(TraceContext(here.context.trace_id, here.context.span_id, sampled=False)))
-
-
-def traced_headers(headers: tuple[tuple[str, str], ...], context: TraceContext) -> tuple[tuple[str, str], ...]:
-    """A request's headers, and the place in the trace that it is sent from."""
-    if context.state:
-        return (*headers, ("traceparent", context.traceparent), ("tracestate", context.state))
-    return (*headers, ("traceparent", context.traceparent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +208,10 @@ class Tracing:
             parent = TraceContext.read(traceparent, headers.get("tracestate"))
         if parent is not None and self.trusts_parents:
             if not (parent.sampled if self.follows_parents else self._draws()):
-                return Span(parent._replace(sampled=False))
+                return Span(parent._replace(sampled=False) if parent.sampled else parent)
             return self._recorded(method, scheme, parent, None)
         if not self._draws():
-            return Span(TraceContext.drawn())
+            return Span(None)
         return self._recorded(method, scheme, None, parent)
 
     def _draws(self) -> bool:

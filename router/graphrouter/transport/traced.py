@@ -6,10 +6,10 @@ the trace of whoever came first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Coroutine, Mapping
+from typing import Any, Final
 
-from graphrouter.telemetry.tracing import CURRENT, Span, TraceContext, traced_headers
+from graphrouter.telemetry.tracing import CURRENT, Span
 from graphrouter.transport.port import SubgraphRequest, SubgraphResponse, SubgraphTransport, TransportError
 
 _NAME: Final = "POST /graphql"
@@ -29,31 +29,31 @@ class TracedTransport:
     async def aclose(self) -> None:
         await self._inner.aclose()
 
-    async def send(self, request: SubgraphRequest) -> SubgraphResponse:
+    def send(self, request: SubgraphRequest) -> Coroutine[Any, Any, SubgraphResponse]:
         here = CURRENT.get()
         if here is None:
-            return await self._inner.send(request)
+            return self._inner.send(request)
         if not here.is_recorded:
-            return await self._inner.send(_within(request, here.context))
+            return self._inner.send(_within(request, here))
+        return self._send(request, here)
+
+    async def _send(self, request: SubgraphRequest, here: Span) -> SubgraphResponse:
         with here.child(_NAME, "client", {**self._attributes, **request.about}) as span:
-            return await self._send(request, span)
-
-    async def _send(self, request: SubgraphRequest, span: Span) -> SubgraphResponse:
-        try:
-            answer = await self._inner.send(_within(request, span.context))
-        except TransportError as failure:
-            span.fail(failure.code)
-            raise
-        span.set("http.response.status_code", answer.status)
-        if answer.status >= 400:
-            span.fail(str(answer.status))
-        return answer
+            try:
+                answer = await self._inner.send(_within(request, span))
+            except TransportError as failure:
+                span.fail(failure.code)
+                raise
+            span.set("http.response.status_code", answer.status)
+            if answer.status >= 400:
+                span.fail(str(answer.status))
+            return answer
 
 
-def _within(request: SubgraphRequest, context: TraceContext) -> SubgraphRequest:
+def _within(request: SubgraphRequest, span: Span) -> SubgraphRequest:
     return SubgraphRequest(
         request.body,
-        traced_headers(request.headers, context),
+        request.headers + span.headers,
         request.deadline,
         request.repeatable,
         request.get,

@@ -145,6 +145,22 @@ async def test_what_is_not_recorded_has_a_place_in_a_trace_all_the_same() -> Non
     assert len(set(traces)) == 2
 
 
+@pytest.mark.parametrize("asked_first", ["context", "headers"])
+def test_the_ids_of_what_is_not_recorded_are_drawn_once_for_log_lines_and_subgraphs(asked_first: str) -> None:
+    span, other = Span(None), Span(None)
+    getattr(span, asked_first)
+    assert span.headers == (("traceparent", span.context.traceparent),)
+    assert TraceContext.read(span.context.traceparent) == span.context
+    assert span.context.trace_id != other.context.trace_id
+    assert not span.context.sampled
+
+
+async def test_a_request_without_subgraphs_that_is_not_recorded_draws_no_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graphrouter.telemetry.tracing.random.randbytes", None)
+    async with served(Tracing(Spans(), ratio=0)) as router:
+        await router.ask("{ __typename }")
+
+
 async def test_a_part_of_the_traces_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     draws = iter([0.24, 0.26, 0.99, 0.0])
     monkeypatch.setattr("graphrouter.telemetry.tracing.random.random", lambda: next(draws))
