@@ -40,6 +40,13 @@ class ParkedLine(_Json, frozen=True):
     waiting: int
 
 
+class WaitingLine(_Json, frozen=True):
+    """How many streams wait in a reader, and how many of their records."""
+
+    streams: int = 0
+    records: int = 0
+
+
 class TroubleLine(_Json, frozen=True):
     """What is failing at this moment and being tried again."""
 
@@ -58,6 +65,7 @@ class BuildLine(_Json, frozen=True):
     events_folded: int
     parked_known: bool = True
     """False: the engine does not answer now, and what is parked is not known."""
+    waiting: WaitingLine = WaitingLine()
 
     def progress(self) -> tuple[int, int]:
         """How many records are dealt with, of how many."""
@@ -90,6 +98,7 @@ class ProcessLine(_Json, frozen=True):
     deadlines: int | None = None
     """As the kernel's status has them."""
     overdue_seconds: float = 0.0
+    waiting: WaitingLine = WaitingLine()
 
 
 class SubgraphLine(_Json, frozen=True):
@@ -169,12 +178,16 @@ class StatusSource:
         )
 
 
-async def subgraph_line(subgraph: ServedSubgraph) -> SubgraphLine:
+async def subgraph_line(subgraph: ServedSubgraph, *, listed: bool = True) -> SubgraphLine:
+    """With `listed` unset what waits is counted, and not listed."""
     return SubgraphLine(
         name=subgraph.name,
-        view=msgspec.convert(await subgraph.projector.status(), ViewLine, from_attributes=True),
+        view=msgspec.convert(await subgraph.projector.status(listed=listed), ViewLine, from_attributes=True),
         processes=tuple(
-            [msgspec.convert(await one.status(), ProcessLine, from_attributes=True) for one in subgraph.processes]
+            [
+                msgspec.convert(await one.status(listed=listed), ProcessLine, from_attributes=True)
+                for one in subgraph.processes
+            ]
         ),
         flaws=tuple(subgraph.audit.flaws()),
         damage=tuple(subgraph.audit.damage()),

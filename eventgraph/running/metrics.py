@@ -206,7 +206,7 @@ def _readers(subgraph: ServedSubgraph) -> Source:
     async def families() -> Iterable[Family]:
         try:
             async with asyncio.timeout(_ASKING_SECONDS):
-                line = await subgraph_line(subgraph)
+                line = await subgraph_line(subgraph, listed=False)
         except (KernelError, TimeoutError) as error:
             _log.warning("metrics without readers", subgraph=subgraph.name, error=str(error) or "no answer in time")
             return [looked_up(READABLE, [((subgraph.name,), 0)])]
@@ -247,9 +247,8 @@ def _families(line: SubgraphLine) -> Iterator[Family]:
     yield looked_up(LAG, _of_partitions(readers, lambda partition: partition.lag_events))
     yield looked_up(LAG_DURATION, _of_partitions(readers, lambda partition: partition.lag_seconds))
     known = [(name, reader) for name, reader in readers if reader.parked_known]
-    yield looked_up(PARKED, [((name,), len(reader.parked)) for name, reader in known])
-    waiting = [((name,), sum(stream.waiting for stream in reader.parked)) for name, reader in known]
-    yield looked_up(PARKED_RECORDS, waiting)
+    yield looked_up(PARKED, [((name,), reader.waiting.streams) for name, reader in known])
+    yield looked_up(PARKED_RECORDS, [((name,), reader.waiting.records) for name, reader in known])
     troubles = [((name,), len(reader.troubles)) for name, reader in readers]
     yield looked_up(TROUBLES, [*troubles, (here, len(view.troubles))])
     yield looked_up(FLAWS, [(here, len(line.flaws))])

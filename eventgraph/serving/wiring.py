@@ -144,7 +144,7 @@ async def _with_processes(
     warnings: list[str] = []
     try:
         for process in processes:
-            set_aside = await checkpoints.waiting(process.name)
+            set_aside = (await checkpoints.waiting(process.name)).records
             if set_aside:
                 warnings.append(f"{set_aside} reactions of the process manager {process.name} are set aside")
     except Unavailable as unavailable:

@@ -17,6 +17,8 @@ from eventkernel.reading.views import (
     Fold,
     ParkedRecord,
     State,
+    Waiting,
+    counted,
     first_of_each,
     waiting_streams,
 )
@@ -100,6 +102,10 @@ class MemoryBuild(Generic[Doc]):
     async def parked(self, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
         self._check()
         return self._progress.parked(streams)
+
+    async def waiting(self) -> Waiting:
+        self._check()
+        return counted(self._progress.parked())
 
     async def first_parked(self, streams: Collection[str]) -> Sequence[ParkedRecord]:
         self._check()
@@ -207,8 +213,8 @@ class MemoryCheckpointStore:
         waiting = [entry for entry in self._of(reader).parked() if not entry.skipped and entry.record.stream > stream]
         return waiting[:most]
 
-    async def waiting(self, reader: str) -> int:
-        return sum(not entry.skipped for entry in self._of(reader).parked())
+    async def waiting(self, reader: str) -> Waiting:
+        return counted(self._of(reader).parked())
 
     async def first_parked(self, reader: str, streams: Collection[str]) -> Sequence[ParkedRecord]:
         return first_of_each(self._of(reader).parked(streams))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from eventkernel.reading.views import NOTHING_RELEASED, ParkedRecord
+from eventkernel.reading.views import NOTHING_RELEASED, ParkedRecord, Waiting
 from eventkernel.writing.store import Checkpoint
 
 
@@ -50,8 +50,8 @@ class CheckpointStore(Protocol):
         no more, however much waits."""
         ...
 
-    async def waiting(self, reader: str) -> int:
-        """How many records are set aside and were not skipped: counted where they are kept, none is read."""
+    async def waiting(self, reader: str) -> Waiting:
+        """As `ViewBuild.waiting`, of what is set aside."""
         ...
 
     async def first_parked(self, reader: str, streams: Collection[str]) -> Sequence[ParkedRecord]:

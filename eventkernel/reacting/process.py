@@ -64,8 +64,8 @@ from eventkernel.reading.folding import ParkedStreams, further, reason_of
 from eventkernel.reading.following import Following, Source, following
 from eventkernel.reading.landmarks import compare
 from eventkernel.reading.membership import EVERYTHING, Alone, Assignment, Membership, with_each_assignment
-from eventkernel.reading.status import ParkedStream, PartitionStatus, parked_streams, partition_status
-from eventkernel.reading.views import ParkedRecord
+from eventkernel.reading.status import ParkedStream, PartitionStatus, parked_streams, partition_status, waiting_in
+from eventkernel.reading.views import NOTHING_WAITS, ParkedRecord, Waiting
 from eventkernel.retrying import Trouble, Troubles
 from eventkernel.writing.store import Checkpoint
 
@@ -103,6 +103,8 @@ class ProcessStatus:
     """How many are to come, or over and not dealt with; None where no event has one."""
     overdue_seconds: float = 0.0
     """How long the oldest of them has been over; 0 where none is."""
+    waiting: Waiting = NOTHING_WAITS
+    """How much is set aside; in `parked`, where that is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,14 +253,21 @@ class ProcessManager(Generic[Read]):
         failed = (deadline.reason or "").partition(" ")[2]
         return ReactionStatus("set aside" if failed else "done", failed, due_us(deadline))
 
-    async def status(self) -> ProcessStatus:
+    async def status(self, *, listed: bool = True) -> ProcessStatus:
+        """With `listed` unset what is set aside is counted, and `parked` is empty."""
         troubles = self._troubles.current()
         position = self._reached.position
-        parked: tuple[ParkedStream, ...] | None = None
+        parked: tuple[ParkedStream, ...] = ()
+        waiting: Waiting | None = None
         try:
             position = position.join((await self._checkpoints.checkpoint(self.name)).position)
-            failed = await self._pending.failing() if self._deadlines is not None else []
-            parked = (*parked_streams(await self._checkpoints.parked(self.name)), *parked_streams(failed))
+            failed = tuple(parked_streams(await self._pending.failing())) if self._deadlines is not None else ()
+            if listed:
+                parked = (*parked_streams(await self._checkpoints.parked(self.name)), *failed)
+                waiting = waiting_in(parked)
+            else:
+                aside, late = await self._checkpoints.waiting(self.name), waiting_in(failed)
+                waiting = Waiting(aside.streams + late.streams, aside.records + late.records)
         except Unavailable as error:
             troubles = (*troubles, Trouble("asking what is set aside", str(error), 1))
         waiting_since = {} if self._following is None else self._following.waiting_since()
@@ -268,12 +277,13 @@ class ProcessManager(Generic[Read]):
             partitions=await partition_status(
                 self._logs, position, waiting_since, self._clock.now_us(), self._membership.assignment()
             ),
-            parked=parked or (),
+            parked=parked,
             troubles=troubles,
             reactions=self._reacting.completed,
-            parked_known=parked is not None,
             deadlines=None if self._deadlines is None else self._pending.count,
             overdue_seconds=self._pending.overdue_us(self._clock.now_us()) / 1_000_000,
+            parked_known=waiting is not None,
+            waiting=waiting or NOTHING_WAITS,
         )
 
     async def _follow(self, assignment: Assignment) -> NoReturn:

@@ -52,8 +52,18 @@ from eventkernel.reading.folding import (
 from eventkernel.reading.following import Following, Source, following
 from eventkernel.reading.membership import Assignment, Membership, with_each_assignment
 from eventkernel.reading.showing import ShownTimes
-from eventkernel.reading.status import ParkedStream, PartitionStatus, parked_streams, partition_status
-from eventkernel.reading.views import BuildRetired, Doc, Fold, ParkedRecord, Projection, State, ViewBuild
+from eventkernel.reading.status import ParkedStream, PartitionStatus, parked_streams, partition_status, waiting_in
+from eventkernel.reading.views import (
+    NOTHING_WAITS,
+    BuildRetired,
+    Doc,
+    Fold,
+    ParkedRecord,
+    Projection,
+    State,
+    ViewBuild,
+    Waiting,
+)
 from eventkernel.retrying import Backoff, Trouble, Troubles
 from eventkernel.tracing import NOT_TRACED, Tracer
 from eventkernel.writing.store import Batch, Checkpoint
@@ -84,6 +94,8 @@ class FillingStatus:
     """Records with a version since this process follows the build."""
     parked_known: bool = True
     """False: the build does not answer now, and `parked` is empty although something may wait."""
+    waiting: Waiting = NOTHING_WAITS
+    """How much is parked."""
 
 
 class Filling(Generic[Doc]):
@@ -155,12 +167,15 @@ class Filling(Generic[Doc]):
         """
         await finished(partial(self._unpark, stream, reason))
 
-    async def status(self) -> FillingStatus:
+    async def status(self, *, listed: bool = True) -> FillingStatus:
+        """With `listed` unset what is parked is counted, and `parked` is empty."""
         troubles = self._troubles.current()
-        parked: tuple[ParkedStream, ...] | None = None
+        parked: tuple[ParkedStream, ...] = ()
+        waiting: Waiting | None = None
         try:
             self._position = (await self.build.checkpoint()).position
-            parked = tuple(parked_streams(await self.build.parked()))
+            parked = tuple(parked_streams(await self.build.parked())) if listed else ()
+            waiting = waiting_in(parked) if listed else await self.build.waiting()
         except (Unavailable, BuildRetired) as error:  # what was known before has to do
             troubles = (*troubles, Trouble("asking the build", str(error), 1))
         waiting_since = {} if self._following is None else self._following.waiting_since()
@@ -169,10 +184,11 @@ class Filling(Generic[Doc]):
             partitions=await partition_status(
                 self._logs, self._position, waiting_since, self._clock.now_us(), self._membership.assignment()
             ),
-            parked=parked or (),
+            parked=parked,
             troubles=troubles,
             events_folded=self._events_folded,
-            parked_known=parked is not None,
+            parked_known=waiting is not None,
+            waiting=waiting or NOTHING_WAITS,
         )
 
     async def _follow(self, assignment: Assignment) -> NoReturn:

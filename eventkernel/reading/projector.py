@@ -204,11 +204,12 @@ class Projector(Generic[Doc]):
             return Showing("waits")
         return Showing("shown", shown=self.shown(place, record.offset))
 
-    async def status(self) -> ProjectorStatus:
+    async def status(self, *, listed: bool = True) -> ProjectorStatus:
+        """With `listed` unset what is parked is counted, and not listed."""
         return ProjectorStatus(
             view=self._view.name,
-            live=None if self._live is None else await self._live.filling.status(),
-            filling=None if self._new is None else await self._new.filling.status(),
+            live=None if self._live is None else await self._live.filling.status(listed=listed),
+            filling=None if self._new is None else await self._new.filling.status(listed=listed),
             troubles=self._troubles.current(),
             rebuilds=self._rebuilds,
         )

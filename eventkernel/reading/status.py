@@ -9,7 +9,7 @@ from itertools import groupby
 from eventkernel.errors import Unavailable
 from eventkernel.events import Partition, Position
 from eventkernel.reading.membership import Assignment
-from eventkernel.reading.views import ParkedRecord
+from eventkernel.reading.views import ParkedRecord, Waiting
 from eventkernel.writing.store import LogReader
 
 
@@ -81,3 +81,8 @@ def parked_streams(entries: Iterable[ParkedRecord]) -> Iterator[ParkedStream]:
             reason=first.reason or "",
             waiting=len(records),
         )
+
+
+def waiting_in(streams: Sequence[ParkedStream]) -> Waiting:
+    """How much waits in these streams."""
+    return Waiting(len(streams), sum(stream.waiting for stream in streams))

@@ -64,6 +64,17 @@ class Change(msgspec.Struct, Generic[Doc], frozen=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many streams wait in a reader, and how many of their records. What was skipped does not count."""
+
+    streams: int = 0
+    records: int = 0
+
+
+NOTHING_WAITS: Final = Waiting()
+
+
+@dataclass(frozen=True, slots=True)
 class ParkedRecord:
     """A record that waits outside of the view: the one that could not be applied (with the reason), or a later one of
     its stream (reason None).
@@ -165,6 +176,10 @@ class ViewBuild(Protocol[Doc]):
         in this order. Costs the same whatever waits behind it."""
         ...
 
+    async def waiting(self) -> Waiting:
+        """How much waits: counted where it is kept, no record is read."""
+        ...
+
     async def parked_streams(self, streams: Collection[str] | None = None) -> Mapping[str, Partition]:
         """The streams that wait and the partitions that they are in (skipped records hold up nothing).
 
@@ -184,6 +199,12 @@ class ViewBuild(Protocol[Doc]):
     async def remarks(self) -> Sequence[str]:
         """What the documents themselves have for an operator to know, a line each; nothing personal. May read much."""
         ...
+
+
+def counted(parked: Iterable[ParkedRecord]) -> Waiting:
+    """What `ViewBuild.waiting` gives, out of all that is parked."""
+    streams = [entry.record.stream for entry in parked if not entry.skipped]
+    return Waiting(len(set(streams)), len(streams))
 
 
 def first_of_each(parked: Iterable[ParkedRecord]) -> list[ParkedRecord]:

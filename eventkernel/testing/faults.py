@@ -9,7 +9,7 @@ from typing import Generic
 from eventkernel.adapters.memory_views import MemoryBuild, MemoryCheckpointStore, MemoryView
 from eventkernel.errors import Unavailable
 from eventkernel.events import Partition, Position
-from eventkernel.reading.views import NOTHING_RELEASED, Change, Doc, Fold, ParkedRecord, State
+from eventkernel.reading.views import NOTHING_RELEASED, Change, Doc, Fold, ParkedRecord, State, Waiting
 from eventkernel.writing.store import Checkpoint
 
 STEPS = 4
@@ -92,6 +92,10 @@ class RemoteBuild(Generic[Doc]):
     async def parked(self, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
         await self._pause("read parked")
         return await self._build.parked(streams)
+
+    async def waiting(self) -> Waiting:
+        await self._pause("read parked")
+        return await self._build.waiting()
 
     async def first_parked(self, streams: Collection[str]) -> Sequence[ParkedRecord]:
         await self._pause("read parked")
@@ -197,7 +201,7 @@ class RemoteCheckpoints:
         await self._pause("read parked")
         return await self._store.waiting_after(reader, stream, most)
 
-    async def waiting(self, reader: str) -> int:
+    async def waiting(self, reader: str) -> Waiting:
         await self._pause("read parked")
         return await self._store.waiting(reader)
 

@@ -23,7 +23,7 @@ from eventkernel.reacting.checkpoints import CheckpointStore
 from eventkernel.reading.fitting import check_fit
 from eventkernel.reading.folding import checkpoint_after
 from eventkernel.reading.landmarks import landmark_of
-from eventkernel.reading.views import BuildRetired, Change, Fold, ParkedRecord, State, View, ViewBuild
+from eventkernel.reading.views import BuildRetired, Change, Fold, ParkedRecord, State, View, ViewBuild, Waiting
 from eventkernel.writing.store import Batch, Checkpoint, Landmark
 
 Doc = TypeVar("Doc")
@@ -371,6 +371,19 @@ class ViewContract(Generic[Doc]):
             assert await build.parked_streams() == {}
             await build.save(Fold([], upto(3), [ParkedRecord(mark.record, None)]))
 
+    async def test_what_waits_is_counted(self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]) -> None:
+        one, two, three = (views.stream(number) for number in (1, 2, 3))
+        assert await build.waiting() == Waiting()
+        entries = [ParkedRecord(record(stream, version), "why") for stream in (one, two) for version in (1, 2, 3)]
+        await build.save(Fold([], upto(7), [*entries, ParkedRecord(record(three, 1), "harmless", skipped=True)]))
+        for _ in range(2):
+            assert await build.waiting() == Waiting(2, 6)
+            build = (await views.open()).live()
+        await build.save(Fold([], Checkpoint(), [ParkedRecord(record(one, 2), "by hand", skipped=True)], {one: 1}))
+        assert await build.waiting() == Waiting(2, 4)
+        await build.save(Fold([], Checkpoint(), (), {two: 3}))
+        assert await build.waiting() == Waiting(1, 1)
+
     # Builds
 
     async def test_nothing_is_missing_of_a_build(self, views: ViewUnderTest[Doc], build: ViewBuild[Doc]) -> None:
@@ -655,7 +668,11 @@ class CheckpointStoreContract:
         assert await store.waiting_after("one", "", 3) == [*entries[:2], entries[3]]
         assert await store.waiting_after("one", "b", 1) == [entries[4]]
         assert await store.waiting_after("one", "c", 10) == []
-        assert [await store.waiting(reader) for reader in ("one", "two", "nobody")] == [5, 1, 0]
+        assert [await store.waiting(reader) for reader in ("one", "two", "nobody")] == [
+            Waiting(3, 5),
+            Waiting(1, 1),
+            Waiting(),
+        ]
 
     async def test_what_is_skipped_stays_as_a_mark(self, store: CheckpointStore) -> None:
         entries = [ParkedRecord(record("s", version), "why") for version in (1, 2)]

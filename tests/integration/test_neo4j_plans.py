@@ -51,6 +51,7 @@ ASKED = {
     "first parked": statements.FIRST_PARKED,
     "parking": statements.PARKING,
     "waiting": statements.WAITING,
+    "count waiting": statements.COUNT_WAITING,
     "live": statements.LIVE,
     "drop relationships": statements.DROP_RELATIONSHIPS.format(label="Person", key="id"),
     "drop nodes": statements.DROP_NODES.format(label="Person", key="id"),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,9 +23,9 @@ from eventkernel.errors import Unavailable
 from eventkernel.events import DomainEvent
 from eventkernel.reading.changes import Rows
 from eventkernel.reading.projector import Projector, Source
-from eventkernel.reading.views import Change, Fold
+from eventkernel.reading.views import Change, Fold, ParkedRecord, Waiting
 from eventkernel.retrying import Backoff
-from eventkernel.testing.view_contract import LOG, state, upto
+from eventkernel.testing.view_contract import LOG, record, state, upto
 from eventkernel.writing.store import Commit
 from infra.patience import seconds
 from tests.support.doors import CODEC, DOORS, Door, Hung, Opened, Painted, SqliteDoors
@@ -353,6 +354,29 @@ async def test_a_view_past_the_logs_end_is_filled_anew_and_kept_aside_whole(tmp_
     again = await open_view(folder, [store.log])
     assert kept.exists(), "what is kept for people is no left-over"
     await again.aclose()
+
+
+async def test_what_waits_is_counted_in_an_index_also_in_a_build_of_an_earlier_release(folder: Path) -> None:
+    view = await open_view(folder)
+    build = await live_build(view)
+    await build.save(Fold([], upto(1), [ParkedRecord(record("one", 1), "why")]))
+    await view.aclose()
+    with closing(sqlite3.connect(folder / f"{build.name}.sqlite")) as connection:
+        connection.execute("DROP INDEX kernel_waiting")
+    view = await open_view(folder)
+    build = view.live()
+
+    def steps(connection: sqlite3.Connection) -> list[str]:
+        asked: list[str] = []
+        connection.set_trace_callback(asked.append)
+        assert build._progress.waiting(connection) == Waiting(1, 1)
+        connection.set_trace_callback(None)
+        (question,) = asked
+        return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {question}")]
+
+    found = await build._on_writer(steps)
+    assert [step for step in found if "COVERING INDEX kernel_waiting" in step], found
+    await view.aclose()
 
 
 async def test_who_only_looks_does_not_wait_for_the_one_who_writes(folder: Path) -> None:

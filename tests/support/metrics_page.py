@@ -40,6 +40,10 @@ Clients choose the names of their operations, so only known names are labels: tr
 examples, and what `metrics.operations` lists in the router's configuration. All others are counted as `_OTHER`; an
 operation without a name has an empty label. An unknown method or code becomes `_OTHER` as well.
 
+What waits is counted by each engine where it is kept: reading the metrics reads no parked record, however many there
+are. (Deadlines of process managers that have failed are looked for among those that are pending. `/status` lists each
+stream that waits, and so reads them.)
+
 ```yaml
 scrape_configs:
   - job_name: kithgraph

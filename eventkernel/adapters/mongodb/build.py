@@ -61,21 +61,20 @@ from eventkernel.adapters.mongodb.connection import (
     missing_indexes,
     translated,
 )
-from eventkernel.adapters.mongodb.progress import ParkedRecords, chunks, write
+from eventkernel.adapters.mongodb.progress import BY_STREAM, WAITING, ParkedRecords, chunks, write
 from eventkernel.errors import Unavailable
 from eventkernel.events import Partition, Position
 from eventkernel.reading.arrivals import Arrivals
 from eventkernel.reading.changes import Rows, StoredVersions, rows_by_write, unseen
 from eventkernel.reading.folding import further
 from eventkernel.reading.live import build_identity
-from eventkernel.reading.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State, waiting_streams
+from eventkernel.reading.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State, Waiting, waiting_streams
 from eventkernel.writing.store import Checkpoint
 
 _FORMAT: Final = 1
 """Raised whenever the machinery's own documents change: every build is then filled anew."""
 
 _PARKED: Final = "parked"
-_PARKED_BY_STREAM: Final = IndexModel([("reader", 1), ("stream", 1), ("version", 1)], name="stream")
 
 _BELIEVED_SECONDS: Final = 20.0
 """So long after a look at the list of builds it is certain that none of them was dropped: a good deal less than the
@@ -261,7 +260,7 @@ class MongoViewBuild(ABC, Generic[Doc]):
         return await self._stored(streams)
 
     async def flaws(self) -> Sequence[str]:
-        expected = {**self.collections, _PARKED: [_PARKED_BY_STREAM]}
+        expected = {**self.collections, _PARKED: [BY_STREAM]}
         found = [await self._builds.flaws()]
         for name, indexes in expected.items():
             async with translated(f"looking at {name}"):
@@ -281,6 +280,9 @@ class MongoViewBuild(ABC, Generic[Doc]):
 
     async def parked(self, streams: Many[str] | None = None) -> Sequence[ParkedRecord]:
         return await self._parked.all(streams)
+
+    async def waiting(self) -> Waiting:
+        return await self._parked.count()
 
     async def first_parked(self, streams: Many[str]) -> Sequence[ParkedRecord]:
         return await self._parked.first_of(streams)
@@ -389,7 +391,7 @@ class MongoViewBuild(ABC, Generic[Doc]):
 
     async def prepare(self) -> None:
         """Make the collections and their indexes."""
-        for name, indexes in {**self.collections, _PARKED: [_PARKED_BY_STREAM]}.items():
+        for name, indexes in {**self.collections, _PARKED: [BY_STREAM, WAITING]}.items():
             async with translated(f"making {name}"):
                 if indexes:
                     await self._collection(name).create_indexes(list(indexes))

@@ -13,16 +13,16 @@ from collections.abc import Collection as Many
 from collections.abc import Mapping, Sequence
 from typing import Final, Self
 
-from pymongo import IndexModel
-
 from eventkernel.adapters.mongodb.connection import Collection, Database, Document, translated
 from eventkernel.adapters.mongodb.progress import (
+    BY_STREAM,
+    WAITING,
     ParkedRecords,
     checkpoint_of,
     checkpoint_update,
     checkpoint_without,
 )
-from eventkernel.reading.views import NOTHING_RELEASED, ParkedRecord
+from eventkernel.reading.views import NOTHING_RELEASED, ParkedRecord, Waiting
 from eventkernel.writing.store import Checkpoint
 
 _PROCESSES: Final = "processes"
@@ -43,9 +43,8 @@ class MongoCheckpointStore:
             Unavailable: MongoDB does not answer.
         """
         store = cls(database)
-        by_stream = IndexModel([("reader", 1), ("stream", 1), ("version", 1)], name="stream")
         async with translated("opening the checkpoints"):
-            await store._parked.create_indexes([by_stream])
+            await store._parked.create_indexes([BY_STREAM, WAITING])
         return store
 
     async def checkpoint(self, reader: str) -> Checkpoint:
@@ -80,7 +79,7 @@ class MongoCheckpointStore:
     async def waiting_after(self, reader: str, stream: str, most: int) -> Sequence[ParkedRecord]:
         return await ParkedRecords(self._parked, reader).waiting_after(stream, most)
 
-    async def waiting(self, reader: str) -> int:
+    async def waiting(self, reader: str) -> Waiting:
         return await ParkedRecords(self._parked, reader).count()
 
     async def first_parked(self, reader: str, streams: Many[str]) -> Sequence[ParkedRecord]:

@@ -15,15 +15,19 @@ from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import msgspec
-from pymongo import DeleteMany, InsertOne, ReplaceOne, UpdateOne
+from pymongo import DeleteMany, IndexModel, InsertOne, ReplaceOne, UpdateOne
 
 from eventkernel.adapters.mongodb.connection import Collection, Document, aggregated, translated
 from eventkernel.events import Partition, Position, Record
-from eventkernel.reading.views import ParkedRecord
+from eventkernel.reading.views import ParkedRecord, Waiting
 from eventkernel.writing.store import Checkpoint, Landmark
 
 _ASKED_AT_ONCE: Final = 50
 """Questions in one aggregation, which may have some hundreds of stages."""
+
+BY_STREAM: Final = IndexModel([("reader", 1), ("stream", 1), ("version", 1)], name="stream")
+WAITING: Final = IndexModel([("reader", 1), ("skipped", 1), ("stream", 1)], name="waiting")
+"""What waits is counted in it alone. Builds of earlier releases are without it, and count by the documents."""
 
 T = TypeVar("T")
 Write: TypeAlias = InsertOne[Document] | UpdateOne | ReplaceOne[Document] | DeleteMany
@@ -126,10 +130,16 @@ class ParkedRecords:
             found = await self._collection.find(query, sort=in_order).limit(most).to_list(None)
         return [_parked_record(entry) for entry in found]
 
-    async def count(self) -> int:
+    async def count(self) -> Waiting:
         """As `CheckpointStore.waiting`."""
+        pipeline: list[Document] = [
+            {"$match": {"reader": self._reader, "skipped": False}},
+            {"$group": {"_id": "$stream", "records": {"$sum": 1}}},
+            {"$group": {"_id": None, "streams": {"$sum": 1}, "records": {"$sum": "$records"}}},
+        ]
         async with translated("counting parked records"):
-            return await self._collection.count_documents({"reader": self._reader, "skipped": False})
+            found = await aggregated(self._collection, pipeline)
+        return Waiting(found[0]["streams"], found[0]["records"]) if found else Waiting()
 
     async def any(self) -> bool:
         """Whether some stream waits."""

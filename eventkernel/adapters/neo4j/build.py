@@ -43,7 +43,7 @@ from eventkernel.reading.arrivals import Arrivals
 from eventkernel.reading.changes import Rows, StoredVersions, rows_by_write, unseen
 from eventkernel.reading.folding import further
 from eventkernel.reading.live import build_identity
-from eventkernel.reading.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State, waiting_streams
+from eventkernel.reading.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State, Waiting, waiting_streams
 from eventkernel.writing.store import Checkpoint, Landmark
 
 _SAVE_SECONDS: Final = 30.0
@@ -167,6 +167,10 @@ class Neo4jViewBuild(ABC, Generic[Doc]):
 
     async def remarks(self) -> Sequence[str]:
         return ()
+
+    async def waiting(self) -> Waiting:
+        rows = await self.read(statements.COUNT_WAITING, {})
+        return Waiting(*rows[0])
 
     async def first_parked(self, streams: Collection[str]) -> Sequence[ParkedRecord]:
         rows = await self.read(statements.FIRST_PARKED, {"streams": list(streams)})

@@ -146,6 +146,14 @@ WITH parked WHERE NOT parked.skipped
 RETURN DISTINCT parked.stream, parked.log, parked.partition
 """
 
+COUNT_WAITING: Final = """
+MATCH (parked:KernelParked {build: $build})
+USING INDEX SEEK parked:KernelParked(build, stream, version)
+WHERE parked.stream IS NOT NULL AND parked.version IS NOT NULL
+WITH parked WHERE NOT parked.skipped
+RETURN count(DISTINCT parked.stream), count(*)
+"""
+
 # Of a view. `identity` says what fills its builds: releases that differ in it have a live build each, side by side.
 
 LIVE: Final = "MATCH (view:KernelView {name: $view, identity: $identity}) RETURN view.live"

@@ -45,14 +45,14 @@ from typing import ClassVar, Final, Generic, TypeAlias, TypeVar, cast
 from eventkernel.adapters.sqlite.batcher import Batcher
 from eventkernel.adapters.sqlite.connection import CACHE_KIB, log_ahead, open_reader, open_writer
 from eventkernel.adapters.sqlite.failures import failures_of
-from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, Progress, add_landmarks
+from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, Progress, bring_up_to_date
 from eventkernel.errors import CorruptData, Unavailable
 from eventkernel.events import Partition, Position
 from eventkernel.reading.arrivals import Arrivals
 from eventkernel.reading.changes import Rows, StoredVersions, rows_by_write, unseen
 from eventkernel.reading.folding import further
 from eventkernel.reading.live import build_identity
-from eventkernel.reading.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State, waiting_streams
+from eventkernel.reading.views import BuildRetired, Change, Doc, Fold, ParkedRecord, State, Waiting, waiting_streams
 from eventkernel.writing.store import Checkpoint
 
 T = TypeVar("T")
@@ -223,6 +223,9 @@ class SqliteViewBuild(ABC, Generic[Doc]):
     async def parked(self, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
         return await self._on_writer(lambda connection: self._progress.parked(connection, streams))
 
+    async def waiting(self) -> Waiting:
+        return await self._on_writer(self._progress.waiting)
+
     async def first_parked(self, streams: Collection[str]) -> Sequence[ParkedRecord]:
         return await self._on_writer(lambda connection: self._progress.first_parked(connection, streams))
 
@@ -332,7 +335,7 @@ class SqliteViewBuild(ABC, Generic[Doc]):
                 connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB_FOR_FILLING}")
                 connection.executescript(f"BEGIN; {_IDENTITY_SCHEMA} {PROGRESS_SCHEMA} {self.schema}; COMMIT;")
                 connection.execute("INSERT INTO kernel_build VALUES (?)", (identity,))
-            add_landmarks(connection)
+            bring_up_to_date(connection)
             return self._progress.checkpoint(connection), self._progress.parked(connection)
 
         self._checkpoint, parked = await self._on_writer(prepare)

@@ -11,8 +11,8 @@ from typing import Self
 from eventkernel.adapters.sqlite.connection import open_writer
 from eventkernel.adapters.sqlite.failures import failures_of
 from eventkernel.adapters.sqlite.file_thread import FileThread
-from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, Progress, add_landmarks
-from eventkernel.reading.views import NOTHING_RELEASED, ParkedRecord
+from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, Progress, bring_up_to_date
+from eventkernel.reading.views import NOTHING_RELEASED, ParkedRecord, Waiting
 from eventkernel.writing.store import Checkpoint
 
 
@@ -34,7 +34,7 @@ class SqliteCheckpointStore:
             with failures_of(file):
                 connection = open_writer(file)
                 connection.executescript(f"BEGIN; {PROGRESS_SCHEMA} COMMIT;")
-                add_landmarks(connection)
+                bring_up_to_date(connection)
                 return connection
 
         return cls(FileThread(file, await asyncio.to_thread(prepare), "checkpoints"))
@@ -67,7 +67,7 @@ class SqliteCheckpointStore:
     async def waiting_after(self, reader: str, stream: str, most: int) -> Sequence[ParkedRecord]:
         return await self._file.run(lambda connection: Progress(reader).waiting_after(connection, stream, most))
 
-    async def waiting(self, reader: str) -> int:
+    async def waiting(self, reader: str) -> Waiting:
         return await self._file.run(Progress(reader).waiting)
 
     async def first_parked(self, reader: str, streams: Collection[str]) -> Sequence[ParkedRecord]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from eventkernel.events import Partition, Position, Record
-from eventkernel.reading.views import ParkedRecord
+from eventkernel.reading.views import ParkedRecord, Waiting
 from eventkernel.writing.store import Checkpoint, Landmark
 
 PROGRESS_SCHEMA: Final = """
@@ -38,7 +38,16 @@ _PARKED: Final = "SELECT record, reason, skipped FROM kernel_parked WHERE reader
 _PARKED_OF: Final = f"{_PARKED} AND stream IN (SELECT value FROM json_each(?))"
 _FIRST_WAITING: Final = f"{_PARKED} AND stream = ? AND skipped = 0 ORDER BY version LIMIT 1"
 _WAITING_AFTER: Final = f"{_PARKED} AND stream > ? AND skipped = 0 ORDER BY stream, version LIMIT ?"
-_WAITING: Final = "SELECT count(*) FROM kernel_parked WHERE reader = ? AND skipped = 0"
+_WAITING: Final = """
+    SELECT count(*), coalesce(sum(records), 0) FROM (
+        SELECT count(*) AS records FROM kernel_parked INDEXED BY kernel_waiting WHERE reader = ? AND skipped = 0
+        GROUP BY stream
+    )
+"""
+_WAITING_INDEX: Final = (
+    "CREATE INDEX IF NOT EXISTS kernel_waiting ON kernel_parked (reader, stream, skipped) WHERE skipped = 0"
+)
+"""Counting reads it alone: a row of the table has its record, which takes hundreds of times the room."""
 _LAST_MARK: Final = f"{_PARKED} AND stream = ? AND version < ? AND skipped = 1 ORDER BY version DESC LIMIT 1"
 _COLUMNS: Final = "reader, log, partition, next_offset, generation, landmark"
 _MOVE: Final = f"""
@@ -52,11 +61,13 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Record).decode
 
 
-def add_landmarks(connection: sqlite3.Connection) -> None:
-    """Give the table of checkpoints of release 0.1.0 the column that it lacks; those of later ones have it."""
+def bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """Give the tables of earlier releases what they lack: that of checkpoints a column, that of what is parked an
+    index."""
     columns = {name for (name,) in connection.execute("SELECT name FROM pragma_table_info('kernel_checkpoint')")}
     if "landmark" not in columns:
         connection.execute("ALTER TABLE kernel_checkpoint ADD COLUMN landmark TEXT")
+    connection.execute(_WAITING_INDEX)
 
 
 class Progress:
@@ -113,10 +124,9 @@ class Progress:
         ).fetchall()
         return [ParkedRecord(_decode(record), reason, bool(skipped)) for record, reason, skipped in rows]
 
-    def waiting(self, connection: sqlite3.Connection) -> int:
+    def waiting(self, connection: sqlite3.Connection) -> Waiting:
         """As `CheckpointStore.waiting`."""
-        (count,) = connection.execute(_WAITING, (self._reader,)).fetchone()
-        return int(count)
+        return Waiting(*connection.execute(_WAITING, (self._reader,)).fetchone())
 
     def first_parked(self, connection: sqlite3.Connection, streams: Collection[str]) -> list[ParkedRecord]:
         """As `ViewBuild.first_parked`. What was skipped stands before what waits: nothing behind that is looked at."""

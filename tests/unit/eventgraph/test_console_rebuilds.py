@@ -44,7 +44,7 @@ class Projecting:
         self.build = await self.ends
         return self.build
 
-    async def status(self) -> ProjectorStatus:
+    async def status(self, *, listed: bool = True) -> ProjectorStatus:
         if self.failure is not None:
             raise self.failure
         filling = self.filling("b-2", self.done) if self.done else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from inspect import isawaitable
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from eventkernel.reacting.process import ProcessStatus
 from eventkernel.reading.filling import FillingStatus
 from eventkernel.reading.projector import ProjectorStatus
 from eventkernel.reading.status import ParkedStream
+from eventkernel.reading.views import Waiting
 from kithgraph.system import SOCIAL_NETWORK
 
 
@@ -28,7 +30,7 @@ class Failing:
     def __init__(self, error: KernelError) -> None:
         self._error = error
 
-    async def status(self) -> object:
+    async def status(self, *, listed: bool = True) -> object:
         raise self._error
 
 
@@ -43,17 +45,21 @@ async def test_one_subgraph_whose_readers_cannot_be_asked_takes_no_other_metrics
 
 
 class Answering:
-    """A view, or a process manager, with this status."""
+    """A view, or a process manager, with this status, which lists what is parked for those who ask for that."""
 
     name = "closing"
 
     def __init__(self, status: object) -> None:
         self._status = status
 
-    async def status(self) -> object:
+    async def status(self, *, listed: bool = True) -> object:
         if isinstance(self._status, Exception):
             raise self._status
-        return self._status
+        if listed:
+            return self._status
+        if isinstance(self._status, ProjectorStatus) and self._status.live is not None:
+            return replace(self._status, live=replace(self._status.live, parked=()))
+        return replace(cast("ProcessStatus", self._status), parked=())
 
 
 class Sound:
@@ -71,10 +77,10 @@ STREAM = ParkedStream("door-1", "doors.x", 0, 2, "no such type", 3)
 
 @pytest.mark.parametrize("known", [True, False])
 async def test_what_is_parked_is_told_only_while_it_is_known(known: bool) -> None:
-    parked = (STREAM,) if known else ()
-    filling = FillingStatus("b-1", (), parked, (), 0, parked_known=known)
+    parked, waiting = ((STREAM,), Waiting(1, 3)) if known else ((), Waiting())
+    filling = FillingStatus("b-1", (), parked, (), 0, parked_known=known, waiting=waiting)
     view = Answering(ProjectorStatus("doors", filling, None, ()))
-    process = Answering(ProcessStatus("closing", (), parked, (), 0, parked_known=known))
+    process = Answering(ProcessStatus("closing", (), parked, (), 0, parked_known=known, waiting=waiting))
     found = ServedSubgraph(
         "doors", cast("Any", None), "", cast("Any", view), cast("Any", Sound()), [cast("Any", process)]
     )

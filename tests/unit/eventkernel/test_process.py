@@ -16,7 +16,7 @@ from eventkernel.reacting.reaction import Patience
 from eventkernel.reading.gate import BookmarkGate
 from eventkernel.reading.membership import Watching
 from eventkernel.reading.projector import Projector, Source
-from eventkernel.reading.views import ParkedRecord
+from eventkernel.reading.views import ParkedRecord, Waiting
 from eventkernel.retrying import Backoff
 from eventkernel.testing.faults import RemoteCheckpoints
 from eventkernel.writing.store import Checkpoint
@@ -239,6 +239,8 @@ async def test_two_reactions_to_one_event_that_differ_are_a_defect() -> None:
         site.log.put("a", 2, Opened())
         await site.settle(process)
         assert [parked.version for parked in (await process.status()).parked] == [2]
+        counted = await process.status(listed=False)
+        assert (counted.parked, counted.waiting, counted.parked_known) == ((), Waiting(1, 1), True)
 
 
 async def test_an_event_that_its_view_has_parked_waits_until_the_view_has_it() -> None:

@@ -22,7 +22,7 @@ from eventkernel.reading.membership import EVERYTHING, Alone
 from eventkernel.reading.projector import Projector, Source
 from eventkernel.reading.showing import Shown
 from eventkernel.reading.status import ParkedStream
-from eventkernel.reading.views import Fold, ParkedRecord, Projection
+from eventkernel.reading.views import Fold, ParkedRecord, Projection, Waiting
 from eventkernel.retrying import Backoff
 from eventkernel.writing.codec import Codec
 from eventkernel.writing.store import Checkpoint
@@ -507,12 +507,27 @@ async def test_one_more_event_behind_a_parked_one_costs_the_same_however_many_wa
     await projector.stop()
 
 
+async def test_what_is_parked_is_counted_without_being_read_for_who_only_wants_the_numbers() -> None:
+    filling_, build, _ = await filling(3)
+    counted = await filling_.status(listed=False)
+    assert (counted.parked, counted.waiting, counted.parked_known) == ((), Waiting(3, 3), True)
+    assert not build.listed
+    listed = await filling_.status()
+    assert (listed.waiting, len(listed.parked)) == (counted.waiting, 3)
+    assert build.listed
+
+
 class CountedBuild(MemoryBuild[Door]):
     """Notes which streams' parked records are asked for."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.asked: list[str] = []
+        self.listed = False
+
+    async def parked(self, streams: Collection[str] | None = None) -> Sequence[ParkedRecord]:
+        self.listed = True
+        return await super().parked(streams)
 
     async def first_parked(self, streams: Collection[str]) -> Sequence[ParkedRecord]:
         self.asked += streams
