@@ -26,6 +26,7 @@ BENCHMARKS = (
     "router",
     "shop",
     "sizes",
+    "sizes_engines",
     "system",
     *ON_ENGINES,
 )

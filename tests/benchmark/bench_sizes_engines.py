@@ -70,7 +70,7 @@ async def documents(settings: EngineSettings) -> Mapping[str, tuple[int, int, in
 
 def measure(users: int, root: Path, engines: Engines) -> None:
     data, store = root / f"data-{users}", root / "neo4j" / "home" / "data" / "databases"
-    os.environ |= engines.environment
+    os.environ |= {name: value for name, value in engines.environment.items() if name != "KITH_CLAIMS_KEYS"}
     with DataFolder.open(data, SOCIAL_NETWORK):
         asyncio.run(write_logs(data / "logs", users, users * USER_EVENTS, users * FRIEND_EVENTS))
     os.environ["KITH_CLAIMS_KEYS_FILE"] = str(root / f"{users}.keys")
@@ -95,8 +95,7 @@ def main(sizes: list[int]) -> None:
         with kafka(root / "kafka") as broker, mongodb(root / "mongodb") as documents, neo4j(root / "neo4j") as graph:
             for users in sizes:
                 name = f"sizes_{secrets.token_hex(4)}"
-                more = {"KITH_CLAIMS_KEYS": ""}
-                measure(users, root, Engines(broker.address, documents.address, graph.address, name, more=more))
+                measure(users, root, Engines(broker.address, documents.address, graph.address, name))
 
 
 if __name__ == "__main__":
