@@ -108,22 +108,29 @@ class RunningKith:
 
 
 @asynccontextmanager
-async def kith_up(data: Path, *options: str, system: str = "kith") -> AsyncGenerator[RunningKith]:
+async def kith_up(
+    data: Path, *options: str, system: str = "kith", command: Path | None = None
+) -> AsyncGenerator[RunningKith]:
     """Start `kith up`, or that of another system, on a free port, and wait until it says that it is ready; killed at
-    the end if it still runs."""
-    async with running_kith("up", "--port", "0", "--data", str(data), *options, system=system) as running:
+    the end if it still runs. `command` is that of another installation."""
+    arguments = ("up", "--port", "0", "--data", str(data), *options)
+    async with running_kith(*arguments, system=system, command=command) as running:
         yield running
 
 
 @asynccontextmanager
 async def running_kith(
-    *arguments: str, environment: Mapping[str, str] = NOTHING, system: str = "kith", errors: Path | None = None
+    *arguments: str,
+    environment: Mapping[str, str] = NOTHING,
+    system: str = "kith",
+    command: Path | None = None,
+    errors: Path | None = None,
 ) -> AsyncGenerator[RunningKith]:
     """Start a command that serves, and wait until it says that it is ready; killed at the end if it still runs. Its
     standard error goes to the file `errors`, if there is one."""
     with errors.open("wb") if errors is not None else nullcontext() as to:
         process = await asyncio.create_subprocess_exec(
-            command_of(system),
+            command or command_of(system),
             *arguments,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
