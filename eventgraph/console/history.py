@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
+import structlog
 
 from eventgraph.console.status import PartitionLine, subgraph_line
 from eventgraph.serving.served import ServedSubgraph
@@ -20,6 +21,8 @@ EVERY: Final = 5.0
 _KEPT: Final = 180
 _LONGEST: Final = 4.0
 """Seconds that one look may take; what is not known by then is a gap in the chart."""
+
+_log = structlog.get_logger()
 
 Counted = Callable[[], Iterable[Family]]
 
@@ -60,9 +63,17 @@ class History:
         return tuple(self._samples)
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Look again and again, until cancelled. A look that fails unexpectedly is a gap; the log has it once, and
+        again after one that succeeds."""
+        failed = False
         while True:
-            await self.look()
+            try:
+                await self.look()
+                failed = False
+            except Exception as error:  # noqa: BLE001  # the charts are to go on, whatever one look meets
+                if not failed:
+                    _log.exception("a look for the charts failed", error=str(error)[:200])
+                failed = True
             await asyncio.sleep(EVERY)
 
     async def look(self) -> None:
@@ -82,7 +93,7 @@ class History:
     async def _behind(self) -> int:
         found = 0
         for subgraph in self._subgraphs:
-            line = await subgraph_line(subgraph)
+            line = await subgraph_line(subgraph, listed=False)
             lines: list[PartitionLine] = [] if line.view.live is None else [*line.view.live.partitions]
             for process in line.processes:
                 lines += process.partitions

@@ -112,7 +112,7 @@ def served_here(
 async def _caught_up(subgraphs: Sequence[ServedSubgraph]) -> None:
     """Returns when every view is at the end of its logs, or something hinders it that its status then shows."""
     for subgraph in subgraphs:
-        while (live := (await subgraph.projector.status()).live) is not None:
+        while (live := (await subgraph.projector.status(listed=False)).live) is not None:
             if live.troubles or not any(partition.lag_events for partition in live.partitions):
                 break
             await asyncio.sleep(_LOOK_SECONDS)

@@ -129,7 +129,7 @@ async def _rebuilding(projector: ViewWorker) -> AsyncGenerator[bytes]:
             await asyncio.wait((working,), timeout=_PROGRESS_SECONDS)
             if working.done():
                 break
-            filling = (await projector.status()).filling
+            filling = (await projector.status(listed=False)).filling
             if filling is not None:
                 done, total = msgspec.convert(filling, BuildLine, from_attributes=True).progress()
                 yield encode(Step(done=done, total=total)) + b"\n"

@@ -55,8 +55,13 @@ class TracingSettings:
             return next((text for name in names if (text := variables.get(name, "").strip())), "")
 
         there = endpoint or said("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-        disabled = said("OTEL_SDK_DISABLED").lower() == "true"
-        if not there or disabled or said("OTEL_TRACES_EXPORTER") not in {"", "otlp"}:
+        exporter = said("OTEL_TRACES_EXPORTER") or "otlp"
+        if said("OTEL_SDK_DISABLED").lower() == "true" or exporter == "none":
+            return cls()
+        if exporter != "otlp":
+            _log.warning("OTEL_TRACES_EXPORTER: expected otlp or none, found %r: nothing is traced", exporter[:50])
+            return cls()
+        if not there:
             return cls()
         protocol = said("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL") or "http/protobuf"
         if protocol != "http/protobuf":

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from eventgraph.console.history import History
 from eventgraph.console.rebuilds import Rebuilds
@@ -194,6 +195,31 @@ async def test_the_history_has_rates_and_gaps_where_nothing_is_known() -> None:
     assert (first.behind, first.appends, first.requests, first.errors) == (0, None, None, None)
     assert (second.at, second.behind, second.appends, second.requests, second.errors) == (110.0, 0, 2.0, 0.6, 0.1)
     assert (third.behind, third.appends, third.requests) == (None, 0.0, 0.0)
+
+
+async def test_the_history_goes_on_after_a_look_that_fails_unexpectedly(monkeypatch: pytest.MonkeyPatch) -> None:
+    history = History([subgraph(Projecting(), Log())])
+    outcomes = [RuntimeError("a defect"), RuntimeError("again"), None, RuntimeError("another")]
+    all_are_over = asyncio.Event()
+
+    async def look() -> None:
+        if not outcomes:
+            all_are_over.set()
+            await asyncio.Event().wait()
+        if (outcome := outcomes.pop(0)) is not None:
+            raise outcome
+
+    monkeypatch.setattr(history, "look", look)
+    monkeypatch.setattr("eventgraph.console.history.EVERY", 0)
+    with capture_logs() as lines:
+        running = asyncio.create_task(history.run())
+        waiting = asyncio.create_task(all_are_over.wait())
+        await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
+        assert waiting.done(), "it has ended"
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert [line["error"] for line in lines] == ["a defect", "another"], "once until one succeeds"
 
 
 async def test_without_a_router_in_the_process_nobody_knows_of_requests_and_old_samples_go() -> None:

@@ -413,6 +413,23 @@ def test_a_sampler_that_is_not_known_is_told_and_the_default_holds(caplog: pytes
     ]
 
 
+@pytest.mark.parametrize(
+    ("exporter", "told"),
+    [
+        ("none", []),
+        ("otlp", []),
+        ("zipkin", ["OTEL_TRACES_EXPORTER: expected otlp or none, found 'zipkin': nothing is traced"]),
+        ("otlp,console", ["OTEL_TRACES_EXPORTER: expected otlp or none, found 'otlp,console': nothing is traced"]),
+    ],
+)
+def test_an_exporter_that_there_is_not_is_told_and_none_means_off(
+    exporter: str, told: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    there = {"EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+    assert settings(**there, TRACES_EXPORTER=exporter).enabled is (exporter == "otlp")
+    assert [record.message for record in caplog.records] == told
+
+
 def test_a_parent_counts_where_it_is_trusted_and_the_sampler_asks_for_it() -> None:
     spans = Spans()
     followed = TracingSettings(True, None, 1, follows_parents=True)
