@@ -12,6 +12,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from eventgraph.cli import command_line
+from eventgraph.commands.loading import Asked
+from eventgraph.load.schedule import planned
 from eventgraph.running import claims_keys
 from eventgraph.running.settings import EngineSettings, ServeSettings, SubgraphUrls, settings_of
 from infra.rehearsal.images import STAND_INS
@@ -94,6 +97,25 @@ def test_every_service_has_limits_restarts_and_waits_for_healthy_ones() -> None:
     assert "\nUSER kith\n" in DOCKERFILE
 
 
+def test_the_profile_load_drives_the_router_and_keeps_its_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = SERVICES["load"]
+    assert service["profiles"] == ["load"]
+    assert service["restart"] == "no"
+    asked: list[Asked] = []
+    monkeypatch.setattr("kithgraph.load.command.open_loop", lambda _system, given: asked.append(given))
+    command_line(SOCIAL_NETWORK)(service["command"], standalone_mode=False)
+    (given,) = asked
+    assert planned(given.rate, given.duration, given.ramp, given.stages).seconds == 120
+    # In the router's network, so where the command asks unless it is told otherwise.
+    assert service["network_mode"] == "service:router"
+    assert given.endpoint == f"http://127.0.0.1:{SERVICES['router']['environment']['KITH_PORT']}/graphql"
+    volume, folder = service["volumes"][0].split(":")
+    assert volume in yaml.safe_load(COMPOSE)["volumes"]
+    assert {str(file.parent) for file in given.reports} == {folder}
+    # A new volume gets the owner of the image's folder.
+    assert f"install --directory --owner=kith --group=kith --mode=0700 {folder}\n" in DOCKERFILE
+
+
 def test_only_the_router_is_published() -> None:
     assert {name for name, service in SERVICES.items() if "ports" in service} == {"router"}
 
@@ -109,7 +131,7 @@ def test_containers_and_local_servers_have_the_same_versions() -> None:
 
 
 def test_the_rehearsal_stands_in_for_the_images_that_are_named() -> None:
-    named = {SERVICES[name]["image"] for name in SERVICES.keys() - OURS}
+    named = {service["image"] for service in SERVICES.values() if "build" not in service}
     named |= set(re.findall(r"^ARG \w+_IMAGE=(\S+)$", DOCKERFILE, re.MULTILINE))
     assert set(STAND_INS.values()) == named
 
