@@ -95,7 +95,7 @@ class ProcessLine(_Json, frozen=True):
     reactions: int
     parked_known: bool = True
     """As a build's."""
-    deadlines: int | None = None
+    deadlines: int = 0
     """As the kernel's status has them."""
     overdue_seconds: float = 0.0
     waiting: WaitingLine = WaitingLine()

@@ -241,9 +241,8 @@ def _families(line: SubgraphLine) -> Iterator[Family]:
         done, of = view.filling.progress()
         yield looked_up(REBUILDING, [(here, done / of if of else 1.0)])
     yield looked_up(REACTIONS, [((process.name,), process.reactions) for process in line.processes])
-    timed = [((one.name,), one.deadlines, one.overdue_seconds) for one in line.processes if one.deadlines is not None]
-    yield looked_up(DEADLINES, [(name, waiting) for name, waiting, _ in timed])
-    yield looked_up(OVERDUE, [(name, seconds) for name, _, seconds in timed])
+    yield looked_up(DEADLINES, [((process.name,), process.deadlines) for process in line.processes])
+    yield looked_up(OVERDUE, [((process.name,), process.overdue_seconds) for process in line.processes])
     yield looked_up(LAG, _of_partitions(readers, lambda partition: partition.lag_events))
     yield looked_up(LAG_DURATION, _of_partitions(readers, lambda partition: partition.lag_seconds))
     known = [(name, reader) for name, reader in readers if reader.parked_known]

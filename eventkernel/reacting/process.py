@@ -99,8 +99,8 @@ class ProcessStatus:
     """How many reactions were completed since the process began."""
     parked_known: bool = True
     """False: where that is kept does not answer now, and `parked` is empty although something may be set aside."""
-    deadlines: int | None = None
-    """How many are to come, or over and not dealt with; None where no event has one."""
+    deadlines: int = 0
+    """How many are to come, or over and not dealt with."""
     overdue_seconds: float = 0.0
     """How long the oldest of them has been over; 0 where none is."""
     waiting: Waiting = NOTHING_WAITS
@@ -280,7 +280,7 @@ class ProcessManager(Generic[Read]):
             parked=parked,
             troubles=troubles,
             reactions=self._reacting.completed,
-            deadlines=None if self._deadlines is None else self._pending.count,
+            deadlines=self._pending.count,
             overdue_seconds=self._pending.overdue_us(self._clock.now_us()) / 1_000_000,
             parked_known=waiting is not None,
             waiting=waiting or NOTHING_WAITS,

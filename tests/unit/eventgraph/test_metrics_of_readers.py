@@ -123,19 +123,18 @@ async def test_the_status_tells_of_a_view_that_cannot_be_read_and_of_everything_
     assert page.count(str(error)) == 2
 
 
-@pytest.mark.parametrize("deadlines", [None, 3])
-async def test_deadlines_are_told_where_events_have_some(deadlines: int | None) -> None:
+async def test_deadlines_are_told() -> None:
     live = FillingStatus("b-1", (), (), (), 0)
     view = Answering(ProjectorStatus("doors", live, None, ()))
-    process = Answering(ProcessStatus("closing", (), (), (), 0, deadlines=deadlines, overdue_seconds=1.5))
+    process = Answering(ProcessStatus("closing", (), (), (), 0, deadlines=3, overdue_seconds=1.5))
     found = ServedSubgraph(
         "doors", cast("Any", None), "", cast("Any", view), cast("Any", Sound()), [cast("Any", process)]
     )
     told = sources_of(Servers(), [found])[-1]()
     assert isawaitable(told)
     values = {family.metric.name: family.values for family in await told}
-    assert values["eventgraph.process_manager.deadlines"] == ({} if deadlines is None else {("closing",): 3})
-    assert values["eventgraph.process_manager.overdue_duration"] == ({} if deadlines is None else {("closing",): 1.5})
+    assert values["eventgraph.process_manager.deadlines"] == {("closing",): 3}
+    assert values["eventgraph.process_manager.overdue_duration"] == {("closing",): 1.5}
 
 
 @pytest.mark.parametrize(
