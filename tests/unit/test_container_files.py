@@ -26,6 +26,8 @@ DOCKERFILE = (REPOSITORY / "Dockerfile").read_text()
 yaml: Any = pytest.importorskip("yaml")  # comes with pre-commit; has no types
 SERVICES: dict[str, Any] = yaml.safe_load(COMPOSE)["services"]
 OURS = set(SOCIAL_NETWORK.ports)
+OBSERVING = {name for name, service in SERVICES.items() if service.get("profiles") == ["observability"]}
+OBSERVABILITY = REPOSITORY / "infra" / "observability"
 
 
 def variables(env: Path) -> dict[str, str]:
@@ -77,7 +79,9 @@ def test_no_secret_stands_in_the_compose_file() -> None:
     for service in SERVICES.values():
         for name, value in service.get("environment", {}).items():
             if re.search(r"PASSWORD|KEY|AUTH|JAAS", name):
-                assert ":?run infra/docker/draw-secrets first}" in value, name
+                # Of a service with a profile Compose would ask also where it is not started.
+                optional = service.get("profiles") and re.fullmatch(r"\$\{\w+:-\}", value)
+                assert optional or ":?run infra/docker/draw-secrets first}" in value, name
 
 
 def test_every_setting_of_our_services_exists() -> None:
@@ -116,8 +120,11 @@ def test_the_profile_load_drives_the_router_and_keeps_its_reports(monkeypatch: p
     assert f"install --directory --owner=kith --group=kith --mode=0700 {folder}\n" in DOCKERFILE
 
 
-def test_only_the_router_is_published() -> None:
-    assert {name for name, service in SERVICES.items() if "ports" in service} == {"router"}
+def test_only_the_router_is_published_beyond_this_machine() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert published.pop("router") == ["${KITHGRAPH_PORT:-9000}:9000"]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
 def test_containers_and_local_servers_have_the_same_versions() -> None:
@@ -131,7 +138,7 @@ def test_containers_and_local_servers_have_the_same_versions() -> None:
 
 
 def test_the_rehearsal_stands_in_for_the_images_that_are_named() -> None:
-    named = {service["image"] for service in SERVICES.values() if "build" not in service}
+    named = {service["image"] for name, service in SERVICES.items() if "build" not in service and name not in OBSERVING}
     named |= set(re.findall(r"^ARG \w+_IMAGE=(\S+)$", DOCKERFILE, re.MULTILINE))
     assert set(STAND_INS.values()) == named
 
@@ -150,3 +157,50 @@ def test_what_the_image_copies_is_there_and_reaches_the_builder() -> None:
         for source in sources.split():
             assert (REPOSITORY / source).exists()
             assert any(fnmatch(source, name) or source.split("/")[0] == name for name in sent), source
+
+
+def test_what_observes_is_started_by_its_profile_alone_in_pinned_versions() -> None:
+    assert {"prometheus", "alertmanager", "grafana", "node-exporter"} == OBSERVING
+    for name in OBSERVING:
+        assert re.fullmatch(r"[\w/.-]+:v?\d+\.\d+\.\d+", SERVICES[name]["image"]), name
+        assert set(SERVICES[name]["networks"]) <= {"observability", "subgraphs"}, "the engines are not asked"
+    for name in SERVICES.keys() - OBSERVING:
+        assert not set(SERVICES[name].get("depends_on", {})) & OBSERVING
+
+
+def test_grafana_does_not_start_without_a_password(tmp_path: Path, drawn: Path) -> None:
+    shell, option, script = SERVICES["grafana"]["entrypoint"]
+    started = tmp_path / "run.sh"
+    started.write_text("#!/bin/sh\necho started\n")
+    started.chmod(0o755)
+    command = [shell, option, script.replace("$$", "$").replace("/run.sh", str(started))]
+    found = subprocess.run(command, check=False, capture_output=True, text=True, env={})
+    assert (found.returncode, found.stdout) == (1, "")
+    assert "GRAFANA_PASSWORD" in found.stderr
+    password = {"GF_SECURITY_ADMIN_PASSWORD": variables(drawn)["GRAFANA_PASSWORD"]}
+    found = subprocess.run(command, check=False, capture_output=True, text=True, env=password)
+    assert (found.returncode, found.stdout) == (0, "started\n")
+
+
+def test_what_is_mounted_is_there_and_where_it_is_read() -> None:
+    for name in OBSERVING:
+        for volume in SERVICES[name]["volumes"]:
+            source = volume.partition(":")[0]
+            if source.startswith("./"):
+                assert (REPOSITORY / source).exists(), source
+    provisioning = yaml.safe_load((OBSERVABILITY / "grafana/provisioning/dashboards/dashboards.yml").read_text())
+    mounted = [volume.split(":")[1] for volume in SERVICES["grafana"]["volumes"]]
+    assert provisioning["providers"][0]["options"]["path"] in mounted
+
+
+def test_prometheus_asks_every_process_by_the_names_of_compose() -> None:
+    configuration = yaml.safe_load((OBSERVABILITY / "prometheus/prometheus.yml").read_text())
+    jobs = {job["job_name"]: job for job in configuration["scrape_configs"]}
+    asked = {name: found["port"] for found in jobs["systems"]["dns_sd_configs"] for name in found["names"]}
+    assert asked == {name: SERVICES[name]["environment"]["KITH_PORT"] for name in OURS}
+    replaced = {rule["target_label"]: rule.get("replacement") for rule in jobs["systems"]["relabel_configs"]}
+    assert replaced == {"component": None, "system": SOCIAL_NETWORK.name}
+    others = [jobs[job]["static_configs"] for job in ("machines", "alertmanager")]
+    others.append(configuration["alerting"]["alertmanagers"][0]["static_configs"])
+    named = {target.partition(":")[0] for statics in others for static in statics for target in static["targets"]}
+    assert named <= OBSERVING
