@@ -230,8 +230,8 @@ def console(
     """
     import uvloop
 
-    from eventgraph.running.console_process import ConsoleProcessSettings, serve_console
-    from eventgraph.running.settings import engine_settings, loaded
+    from eventgraph.running.console_process import serve_console
+    from eventgraph.running.settings import ConsoleProcessSettings, engine_settings, loaded
 
     system = declared(ctx)
     settings = loaded(

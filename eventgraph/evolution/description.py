@@ -14,9 +14,9 @@ from pydantic_settings import BaseSettings
 
 from eventgraph.describing.event_schemas import Json, data_schema, draft_07, personal_fields, tags_of_fields
 from eventgraph.describing.schema_files import supergraph_sdl
-from eventgraph.running.console_process import ConsoleProcessSettings
 from eventgraph.running.settings import (
     ArchiveSettings,
+    ConsoleProcessSettings,
     EngineSettings,
     ServeSettings,
     Settings,
@@ -34,7 +34,7 @@ FILE: Final = "released.json"
 _SETTINGS: Final[Mapping[str, type[BaseSettings]]] = {
     "up": Settings,
     "serve": ServeSettings,
-    "serve console": ConsoleProcessSettings,
+    "console": ConsoleProcessSettings,
     "serve router": SubgraphUrls,
     "engines": EngineSettings,
     "archive": ArchiveSettings,

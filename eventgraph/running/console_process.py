@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
-from pydantic import Field
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -24,20 +23,10 @@ from eventgraph.running.distributed import Opening, Part, opened_when_ready
 from eventgraph.running.engines import Work
 from eventgraph.running.logs import log_to_stderr
 from eventgraph.running.servers import Servers, banner, listen, origin_of, tls_of
-from eventgraph.running.settings import EngineSettings, ServeSettings
+from eventgraph.running.settings import ConsoleProcessSettings, EngineSettings
 from eventgraph.serving.served import ServedSubgraph, running
-from eventgraph.system import ROUTER_PORT, System
+from eventgraph.system import System
 from graphrouter.server.servers import Endpoint
-
-
-class ConsoleProcessSettings(ServeSettings):
-    """How the console of the distributed mode is served."""
-
-    router_url: str = Field(
-        default=f"http://127.0.0.1:{ROUTER_PORT}/",
-        pattern="^https?://",
-        description="Where a browser finds the router, whose playground the console leads to.",
-    )
 
 
 def usual_port(system: System) -> int:

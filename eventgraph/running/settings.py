@@ -298,6 +298,16 @@ class ServeSettings(ConsoleSettings):
         return value
 
 
+class ConsoleProcessSettings(ServeSettings):
+    """How the console of the distributed mode is served."""
+
+    router_url: str = Field(
+        default=f"http://127.0.0.1:{ROUTER_PORT}/",
+        pattern="^https?://",
+        description="Where a browser finds the router, whose playground the console leads to.",
+    )
+
+
 class SubgraphUrls(BaseSettings):
     """Where the router of the distributed mode finds the subgraphs: a field `…_url` for each (`subgraph_urls`)."""
 

@@ -16,8 +16,14 @@ from bank.system import BANK
 from eventgraph import System
 from eventgraph.console.mode import Mode
 from eventgraph.running import claims_keys
-from eventgraph.running.console_process import ConsoleProcessSettings
-from eventgraph.running.settings import EngineSettings, ServeSettings, SubgraphUrls, loaded, settings_of
+from eventgraph.running.settings import (
+    ConsoleProcessSettings,
+    EngineSettings,
+    ServeSettings,
+    SubgraphUrls,
+    loaded,
+    settings_of,
+)
 from infra.local import MissingTool
 from infra.local.kubernetes.programs import program, validator
 from infra.manifests import CHART, MANIFESTS, PROFILES, helm, manifests, values

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -134,3 +136,15 @@ def test_with_a_list_that_cannot_be_read_the_code_is_2(tmp_path: Path) -> None:
     released(tmp_path)
     entries(tmp_path, "no TOML")
     assert run(tmp_path) == 2
+
+
+def test_a_system_is_described_without_the_drivers_of_the_engines() -> None:
+    code = (
+        "import sys\n"
+        "for name in ('aiokafka', 'motor', 'pymongo', 'neo4j', 'obstore'): sys.modules[name] = None\n"
+        "from eventgraph.evolution.description import describe\n"
+        "from kithgraph.system import SOCIAL_NETWORK\n"
+        "print(describe(SOCIAL_NETWORK).system)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert (found.stdout, found.stderr) == ("kith\n", "")
