@@ -55,7 +55,10 @@ def go_sources(module: Path) -> Path:
 
     def build(folder: Path) -> None:
         go = tool("go", f"Building {module.name}")
-        run([go, "build", "-C", str(module), "-o", str(folder / module.name), "."], f"Building {module.name} with Go")
+        run(
+            [go, "build", "-C", str(module), "-buildvcs=false", "-o", str(folder / module.name), "."],
+            f"Building {module.name} with Go",
+        )
 
     return _installed(f"{module.name}-{fingerprint}", build) / module.name
 

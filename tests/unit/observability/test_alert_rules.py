@@ -306,13 +306,31 @@ def test_an_alert_says_where_its_runbook_is(tmp_path: Path) -> None:
     evaluate(tmp_path, {"ReaderLagging": [test]})
 
 
-def test_prometheus_takes_the_configuration_and_the_rules() -> None:
+@pytest.mark.parametrize("name", ["prometheus.yml", "kubernetes.yml"])
+def test_prometheus_takes_the_configurations_and_the_rules(tmp_path: Path, name: str) -> None:
+    text = (PROMETHEUS / name).read_text(encoding="utf-8").replace("rules/*.yml", f"{PROMETHEUS}/rules/*.yml")
+    # Debian's Prometheus is built without discovery in Kubernetes: it reads everything else.
+    text = re.sub(r"kubernetes_sd_configs: .+", 'static_configs: [{targets: ["a:1"]}]', text)
+    file = tmp_path / name
+    file.write_text(text, encoding="utf-8")
     promtool = installed("promtool", "prometheus")
-    checked = subprocess.run(
-        [promtool, "check", "config", PROMETHEUS / "prometheus.yml"], check=False, capture_output=True, text=True
-    )
+    checked = subprocess.run([promtool, "check", "config", file], check=False, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert checked.stdout.count("rules found") == len(FILES)
+
+
+def test_the_pods_of_the_chart_are_found_by_what_it_gives_them() -> None:
+    chart = REPOSITORY / "infra" / "helm" / "templates"
+    given = "".join(file.read_text(encoding="utf-8") for file in chart.glob("_*.tpl"))
+    configuration = yaml.safe_load((PROMETHEUS / "kubernetes.yml").read_text(encoding="utf-8"))
+    (job,) = [job for job in configuration["scrape_configs"] if job["job_name"] == "systems"]
+    asked = {
+        label for rule in job["relabel_configs"] for label in [*rule["source_labels"], rule.get("target_label", "")]
+    }
+    keys = ("app.kubernetes.io/instance", "app.kubernetes.io/component", "prometheus.io/scrape", "prometheus.io/port")
+    for key in keys:
+        assert f"{key}: " in given
+        assert any(label.endswith(re.sub(r"\W", "_", key)) for label in asked), key
 
 
 def test_every_alert_is_tested() -> None:
