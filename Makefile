@@ -77,7 +77,7 @@ test-web: web ## Lint, types and tests of the frontend alone (needs Node)
 	cd $(WEB) && npm run --silent check
 	cd $(WEB) && npm run --silent test
 
-test-engines: $(MARK)-dev ## The tests on Kafka, MongoDB, Neo4j and S3, and of the Helm chart, which it starts without containers (needs Java, Maven, Go)
+test-engines: $(MARK)-dev ## The tests on Kafka, MongoDB, Neo4j, S3 and Kubernetes, which it starts without containers (needs Java, Maven, Go)
 	@$(BIN)/python -m infra.local fetch
 	$(BIN)/pytest $(PARALLEL) -m engines $(ARGS)
 

@@ -15,9 +15,10 @@ tests, never a part of the product.
 
 from __future__ import annotations
 
-from infra.local.addresses import KafkaAddress, Login, MongodbAddress, Neo4jAddress, S3Address
+from infra.local.addresses import KafkaAddress, KubernetesAddress, Login, MongodbAddress, Neo4jAddress, S3Address
 from infra.local.errors import MissingTool, ServerError
 from infra.local.kafka import kafka
+from infra.local.kubernetes import kubernetes
 from infra.local.mongodb import mongodb
 from infra.local.neo4j import neo4j
 from infra.local.process import Process, Server, ServerProcess
@@ -26,6 +27,7 @@ from infra.local.shared import shared
 
 __all__ = [
     "KafkaAddress",
+    "KubernetesAddress",
     "Login",
     "MissingTool",
     "MongodbAddress",
@@ -36,6 +38,7 @@ __all__ = [
     "ServerError",
     "ServerProcess",
     "kafka",
+    "kubernetes",
     "mongodb",
     "neo4j",
     "s3",

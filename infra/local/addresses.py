@@ -80,4 +80,18 @@ class S3Address:
         }
 
 
-Address = KafkaAddress | MongodbAddress | Neo4jAddress | S3Address
+@dataclass(frozen=True, slots=True)
+class KubernetesAddress:
+    """An API server, a token that may do everything there, the certificate that vouches for it, and all that as the
+    file that Helm and kubectl read."""
+
+    url: str
+    token: str = field(repr=False)
+    authority: Path
+    kubeconfig: Path
+
+    def variables(self) -> dict[str, str]:
+        return {"KUBECONFIG": str(self.kubeconfig)}
+
+
+Address = KafkaAddress | MongodbAddress | Neo4jAddress | S3Address | KubernetesAddress

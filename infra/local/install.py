@@ -75,20 +75,22 @@ def go_program(module: Path) -> Path:
     return _installed(f"{name}-{version}", build) / name
 
 
-def go_tool(module: Path, package: str, name: str) -> Path:
+def go_tool(module: Path, package: str, name: str, version_in: str = "") -> Path:
     """The program of a Go package that a module's `go.mod` requires, in `<name>-<version>` of the cache.
 
     Args:
         module: the folder of `go.mod` and `go.sum`, which pin everything that the program is made of.
         package: the package's path.
         name: what the program is called.
+        version_in: a variable that gets the version, where the program's own build does that.
     """
     versions = re.findall(r"^\t(\S+) (v\S+)", (module / "go.mod").read_text(encoding="utf-8"), re.MULTILINE)
     version = next(version for path, version in versions if package == path or package.startswith(f"{path}/"))
 
     def build(folder: Path) -> None:
         go = tool("go", f"Building {name}")
-        options = ["-mod=readonly", "-trimpath", "-ldflags=-s -w", "-o", str(folder / name)]
+        linked = f"-s -w -X {version_in}={version}" if version_in else "-s -w"
+        options = ["-mod=readonly", "-trimpath", f"-ldflags={linked}", "-o", str(folder / name)]
         variables = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": ""}
         run([go, "build", "-C", str(module), *options, package], f"Building {name} with Go", variables=variables)
 

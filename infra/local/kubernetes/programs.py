@@ -20,7 +20,8 @@ _PROGRAMS = {
 
 def program(name: str) -> Path:
     """One of the programs, built unless it is built: `etcd`, `helm`, `kube-apiserver`, `kube-controller-manager`."""
-    return install.go_tool(_MODULE, _PROGRAMS[name], name)
+    version_in = "k8s.io/component-base/version.gitVersion" if name.startswith("kube-") else ""
+    return install.go_tool(_MODULE, _PROGRAMS[name], name, version_in)
 
 
 def validator() -> Path:
@@ -30,4 +31,4 @@ def validator() -> Path:
 
 def fetch() -> list[Path]:
     """Install all of them, those that share the most with the next one first."""
-    return [validator(), program("helm")]
+    return [validator(), *map(program, ("helm", "etcd", "kube-apiserver", "kube-controller-manager"))]
