@@ -42,12 +42,16 @@ def lay_out(work: Path) -> Path:
 
 def build(work: Path, site: Path) -> int:
     """Builds the site; the exit code, which is not 0 if a link or an anchor of a page leads nowhere."""
-    settings = lay_out(work)
-    built = subprocess.run([_zensical(), "build", "--strict", "--config-file", settings], check=False)
-    if built.returncode == 0:
+    code = render(lay_out(work))
+    if code == 0:
         shutil.rmtree(site, ignore_errors=True)
         shutil.copytree(work / "html", site)
-    return built.returncode
+    return code
+
+
+def render(settings: Path) -> int:
+    """Renders the pages that are laid out; the exit code of Zensical."""
+    return subprocess.run([_zensical(), "build", "--strict", "--config-file", settings], check=False).returncode
 
 
 def serve(work: Path, arguments: list[str]) -> int:

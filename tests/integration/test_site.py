@@ -18,7 +18,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from infra.patience import seconds
-from infra.site.__main__ import build
+from infra.site.__main__ import build, render
 from tests.support.chromium import chromium_page
 
 pytestmark = pytest.mark.timeout(seconds(180))
@@ -80,6 +80,15 @@ def test_every_link_and_every_anchor_leads_somewhere(site: Path) -> None:
             if not target.is_file() or not anchored:
                 broken.append((str(path.relative_to(site.resolve())), link))
     assert broken == []
+
+
+def test_a_build_fails_for_an_anchor_that_is_not_there(work: Path) -> None:
+    page = work / "pages" / "docs" / "glossary.md"
+    text = page.read_text()
+    page.write_text(f"{text}\n[a word](bookmarks.md#no-such-heading)\n")
+    assert render(work / "mkdocs.yml") != 0
+    page.write_text(text)
+    assert render(work / "mkdocs.yml") == 0
 
 
 def test_a_browser_loads_nothing_from_another_host(site: Path) -> None:
