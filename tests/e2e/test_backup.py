@@ -128,7 +128,7 @@ async def test_a_system_at_work_is_backed_up_destroyed_and_restored(scenario: Sc
 
     async def done(*arguments: str) -> str:
         finished = await run_kith(*arguments, seconds=100, system=scenario.system)
-        assert (finished.code, finished.errors) == (0, ""), finished
+        assert finished.code == 0, finished
         return finished.output
 
     async with kith_up(data, system=scenario.system) as running:
@@ -149,6 +149,7 @@ async def test_a_system_at_work_is_backed_up_destroyed_and_restored(scenario: Sc
     for log in scenario.logs:
         assert len(restored[log]) == ends[log]["end"] < len(original[log])
         assert restored[log] == original[log][: len(restored[log])]
+    await done("doctor", "--data", str(data))  # no log contradicts itself, and no process manager is ahead of one
     if scenario.audited:  # the two logs are of one moment: no effect is without its cause
         await done("audit", "--data", str(data))
 
@@ -156,5 +157,4 @@ async def test_a_system_at_work_is_backed_up_destroyed_and_restored(scenario: Sc
         assert [await answer(scenario, running, one) for one in acknowledged] == before
         await scenario.work(running, 1_000_000)
         await done("what-if", "--data", str(data))
-        await done("doctor", "--data", str(data))
-    assert "error" not in await done("backup", "verify", str(backup))
+    await done("backup", "verify", str(backup))
