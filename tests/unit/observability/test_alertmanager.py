@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import subprocess
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from typing import TypeAlias
 import httpx
 import pytest
 
+from infra.local.ports import free_ports
 from infra.patience import seconds
 from tests.support.installed import installed
 
@@ -99,8 +99,7 @@ async def alertmanager(folder: Path) -> AsyncGenerator[httpx.AsyncClient]:
         (folder / name).write_text("http://127.0.0.1:9/")
     configuration = folder / "alertmanager.yml"
     configuration.write_text(CONFIGURATION.read_text().replace("/etc/alertmanager/secrets", str(folder)))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             installed("prometheus-alertmanager", PACKAGE),
