@@ -199,3 +199,69 @@ async def test_a_page_that_somebody_visits_skips_and_reads_nothing(page: Page, p
             assert await page.evaluate("document.title") == "stranger"
     waiting = (await kith.client.get(f"{kith.origin}/console/api/parked")).json()["streams"]
     assert [one["waiting"] for one in waiting if one["stream"] == stream] == [2]
+
+
+HOLD = """(() => {
+  const real = window.fetch;
+  window.fetch = async (url, options) => {
+    const answer = await real(url, options);
+    if (!url.includes("type=users.UserCreated")) return answer;
+    await new Promise((release) => { window.release = release; });
+    const told = await answer.json();
+    return { ok: true, json: async () => { setTimeout(() => { window.delivered = true; }); return told; } };
+  };
+})()"""
+"""From now on answers about users that were created wait until they are released."""
+
+
+def asked_by(type_: str, stream: str) -> str:
+    """Shows the events that these filters let through."""
+    return f"""(() => {{
+      const form = document.querySelector("#filter");
+      form.elements.type.value = "{type_}";
+      form.elements.stream.value = "{stream}";
+      form.requestSubmit();
+    }})()"""
+
+
+async def test_of_two_filters_in_a_row_the_last_one_is_shown_also_if_its_answer_is_the_first(
+    page: Page, parked: tuple[RunningKith, str]
+) -> None:
+    kith, _ = parked
+    await page.open(f"{kith.origin}/console/events")
+    await page.wait_for(
+        "document.querySelector('#events tbody tr') && document.querySelector('#filter').elements.type.length > 1"
+    )
+    await page.evaluate(HOLD)
+    await page.evaluate(asked_by("users.UserCreated", ""))
+    await page.wait_for("window.release !== undefined")
+    await page.evaluate(asked_by("", OTHER))
+    shown = "[...document.querySelectorAll('#events tbody tr .stream')].map((cell) => cell.textContent)"
+    await page.wait_for(f"location.search === '?stream={OTHER}' && {shown}.length === 3")
+    await page.evaluate("window.release()")
+    await page.wait_for("window.delivered")
+    assert await page.evaluate(shown) == [OTHER] * 3
+
+
+async def test_integers_of_an_events_data_are_shown_as_they_are_written(
+    page: Page, parked: tuple[RunningKith, str]
+) -> None:
+    kith, _ = parked
+    await page.open(f"{kith.origin}/console/events")
+    await page.wait_for("document.querySelector('#events tbody tr')")
+    await page.evaluate(
+        """(() => {
+          const real = window.fetch;
+          window.fetch = async (url, options) => {
+            const told = await (await real(url, options)).json();
+            for (const event of told.events) event.data = '{"balance":9007199254740993,"rate":1.10}';
+            return { ok: true, json: async () => { setTimeout(() => { window.delivered = true; }); return told; } };
+          };
+          document.querySelector("#filter").requestSubmit();
+        })()"""
+    )
+    await page.wait_for("window.delivered")
+    await page.click("#events tbody tr .type button")
+    await page.wait_for("document.querySelector('#events tr.details pre')")
+    text = await page.evaluate("document.querySelector('#events tr.details pre').textContent")
+    assert text.split() == ["{", '"balance":', "9007199254740993,", '"rate":', "1.10", "}"]

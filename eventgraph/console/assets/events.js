@@ -10,15 +10,20 @@ const follow = byId("follow");
 let before = null;
 let head = null;
 let following = null;
+let turn = 0; // counts what was asked anew: the answer to what was asked before is not shown any more
 
 const asked = () => new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
 
 const place = (event) => `${event.source.replace(/\.[^.]*$/, "")}/${event.partition} ${event.offset}`;
 const shortTime = (time) => time.replace("T", " ").replace(/(\.\d{3})\d*Z$/, "$1").replace(/Z$/, "");
 
+// Integers of any size stay as they are written. Browsers that cannot keep them show long ones as they came.
+const written = (_, value, context) => (typeof value === "number" ? JSON.rawJSON(context.source) : value);
+
 function data(text) {
   try {
-    return JSON.stringify(JSON.parse(text), null, 2);
+    if (JSON.rawJSON) return JSON.stringify(JSON.parse(text, written), null, 2);
+    return /\d{16}/.test(text) ? text : JSON.stringify(JSON.parse(text), null, 2);
   } catch {
     return text;
   }
@@ -65,31 +70,36 @@ function told(answer) {
 }
 
 async function show() {
+  const mine = ++turn;
   const query = asked();
   history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
   say("Reading …");
+  older.hidden = true; // it would go on from what was asked before
   try {
     const answer = await ask(`events?${query}`);
+    if (mine !== turn) return false;
     rows.replaceChildren(...answer.events.map((event) => rowOf(event)));
     head = answer.head;
     told(answer);
     return true;
   } catch (error) {
-    say(error.message, true);
+    if (mine === turn) say(error.message, true);
     return false;
   }
 }
 
 async function showOlder() {
+  const mine = turn;
   const query = asked();
   query.set("before", before);
   older.disabled = true;
   try {
     const answer = await ask(`events?${query}`);
+    if (mine !== turn) return;
     rows.append(...answer.events.map((event) => rowOf(event)));
     told(answer);
   } catch (error) {
-    say(error.message, true);
+    if (mine === turn) say(error.message, true);
   } finally {
     older.disabled = false;
   }

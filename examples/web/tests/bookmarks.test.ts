@@ -96,6 +96,16 @@ describe("an answer that is older than what somebody was told", () => {
     expect(shown).toEqual(["whatever"]);
   });
 
+  test("is shown in the end where changes are told of faster than it comes", () => {
+    ask();
+    for (let asked = 0; asked < 10 && shown.length === 0; asked++) {
+      bookmarks.tell(at({ "a/0": 5 + asked }));
+      network.answer(network.asked[asked], `answer ${asked}`, at({ "a/0": 4 + asked }));
+    }
+    expect(shown).toEqual(["answer 3"]);
+    expect(network.asked.length).toBe(4);
+  });
+
   test("is not one because of another question's answer", () => {
     ask();
     ask(OTHER);

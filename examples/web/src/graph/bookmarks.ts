@@ -12,6 +12,9 @@ import { covers, join } from "./bookmark";
 /** Seconds that a subgraph may take to reach the bookmark. */
 const PATIENCE = "10";
 
+/** So often a question is asked again while others go on telling of changes. Its last answer is as new as its asking. */
+const AGAIN = 3;
+
 const KEY = "bookmark";
 
 export class Bookmarks {
@@ -58,7 +61,7 @@ export function bookmarkExchange(bookmarks: Bookmarks): Exchange {
 
       const isShown = (result: OperationResult): boolean => {
         const { operation } = result;
-        const { bookmark: sent = "", refused = "" } = operation.context as { bookmark?: string; refused?: string };
+        const { bookmark: sent = "", refused = "", again: repeated = 0 } = operation.context as Asked;
         const bookmark: string | undefined = result.extensions?.["bookmark"];
         const isRefused = hasCode(result.error, "INVALID_INPUT");
         if (isRefused && sent) {
@@ -71,8 +74,8 @@ export function bookmarkExchange(bookmarks: Bookmarks): Exchange {
           bookmarks.tell(bookmark);
           return true;
         }
-        if (bookmark && !covers(sent, bookmarks.told) && !covers(bookmark, bookmarks.told)) {
-          askAgain(operation);
+        if (bookmark && repeated < AGAIN && !covers(sent, bookmarks.told) && !covers(bookmark, bookmarks.told)) {
+          askAgain(makeOperation(operation.kind, operation, { ...operation.context, again: repeated + 1 }));
           return false;
         }
         bookmarks.see(bookmark);
@@ -86,6 +89,13 @@ export function bookmarkExchange(bookmarks: Bookmarks): Exchange {
         filter(isShown),
       );
     };
+}
+
+/** What the exchange notes in an operation's context. */
+interface Asked {
+  bookmark?: string;
+  refused?: string;
+  again?: number;
 }
 
 /** The operation with the bookmark in its headers. A subscription reads it when it is sent (`live.ts`). */
