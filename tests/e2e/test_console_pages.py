@@ -265,3 +265,13 @@ async def test_integers_of_an_events_data_are_shown_as_they_are_written(
     await page.wait_for("document.querySelector('#events tr.details pre')")
     text = await page.evaluate("document.querySelector('#events tr.details pre').textContent")
     assert text.split() == ["{", '"balance":', "9007199254740993,", '"rate":', "1.10", "}"]
+
+
+async def test_who_waits_for_something_on_a_page_goes_on_waiting_on_the_next_one(
+    page: Page, parked: tuple[RunningKith, str]
+) -> None:
+    kith, _ = parked
+    await page.open(f"{kith.origin}/console/events")
+    await page.wait_for("document.querySelector('#events tbody tr')")
+    await page.evaluate("window.before = true; setTimeout(() => location.reload(), 100); null")
+    await page.wait_for("!window.before && document.querySelector('#events tbody tr')")

@@ -13,7 +13,7 @@ import json
 import shutil
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 import pytest
@@ -32,6 +32,13 @@ _FLAGS = (
     "--window-size=1280,800",
     "--remote-debugging-port=0",
 )
+
+
+_ANOTHER_PAGE: Final = ("navigated", "context was destroyed", "Cannot find context", "Promise was collected")
+
+
+class PageChanged(AssertionError):
+    """The tab has gone to another page while it was asked."""
 
 
 class Page:
@@ -64,6 +71,8 @@ class Page:
         self._answers[number] = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
         answer = await asyncio.wait_for(self._answers[number], waits + seconds(30))
+        if "error" in answer and any(word in answer["error"]["message"] for word in _ANOTHER_PAGE):
+            raise PageChanged(answer["error"])
         assert "error" not in answer, answer["error"]
         return answer["result"]
 
@@ -83,6 +92,13 @@ class Page:
         """The expression's value as soon as it is true, looked at all the time; after 20 s of a quiet machine a
         failure shows it."""
         limit = seconds(20)
+        while True:
+            try:
+                return await self._found(expression, limit)
+            except PageChanged:  # between two pages: the next one is looked at, as long
+                await asyncio.sleep(0)
+
+    async def _found(self, expression: str, limit: float) -> Any:
         found = await self.evaluate(
             f"""new Promise((resolve) => {{
                 const end = performance.now() + {limit * 1000};
