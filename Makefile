@@ -19,7 +19,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run run-distributed dev develop web docs check format test test-web test-engines test-all rehearse audit generate manifests bench bench-router \
-        simulate fuzz-router lock clean
+        simulate fuzz-router release lock clean
 
 # Where the frontend is built they serve it at /app; KITH_WEB may name another folder.
 run dev: export KITH_WEB ?= $(CURDIR)/$(WEB)/dist
@@ -118,6 +118,10 @@ bench: $(MARK)-dev ## Measure speed, in ratios where it can be; some: make bench
 
 bench-router: $(MARK)-dev ## Compare graphrouter with other gateways under one load; a part: make bench-router ARGS="--seconds 5 graphrouter"
 	@$(BIN)/python -m tests.benchmark.gateway $(ARGS)
+
+release: $(MARK)-dev ## Show what a release would be, in dist/VERSION: make release VERSION=1.2.3; ARGS=--publish makes it everybody's
+	@test -n "$(VERSION)" || { echo "make release: expected VERSION=1.2.3, found none" >&2; exit 2; }
+	@$(BIN)/python -m infra.release $(VERSION) --uv $(UV) $(ARGS)
 
 lock: $(UV) ## Resolve dependencies anew
 	$(UV) lock
