@@ -45,7 +45,7 @@ from typing import ClassVar, Final, Generic, TypeAlias, TypeVar, cast
 from eventkernel.adapters.sqlite.batcher import Batcher
 from eventkernel.adapters.sqlite.connection import CACHE_KIB, log_ahead, open_reader, open_writer
 from eventkernel.adapters.sqlite.failures import failures_of
-from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, Progress, bring_up_to_date
+from eventkernel.adapters.sqlite.progress import PROGRESS_SCHEMA, WAITING_INDEX, Progress, bring_up_to_date
 from eventkernel.errors import CorruptData, Unavailable
 from eventkernel.events import Partition, Position
 from eventkernel.reading.arrivals import Arrivals
@@ -203,7 +203,9 @@ class SqliteViewBuild(ABC, Generic[Doc]):
         connection = sqlite3.connect(":memory:")
         try:
             connection.executescript(f"{PROGRESS_SCHEMA} {cls.schema}; {cls.indexes}")
-            return {name: sql for name, sql in _schema_of(connection).items() if not name.startswith("kernel_")}
+            bring_up_to_date(connection)
+            found = _schema_of(connection)
+            return {name: sql for name, sql in found.items() if name == WAITING_INDEX or not name.startswith("kernel_")}
         finally:
             connection.close()
 

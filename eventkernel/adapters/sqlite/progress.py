@@ -38,14 +38,15 @@ _PARKED: Final = "SELECT record, reason, skipped FROM kernel_parked WHERE reader
 _PARKED_OF: Final = f"{_PARKED} AND stream IN (SELECT value FROM json_each(?))"
 _FIRST_WAITING: Final = f"{_PARKED} AND stream = ? AND skipped = 0 ORDER BY version LIMIT 1"
 _WAITING_AFTER: Final = f"{_PARKED} AND stream > ? AND skipped = 0 ORDER BY stream, version LIMIT ?"
-_WAITING: Final = """
+WAITING_INDEX: Final = "kernel_waiting"
+_WAITING: Final = f"""
     SELECT count(*), coalesce(sum(records), 0) FROM (
-        SELECT count(*) AS records FROM kernel_parked INDEXED BY kernel_waiting WHERE reader = ? AND skipped = 0
+        SELECT count(*) AS records FROM kernel_parked INDEXED BY {WAITING_INDEX} WHERE reader = ? AND skipped = 0
         GROUP BY stream
     )
 """
-_WAITING_INDEX: Final = (
-    "CREATE INDEX IF NOT EXISTS kernel_waiting ON kernel_parked (reader, stream, skipped) WHERE skipped = 0"
+_MAKE_WAITING_INDEX: Final = (
+    f"CREATE INDEX IF NOT EXISTS {WAITING_INDEX} ON kernel_parked (reader, stream, skipped) WHERE skipped = 0"
 )
 """Counting reads it alone: a row of the table has its record, which takes hundreds of times the room."""
 _LAST_MARK: Final = f"{_PARKED} AND stream = ? AND version < ? AND skipped = 1 ORDER BY version DESC LIMIT 1"
@@ -67,7 +68,7 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
     columns = {name for (name,) in connection.execute("SELECT name FROM pragma_table_info('kernel_checkpoint')")}
     if "landmark" not in columns:
         connection.execute("ALTER TABLE kernel_checkpoint ADD COLUMN landmark TEXT")
-    connection.execute(_WAITING_INDEX)
+    connection.execute(_MAKE_WAITING_INDEX)
 
 
 class Progress:
