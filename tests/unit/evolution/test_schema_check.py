@@ -148,3 +148,10 @@ def test_a_system_is_described_without_the_drivers_of_the_engines() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert (found.stdout, found.stderr) == ("kith\n", "")
+
+
+def test_an_entry_that_fits_nothing_fails_the_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    released(tmp_path)
+    entries(tmp_path, ACCEPTING.format(until="9.0.0"))
+    assert run(tmp_path) == 1
+    assert "FIELD_REMOVED api/User.age: is accepted, and there is no such break\n" in capsys.readouterr().out
