@@ -16,11 +16,12 @@ import httpx
 import yaml
 
 from infra.local.ports import free_ports
-from infra.patience import seconds
+from infra.patience import factor, seconds
 from tests.support.installed import installed
 
 CONFIGURATION: Final = Path(__file__).parents[2] / "infra" / "observability" / "prometheus" / "prometheus.yml"
-_SCRAPE_SECONDS: Final = 1
+_SCRAPE_SECONDS: Final = max(1, min(15, round(factor())))
+"""A scrape may take as long as there is between two of them: on a slow machine there is more."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,10 @@ def filled(promql: str, variables: Mapping[str, str]) -> str:
 async def prometheus(
     folder: Path, systems: Mapping[str, str], machine: str | None = None
 ) -> AsyncGenerator[Prometheus]:
-    """One that scrapes these systems, each in one process at its address, and a node exporter: every second, with the
-    rules of the project; otherwise configured as that."""
+    """One that scrapes these systems, each in one process at its address, and a node exporter; with the rules of the
+    project, and otherwise configured as that."""
     configuration: dict[str, Any] = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
-    configuration["global"] |= {"scrape_interval": f"{_SCRAPE_SECONDS}s", "evaluation_interval": "1s"}
+    configuration["global"] |= {"scrape_interval": f"{_SCRAPE_SECONDS}s", "evaluation_interval": f"{_SCRAPE_SECONDS}s"}
     configuration["rule_files"] = [str(CONFIGURATION.parent / pattern) for pattern in configuration["rule_files"]]
     del configuration["alerting"]
     targets = [
