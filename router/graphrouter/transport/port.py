@@ -9,10 +9,10 @@ TransportError
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 
 class TransportError(Exception):
@@ -103,7 +103,7 @@ class SubgraphTransport(Protocol):
 
     async def start(self) -> None: ...
 
-    async def send(self, request: SubgraphRequest) -> SubgraphResponse: ...
+    def send(self, request: SubgraphRequest) -> Coroutine[Any, Any, SubgraphResponse]: ...
 
     async def aclose(self) -> None: ...
 
