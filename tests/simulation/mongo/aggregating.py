@@ -59,7 +59,7 @@ def projected(document: Document, wanted: Mapping[str, Any]) -> Document:
 
 
 def _grouped(documents: Sequence[Document], group: Mapping[str, Any]) -> list[Document]:
-    """Counts, and the first and the last of each group, of documents in order."""
+    """Counts, sums, and the first and the last of each group, of documents in order."""
     groups: dict[str, tuple[Any, list[Document]]] = {}
     for document in documents:
         key = _evaluated(document, group["_id"])
@@ -79,6 +79,9 @@ def _accumulated(members: Sequence[Document], what: Mapping[str, Any]) -> Any:
             return _evaluated(members[-1], of)
         case "$sum" if of == 1:
             return len(members)
+        case "$sum" if isinstance(of, str):
+            values = [_evaluated(member, of) for member in members]
+            return sum(value for value in values if isinstance(value, int | float))  # MongoDB leaves out the others
         case _:
             raise NotImplementedError(f"the simulated MongoDB accumulates no {dict(what)}")
 
