@@ -362,6 +362,26 @@ def test_a_process_has_the_time_that_draining_takes(system: str, profile: str, m
             assert drain > 2 * container["readinessProbe"]["periodSeconds"]
 
 
+@of_all
+def test_a_subgraph_that_is_not_ready_takes_nobody_the_router(
+    system: str, profile: str, more: Mapping[str, str]
+) -> None:
+    for name, found in of_kind(rendered(system, profile, more), "Deployment").items():
+        template = found["spec"]["template"]
+        [container] = template["spec"]["containers"]
+        paths = [container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "liveness", "readiness")]
+        alone = template["metadata"]["labels"]["app.kubernetes.io/component"] in {"router", "console"}
+        assert paths == ["/health/live", "/health/live", "/health/live" if alone else "/health/ready"], name
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_nothing_is_ended_that_fills_a_ledger_or_recovers_its_log(profile: str) -> None:
+    listening = [found for _, found in containers(rendered("kith", profile)) if "ports" in found]
+    probes = [container["startupProbe"] for container in listening]
+    assert len(probes) >= 7
+    assert all(probe["periodSeconds"] * probe["failureThreshold"] >= 6 * 3600 for probe in probes)
+
+
 def test_engines_of_somebody_else_leave_nothing_of_them_in_the_cluster() -> None:
     objects = rendered("kith", "production", MANAGED)
     assert not of_kind(objects, "StatefulSet", "Job")

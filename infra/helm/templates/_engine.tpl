@@ -38,12 +38,13 @@ securityContext:
 - {name: secrets, mountPath: /run/secrets, readOnly: true}
 {{- end -}}
 
-{{- /* Ready when the port is open: that is when the engine has caught up with what it has stored. */ -}}
+{{- /* Ready when the port is open: that is when the engine has caught up with what it has stored. After an unclean end that
+takes as long as it takes: an engine that is killed meanwhile begins again. */ -}}
 {{- define "eventgraph.engineProbes" -}}
 startupProbe:
   tcpSocket: {port: {{ . }}}
   periodSeconds: 5
-  failureThreshold: 120
+  failureThreshold: 4320
 livenessProbe:
   tcpSocket: {port: {{ . }}}
   periodSeconds: 10

@@ -107,19 +107,22 @@ spec:
             {{- if ne .component "console" }}
             - {name: metrics, containerPort: {{ $root.Values.metrics.port }}}
             {{- end }}
-          # A process answers when its engines do; filling an empty ledger or view does not delay that.
+          # A subgraph answers once its engines do and its ledger is filled: hours, where the ledger was lost and the log is
+          # long. Where engines stay away, the process ends by itself.
           startupProbe:
             httpGet: {path: /health/live, port: http}
             periodSeconds: 5
             timeoutSeconds: 5
-            failureThreshold: 60
+            failureThreshold: 4320
           livenessProbe:
             httpGet: {path: /health/live, port: http}
             periodSeconds: 10
             timeoutSeconds: 5
             failureThreshold: 6
+          # A subgraph that is not ready costs its own fields. The router's /health/ready asks all of them: by that one, it
+          # would cost the whole API.
           readinessProbe:
-            httpGet: {path: {{ ternary "/health/live" "/health/ready" (eq .component "console") }}, port: http}
+            httpGet: {path: {{ ternary "/health/ready" "/health/live" (has .component (list "subgraph" "projector")) }}, port: http}
             periodSeconds: 5
             timeoutSeconds: 4
             failureThreshold: 3
