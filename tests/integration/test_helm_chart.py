@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import subprocess
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -380,6 +382,31 @@ def test_nothing_is_ended_that_fills_a_ledger_or_recovers_its_log(profile: str) 
     probes = [container["startupProbe"] for container in listening]
     assert len(probes) >= 7
     assert all(probe["periodSeconds"] * probe["failureThreshold"] >= 6 * 3600 for probe in probes)
+
+
+@pytest.mark.parametrize(
+    ("member", "program"), [("kith-mongodb-0", "docker-entrypoint.sh"), ("kith-mongodb-1", "mongod")]
+)
+def test_a_member_of_mongodb_starts_again_in_its_pod(tmp_path: Path, member: str, program: str) -> None:
+    script = of_kind(rendered("kith", "one-node"), "ConfigMap")["kith-mongodb"]["data"]["run.sh"]
+    secrets, programs, file = tmp_path / "secrets", tmp_path / "programs", tmp_path / "run.sh"
+    here = script.replace("/tmp/", f"{tmp_path}/")  # noqa: S108  # the Pod's
+    file.write_text(here.replace("/run/secrets", str(secrets)))
+    secrets.mkdir()
+    (secrets / "mongodb-replica-set-key").write_text("c0ffee")
+    programs.mkdir()
+    for name in ("docker-entrypoint.sh", "mongod"):
+        (programs / name).write_text('#!/bin/sh\necho "${0##*/}"\n')
+        (programs / name).chmod(0o755)
+    environment = {"PATH": f"{programs}:/usr/bin:/bin", "HOSTNAME": member, "CACHE_GIGABYTES": "0.5"}
+    # Root would write to every file; in the Pod nobody has its rights.
+    rights = ["setpriv", "--bounding-set=-all"] if os.geteuid() == 0 else []
+    for _ in range(2):
+        command = [*rights, "bash", str(file)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"{program}\n", "")
+    key = tmp_path / "replica-set.key"
+    assert (key.read_text(), stat.S_IMODE(key.stat().st_mode)) == ("c0ffee", 0o400)
 
 
 def test_engines_of_somebody_else_leave_nothing_of_them_in_the_cluster() -> None:
