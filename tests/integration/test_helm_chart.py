@@ -409,6 +409,17 @@ def test_a_member_of_mongodb_starts_again_in_its_pod(tmp_path: Path, member: str
     assert (key.read_text(), stat.S_IMODE(key.stat().st_mode)) == ("c0ffee", 0o400)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("antiAffinity", "none"), ("secret.name", "other"), ("mongodb.image", "mongo:8.2"), ("mongodb.nodes", "1")],
+)
+def test_a_job_of_other_pods_has_another_name_because_its_pods_cannot_be_changed(name: str, value: str) -> None:
+    [(before, job)] = of_kind(rendered("kith", "production"), "Job").items()
+    [(after, other)] = of_kind(rendered("kith", "production", {name: value}), "Job").items()
+    assert job["spec"]["template"] != other["spec"]["template"]
+    assert before != after
+
+
 def test_engines_of_somebody_else_leave_nothing_of_them_in_the_cluster() -> None:
     objects = rendered("kith", "production", MANAGED)
     assert not of_kind(objects, "StatefulSet", "Job")
