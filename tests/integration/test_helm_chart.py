@@ -432,6 +432,21 @@ def test_engines_of_somebody_else_leave_nothing_of_them_in_the_cluster() -> None
     assert outside == {"kith-subgraph-users": {53, 9094, 27017}, "kith-subgraph-recommendations": {53, 9094, 7687}}
 
 
+def test_who_checks_tokens_reaches_the_keys_of_their_issuers() -> None:
+    issuer = "authentication.issuers[1]"
+    more = {
+        f"{issuer}.name": "other",
+        f"{issuer}.audiences[0]": "kithgraph",
+        f"{issuer}.actor_prefix": "other:",
+        f"{issuer}.keys": "https://other.example.com:8443/realms/a:1234/keys",
+    }
+    objects = rendered("kith", "production", more)
+    assert egress_ports(objects, "kith-router") == {53, 9000, 443, 8443}
+    assert egress_ports(objects, "kith-console") == {53, 9092, 27017, 7687, 443, 8443}
+    assert egress_ports(objects, "kith-subgraph-users") == {53, 9092, 27017}
+    assert egress_ports(rendered("kith", "one-node"), "kith-router") == {53, 9000}
+
+
 def egress_ports(objects: Sequence[Object], name: str) -> set[int]:
     rules = of_kind(objects, "NetworkPolicy")[name]["spec"]["egress"]
     return {port["port"] for rule in rules for port in rule["ports"]}

@@ -53,6 +53,13 @@ spec:
       ports:
         - {protocol: TCP, port: 9000}
     {{- end }}
+    {{- if has $component (list "router" "console") }}
+    {{- range dig "issuers" list ($root.Values.authentication | default dict) }}
+    {{- if hasPrefix "https://" (toString .keys) }}
+    - ports: {{- include "eventgraph.ports" (list (urlParse .keys).host "443") | nindent 8 }}
+    {{- end }}
+    {{- end }}
+    {{- end }}
     {{- range $engine, $port := dict "kafka" "9092" "mongodb" "27017" "neo4j" "7687" }}
     {{- if index $needs $engine }}
     {{- $values := index $root.Values $engine }}
