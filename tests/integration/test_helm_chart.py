@@ -19,6 +19,7 @@ from eventgraph import System
 from eventgraph.console.mode import Mode
 from eventgraph.running import claims_keys
 from eventgraph.running.settings import (
+    ArchiveSettings,
     ConsoleProcessSettings,
     EngineSettings,
     ServeSettings,
@@ -121,6 +122,12 @@ def test_the_plain_manifests_are_what_the_chart_gives(profile: str) -> None:
     assert (MANIFESTS / f"kith-{profile}.yaml").read_text() == manifests("kith", profile), "write them: make manifests"
 
 
+SECRETS = [
+    name.upper()
+    for kind in (EngineSettings, ServeSettings, ArchiveSettings)
+    for name, field in kind.model_fields.items()
+    if "SecretStr" in str(field.annotation)
+]
 REFUSED = {
     "an unknown key": ({"rotuer.replicas": "2"}, "rotuer"),
     "an unknown key below": ({"router.replica": "2"}, "replica"),
@@ -156,6 +163,13 @@ def test_wrong_values_are_refused_by_name(given: Mapping[str, str], named: str) 
     done = helm("template", "kith", str(CHART), *values("kith", "one-node", given))
     assert done.returncode != 0
     assert named in done.stderr
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_no_secret_is_taken_among_the_settings(name: str) -> None:
+    done = helm("template", "kith", str(CHART), *values("kith", "one-node", {f"settings.{name}": "hunter2"}))
+    assert done.returncode != 0
+    assert name in done.stderr
 
 
 def test_a_name_that_is_too_long_is_refused() -> None:
