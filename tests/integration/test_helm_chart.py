@@ -123,10 +123,14 @@ def test_the_plain_manifests_are_what_the_chart_gives(profile: str) -> None:
 
 
 SECRETS = [
-    name.upper()
-    for kind in (EngineSettings, ServeSettings, ArchiveSettings)
-    for name, field in kind.model_fields.items()
-    if "SecretStr" in str(field.annotation)
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+    *(
+        name.upper()
+        for kind in (EngineSettings, ServeSettings, ArchiveSettings)
+        for name, field in kind.model_fields.items()
+        if "SecretStr" in str(field.annotation)
+    ),
 ]
 REFUSED = {
     "an unknown key": ({"rotuer.replicas": "2"}, "rotuer"),
@@ -175,6 +179,18 @@ def test_no_secret_is_taken_among_the_settings(name: str) -> None:
 def test_a_name_that_is_too_long_is_refused() -> None:
     done = helm("template", "k" * 45, str(CHART), *values("kith", "one-node"))
     assert "has up to 52 characters" in done.stderr
+
+
+def test_opentelemetrys_own_variables_reach_every_process() -> None:
+    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.tracing:4318", "OTEL_TRACES_SAMPLER": "always_off"}
+    endpoint, sampler = variables
+    more = {f"settings.{endpoint}": variables[endpoint], f"router.settings.{sampler}": variables[sampler]}
+    objects = rendered("kith", "one-node", more)
+    for name, container in containers(objects):
+        if container["command"] == ["kith"]:
+            found = settings_in(container, objects)
+            expected = variables if name == "kith-router" else {endpoint: variables[endpoint]}
+            assert {key: value for key, value in found.items() if "OTEL" in key} == expected
 
 
 @of_all

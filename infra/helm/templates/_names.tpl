@@ -14,6 +14,11 @@
 {{- .Values.system.name | upper }}_
 {{- end -}}
 
+{{- /* The variable of a setting: OpenTelemetry's own, as OTEL_EXPORTER_OTLP_ENDPOINT, are no system's. Takes [root, setting]. */ -}}
+{{- define "eventgraph.variable" -}}
+{{- if not (hasPrefix "OTEL_" (index . 1)) }}{{ include "eventgraph.prefix" (index . 0) }}{{ end }}{{ index . 1 }}
+{{- end -}}
+
 {{- /* The labels that select Pods. Takes [root, component, subgraph]; the subgraph may be empty. */ -}}
 {{- define "eventgraph.selector" -}}
 app.kubernetes.io/name: {{ (index . 0).Values.system.name }}

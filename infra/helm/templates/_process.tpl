@@ -99,7 +99,7 @@ spec:
             {{- end }}
             {{- end }}
             {{- range $key, $value := $values.settings }}
-            - {name: {{ $prefix }}{{ $key }}, value: {{ $value | quote }}}
+            - {name: {{ include "eventgraph.variable" (list $root $key) }}, value: {{ $value | quote }}}
             {{- end }}
             - {name: TMPDIR, value: /tmp}
           ports:

@@ -10,7 +10,7 @@
 {{ $prefix }}DRAIN_SECONDS: {{ .Values.drainSeconds | quote }}
 {{ $prefix }}ALLOW_ANONYMOUS: {{ .Values.allowAnonymous | quote }}
 {{- range $name, $value := .Values.settings }}
-{{ $prefix }}{{ $name }}: {{ $value | quote }}
+{{ include "eventgraph.variable" (list $ $name) }}: {{ $value | quote }}
 {{- end }}
 {{- end -}}
 
