@@ -97,7 +97,8 @@ async def serve_part(
         await stack.enter_async_context(running(found.workers))
         stack.push_async_callback(servers.shut_down)
         keeps_views = part.work is not Work.ANSWERS
-        exposed = Exposed.of(serve, metrics_listener, sources_of(servers, [found.subgraph], keeps_views=keeps_views))
+        sources = sources_of(servers, [found.subgraph], answers=answers, keeps_views=keeps_views)
+        exposed = Exposed.of(serve, metrics_listener, sources)
         routes = [*(status_routes(status) if keeps_views else ()), *exposed.routes]
         if serve.actors is not None or serve.console_mode(serve.host) is not Mode.OFF:
             routes.append(story_route(SubgraphTeller(found.subgraph), serve.actors))

@@ -119,7 +119,8 @@ READY: Final = Metric(
     "gauge",
     "{subgraph}",
     ("graphql.subgraph.name",),
-    "1 where the subgraph can do its work, as its `/health/ready` tells it with the reasons; else 0.",
+    "1 where the subgraph can do its work, as its `/health/ready` tells it with the reasons; else 0. Told by the "
+    "processes that answer its requests.",
 )
 READABLE: Final = Metric(
     "eventgraph.status.readable",
@@ -146,14 +147,16 @@ def sources_of(
     subgraphs: Sequence[ServedSubgraph],
     router: Sequence[Source] = (),
     *,
+    answers: bool = True,
     keeps_views: bool = True,
 ) -> Sequence[Source]:
-    """What a process tells: of itself, of the router that it serves (`SystemRouter.measured`), of its subgraphs; of
-    views and process managers where it keeps them."""
+    """What a process tells: of itself, of the router that it serves (`SystemRouter.measured`), of its subgraphs; where
+    it answers their requests, whether they are ready; where it keeps them, of views and process managers."""
     found: list[Source] = [ProcessMetrics().families, connections(lambda: servers.connections), *router]
     found += [subgraph.metrics.families for subgraph in subgraphs if subgraph.metrics is not None]
     found += [_backlog(subgraph.name, subgraph.store) for subgraph in subgraphs if subgraph.store is not None]
-    found += map(_readiness, subgraphs)
+    if answers:
+        found += map(_readiness, subgraphs)
     if keeps_views:
         found += map(_readers, subgraphs)
     return found

@@ -194,4 +194,6 @@ async def test_every_process_of_the_distributed_mode_tells_what_it_does(engines:
             check_view(await samples(running), name)
         assert names(await samples(parts["friends"])) >= PROCESS_MANAGERS
         origin = keeping.line("health").removesuffix("/health/ready")
-        check_view(await samples(keeping, origin), "users")
+        kept = await samples(keeping, origin)
+        check_view(kept, "users")
+        assert "eventgraph_subgraph_ready" not in names(kept), "it answers nobody"

@@ -155,3 +155,15 @@ async def test_readiness_is_told_also_where_the_views_are_kept_elsewhere(
     assert isawaitable(families)
     found = {family.metric.name: family.values for family in await families}
     assert found == {"eventgraph.subgraph.ready": {("doors",): told}}
+
+
+async def test_a_process_that_answers_nobody_does_not_tell_that_the_subgraph_is_ready() -> None:
+    async def asked() -> Readiness:
+        return Readiness()
+
+    nothing = cast("Any", None)
+    subgraph = ServedSubgraph("doors", nothing, "", nothing, nothing, readiness=asked)
+    told = [source() for source in sources_of(Servers(), [subgraph], answers=False, keeps_views=False)]
+    families = [family for one in told for family in (await one if isawaitable(one) else one)]
+    assert families
+    assert not [family for family in families if family.metric.name == "eventgraph.subgraph.ready"]
