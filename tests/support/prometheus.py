@@ -20,8 +20,6 @@ from infra.patience import factor, seconds
 from tests.support.installed import installed
 
 CONFIGURATION: Final = Path(__file__).parents[2] / "infra" / "observability" / "prometheus" / "prometheus.yml"
-_SCRAPE_SECONDS: Final = max(1, min(15, round(factor())))
-"""A scrape may take as long as there is between two of them: on a slow machine there is more."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +27,7 @@ class Prometheus:
     """A running one."""
 
     client: httpx.AsyncClient
+    scrape_seconds: int
 
     async def get(self, path: str, **parameters: str) -> Any:
         answer = await self.client.get(f"/api/v1/{path}", params=parameters)
@@ -42,7 +41,7 @@ class Prometheus:
 
     async def selected(self, variables: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
         """What Grafana puts in place of a dashboard's variables where all their values are chosen."""
-        found = {"__rate_interval": f"{4 * _SCRAPE_SECONDS}s"}
+        found = {"__rate_interval": f"{4 * self.scrape_seconds}s"}
         for variable in variables:
             query = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"])
             assert query, variable
@@ -62,7 +61,9 @@ async def prometheus(
     """One that scrapes these systems, each in one process at its address, and a node exporter; with the rules of the
     project, and otherwise configured as that."""
     configuration: dict[str, Any] = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
-    configuration["global"] |= {"scrape_interval": f"{_SCRAPE_SECONDS}s", "evaluation_interval": f"{_SCRAPE_SECONDS}s"}
+    # A scrape may take as long as there is between two of them: on a slow or busy machine there is more.
+    scrape_seconds = min(15, math.ceil(factor()))
+    configuration["global"] |= {"scrape_interval": f"{scrape_seconds}s", "evaluation_interval": f"{scrape_seconds}s"}
     configuration["rule_files"] = [str(CONFIGURATION.parent / pattern) for pattern in configuration["rule_files"]]
     del configuration["alerting"]
     targets = [
@@ -82,7 +83,7 @@ async def prometheus(
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=seconds(20)) as client,
     ):
         await answers(client, "/-/ready")
-        yield Prometheus(client)
+        yield Prometheus(client, scrape_seconds)
 
 
 @asynccontextmanager
