@@ -33,6 +33,7 @@ from infra.manifests import CHART, MANIFESTS, PROFILES, helm, manifests, values
 from kithgraph.system import SOCIAL_NETWORK
 from shop.system import SHOP
 from tests.support.helm import MANAGED, SYSTEMS, Object, containers, of_kind, pods, reaches, read, rendered, selects
+from tests.support.installed import installed
 
 pytestmark = pytest.mark.engines
 
@@ -437,6 +438,53 @@ def test_a_member_of_mongodb_starts_again_in_its_pod(tmp_path: Path, member: str
         assert (done.returncode, done.stdout, done.stderr) == (0, f"{program}\n", "")
     key = tmp_path / "replica-set.key"
     assert (key.read_text(), stat.S_IMODE(key.stat().st_mode)) == ("c0ffee", 0o400)
+
+
+MONGOSH = """
+let config = CONFIG;
+const urls = [];
+function refused(codeName) { return Object.assign(new Error(codeName), { codeName }); }
+const commands = {
+  replSetGetConfig() {
+    if (config === null) throw refused("NotYetInitialized");
+    return { config: structuredClone(config) };
+  },
+  replSetInitiate({ replSetInitiate: given }) { config = { version: 1, ...given }; },
+  replSetReconfig({ replSetReconfig: given }) {
+    const members = given.members.length - config.members.length;
+    if (given.version !== config.version + 1 || members !== 1) throw refused("NewReplicaSetConfigurationIncompatible");
+    config = structuredClone(given);
+  },
+  hello() { return { primary: config.members[0].host }; },
+};
+function print() {}
+function sleep() { throw new Error("waited in vain"); }
+class Mongo {
+  constructor(url) { urls.push(url); }
+  getDB() { return { runCommand: (command) => commands[Object.keys(command)[0]](command) }; }
+}
+process.on("exit", () => console.log(JSON.stringify({ urls, members: config.members })));
+"""
+"""What the script of the Job uses of mongosh, with one replica set that is not made yet (null) or has members."""
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("members", [0, 1, 3])
+def test_the_job_gives_the_replica_set_the_members_that_it_lacks(tmp_path: Path, members: int) -> None:
+    hosts = [f"kith-mongodb-{number}.kith-mongodb:27017" for number in range(3)]
+    has = {"version": 4, "members": [{"_id": number, "host": hosts[number]} for number in range(members)]}
+    script = of_kind(rendered("kith", "production"), "ConfigMap")["kith-mongodb"]["data"]["initiate.js"]
+    (tmp_path / "mongodb-password").write_text("hunter/2\n")
+    file = tmp_path / "initiate.cjs"
+    file.write_text(
+        MONGOSH.replace("CONFIG", json.dumps(has if members else None)) + script.replace("/run/secrets", str(tmp_path))
+    )
+    done = subprocess.run([installed("node", "nodejs"), str(file)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "urls": [f"mongodb://eventgraph:hunter%2F2@{hosts[0]}/?authSource=admin&directConnection=true"],
+        "members": [{"_id": number, "host": host} for number, host in enumerate(hosts)],
+    }
 
 
 @pytest.mark.parametrize(
