@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +29,7 @@ from eventkernel.adapters.sqlite import backup
 from eventkernel.adapters.sqlite.connection import open_writer
 from eventkernel.adapters.sqlite.event_store import SqliteEventStore
 from eventkernel.clock import SystemClock
+from eventkernel.errors import Unavailable
 from eventkernel.testing.event_store_contract import put
 from infra.patience import seconds
 from kithgraph.system import SOCIAL_NETWORK
@@ -259,6 +262,56 @@ def test_a_folder_from_before_the_first_start_of_a_new_subgraph_is_backed_up(dat
     (data / "views" / "recommendations" / "live").write_text("a build")
     with pytest.raises(StartError, match=r"friends\.sqlite is gone"):
         create(SOCIAL_NETWORK, data, tmp_path / "tuesday")
+
+
+class Time:
+    """Goes on while somebody sleeps; then `meanwhile` is done."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self.now = 0.0
+        self._meanwhile = meanwhile
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self._meanwhile()
+
+
+def test_a_file_that_is_hardly_ever_free_keeps_nobody_from_writing_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / name for name in ("one", "two", "three")]
+    with ExitStack() as stack:
+        one, two, three = (stack.enter_context(closing(open_writer(path))) for path in paths)
+        for writer in (one, two, three):
+            writer.execute("CREATE TABLE written (number INTEGER)")
+            writer.execute("PRAGMA busy_timeout = 0")
+        written = [0.0]
+
+        def meanwhile() -> None:
+            if time.now > 30 and three.in_transaction:
+                three.execute("ROLLBACK")
+            try:
+                one.execute("INSERT INTO written VALUES (1)")
+                two.execute("INSERT INTO written VALUES (1)")
+            except sqlite3.OperationalError:
+                return
+            written.append(time.now)
+
+        time = Time(meanwhile)
+        monkeypatch.setattr(backup, "monotonic", lambda: time.now)
+        monkeypatch.setattr(backup, "sleep", time.sleep)
+        three.execute("BEGIN IMMEDIATE")
+        with backup.at_one_moment(paths):
+            assert 30 < time.now < 31
+        assert len(written) > 30
+        assert max(later - sooner for sooner, later in itertools.pairwise(written)) < 1
+
+        three.execute("BEGIN IMMEDIATE")
+        time.now = -30 - backup.PATIENCE
+        with pytest.raises(Unavailable, match="three: its writers left no moment"), backup.at_one_moment(paths):
+            pytest.fail("one of them was not locked")
+        one.execute("INSERT INTO written VALUES (2)")
+        two.execute("INSERT INTO written VALUES (2)")
 
 
 def test_nobody_writes_between_the_first_file_and_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
