@@ -102,6 +102,8 @@ def restore(system: System, folder: Path, data: Path) -> BackupManifest:
 def _copied(system: System, data: Path, draft: Path, advance: Advance) -> BackupManifest:
     """Everything in the draft, on the disk but for the draft's own entries."""
     logs = [name for name in system.logs if log_file(data, name).exists()]
+    if not logs:
+        raise StartError(f"the data folder {data} has no log yet: there is nothing to back up")
     paths = [log_file(data, name) for name in logs]
     if processes_file(data).exists():
         paths.append(processes_file(data))

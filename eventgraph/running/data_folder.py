@@ -125,6 +125,7 @@ def check_folder(path: Path, system: System) -> None:
         StartError: otherwise.
     """
     marker = marker_file(path, system)
+    _refuse_half_filled(path)
     if not marker.exists():
         _refuse_anothers(path, system)
         raise StartError(f"there is no data folder of {system.title} at {path}: it has no {marker.name}")

@@ -264,6 +264,20 @@ def test_a_folder_from_before_the_first_start_of_a_new_subgraph_is_backed_up(dat
         create(SOCIAL_NETWORK, data, tmp_path / "tuesday")
 
 
+def test_a_folder_without_its_logs_is_not_backed_up_as_an_empty_one(data: Path, tmp_path: Path) -> None:
+    def why() -> str:
+        with pytest.raises(StartError) as refusal:
+            create(SOCIAL_NETWORK, data, tmp_path / "monday")
+        assert [path.name for path in tmp_path.iterdir()] == ["data"]
+        return str(refusal.value)
+
+    (data / "import.draft").mkdir()
+    (data / "logs").rename(data / "import.draft" / "logs")
+    assert "is half filled, by an import or a restore" in why()
+    shutil.rmtree(data / "import.draft")
+    assert "has no log yet" in why()
+
+
 class Time:
     """Goes on while somebody sleeps; then `meanwhile` is done."""
 
