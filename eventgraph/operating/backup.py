@@ -54,8 +54,8 @@ def create(system: System, data: Path, target: Path) -> BackupManifest:
             write_durably(draft / NAME, to_text(manifest))
             for what in _faults_in(draft, manifest):
                 raise StartError(f"the data folder {data} is not backed up: {what}; `{system.name} doctor` says more")
-    except FileExistsError:
-        raise StartError(f"{target} exists already: name a new folder") from None
+    except FileExistsError as error:
+        raise StartError(f"{error}: name a new folder") from None
     except BlockingIOError:
         raise StartError(f"the back-up {target} is being written by another process") from None
     except OSError as error:

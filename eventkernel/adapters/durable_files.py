@@ -47,13 +47,15 @@ def new_folder(path: Path) -> Generator[Path]:
     is removed by the next one for this path. The folder is for its owner's eyes, and may have an empty file `lock`.
 
     Raises:
-        FileExistsError: there is something at the path.
+        FileExistsError: there is something at the path, or something else than a draft at the draft's.
         BlockingIOError: another process is making it at this moment.
         OSError: it cannot be made.
     """
     _check_free(path)
     draft = path.with_name(f"{path.name}.draft")
     draft.mkdir(mode=_PRIVATE, exist_ok=True)
+    if draft.is_symlink() or (any(draft.iterdir()) and not (draft / _LOCK).exists()):
+        raise FileExistsError(f"{draft} exists already")  # what is in it is somebody's
     with (draft / _LOCK).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _check_own(lock, draft)
@@ -76,7 +78,7 @@ def new_folder(path: Path) -> Generator[Path]:
 
 def _check_free(path: Path) -> None:
     if path.is_symlink() or (path.exists() and not path.is_dir()) or (path.is_dir() and any(path.iterdir())):
-        raise FileExistsError(f"{path} exists")
+        raise FileExistsError(f"{path} exists already")
 
 
 def _check_own(lock: IO[bytes], draft: Path) -> None:

@@ -237,11 +237,16 @@ def test_a_place_where_no_back_up_can_be_is_refused_by_name(data: Path, tmp_path
     (tmp_path / "file").write_text("a file")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "something").write_text("something")
+    (tmp_path / "tuesday.draft").mkdir()
+    (tmp_path / "tuesday.draft" / "mine").write_text("mine")
+    (tmp_path / "wednesday.draft").symlink_to(tmp_path / "full")
     before = sorted(tmp_path.rglob("*"))
     for inside in (data / "monday", data / "logs" / "monday", tmp_path / "link" / "monday", data):
         assert "would lie in the data folder" in why(inside)
     assert "exists already" in why(tmp_path / "file")
     assert "exists already" in why(tmp_path / "full")
+    for day in ("tuesday", "wednesday"):
+        assert f"{day}.draft exists already: name a new folder" in why(tmp_path / day)
     assert "cannot be written: No such file" in why(tmp_path / "nowhere" / "monday")
     assert "cannot be written: Not a directory" in why(tmp_path / "file" / "monday")
     assert "there is no data folder of Kithgraph" in why(tmp_path / "monday", tmp_path / "nowhere")
