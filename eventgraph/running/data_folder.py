@@ -150,11 +150,11 @@ def filling_folder(path: Path, system: System) -> Generator[Path]:
         _check_empty(path, system)
         with (path / "lock").open("ab+", buffering=0) as lock:
             _lock(lock, path)
+            _check_empty(path, system)  # another process may have filled it since
             try:
                 _sign(lock)
-                shutil.rmtree(draft, ignore_errors=True)
+                _clear(path, system)
                 (draft / "logs").mkdir(parents=True)
-                processes_file(path).unlink(missing_ok=True)
                 yield draft
                 sync_folder(draft / "logs")
                 if processes_file(draft).exists():
@@ -162,9 +162,8 @@ def filling_folder(path: Path, system: System) -> Generator[Path]:
                 _write_marker(marker)  # all that is in the folder by now is on the disk with it
                 (draft / "logs").rename(path / "logs")
             except BaseException:
-                shutil.rmtree(draft, ignore_errors=True)
-                for name in _half_filled(path, system):
-                    (path / name).unlink(missing_ok=True)
+                _clear(path, system)
+                (path / "lock").unlink(missing_ok=True)
                 if missing:
                     path.rmdir()
                 raise
@@ -179,12 +178,19 @@ def filling_folder(path: Path, system: System) -> Generator[Path]:
 def _half_filled(path: Path, system: System) -> Sequence[str]:
     """The files that whoever fills a folder puts in it before the logs."""
     marker = marker_file(path, system).name
-    return (_PROCESSES, marker, f"{marker}.draft", "lock")
+    return (_PROCESSES, marker, f"{marker}.draft")
+
+
+def _clear(path: Path, system: System) -> None:
+    """Make a half filled folder an empty one. The draft goes last: as long as it is there, no system starts."""
+    for name in _half_filled(path, system):
+        (path / name).unlink(missing_ok=True)
+    shutil.rmtree(path / _DRAFT, ignore_errors=True)
 
 
 def _check_empty(path: Path, system: System) -> None:
-    left = {_DRAFT, *_half_filled(path, system)} if _is_half_filled(path) else {"lock"}
-    if found := sorted(entry.name for entry in path.iterdir() if entry.name not in left):
+    left = {_DRAFT, *_half_filled(path, system)} if _is_half_filled(path) else set[str]()
+    if found := sorted(entry.name for entry in path.iterdir() if entry.name not in left | {"lock"}):
         raise StartError(f"the data folder {path} is not empty, it has {found[0]}: name another one")
 
 

@@ -23,7 +23,9 @@ from bank.system import BANK
 from eventgraph.errors import StartError
 from eventgraph.operating.backup import create, restore, verify
 from eventgraph.operating.backup_manifest import digest_of
+from eventgraph.running import data_folder
 from eventgraph.running.data_folder import DataFolder, filling_folder
+from eventgraph.system import System
 from eventkernel.adapters.durable_files import new_folder
 from eventkernel.adapters.sqlite import backup
 from eventkernel.adapters.sqlite.connection import open_writer
@@ -283,6 +285,26 @@ def test_a_folder_without_its_logs_is_not_backed_up_as_an_empty_one(data: Path, 
     assert "has no log yet" in why()
 
 
+def test_whoever_fills_a_folder_while_another_one_waits_for_it_keeps_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one has seen an empty folder, and has its lock when all of it is there."""
+    create(SOCIAL_NETWORK, data, tmp_path / "monday")
+    look = data_folder._check_empty
+
+    def late(path: Path, system: System) -> None:
+        look(path, system)
+        monkeypatch.setattr(data_folder, "_check_empty", look)
+        restore(SOCIAL_NETWORK, tmp_path / "monday", tmp_path / "other")
+
+    monkeypatch.setattr(data_folder, "_check_empty", late)
+    with pytest.raises(StartError, match="is not empty"):
+        restore(SOCIAL_NETWORK, tmp_path / "monday", tmp_path / "other")
+    assert rows(tmp_path / "other") == rows(data)
+    assert (tmp_path / "other" / "processes.sqlite").exists()
+    assert (tmp_path / "other" / "kithgraph.json").exists()
+
+
 class Time:
     """Goes on while somebody sleeps; then `meanwhile` is done."""
 
@@ -388,12 +410,13 @@ def test_a_back_up_that_is_killed_at_any_step_is_whole_or_not_there_and_the_next
     assert 1 <= whole < 4
 
 
+@pytest.mark.parametrize("action", ["restore", "again"])
 def test_a_restore_that_is_killed_at_any_step_is_whole_or_refused_until_it_is_done_again(
-    data: Path, tmp_path: Path
+    data: Path, tmp_path: Path, action: str
 ) -> None:
     create(SOCIAL_NETWORK, data, tmp_path / "monday")
     half = whole = 0
-    for here in killed("restore", tmp_path / "monday", tmp_path / "killed"):
+    for here in killed(action, tmp_path / "monday", tmp_path / "killed"):
         restored = here / "data"
         if {path.name for path in restored.glob("*")} <= {"lock"}:
             restore(SOCIAL_NETWORK, tmp_path / "monday", restored)

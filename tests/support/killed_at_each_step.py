@@ -1,8 +1,8 @@
 """A program that makes or restores a back-up again and again, and is killed before another step of it each time.
 
-`python -m tests.support.killed_at_each_step create|restore SOURCE FOLDER`: in FOLDER/N the work was killed before the
-N-th time that it made, renamed, removed or opened for writing a file or a folder, by SIGKILL: nothing is cleaned up,
-nothing is closed. It ends with the N that the work did not reach.
+`python -m tests.support.killed_at_each_step create|restore|again SOURCE FOLDER`: in FOLDER/N the work was killed before
+the N-th time that it made, renamed, removed or opened for writing a file or a folder, by SIGKILL: nothing is cleaned
+up, nothing is closed. It ends with the N that the work did not reach. `again` restores where a restore was killed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from eventgraph.operating.backup import create, restore
 from eventgraph.progress_bar import progress_bar
+from eventgraph.running.data_folder import marker_file, processes_file
 from kithgraph.system import SOCIAL_NETWORK
 
 STEPS = frozenset({"os.mkdir", "os.rename", "os.remove", "os.rmdir"})
@@ -40,6 +41,13 @@ def killed_before(step: int, folder: Path) -> None:
     sys.addaudithook(hook)
 
 
+def half_filled(data: Path) -> None:
+    """What a restore leaves that is killed before its last step: the logs are not in their place yet."""
+    (data / "import.draft" / "logs").mkdir(parents=True)
+    processes_file(data).write_text("of the killed one")
+    marker_file(data, SOCIAL_NETWORK).write_text('{"format": 1}')
+
+
 def work(action: str, source: Path, folder: Path) -> None:
     if action == "create":
         create(SOCIAL_NETWORK, source, folder / "monday")
@@ -53,6 +61,8 @@ def main(action: str, source: Path, folder: Path) -> None:
     for step in itertools.count():
         here = folder / str(step)
         here.mkdir()
+        if action == "again":
+            half_filled(here / "data")
         if (child := os.fork()) == 0:
             killed_before(step, here)
             work(action, source, here)
