@@ -11,6 +11,7 @@ from typing import Final
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from eventgraph.load.drive import Drive
 from eventgraph.load.figures import Figures
@@ -126,5 +127,5 @@ def table(found: Moment) -> Table:
     }
     for title in cells:
         made.add_column(title, justify="right")
-    made.add_row(*cells.values())
+    made.add_row(*map(Text, cells.values()))  # codes are the server's: a bracket in them is no markup
     return made

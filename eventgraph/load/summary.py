@@ -7,6 +7,7 @@ from typing import Final
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from eventgraph.load.results import Latency, Line, Results
 
@@ -75,7 +76,7 @@ def _operations(results: Results) -> Table:
     for line in (*results.operations, results.all):
         one = line.latency
         table.add_row(
-            line.operation,
+            Text(line.operation),
             f"{line.arrived:,}",
             f"{line.failed:,}",
             *(milliseconds(value) for value in (one.p50, one.p95, one.p99, one.p999, one.max)),

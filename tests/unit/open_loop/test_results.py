@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
@@ -233,6 +234,14 @@ def test_what_is_seen_meanwhile_has_rates_latencies_and_errors() -> None:
     for said in ("asked/s", "answered/s", "under way", "p99 ms", "NOT_STARTED 1"):
         assert said in table
     assert live.moment(schedule, Figures([], 10), 0).answered == 0
+
+
+def test_names_and_codes_with_brackets_are_shown_as_they_are() -> None:
+    found = replace(live.moment(planned(10, "10s", None, ()), Figures([], 10), 0), errors=" ([/b] 1)")
+    assert "[/b] 1" in shown(True, live.table(found))
+    out = io.StringIO()
+    tell(Console(file=out, width=160), results(Figures(["[/b]"], 10)))
+    assert "[/b]" in out.getvalue()
 
 
 def test_what_is_told_at_the_end_names_what_failed() -> None:
