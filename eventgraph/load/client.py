@@ -17,6 +17,7 @@ from eventgraph.load.workload import Json, Workload
 _MOST_WAIT: Final = 60.0
 """Seconds that a server waits at most for a view to reach a bookmark."""
 _NO_CODE: Final = "NO_CODE"
+_NO_JSON: Final = "NO_JSON"
 
 
 class _Extensions(msgspec.Struct, frozen=True):
@@ -41,6 +42,8 @@ class _Body(msgspec.Struct, frozen=True):
 
 
 _BODY: Final = msgspec.json.Decoder(_Body)
+_NO_ANSWER: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding may raise of bytes that are no answer of GraphQL."""
 
 
 class Client:
@@ -89,7 +92,10 @@ class Client:
         body = await self._post(msgspec.json.encode(request), headers)
         codes = frozenset(fault.extensions.code for fault in body.errors or ())
         if self._pools.feeds(operation) and body.has_data:
-            data: Json = msgspec.json.decode(body.data)
+            try:
+                data: Json = msgspec.json.decode(body.data)
+            except _NO_ANSWER as error:
+                raise Lost(_NO_JSON) from error
             self._pools.collect(operation, data, body.extensions.bookmark)
         return Answered(sorted(codes & expected), sorted(codes - expected))
 
@@ -101,7 +107,7 @@ class Client:
             raise Lost(type(error).__name__) from error
         try:
             answer = _BODY.decode(content)
-        except msgspec.MsgspecError as error:
+        except _NO_ANSWER as error:
             raise Lost(f"HTTP_{response.status}") from error
         if answer.errors is None and not answer.has_data:
             raise Lost(f"HTTP_{response.status}")
@@ -121,7 +127,7 @@ async def reach(endpoint: str, token: str | None, timeout: float) -> None:
         ):
             found = await response.read()
         answer = _BODY.decode(found)
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, *_NO_ANSWER) as error:
         reason = str(error) or type(error).__name__
         raise StartError(f"{endpoint}: expected a GraphQL API, such as the command `up` starts; {reason}") from error
     if not answer.has_data:

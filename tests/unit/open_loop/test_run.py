@@ -148,13 +148,32 @@ async def test_errors_are_told_by_code_and_expected_ones_apart() -> None:
     assert found.verdicts[0].found.startswith(f"{line.failed} of 30 ")
 
 
-@pytest.mark.parametrize("body", [b"{}", b"[]", b"{", b'{"data": null}', b'{"data": null, "errors": null}'])
+NO_UTF8 = b'{"errors": [{"extensions": {"code": "\xff"}}]}'
+DEEP = pytest.param(b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", id="deep")
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b"[]", b"{", b'{"data": null}', b'{"data": null, "errors": null}', NO_UTF8, DEEP]
+)
 async def test_what_is_no_answer_of_graphql_is_lost(body: bytes) -> None:
     def answers(operation: str, payload: dict[str, Json]) -> Response | None:
         return Response(body, media_type="application/json") if operation == "show" else None
 
     found = await driven(Doors(answers), workload=parsed(DOORS, "show=1", "doors.toml"))
     assert found.all.errors == {"HTTP_200": 30}
+
+
+async def test_what_a_pool_cannot_read_is_lost() -> None:
+    """Other than in what every answer has, it is seen when a pool looks at the data."""
+    first = count()
+
+    def answers(operation: str, payload: dict[str, Json]) -> Response | None:
+        body = b'{"data": {"install": "\xff"}}'
+        is_load = operation == "install" and next(first) >= 3
+        return Response(body, media_type="application/json") if is_load else None
+
+    found = await driven(Doors(answers), workload=parsed(DOORS, "install=1", "doors.toml"))
+    assert found.all.errors == {"NO_JSON": 30}
 
 
 async def closes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -198,6 +217,14 @@ async def test_a_pool_whose_path_leads_nowhere_is_told() -> None:
 async def test_where_nothing_answers_it_does_not_begin() -> None:
     with pytest.raises(StartError, match="expected a GraphQL API"):
         await run(plan(), lambda _drive, _figures: nullcontext())
+
+
+async def test_where_a_page_answers_it_does_not_begin() -> None:
+    def answers(operation: str, payload: dict[str, Json]) -> Response | None:
+        return Response("<html>", status_code=404, media_type="text/html")
+
+    with pytest.raises(StartError, match="expected a GraphQL API"):
+        await driven(Doors(answers))
 
 
 async def test_where_the_token_is_refused_it_does_not_begin() -> None:
