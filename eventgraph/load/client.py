@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -114,6 +115,11 @@ class Client:
         return answer
 
 
+def shown(endpoint: str) -> str:
+    """An endpoint as it may be told, without the password that its URL may have."""
+    return re.sub(r"//[^/?#]*@", "//", endpoint)
+
+
 async def reach(endpoint: str, token: str | None, timeout: float) -> None:
     """
     Raises:
@@ -127,9 +133,10 @@ async def reach(endpoint: str, token: str | None, timeout: float) -> None:
         ):
             found = await response.read()
         answer = _BODY.decode(found)
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, *_NO_ANSWER) as error:
+    except (aiohttp.ClientError, OSError, ValueError, msgspec.MsgspecError, RecursionError) as error:
         reason = str(error) or type(error).__name__
-        raise StartError(f"{endpoint}: expected a GraphQL API, such as the command `up` starts; {reason}") from error
+        place = shown(endpoint)
+        raise StartError(f"{place}: expected a GraphQL API, such as the command `up` starts; {reason}") from error
     if not answer.has_data:
         codes = ", ".join(fault.extensions.code for fault in answer.errors or ()) or f"HTTP status {response.status}"
-        raise StartError(f"{endpoint}: expected an answer to {{ __typename }}, found {codes}")
+        raise StartError(f"{shown(endpoint)}: expected an answer to {{ __typename }}, found {codes}")

@@ -15,7 +15,7 @@ from time import process_time
 from typing import Final
 
 from eventgraph.errors import StartError
-from eventgraph.load.client import Client, reach
+from eventgraph.load.client import Client, reach, shown
 from eventgraph.load.drive import Arrival, Drive, Lost
 from eventgraph.load.figures import Figures
 from eventgraph.load.pools import Pools
@@ -146,7 +146,7 @@ def _results(plan: Plan, figures: Figures, drive: Drive, began: datetime) -> Res
         system=plan.system.title,
         version=plan.system.version,
         python=platform.python_version(),
-        endpoint=plan.endpoint,
+        endpoint=shown(plan.endpoint),
         began=began,
         seconds=round(figures.seconds, 3),
         interrupted=drive.stopped,

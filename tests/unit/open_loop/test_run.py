@@ -124,6 +124,16 @@ async def test_a_token_is_sent_with_every_request_and_told_nowhere() -> None:
     assert "s3cret" not in repr(found)
 
 
+async def test_a_password_in_the_endpoint_is_told_nowhere() -> None:
+    async with serving(Doors()) as endpoint:
+        secret = endpoint.replace("//", "//ada:s3cret@")
+        found = await run(plan(secret), lambda _drive, _figures: nullcontext())
+    assert found.endpoint == endpoint
+    with pytest.raises(StartError) as error:
+        await run(plan(secret), lambda _drive, _figures: nullcontext())
+    assert "s3cret" not in str(error.value)
+
+
 def wrong(operation: str, payload: dict[str, Json]) -> Response | None:
     if operation != "show":
         return None
