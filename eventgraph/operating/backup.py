@@ -101,6 +101,11 @@ def restore(system: System, folder: Path, data: Path) -> BackupManifest:
 
 def _copied(system: System, data: Path, draft: Path, advance: Advance) -> BackupManifest:
     """Everything in the draft, on the disk but for the draft's own entries."""
+    if unknown := sorted({log.stem for log in data.glob("logs/*.sqlite")} - {*system.logs}):
+        raise StartError(
+            f"the data folder {data} has a log {unknown[0][:200]!r}, which {system.title} {system.version} does not "
+            "know, and a back-up would miss"
+        )
     logs = [name for name in system.logs if log_file(data, name).exists()]
     if not logs:
         raise StartError(f"the data folder {data} has no log yet: there is nothing to back up")

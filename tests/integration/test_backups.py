@@ -285,6 +285,13 @@ def test_a_folder_without_its_logs_is_not_backed_up_as_an_empty_one(data: Path, 
     assert "has no log yet" in why()
 
 
+def test_a_folder_with_a_log_that_a_back_up_would_miss_is_not_backed_up(data: Path, tmp_path: Path) -> None:
+    shutil.copy(data / "logs" / "users.sqlite", data / "logs" / "posts.sqlite")
+    with pytest.raises(StartError, match=r"has a log 'posts', which Kithgraph \S+ does not know"):
+        create(SOCIAL_NETWORK, data, tmp_path / "monday")
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
 def test_whoever_fills_a_folder_while_another_one_waits_for_it_keeps_it(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
