@@ -214,8 +214,8 @@ def test_whatever_a_start_or_an_acknowledgement_relies_on_is_on_the_disk_before(
     trace, data = tmp_path / "trace", tmp_path / "data"
     calls = "write,pwrite64,ftruncate,fsync,fdatasync,rename,renameat,renameat2,link,linkat,openat,mkdir,mkdirat,unlink"
     watching = ["strace", "-f", "-y", "-s", "200", "-e", f"trace={calls}", "-o", str(trace)]
-    child = [sys.executable, "-m", "tests.support.durable_child", str(data)]
-    said = subprocess.run([*watching, *child], cwd=ROOT, check=True, timeout=120, capture_output=True, text=True).stdout
+    run = [*watching, sys.executable, "-m", "tests.support.durable_child", str(data)]
+    said = subprocess.run(run, cwd=ROOT, check=True, timeout=seconds(120), capture_output=True, text=True).stdout
     disk, safe = Disk(data), 0
     for name, arguments in whole_calls(trace.read_text(errors="replace")):
         disk.saw(name, arguments)
