@@ -119,7 +119,7 @@ bench: $(MARK)-dev ## Measure speed, in ratios where it can be; some: make bench
 bench-router: $(MARK)-dev ## Compare graphrouter with other gateways under one load; a part: make bench-router ARGS="--seconds 5 graphrouter"
 	@$(BIN)/python -m tests.benchmark.gateway $(ARGS)
 
-release: $(MARK)-dev ## Show what a release would be, in dist/VERSION: make release VERSION=1.2.3; ARGS=--publish makes it everybody's
+release: $(MARK)-dev ## Show what a release would be, in dist/VERSION: make release VERSION=1.2.3; ARGS="--publish --image REGISTRY/NAME" makes it everybody's
 	@test -n "$(VERSION)" || { echo "make release: expected VERSION=1.2.3, found none" >&2; exit 2; }
 	@$(BIN)/python -m infra.release $(VERSION) --uv $(UV) $(ARGS)
 

@@ -52,8 +52,24 @@ class Release:
             raise NotReady(f"{_ASSETS}: expected the playground's files, found none: run `make develop`")
         check_ready(self.root, self.version)
 
+    def check_publishing(self) -> None:
+        """Look whether everything can be pushed: half of a release cannot be taken back.
+
+        Raises:
+            NotReady: something cannot.
+        """
+        if "/" not in self.image:
+            raise NotReady(f"--image: expected a name with its registry, found {self.image}")
+        self._git("fetch", "--quiet", "origin", "main")
+        if self._git("rev-parse", "FETCH_HEAD") != self._git("rev-parse", "HEAD"):
+            raise NotReady("expected the commit of main at origin, found another one")
+        if self._git("ls-remote", "--tags", "origin", f"refs/tags/{self.tag}"):
+            raise NotReady(f"the tag {self.tag} exists already at origin")
+        if shutil.which("docker") is None:
+            raise NotReady("expected docker on the PATH, found none")
+
     def make(self, clone: Path) -> Sequence[Path]:
-        """Commit the release in a clone, and build its artifacts."""
+        """Commit the release in a clone, and build its artifacts there; gives where they are copied to."""
         self._git("clone", "--quiet", "--no-hardlinks", str(self.root), str(clone))
         epoch = int(self._git("log", "-1", "--format=%ct"))
         changed = prepare(clone, self.version, datetime.fromtimestamp(epoch, UTC).date())
@@ -62,17 +78,15 @@ class Release:
         moment = f"{epoch} +0000"
         environment = {**os.environ, "GIT_AUTHOR_DATE": moment, "GIT_COMMITTER_DATE": moment}
         run(["git", "commit", "--quiet", "-m", f"Release {self.version}"], cwd=clone, environment=environment)
-        shutil.rmtree(self.output, ignore_errors=True)
-        self.output.mkdir(parents=True)
-        return build(clone, self.output, epoch, self.uv)
+        made = clone.with_name("made")
+        made.mkdir()
+        artifacts = build(clone, made, epoch, self.uv)
+        self.output.mkdir(parents=True, exist_ok=True)
+        return [Path(shutil.copy(path, self.output)) for path in artifacts]
 
-    def publishing(self, clone: Path) -> Sequence[Sequence[str]]:
+    def publishing(self, clone: Path, artifacts: Sequence[Path]) -> Sequence[Sequence[str]]:
         """The commands that make a release everybody's, in order: what can be taken back first."""
-        files = [
-            str(path)
-            for path in sorted(self.output.iterdir())
-            if path.suffix in {".whl", ".gz"} and path.name.startswith(_UPLOADED)
-        ]
+        files = [str(path) for path in artifacts if path.suffix in {".whl", ".gz"} and path.name.startswith(_UPLOADED)]
         tags = [word for tag in (self.version, "latest") for word in ("--tag", f"{self.image}:{tag}")]
         build_images = ["docker", "buildx", "build", "--platform", _PLATFORMS, "--sbom=true", "--provenance=true"]
         return [
@@ -93,7 +107,7 @@ def main() -> int:
     parser.add_argument("--publish", action="store_true", help="push, and upload what was made")
     parser.add_argument("--output", type=Path, help="where the artifacts go; by default dist/VERSION")
     parser.add_argument("--uv", type=Path, default=Path("uv"), help="the command uv")
-    parser.add_argument("--image", default="kithgraph", help="the image's name, with its registry")
+    parser.add_argument("--image", default="kithgraph", help="the image's name; with its registry where it is pushed")
     options = parser.parse_args()
     root = Path.cwd()
     output = (options.output or root / "dist" / options.version).absolute()
@@ -101,14 +115,19 @@ def main() -> int:
     release = Release(root, options.version, output, uv, options.image)
     try:
         release.check()
+        if options.publish:
+            release.check_publishing()
         with tempfile.TemporaryDirectory(prefix="release-") as scratch:
             clone = Path(scratch) / "clone"
-            for path in release.make(clone):
+            artifacts = release.make(clone)
+            for path in artifacts:
                 print(f"made {path}")
-            for command in release.publishing(clone):
-                print(f"{'running' if options.publish else 'would run'}: {' '.join(command)}", flush=True)
-                if options.publish:
-                    run(command, cwd=root)
+            commands = release.publishing(clone, artifacts)
+            for command in commands:
+                print(f"would run: {' '.join(command)}", flush=True)
+            for command in commands if options.publish else ():
+                print(f"running: {' '.join(command)}", flush=True)
+                run(command, cwd=root)
     except NotReady as error:
         print(f"release: {error}", file=sys.stderr)
         return 1

@@ -28,6 +28,8 @@ FILES = [
     *(f"{name}-{VERSION}.tar.gz" for name in PACKAGES),
     *(f"{name}.cdx.json" for name in PACKAGES),
 ]
+FOREIGN = "kithgraph-0.0.1.tar.gz"
+"""A file of somebody else in a folder that artifacts go to."""
 SOMEBODY = {
     **os.environ,
     **{f"GIT_{role}_{what}": "somebody@example.com" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
@@ -81,11 +83,14 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Sequence[Path]:
     """The artifacts of two dry runs."""
     outputs = [tmp_path_factory.mktemp(name) for name in ("once", "again")]
+    (outputs[1] / FOREIGN).write_text("another's")
     for output in outputs:
         done = release(checkout, "--output", str(output))
         assert done.returncode == 0, done.stderr
         assert "would run: git push --atomic origin main v9.8.7\n" in done.stdout
         assert "running:" not in done.stdout
+        assert f"publish {output}/graphrouter-{VERSION}-py3-none-any.whl" in done.stdout
+        assert FOREIGN not in done.stdout
     return outputs
 
 
@@ -96,6 +101,7 @@ def test_a_dry_run_gives_the_same_bytes_twice_and_changes_nothing_else(checkout:
     assert call("git", "status", "--porcelain", cwd=checkout) == ""
     assert call("git", "log", "--format=%s", cwd=checkout) == "x\n"
     assert call("git", "tag", cwd=checkout) == ""
+    assert again[FOREIGN] == b"another's"
 
 
 def test_the_checksums_are_those_of_the_artifacts(made: Sequence[Path]) -> None:
@@ -172,3 +178,18 @@ def test_a_checkout_that_is_not_main_or_not_clean_is_refused(checkout: Path, tmp
     assert f"the tag v{VERSION} exists already" in release(folder).stderr
     call("git", "switch", "--quiet", "--create", "other", cwd=folder)
     assert "expected the branch main, found other" in release(folder).stderr
+
+
+def test_what_could_be_pushed_by_halves_is_not_published(checkout: Path, tmp_path: Path) -> None:
+    origin, folder = tmp_path / "origin", tmp_path / "checkout"
+    call("git", "clone", "--quiet", "--bare", str(checkout), str(origin), cwd=tmp_path)
+    call("git", "clone", "--quiet", str(origin), str(folder), cwd=tmp_path)
+    shutil.copytree(checkout / "router/graphrouter/server/assets", folder / "router/graphrouter/server/assets")
+    told = release(folder, "--publish").stderr
+    assert "--image: expected a name with its registry, found kithgraph" in told
+    publish = ("--publish", "--image", "registry.invalid/kithgraph")
+    call("git", "commit", "--quiet", "--allow-empty", "--message", "y", cwd=folder)
+    assert "expected the commit of main at origin, found another one" in release(folder, *publish).stderr
+    call("git", "push", "--quiet", "origin", "HEAD:refs/heads/main", f"HEAD:refs/tags/v{VERSION}", cwd=folder)
+    assert f"the tag v{VERSION} exists already at origin" in release(folder, *publish).stderr
+    assert call("git", "tag", cwd=folder) == ""
