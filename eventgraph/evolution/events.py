@@ -73,8 +73,9 @@ def _of_type(
     else:
         for one in mismatches(before.schema, event.schema):
             yield _unreadable(path, one, f"records of {released.version}", owner)
+    gone = before.schema["properties"].keys() - event.schema["properties"].keys()
     for one in mismatches(_written(event), before.schema):
-        if not one.missing:  # a field that is not written any more: below
+        if one.path not in gone:  # these are told of below
             yield _unreadable(path, one, "records of today", owner_before)
     yield from _fields(path, before, event, owner_before)
     yield from _marks(path, before, event, owner)

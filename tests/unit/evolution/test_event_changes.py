@@ -171,8 +171,28 @@ def test_defaults_that_are_left_out_are_missed_by_released_readers_that_require_
     released = described([of("shelf", int)], reads=[Read])
     assert not told_of(released, described([of("shelf", int, 0)], reads=[Placed]), "EVENT_FIELD_UNREADABLE")
     left_out = described([of("shelf", int, 0, omit_defaults=True)], reads=[Placed])
-    (found,) = told_of(released, left_out, "EVENT_FIELD_REQUIRED")
-    assert (found.path, found.who) == ("reads/readers/shelves/shelves.Placed.shelf", ("readers of 1.0.0",))
+    assert [(one.path, one.who) for one in told_of(released, left_out, "EVENT_FIELD_REQUIRED")] == [
+        ("events/shelves/shelves.Placed.shelf", ("shelves of 1.0.0",)),
+        ("reads/readers/shelves/shelves.Placed.shelf", ("readers of 1.0.0",)),
+    ]
+
+
+class Place(msgspec.Struct, frozen=True):
+    shelf: int
+    row: int
+
+
+class Shelf(msgspec.Struct, frozen=True):
+    shelf: int
+
+
+def test_a_part_of_a_field_that_is_written_no_more_breaks_the_release_that_requires_it() -> None:
+    found = change(described([of("place", Place)]), described([of("place", Shelf)]), "EVENT_FIELD_REQUIRED")
+    assert (found.severity, found.path) == ("breaking", "events/shelves/shelves.Placed.place.row")
+    assert found.who == ("shelves of 1.0.0",)
+    assert told(described([of("places", tuple[Place, ...])]), described([of("places", tuple[Shelf, ...])])) == [
+        ("breaking", "EVENT_FIELD_REQUIRED", "events/shelves/shelves.Placed.places[].row")
+    ]
 
 
 def test_marks_of_a_field_are_told() -> None:
