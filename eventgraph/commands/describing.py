@@ -82,14 +82,22 @@ def check_release(
 @app.command()
 def record(ctx: typer.Context, folder: FolderOption = Path()) -> None:
     """Write released.json: what this version promises, for `schema check` to compare the next ones with. Part of a
-    release.
+    release; what a version has promised is not written anew.
 
     Example: {command} schema record
     """
-    from eventgraph.evolution.description import FILE, describe, text_of
+    from eventgraph.evolution.description import FILE, describe, read_description, text_of
 
-    (folder / FILE).write_text(text_of(describe(declared(ctx))))
-    typer.echo(f"wrote {folder / FILE}")
+    path, today = folder / FILE, describe(declared(ctx))
+    if path.exists():
+        try:
+            known = read_description(path)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+        if known != today and (known.system, known.version) == (today.system, today.version):
+            raise StartError(f"{path}: has what {today.version} has promised, which is another thing than today's")
+    path.write_text(text_of(today))
+    typer.echo(f"wrote {path}")
 
 
 def _tell(found: Comparison, everything: bool) -> None:

@@ -11,6 +11,7 @@ import pytest
 from msgspec import structs
 
 from eventgraph.cli import command_line
+from eventgraph.errors import StartError
 from eventgraph.evolution.accepted import read_accepted, with_accepted
 from eventgraph.evolution.changes import Change
 from eventgraph.evolution.description import Description, describe, read_description, text_of
@@ -47,6 +48,21 @@ def test_a_recorded_description_is_read_as_it_was(tmp_path: Path) -> None:
     assert ended.value.code == 0
     assert read_description(tmp_path / "released.json") == TODAY
     assert run(tmp_path) == 0
+
+
+def test_what_a_version_has_promised_is_not_written_anew(tmp_path: Path) -> None:
+    line = ["schema", "record", "--folder", str(tmp_path)]
+    released(tmp_path, api=with_age(TODAY))
+    promised = (tmp_path / "released.json").read_bytes()
+    with pytest.raises(StartError, match=f"has what {TODAY.version} has promised"):
+        command_line(SOCIAL_NETWORK)(line, prog_name="kith")
+    assert (tmp_path / "released.json").read_bytes() == promised
+    for other in ({"version": "0.0.9"}, {"system": "bank"}, {}):
+        released(tmp_path, **other)
+        with pytest.raises(SystemExit) as ended:
+            command_line(SOCIAL_NETWORK)(line, prog_name="kith")
+        assert ended.value.code == 0
+        assert read_description(tmp_path / "released.json") == TODAY
 
 
 def test_a_break_is_refused_and_told_with_who_breaks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
