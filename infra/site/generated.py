@@ -42,6 +42,7 @@ _HEADINGS: Final = {
     "EngineSettings": "Kafka, MongoDB and Neo4j",
     "ArchiveSettings": "Archives",
     "ServeSettings": "A process of the distributed mode",
+    "ConsoleProcessSettings": "The console of the distributed mode",
     "SubgraphUrls": "The subgraphs",
 }
 
@@ -88,9 +89,9 @@ def _settings(system: System) -> str:
             fields = settings_of(system, kind).model_fields
             inherited = {name for parent in kind.__bases__ for name in getattr(parent, "model_fields", ())}
             rows = [_setting(system, name, field) for name, field in fields.items() if name not in inherited]
-            about = (inspect.getdoc(kind) or "").replace("`subgraph_urls`", "")
+            about = (inspect.getdoc(kind) or "").replace(" (`subgraph_urls`)", "")
             lines += [
-                f"## {kind.__name__}",
+                f"## {_HEADINGS[kind.__name__]}",
                 "",
                 about,
                 "",

@@ -137,7 +137,10 @@ def test_search_knows_every_page_and_no_listing_of_a_source(work: Path) -> None:
 
 
 def test_the_reference_has_settings_commands_and_public_names(site: Path) -> None:
-    assert "KITH_KAFKA_IN_SYNC_REPLICAS" in (site / "settings.html").read_text()
+    settings = (site / "settings.html").read_text()
+    assert "KITH_KAFKA_IN_SYNC_REPLICAS" in settings
+    assert {"the-embedded-mode", "kafka-mongodb-and-neo4j", "the-subgraphs"} <= Read(settings).anchors
+    assert "for each ()" not in settings
     assert {"kith-rebuild", "kith-parked-retry"} <= Read((site / "commands/kith.html").read_text()).anchors
     assert "graphrouter-config-schema" in Read((site / "commands/graphrouter.html").read_text()).anchors
     assert "eventkernel.decider.Decider" in Read((site / "python/eventkernel.html").read_text()).anchors
