@@ -125,8 +125,11 @@ def test_the_wheels_install_into_an_empty_environment_and_run(made: Sequence[Pat
     call(sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env"), cwd=tmp_path)
     wheels = [f"{path}[serve]" if path.name.startswith("graphrouter") else str(path) for path in made[0].glob("*.whl")]
     (kithgraph,) = [one for one in wheels if "kithgraph-" in one]
-    install = [uv(), "pip", "install", "--quiet", "--python", str(python), f"{kithgraph}[server]", *wheels]
-    call(*install, cwd=tmp_path)
+    locked = tmp_path / "constraints.txt"
+    export = (uv(), "export", "--project", str(ROOT), "--frozen", "--no-hashes", "--no-emit-workspace", "--quiet")
+    call(*export, "--all-extras", "--no-default-groups", "--output-file", str(locked), cwd=tmp_path)
+    install = (uv(), "pip", "install", "--quiet", "--python", str(python), "--constraint", str(locked))
+    call(*install, f"{kithgraph}[server]", *wheels, cwd=tmp_path)
     for command, name in {"kith": "kith", "bank": "bank", "shop": "shop", "graphrouter": "graphrouter"}.items():
         assert call(str(python.with_name(command)), "--version", cwd=tmp_path) == f"{name} {VERSION}\n"
     for system in ("kith", "bank", "shop"):
