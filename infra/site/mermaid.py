@@ -1,7 +1,7 @@
 """The script that draws the pages' Mermaid diagrams, as one file of the site.
 
-Without it Zensical would load the script from another host. It comes from npm, once; where there is no npm, diagrams
-stay the text that they are made of.
+Without it Zensical would load the script from another host. It comes from npm, once; where npm is not installed or
+cannot fetch it, diagrams stay the text that they are made of.
 """
 
 from __future__ import annotations
@@ -22,31 +22,47 @@ _MEMBER: Final = "package/dist/mermaid.tiny.js"
 
 
 class Unexpected(Exception):
-    """npm gave no package, or another one than the one that is pinned here."""
+    """npm gave another package than the one that is pinned here."""
+
+
+class NotFetched(Unexpected):
+    """npm gave no package."""
 
 
 def script(cache: Path) -> bytes | None:
-    """The script, kept in a folder; None where npm is not installed, which is an error where CI is set."""
+    """The script, kept in a folder; None where npm does not give it, which is an error where CI is set."""
     kept = cache / f"mermaid-{_SHA256[:16]}.js"
     if not kept.is_file():
-        if shutil.which("npm") is None and os.environ.get("CI") != "true":
-            print("npm is not installed: diagrams are shown as text", file=sys.stderr)
-            return None
         cache.mkdir(parents=True, exist_ok=True)
+        try:
+            package = _fetched(cache)
+        except NotFetched as error:
+            if os.environ.get("CI") == "true":
+                raise
+            print(f"{error}: diagrams are shown as text", file=sys.stderr)
+            return None
         draft = kept.with_suffix(f".{os.getpid()}")
-        draft.write_bytes(_fetched(cache))
+        draft.write_bytes(_member_of(package))
         draft.replace(kept)
     return kept.read_bytes()
 
 
 def _fetched(folder: Path) -> bytes:
+    """The package."""
+    if shutil.which("npm") is None:
+        raise NotFetched("npm is not installed")
     command = ["npm", "pack", _PACKAGE, "--silent", "--pack-destination", str(folder)]
     done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     if done.returncode:
-        raise Unexpected(f"npm could not fetch {_PACKAGE}: {done.stderr.strip()[-200:]}")
+        raise NotFetched(f"npm could not fetch {_PACKAGE}: {done.stderr.strip()[-200:]}")
     package = folder / done.stdout.split()[-1]
     content = package.read_bytes()
     package.unlink()
+    return content
+
+
+def _member_of(content: bytes) -> bytes:
+    """The script in the package."""
     if (found := hashlib.sha256(content).hexdigest()) != _SHA256:
         raise Unexpected(f"{_PACKAGE}: expected the SHA-256 {_SHA256}, found {found}")
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:

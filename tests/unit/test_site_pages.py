@@ -9,6 +9,7 @@ import pytest
 
 from infra.site.__main__ import SETTINGS
 from infra.site.generated import pages as generated_pages
+from infra.site.mermaid import NotFetched, script
 from infra.site.staging import Nav, PageError, navigation, repository_pages, stage
 
 
@@ -96,3 +97,18 @@ def test_only_pages_with_diagrams_load_the_script_that_draws_them(tmp_path: Path
     assert (tmp_path / "docs/page.md").read_text() == f'{diagram}\n<script src="../assets/mermaid.js"></script>\n'
     assert (tmp_path / "README.md").read_text() == "# Home\n"
     assert (tmp_path / "assets/mermaid.js").read_bytes() == b"draw()"
+
+
+def test_where_npm_gives_nothing_diagrams_stay_text_and_ci_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\necho no network >&2\nexit 1\n")
+    npm.chmod(0o755)
+    for path, told in ((f"{tmp_path}:/usr/bin:/bin", "no network"), (str(tmp_path / "none"), "npm is not installed")):
+        monkeypatch.setenv("PATH", path)
+        monkeypatch.delenv("CI", raising=False)
+        assert script(tmp_path / "cache") is None
+        monkeypatch.setenv("CI", "true")
+        with pytest.raises(NotFetched, match=told):
+            script(tmp_path / "cache")
