@@ -41,8 +41,9 @@ examples, and what `metrics.operations` lists in the router's configuration. All
 operation without a name has an empty label. An unknown method or code becomes `_OTHER` as well.
 
 What waits is counted by each engine where it is kept: reading the metrics reads no parked record, however many there
-are. (Deadlines of process managers that have failed are looked for among those that are pending. `/status` lists each
-stream that waits, and so reads them.)
+are. (Deadlines of process managers that have failed are looked for among those that are pending, and on MongoDB
+`eventgraph_subgraph_ready` looks, as `/health/ready` does, at which streams wait. `/status` lists each of them, and so
+reads them.)
 
 ```yaml
 scrape_configs:
