@@ -32,8 +32,8 @@ _UNRELEASED: Final = re.compile(r"^## Unreleased\n(?P<text>.*?)(?=^## |\Z)", re.
 def systems() -> Mapping[str, System]:
     """The systems whose promises are kept, by folder."""
     from bank.system import BANK  # noqa: PLC0415  # loads all that they are made of
-    from kithgraph.system import SOCIAL_NETWORK  # noqa: PLC0415
-    from shop.system import SHOP  # noqa: PLC0415
+    from kithgraph.system import SOCIAL_NETWORK  # noqa: PLC0415  # the same
+    from shop.system import SHOP  # noqa: PLC0415  # the same
 
     return {".": SOCIAL_NETWORK, "examples/bank": BANK, "examples/shop": SHOP}
 

@@ -125,8 +125,8 @@ class Span:
     def headers(self) -> Headers:
         """What is sent to a subgraph, so that it goes on with the trace."""
         if self._headers is None:
-            if self._context is None:  # no secrets; one id in 2**64 is all zeros, which nobody reads
-                digits = random.randbytes(24).hex()  # noqa: S311
+            if self._context is None:  # one id in 2**64 is all zeros, which nobody reads
+                digits = random.randbytes(24).hex()  # noqa: S311  # no secrets
                 self._headers = (("traceparent", f"00-{digits[:32]}-{digits[32:]}-00"),)
             else:
                 state = self._context.state
